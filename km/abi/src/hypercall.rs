@@ -1,0 +1,266 @@
+//! Hypercalls: what the library OS asks of the monitor, and how the monitor answers.
+//!
+//! The guest writes a [`HyperPage`] and rings a doorbell with a 32-bit `OUT` to one of the four ports of
+//! [`Port`]. The monitor copies the page once, checks the copy, carries out [`HyperPage::ops`] in order, writes
+//! their results and its [`HyperPage::events`] back, and resumes the guest. No register is looked at.
+//!
+//! Bytes travel over *streams*: 0 to 2 are stdin, stdout and stderr, from [`FIRST_CONNECTION`] on connections that the
+//! monitor opens to a port on which the program listens.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// Operations in a [`HyperPage`] at most.
+pub const OPS_MAX: usize = 16;
+/// Events in a [`HyperPage`] at most.
+pub const EVENTS_MAX: usize = 16;
+/// Listening ports that a guest reports at most.
+pub const LISTENERS_MAX: usize = 16;
+/// Longest transfer of one operation in bytes; a longer one is an error of the guest.
+pub const TRANSFER_MAX: u64 = 1 << 20;
+/// Number of the first stream that is a connection.
+pub const FIRST_CONNECTION: u32 = 16;
+/// A deadline that never comes.
+pub const NEVER: u64 = u64::MAX;
+
+/// Doorbell ports. Anything else, another width or a string instruction, ends the VM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
+pub enum Port {
+    /// Carry out the operations and return at once.
+    Submit = 0x500,
+    /// Carry out the operations, then wait until there is an event or [`Idle::deadline_ns`] has come.
+    Idle = 0x501,
+    /// Carry out the operations; the program has ended as [`HyperPage::exit`] says.
+    Exit = 0x502,
+    /// The library OS cannot go on; operation 0 is a [`OpCode::Write`] of the message to stderr.
+    Panic = 0x503,
+}
+
+/// First port of the doorbell range, for the I/O permission bitmap.
+pub const PORT_FIRST: u16 = Port::Submit as u16;
+/// Last port of the doorbell range.
+pub const PORT_LAST: u16 = Port::Panic as u16;
+
+impl TryFrom<u16> for Port {
+    type Error = u16;
+
+    fn try_from(port: u16) -> Result<Self, u16> {
+        match port {
+            0x500 => Ok(Self::Submit),
+            0x501 => Ok(Self::Idle),
+            0x502 => Ok(Self::Exit),
+            0x503 => Ok(Self::Panic),
+            other => Err(other),
+        }
+    }
+}
+
+/// What an [`Op`] does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum OpCode {
+    /// Take up to `len` bytes at `gpa` for `stream`; the result is how many were taken (0: full, an event
+    /// [`EventKind::Writable`] follows when there is room again).
+    Write = 1,
+    /// Put up to `len` bytes of `stream` at `gpa`; the result is how many came, 0 at the end, [`AGAIN`] when
+    /// there are none now (an event [`EventKind::Readable`] follows).
+    Read = 2,
+    /// The program writes no more to `stream`: the peer sees the end after what was written.
+    ShutdownWrite = 3,
+    /// The program has closed `stream`; it is gone for both sides.
+    Close = 4,
+    /// Put `len` bytes of the rootfs image from byte `offset` on at `gpa`.
+    RootfsRead = 5,
+}
+
+impl TryFrom<u32> for OpCode {
+    type Error = u32;
+
+    fn try_from(code: u32) -> Result<Self, u32> {
+        match code {
+            1 => Ok(Self::Write),
+            2 => Ok(Self::Read),
+            3 => Ok(Self::ShutdownWrite),
+            4 => Ok(Self::Close),
+            5 => Ok(Self::RootfsRead),
+            other => Err(other),
+        }
+    }
+}
+
+/// Result of an operation that must wait.
+pub const AGAIN: i64 = -11;
+/// Result of an operation on a stream whose peer is gone.
+pub const BROKEN: i64 = -32;
+/// Result of an operation that names an unknown stream or lies outside of memory.
+pub const INVALID: i64 = -22;
+
+/// One operation, 40 bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Op {
+    /// An [`OpCode`].
+    pub code: u32,
+    /// The stream, where the operation has one.
+    pub stream: u32,
+    /// Guest-physical address of the bytes, in slot 0.
+    pub gpa: u64,
+    /// Their number.
+    pub len: u64,
+    /// Position in the rootfs image, for [`OpCode::RootfsRead`].
+    pub offset: u64,
+    /// Written by the monitor: a count, or a negative error of this module.
+    pub result: i64,
+}
+
+/// What an [`Event`] tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum EventKind {
+    /// This machine is a new clone: the call record has a fresh seed, generation and clock. Always the first event.
+    Restored = 1,
+    /// A client connected to `port` of the program; `stream` is the new connection, `value` bytes of it are in the
+    /// input buffer already (they precede what [`OpCode::Read`] gives).
+    Open = 2,
+    /// `stream` has bytes or has ended; `value` as for [`EventKind::Open`].
+    Readable = 3,
+    /// `stream` takes bytes again.
+    Writable = 4,
+    /// The peer of `stream` is gone; what is written is lost.
+    Hangup = 5,
+    /// The input buffer holds `value` [`TouchEntry`]s: touch those pages, change nothing, and be idle again.
+    Touch = 6,
+}
+
+impl TryFrom<u32> for EventKind {
+    type Error = u32;
+
+    fn try_from(kind: u32) -> Result<Self, u32> {
+        match kind {
+            1 => Ok(Self::Restored),
+            2 => Ok(Self::Open),
+            3 => Ok(Self::Readable),
+            4 => Ok(Self::Writable),
+            5 => Ok(Self::Hangup),
+            6 => Ok(Self::Touch),
+            other => Err(other),
+        }
+    }
+}
+
+/// One event, 24 bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Event {
+    /// An [`EventKind`].
+    pub kind: u32,
+    /// The stream, where the event has one.
+    pub stream: u32,
+    /// See [`EventKind`].
+    pub value: u64,
+    /// The port of the program, for [`EventKind::Open`].
+    pub port: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
+/// A page of the working set, as an entry of a touch list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct TouchEntry {
+    /// Page-aligned virtual address; bit 0 set: the page is written in a call, clear: only read.
+    pub address: u64,
+}
+
+/// A listening socket, as the bake wants to know it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Listener {
+    /// TCP port.
+    pub port: u16,
+    /// 1 when a blocked thread waits for it (accept, poll, select, epoll), else 0.
+    pub awaited: u16,
+}
+
+/// The program is loaded and has not executed an instruction yet.
+pub const IDLE_AT_START: u32 = 1;
+/// A thread waits for standard input.
+pub const IDLE_READS_STDIN: u32 = 2;
+
+/// What the guest says of itself when it goes idle.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Idle {
+    /// Wake up at this CLOCK_MONOTONIC time of the guest at the latest; [`NEVER`] for no timer.
+    pub deadline_ns: u64,
+    /// CLOCK_MONOTONIC of the guest now.
+    pub monotonic_ns: u64,
+    /// Time-stamp counter as the guest reads it now.
+    pub tsc: u64,
+    /// Root of the page tables in use.
+    pub cr3: u64,
+    /// `IDLE_*` bits.
+    pub flags: u32,
+    /// Threads that exist.
+    pub threads: u32,
+    /// Used entries of `listeners`.
+    pub listener_count: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// The listening sockets.
+    pub listeners: [Listener; LISTENERS_MAX],
+}
+
+/// How the program ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Exit {
+    /// Exit status, 0 to 255, when `signal` is 0.
+    pub status: u32,
+    /// The fatal signal, or 0.
+    pub signal: u32,
+}
+
+/// Where the program was when a kick took the CPU from it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Interrupted {
+    /// Instruction pointer.
+    pub rip: u64,
+    /// Stack pointer.
+    pub rsp: u64,
+    /// Flags.
+    pub rflags: u64,
+}
+
+/// The page at [`crate::layout::HYPER_GPA`].
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct HyperPage {
+    /// Guest: used entries of `ops`.
+    pub op_count: u32,
+    /// Monitor: used entries of `events`.
+    pub event_count: u32,
+    /// Monitor, at any time while the vCPU is stopped: not 0 asks the library OS to look for work (timers, another
+    /// runnable thread, output to hand over) before it returns to the program. The library OS clears it.
+    pub tick: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// Guest: operations.
+    pub ops: [Op; OPS_MAX],
+    /// Monitor: events.
+    pub events: [Event; EVENTS_MAX],
+    /// Guest: valid at [`Port::Idle`].
+    pub idle: Idle,
+    /// Guest: valid at [`Port::Exit`].
+    pub exit: Exit,
+    /// Monitor: valid when it has redirected the vCPU to [`crate::image::ImageHeader::interrupt_entry`].
+    pub interrupted: Interrupted,
+}
+
+const _: () = {
+    assert!(size_of::<Op>() == 40);
+    assert!(size_of::<Event>() == 24);
+    assert!(size_of::<Idle>() == 48 + 4 * LISTENERS_MAX);
+    assert!(size_of::<HyperPage>() as u64 <= crate::layout::PAGE_SIZE);
+};

@@ -1,0 +1,100 @@
+//! The memory map of a guest.
+//!
+//! ```text
+//! guest-physical, slot 0 (RAM)                     guest-virtual
+//! 0000_0000  never used                            0000_0000_0001_0000  the program
+//! 0000_1000  GDT, TSS, I/O bitmap   monitor        …                    (static ELF, heap, mmap, stack)
+//! 0000_2000  IDT                    monitor        7eff_ffff_f000       end of the program's half
+//! 0000_3000  exception frames       CPU            7f00_0000_0000       direct map of slot 0 (2 MiB pages,
+//! 0000_4000  trampoline data        library OS                          the first 2 MiB in 4 KiB pages)
+//! 0000_5000  hypercall page         both           7f08_0000_0000       direct map of slot 1, read-only
+//! 0000_6000  boot and call records  monitor        7f80_0000_0000       library OS image, then its heap
+//! 0000_7000  clock page (vvar)      monitor
+//! 0001_0000  input buffer, 64 KiB   monitor        The two top regions are PML4 entries 254 and 255. They
+//! 0002_0000  output buffer, 64 KiB  library OS     are the same in every process. Addresses with bit 47 set
+//! 0010_0000  first page tables      monitor        belong to the host where KVM runs guests deprivileged,
+//! 0020_0000  library OS image, boot blob           so nothing of a guest lies there.
+//! …          free: FIRST_FREE to the end
+//!
+//! slot 1 (8_0000_0000, read-only): the rootfs image, at most ROOTFS_SLOT_MAX of it
+//! ```
+
+/// Bytes in a page; the only size that mappings of the program use.
+pub const PAGE_SIZE: u64 = 4096;
+
+/// Page with the GDT, the TSS and its I/O permission bitmap.
+pub const TABLES_GPA: u64 = 0x1000;
+/// Offset of the TSS in the page at [`TABLES_GPA`]; the GDT is at offset 0.
+pub const TSS_OFFSET: u64 = 0x100;
+/// Page with the interrupt descriptor table (32 gates).
+pub const IDT_GPA: u64 = 0x2000;
+/// Page that holds the ring-0 stack: the CPU pushes exception frames at its end.
+pub const EXCEPTION_STACK_GPA: u64 = 0x3000;
+/// Page for the trampoline's own data (saved stack pointer, prepared `iretq` frames).
+pub const TRAMPOLINE_GPA: u64 = 0x4000;
+/// Page with the [`crate::hypercall::HyperPage`].
+pub const HYPER_GPA: u64 = 0x5000;
+/// Page with the [`crate::records::BootRecord`] and, at [`CALL_RECORD_OFFSET`], the call record.
+pub const RECORDS_GPA: u64 = 0x6000;
+/// Offset of the [`crate::records::CallRecord`] in the page at [`RECORDS_GPA`].
+pub const CALL_RECORD_OFFSET: u64 = 0x800;
+/// Page with the [`crate::records::ClockPage`]; also mapped read-only into every process for the vDSO.
+pub const CLOCK_GPA: u64 = 0x7000;
+/// Buffer that the monitor fills: the first bytes of a request, touch lists.
+pub const INPUT_GPA: u64 = 0x1_0000;
+/// Size of the input buffer in bytes.
+pub const INPUT_SIZE: u64 = 0x1_0000;
+/// Buffer that the library OS may use for output that is handed over at the next doorbell.
+pub const OUTPUT_GPA: u64 = 0x2_0000;
+/// Size of the output buffer in bytes.
+pub const OUTPUT_SIZE: u64 = 0x1_0000;
+/// The page tables that the monitor prepares; the PML4 is the first of them.
+pub const BOOT_TABLES_GPA: u64 = 0x10_0000;
+/// End of the room for those page tables.
+pub const BOOT_TABLES_END: u64 = 0x20_0000;
+/// Where the library OS's image is loaded.
+pub const IMAGE_GPA: u64 = 0x20_0000;
+
+/// Guest-physical address of the second memory slot: the rootfs image, read-only.
+pub const ROOTFS_GPA: u64 = 0x8_0000_0000;
+/// At most so many bytes of the rootfs are mapped; the rest is read by hypercall.
+pub const ROOTFS_SLOT_MAX: u64 = 1 << 30;
+
+/// Smallest memory of a VM in bytes.
+pub const MEMORY_MIN: u64 = 16 << 20;
+/// Largest memory of a VM in bytes.
+pub const MEMORY_MAX: u64 = 16 << 30;
+
+/// Lowest address that a program may map (Linux's default `vm.mmap_min_addr`).
+pub const PROGRAM_START: u64 = 0x1_0000;
+/// First address after the program's half.
+pub const PROGRAM_END: u64 = 0x7eff_ffff_f000;
+/// Where all of guest-physical memory appears to the library OS: `DIRECT_MAP + gpa`.
+pub const DIRECT_MAP: u64 = 0x7f00_0000_0000;
+/// Where the library OS's image is linked to and mapped.
+pub const IMAGE_BASE: u64 = 0x7f80_0000_0000;
+/// PML4 slot of the direct map; shared by all processes.
+pub const DIRECT_MAP_PML4: usize = 254;
+/// PML4 slot of the library OS's image and heap; shared by all processes.
+pub const IMAGE_PML4: usize = 255;
+
+/// Ring-0 code selector (Linux's numbering).
+pub const KERNEL_CS: u16 = 0x10;
+/// Ring-0 data selector.
+pub const KERNEL_SS: u16 = 0x18;
+/// Ring-3 data selector, RPL included. KVM on deprivileged hosts shows these two whatever is asked for.
+pub const USER_SS: u16 = 0x2b;
+/// Ring-3 code selector, RPL included.
+pub const USER_CS: u16 = 0x33;
+/// Task-state selector.
+pub const TSS_SELECTOR: u16 = 0x40;
+/// The exception vector whose gate rings 3 may use to flush or change translations (`int 4`).
+pub const FLUSH_VECTOR: u8 = 4;
+
+const _: () = {
+    assert!(DIRECT_MAP >> 39 == DIRECT_MAP_PML4 as u64);
+    assert!(IMAGE_BASE >> 39 == IMAGE_PML4 as u64);
+    assert!(PROGRAM_END < DIRECT_MAP);
+    assert!(MEMORY_MAX <= ROOTFS_GPA);
+    assert!(CALL_RECORD_OFFSET < PAGE_SIZE);
+};

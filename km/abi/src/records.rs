@@ -1,0 +1,101 @@
+//! What the monitor tells a machine: once at boot, and once more in every clone.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// Fixed-size facts of this boot, at [`crate::layout::RECORDS_GPA`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct BootRecord {
+    /// Size of slot 0 in bytes.
+    pub memory_bytes: u64,
+    /// First byte of slot 0 that nothing uses.
+    pub free_gpa: u64,
+    /// Bytes of the rootfs image that slot 1 shows.
+    pub rootfs_mapped: u64,
+    /// Bytes of the whole rootfs image.
+    pub rootfs_bytes: u64,
+    /// Where the [`BootConfig`] lies (postcard encoding).
+    pub config_gpa: u64,
+    /// Its length in bytes.
+    pub config_len: u64,
+    /// Size of the XSAVE area in bytes, as CPUID leaf 0xD says for the features in `xcr0`.
+    pub xsave_bytes: u64,
+    /// XCR0 of the vCPU.
+    pub xcr0: u64,
+}
+
+/// What is fresh in every machine and every clone, at [`crate::layout::CALL_RECORD_OFFSET`] of the records page.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct CallRecord {
+    /// Random bytes of the host; the library OS wipes them once its generator is keyed.
+    pub seed: [u8; 32],
+    /// Another number for every clone, never 0 in a clone and 0 at boot.
+    pub generation: u64,
+}
+
+/// Clock parameters, at [`crate::layout::CLOCK_GPA`]; the vDSO reads them as well.
+///
+/// `ns(tsc) = base_ns + (((tsc - tsc_base) as u128 * mult as u128) >> shift)`, for monotonic and real time.
+/// The vCPU is stopped while the monitor writes, so there is no sequence lock.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct ClockPage {
+    /// Counter value at which both bases hold.
+    pub tsc_base: u64,
+    /// Nanoseconds per count, shifted left by `shift`.
+    pub mult: u32,
+    /// See `mult`.
+    pub shift: u32,
+    /// CLOCK_MONOTONIC at `tsc_base`.
+    pub monotonic_ns: u64,
+    /// CLOCK_REALTIME at `tsc_base`.
+    pub realtime_ns: u64,
+}
+
+/// The process to start, and its surroundings.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BootConfig {
+    /// Command and arguments; the first is looked up in PATH of `env` if it has no slash.
+    pub args: Vec<Vec<u8>>,
+    /// Environment, `NAME=value`.
+    pub env: Vec<Vec<u8>>,
+    /// Working directory.
+    pub cwd: Vec<u8>,
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+    /// Supplementary groups.
+    pub groups: Vec<u32>,
+    /// Host name.
+    pub hostname: String,
+    /// Standard input, output and error are a terminal.
+    pub terminal: bool,
+    /// Go idle with [`crate::hypercall::IDLE_AT_START`] before the first instruction of the program.
+    pub stop_at_start: bool,
+}
+
+/// Longest [`BootConfig`] in bytes.
+pub const CONFIG_MAX: u64 = 1 << 20;
+
+impl BootConfig {
+    /// The bytes that go to [`BootRecord::config_gpa`].
+    ///
+    /// # Errors
+    /// Only when memory for the bytes cannot be had.
+    pub fn encode(&self) -> Result<Vec<u8>, postcard::Error> {
+        postcard::to_allocvec(self)
+    }
+
+    /// Reads what [`Self::encode`] wrote.
+    ///
+    /// # Errors
+    /// When the bytes are not such an encoding.
+    pub fn decode(bytes: &[u8]) -> Result<Self, postcard::Error> {
+        postcard::from_bytes(bytes)
+    }
+}
