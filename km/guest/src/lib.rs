@@ -1,1 +1,27 @@
-//! placeholder
+//! The library OS: Linux's system-call ABI inside the guest, on top of `km-hal`.
+//!
+//! * [`kernel`]: all state, and the way of a trap through it.
+//! * [`syscall`]: one file per family of system calls, and [`syscall::table`], the only list of them.
+//! * [`task`]: processes, threads, scheduling, signals, futexes, program loading.
+//! * [`mm`]: address spaces, page frames, user memory.
+//! * [`fs`]: files, descriptors, the rootfs and its overlay, `/proc`, `/dev`, `/sys`.
+//! * [`net`]: sockets within the guest and the connections that the monitor opens.
+//! * [`time`]: clocks and timers.
+//! * [`wait`]: how a handler waits without a stack of its own.
+//!
+//! There is one CPU and one stack. A handler never blocks: it returns [`wait::Stop::Block`] and is run again.
+#![cfg_attr(not(test), no_std)]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod errno;
+pub mod fs;
+pub mod kernel;
+pub mod mm;
+pub mod net;
+pub mod random;
+pub mod syscall;
+pub mod task;
+pub mod time;
+pub mod wait;

@@ -1,0 +1,63 @@
+//! Where a file's bytes go and come from: user memory, or a buffer of the library OS.
+
+use crate::errno::Result;
+use alloc::vec::Vec;
+
+/// Takes bytes (the destination of a read).
+pub trait Sink {
+    /// Room left in bytes.
+    fn room(&self) -> usize;
+
+    /// Takes as many of `bytes` as there is room for, and says how many.
+    ///
+    /// # Errors
+    /// EFAULT when user memory behind it cannot be written and nothing was.
+    fn put(&mut self, bytes: &[u8]) -> Result<usize>;
+}
+
+/// Gives bytes (the origin of a write).
+pub trait Source {
+    /// Bytes left.
+    fn left(&self) -> usize;
+
+    /// Fills as much of `buffer` as there are bytes, and says how much.
+    ///
+    /// # Errors
+    /// EFAULT when user memory behind it cannot be read and nothing was.
+    fn take(&mut self, buffer: &mut [u8]) -> Result<usize>;
+}
+
+impl Source for &[u8] {
+    fn left(&self) -> usize {
+        self.len()
+    }
+
+    fn take(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        let count = self.len().min(buffer.len());
+        let (head, tail) = self.split_at(count);
+        buffer[..count].copy_from_slice(head);
+        *self = tail;
+        Ok(count)
+    }
+}
+
+/// A [`Sink`] that collects at most `limit` bytes.
+#[derive(Debug, Default)]
+pub struct Collect {
+    /// What came.
+    pub bytes: Vec<u8>,
+    /// The most that it takes.
+    pub limit: usize,
+}
+
+impl Sink for Collect {
+    fn room(&self) -> usize {
+        self.limit - self.bytes.len()
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<usize> {
+        let count = bytes.len().min(self.room());
+        self.bytes.extend_from_slice(&bytes[..count]);
+        Ok(count)
+    }
+}

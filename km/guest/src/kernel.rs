@@ -1,0 +1,67 @@
+//! All state of the library OS, and what a system-call handler sees of it.
+
+use crate::errno::{Errno, Result};
+use crate::fs::fd::FdTable;
+use crate::fs::file::OpenFile;
+use crate::mm::user::UserMemory;
+use crate::task::{Process, Tasks, Thread, Tid};
+use crate::wait::Progress;
+use alloc::rc::Rc;
+use core::cell::RefCell;
+
+/// The library OS of one machine.
+#[derive(Default)]
+pub struct Kernel {
+    /// Processes and threads.
+    pub tasks: Tasks,
+    /// The mounted file systems.
+    pub vfs: crate::fs::Vfs,
+    /// Sockets and connections.
+    pub net: crate::net::Net,
+}
+
+/// The six argument registers: rdi, rsi, rdx, r10, r8, r9.
+pub type Args = [u64; 6];
+
+/// What a handler works with: the kernel, and the thread that called.
+pub struct Ctx<'a> {
+    /// Everything.
+    pub kernel: &'a mut Kernel,
+    /// The calling thread.
+    pub tid: Tid,
+}
+
+impl Ctx<'_> {
+    /// The calling thread.
+    pub fn thread(&mut self) -> &mut Thread {
+        self.kernel.tasks.thread_mut(self.tid)
+    }
+
+    /// The process of the calling thread.
+    pub fn process(&mut self) -> &mut Process {
+        self.kernel.tasks.process_of_mut(self.tid)
+    }
+
+    /// Memory of the calling process.
+    pub fn memory(&mut self) -> UserMemory {
+        UserMemory::new(Rc::clone(&self.process().space))
+    }
+
+    /// The descriptor table of the calling thread's process.
+    pub fn files(&mut self) -> Rc<RefCell<FdTable>> {
+        Rc::clone(&self.process().files)
+    }
+
+    /// The open file behind a descriptor argument.
+    ///
+    /// # Errors
+    /// EBADF.
+    pub fn file(&mut self, fd: u64) -> Result<Rc<OpenFile>> {
+        self.process().files.borrow().get(fd).ok_or(Errno::EBADF)
+    }
+
+    /// What this call kept from its last run.
+    pub fn progress(&mut self) -> &mut Progress {
+        &mut self.thread().progress
+    }
+}

@@ -1,0 +1,3 @@
+//! System calls: [`table`] lists them, one file per family implements them.
+
+pub mod table;
