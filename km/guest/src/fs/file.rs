@@ -2,8 +2,11 @@
 
 use super::io::{Sink, Source};
 use crate::errno::{Errno, Result};
-use crate::wait::WaitQueue;
+use crate::kernel::Ctx;
+use crate::mm::frame::Frame;
+use crate::wait::{SysResult, WaitQueue};
 use alloc::rc::Rc;
+use alloc::vec::Vec;
 use bitflags::bitflags;
 use core::any::Any;
 use core::cell::Cell;
@@ -63,8 +66,73 @@ pub trait File: Any {
     /// The last descriptor of an open file is closed.
     fn close(&self) {}
 
+    /// Whether it has positions: lseek(2), pread(2) and the offset of [`OpenFile`] make sense.
+    fn seekable(&self) -> bool {
+        false
+    }
+
+    /// What mmap(2) maps; `None` is ENODEV.
+    fn pages(&self) -> Option<Rc<dyn Pages>> {
+        None
+    }
+
+    /// File type and permission bits that fstat(2) reports of an object without an inode.
+    fn mode(&self) -> u32 {
+        0o600
+    }
+
+    /// What the link in /proc/PID/fd says of an object without a path: `socket:[7]`, `anon_inode:[eventpoll]`, …
+    fn label(&self) -> Vec<u8> {
+        b"anon_inode:[unknown]".to_vec()
+    }
+
+    /// Control operations of this kind of file.
+    ///
+    /// # Errors
+    /// ENOTTY for requests that it does not know.
+    fn ioctl(&self, ctx: &mut Ctx<'_>, request: u32, argument: u64) -> SysResult {
+        let _ = (ctx, request, argument);
+        Err(Errno::ENOTTY.into())
+    }
+
     /// The object itself, for calls that only one kind has (sockets, epoll, directories, timers).
     fn as_any(&self) -> &dyn Any;
+}
+
+/// What a mapping wants of a page of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PageUse {
+    /// Reads it, or copies it before the first write (MAP_PRIVATE).
+    Read,
+    /// Writes to the file through it (MAP_SHARED).
+    Write,
+}
+
+/// Where a page of a file lies.
+#[derive(Clone, Debug)]
+pub enum FilePage {
+    /// In the read-only rootfs slot, at this guest-physical address. Never writable.
+    Rootfs(u64),
+    /// In a frame that belongs to the file; a mapping holds a clone for as long as it shows it.
+    Frame(Frame),
+}
+
+/// The pages of a file that can be mapped. Mappings keep it alive after the descriptor is closed.
+///
+/// When a write or a truncation replaces or drops a page that was handed out, the range is reported by
+/// [`super::stale::take`]; the owner of the page tables removes its translations.
+pub trait Pages {
+    /// Device and inode number; equal for two mappings of the same file (shared futexes, /proc/PID/maps).
+    fn id(&self) -> (u64, u64);
+
+    /// The path for /proc/PID/maps.
+    fn path(&self) -> Vec<u8>;
+
+    /// The page with this index.
+    ///
+    /// # Errors
+    /// ENXIO beyond the end of the file, ENOSPC and ENOMEM without room for a copy: all of them are SIGBUS.
+    fn page(&self, index: u64, usage: PageUse) -> Result<FilePage>;
 }
 
 /// An open file description (open(2)): what `dup` and `fork` share.

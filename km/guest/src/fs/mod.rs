@@ -3,6 +3,7 @@
 pub mod fd;
 pub mod file;
 pub mod io;
+pub mod stale;
 
 /// The mounted file systems.
 #[derive(Default)]

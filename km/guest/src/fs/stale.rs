@@ -1,0 +1,28 @@
+//! Pages of files that mappings must let go: overwritten rootfs pages, and what a truncation cut off.
+
+use alloc::vec::Vec;
+use spin::Mutex;
+
+/// A range of pages of one file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stale {
+    /// [`super::file::Pages::id`] of the file.
+    pub id: (u64, u64),
+    /// First page index.
+    pub first: u64,
+    /// Page index after the last.
+    pub end: u64,
+}
+
+static STALE: Mutex<Vec<Stale>> = Mutex::new(Vec::new());
+
+/// Reports a range; looked at before the calling thread returns to its program.
+pub fn report(stale: Stale) {
+    STALE.lock().push(stale);
+}
+
+/// What was reported since the last call.
+#[must_use]
+pub fn take() -> Vec<Stale> {
+    core::mem::take(&mut *STALE.lock())
+}
