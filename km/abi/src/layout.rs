@@ -11,9 +11,10 @@
 //! 0000_6000  boot and call records  monitor        7f80_0000_0000       library OS image, then its heap
 //! 0000_7000  clock page (vvar)      monitor
 //! 0001_0000  input buffer, 64 KiB   monitor        The two top regions are PML4 entries 254 and 255. They
-//! 0002_0000  output buffer, 64 KiB  library OS     are the same in every process. Addresses with bit 47 set
-//! 0010_0000  first page tables      monitor        belong to the host where KVM runs guests deprivileged,
-//! 0020_0000  library OS image, boot blob           so nothing of a guest lies there.
+//! 0002_0000  output buffer, 256 KiB library OS     are the same in every process. Addresses with bit 47 set
+//! 0006_0000  read buffer, 512 KiB   library OS     belong to the host where KVM runs guests deprivileged,
+//! 0010_0000  first page tables      monitor        so nothing of a guest lies there.
+//! 0020_0000  library OS image, boot blob
 //! …          free: FIRST_FREE to the end
 //!
 //! slot 1 (8_0000_0000, read-only): the rootfs image, at most ROOTFS_SLOT_MAX of it
@@ -47,7 +48,11 @@ pub const INPUT_SIZE: u64 = 0x1_0000;
 /// Buffer that the library OS may use for output that is handed over at the next doorbell.
 pub const OUTPUT_GPA: u64 = 0x2_0000;
 /// Size of the output buffer in bytes.
-pub const OUTPUT_SIZE: u64 = 0x1_0000;
+pub const OUTPUT_SIZE: u64 = 0x4_0000;
+/// Buffer into which the library OS reads streams.
+pub const READ_GPA: u64 = 0x6_0000;
+/// Size of the read buffer in bytes.
+pub const READ_SIZE: u64 = 0x8_0000;
 /// The page tables that the monitor prepares; the PML4 is the first of them.
 pub const BOOT_TABLES_GPA: u64 = 0x10_0000;
 /// End of the room for those page tables.
@@ -95,6 +100,8 @@ const _: () = {
     assert!(DIRECT_MAP >> 39 == DIRECT_MAP_PML4 as u64);
     assert!(IMAGE_BASE >> 39 == IMAGE_PML4 as u64);
     assert!(PROGRAM_END < DIRECT_MAP);
+    assert!(INPUT_GPA + INPUT_SIZE <= OUTPUT_GPA && OUTPUT_GPA + OUTPUT_SIZE <= READ_GPA);
+    assert!(READ_GPA + READ_SIZE <= BOOT_TABLES_GPA);
     assert!(MEMORY_MAX <= ROOTFS_GPA);
     assert!(CALL_RECORD_OFFSET < PAGE_SIZE);
 };
