@@ -8,13 +8,13 @@
 use crate::errno::Errno;
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
-use spin::Mutex;
+
+pub mod watch;
 
 /// Names a [`WaitQueue`]; unique for the life of the machine.
 pub type Key = u64;
 
 static NEXT_KEY: AtomicU64 = AtomicU64::new(1);
-static WOKEN: Mutex<Vec<Key>> = Mutex::new(Vec::new());
 
 /// Something that threads wait for: a buffer, a socket, a child, a futex word.
 #[derive(Debug)]
@@ -38,8 +38,13 @@ impl WaitQueue {
 
     /// Something changed: every thread that waits for this queue looks again.
     pub fn wake(&self) {
+        self.wake_for(watch::ANYTHING);
+    }
+
+    /// The same when it is known what changed, in poll(2)'s bits: edge-triggered interest in something else sleeps on.
+    pub fn wake_for(&self, changed: u32) {
         self.wakes.fetch_add(1, Ordering::Relaxed);
-        wake_key(self.key);
+        watch::wake(self.key, changed);
     }
 
     /// How often [`Self::wake`] was called; edge-triggered interest compares it with what it saw last.
@@ -51,16 +56,13 @@ impl WaitQueue {
 
 /// [`WaitQueue::wake`] for someone who holds the name only (an armed timer).
 pub fn wake_key(key: Key) {
-    let mut woken = WOKEN.lock();
-    if !woken.contains(&key) {
-        woken.push(key);
-    }
+    watch::wake(key, watch::ANYTHING);
 }
 
 /// The names woken since the last call; the scheduler's.
 #[must_use]
 pub fn take_woken() -> Vec<Key> {
-    core::mem::take(&mut *WOKEN.lock())
+    watch::take_woken()
 }
 
 /// What a signal without a fatal action does to a blocked call (signal(7)).

@@ -63,6 +63,12 @@ pub trait File: Any {
         None
     }
 
+    /// How long a blocking read and a blocking write wait at most, in nanoseconds (SO_RCVTIMEO, SO_SNDTIMEO); then
+    /// they are EAGAIN.
+    fn timeouts_ns(&self) -> (Option<u64>, Option<u64>) {
+        (None, None)
+    }
+
     /// The last descriptor of an open file is closed.
     fn close(&self) {}
 
