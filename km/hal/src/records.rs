@@ -1,0 +1,46 @@
+//! What the monitor has written down for the guest.
+
+use crate::phys;
+use alloc::vec;
+use km_abi::layout::{CALL_RECORD_OFFSET, CLOCK_GPA, RECORDS_GPA};
+use km_abi::records::{BootConfig, BootRecord, CONFIG_MAX, CallRecord, ClockPage};
+
+/// Facts of this boot.
+#[must_use]
+pub fn boot() -> BootRecord {
+    phys::read_value(RECORDS_GPA)
+}
+
+/// The process to start.
+///
+/// # Panics
+/// When the record is not readable: monitor and image are built from one tree, so this is a bug.
+#[must_use]
+pub fn config() -> BootConfig {
+    let record = boot();
+    assert!(record.config_len <= CONFIG_MAX, "boot configuration of {} bytes", record.config_len);
+    let mut bytes = vec![0; record.config_len as usize];
+    phys::read(record.config_gpa, &mut bytes);
+    match BootConfig::decode(&bytes) {
+        Ok(config) => config,
+        Err(error) => panic!("boot configuration: {error}"),
+    }
+}
+
+/// What is fresh in this clone.
+#[must_use]
+pub fn call() -> CallRecord {
+    phys::read_value(RECORDS_GPA + CALL_RECORD_OFFSET)
+}
+
+/// Wipes the seed of the call, once a generator is keyed with it.
+pub fn wipe_seed() {
+    let record = CallRecord { seed: [0; 32], ..call() };
+    phys::write_value(RECORDS_GPA + CALL_RECORD_OFFSET, &record);
+}
+
+/// Clock parameters.
+#[must_use]
+pub fn clock() -> ClockPage {
+    phys::read_value(CLOCK_GPA)
+}
