@@ -2,7 +2,8 @@
 //!
 //! * [`kernel`]: all state, and the way of a trap through it.
 //! * [`syscall`]: one file per family of system calls, and [`syscall::table`], the only list of them.
-//! * [`task`]: processes, threads, scheduling, signals, futexes, program loading.
+//! * [`task`]: processes, threads, scheduling, signals, futexes.
+//! * [`load`]: programs: ELF, `#!`, the first stack, the vDSO.
 //! * [`mm`]: address spaces, page frames, user memory.
 //! * [`fs`]: files, descriptors, the rootfs and its overlay, `/proc`, `/dev`, `/sys`.
 //! * [`net`]: sockets within the guest and the connections that the monitor opens.
@@ -18,6 +19,7 @@ extern crate alloc;
 pub mod errno;
 pub mod fs;
 pub mod kernel;
+pub mod load;
 pub mod mm;
 pub mod net;
 pub mod random;

@@ -28,6 +28,7 @@ pub mod paging;
 pub mod phys;
 pub mod records;
 pub mod user;
+pub mod vdso;
 
 pub use context::{LibOs, Trap, UserContext};
 pub use km_abi as abi;
