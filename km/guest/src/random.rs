@@ -1,7 +1,57 @@
 //! The machine's random generator: ChaCha20 keyed by the seed of the boot or the call.
+//!
+//! Every draw replaces the key by bytes of its own stream first, so that what was given out cannot be computed from
+//! what memory holds later (fast key erasure).
+
+use crate::state::machine_state;
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+
+machine_state! {
+    fn key -> [u8; 32] = [0; 32]
+}
+
+/// Replaces the key by one that depends on the old key and on `seed`: a clone that is given a fresh seed draws what
+/// no other clone draws.
+pub fn rekey(seed: &[u8; 32]) {
+    key(|key| {
+        let mut mixed = *key;
+        mixed.iter_mut().zip(seed).for_each(|(byte, fresh)| *byte ^= fresh);
+        *key = [0; 32];
+        ChaCha20Rng::from_seed(mixed).fill_bytes(key);
+    });
+}
 
 /// Fills `buffer` with bytes that no other clone has.
 pub fn fill(buffer: &mut [u8]) {
-    let _ = buffer;
-    todo!("keyed generator")
+    key(|key| {
+        let mut generator = ChaCha20Rng::from_seed(*key);
+        generator.fill_bytes(key);
+        generator.fill_bytes(buffer);
+    });
+}
+
+/// A random number.
+#[must_use]
+pub fn next_u64() -> u64 {
+    let mut bytes = [0; 8];
+    fill(&mut bytes);
+    u64::from_le_bytes(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn draws_differ_and_follow_the_seed() {
+        rekey(&[1; 32]);
+        let (first, second) = (next_u64(), next_u64());
+        assert_ne!(first, second);
+        key(|key| *key = [0; 32]);
+        rekey(&[1; 32]);
+        assert_eq!(next_u64(), first);
+        rekey(&[2; 32]);
+        assert_ne!(next_u64(), second);
+    }
 }

@@ -1,8 +1,25 @@
 //! Memory: address spaces, frames, and access to what programs point to.
+//!
+//! ```text
+//! AddressSpace ── vma: VmaMap      which ranges are mapped to what (pure arithmetic)
+//!      │       └─ page-table root  filled by `fault` when a page is needed, by `populate` ahead of need
+//!      └── space (mmap, munmap, mprotect, brk), remap, advise, fork
+//! ```
+//! A page table holds one reference to each [`frame::Frame`] it shows; pages of the rootfs slot are shown in place and
+//! are never owned. A frame with one reference is written in place, one with more is copied first.
 
+mod advise;
+pub(crate) mod bytes;
+mod fault;
+mod fork;
 pub mod frame;
+mod remap;
+pub mod shared;
+mod space;
 pub mod user;
+pub mod vma;
 
-/// An address space: a page-table root and the list of its mappings.
-#[derive(Debug, Default)]
-pub struct AddressSpace {}
+pub use advise::Advice;
+pub use fault::{Access, FaultError};
+pub use remap::Remap;
+pub use space::{AddressSpace, MapRequest, Placement};

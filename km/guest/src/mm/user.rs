@@ -1,13 +1,22 @@
 //! Memory of a program as a handler reads and writes it. Every access checks the range, makes lazy pages present and
 //! breaks copy-on-write first; a bad pointer is EFAULT.
+//!
+//! Pages are reached through the direct map, so the memory of a process that does not run is no different.
 
-use super::AddressSpace;
-use crate::errno::Result;
+use super::{AddressSpace, bytes};
+use crate::errno::{Errno, Result};
 use crate::fs::io::{Sink, Source};
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::RefCell;
+use km_abi::layout::PAGE_SIZE;
+use km_hal::phys;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+/// Most entries of an iovec array (UIO_MAXIOV).
+const VECTOR_MAX: u64 = 1024;
+/// Most bytes that one read or write moves (read(2)).
+const TRANSFER_MAX: u64 = 0x7fff_f000;
 
 /// The memory of one process.
 #[derive(Clone)]
@@ -22,13 +31,34 @@ impl UserMemory {
         Self { space }
     }
 
+    /// Calls `each` with the guest-physical address and length of every piece of a range that lies in one page, and with
+    /// its offset from the start.
+    fn pieces(
+        &self,
+        address: u64,
+        len: usize,
+        write: bool,
+        mut each: impl FnMut(u64, usize, usize),
+    ) -> Result<()> {
+        let mut done = 0;
+        while done < len {
+            let at = address.checked_add(done as u64).ok_or(Errno::EFAULT)?;
+            let count = (len - done).min((PAGE_SIZE - at % PAGE_SIZE) as usize);
+            let gpa = self.space.borrow_mut().resolve(at, write)?;
+            each(gpa, done, count);
+            done += count;
+        }
+        Ok(())
+    }
+
     /// Fills `buffer` from `address` on.
     ///
     /// # Errors
     /// EFAULT.
     pub fn read(&self, address: u64, buffer: &mut [u8]) -> Result<()> {
-        let _ = (&self.space, address, buffer);
-        todo!()
+        self.pieces(address, buffer.len(), false, |gpa, at, count| {
+            bytes::read(gpa, &mut buffer[at..at + count])
+        })
     }
 
     /// Writes `bytes` to `address`.
@@ -36,8 +66,29 @@ impl UserMemory {
     /// # Errors
     /// EFAULT; bytes before the bad page may have been written.
     pub fn write(&self, address: u64, bytes: &[u8]) -> Result<()> {
-        let _ = (address, bytes);
-        todo!()
+        self.pieces(address, bytes.len(), true, |gpa, at, count| phys::write(gpa, &bytes[at..at + count]))
+    }
+
+    /// As [`Self::read`], up to the first bad page; the number of bytes.
+    fn read_some(&self, address: u64, buffer: &mut [u8]) -> usize {
+        let mut done = 0;
+        // An error only ends the transfer early.
+        let _ = self.pieces(address, buffer.len(), false, |gpa, at, count| {
+            bytes::read(gpa, &mut buffer[at..at + count]);
+            done = at + count;
+        });
+        done
+    }
+
+    /// As [`Self::write`], up to the first bad page; the number of bytes.
+    fn write_some(&self, address: u64, bytes: &[u8]) -> usize {
+        let mut done = 0;
+        // An error only ends the transfer early.
+        let _ = self.pieces(address, bytes.len(), true, |gpa, at, count| {
+            phys::write(gpa, &bytes[at..at + count]);
+            done = at + count;
+        });
+        done
     }
 
     /// Reads a plain structure.
@@ -63,14 +114,35 @@ impl UserMemory {
     /// # Errors
     /// EFAULT; ENAMETOOLONG when there is no NUL within `limit` bytes.
     pub fn string(&self, address: u64, limit: usize) -> Result<Vec<u8>> {
-        let _ = (address, limit);
-        todo!()
+        let mut string = Vec::new();
+        while string.len() < limit {
+            let at = address.checked_add(string.len() as u64).ok_or(Errno::EFAULT)?;
+            let count = (limit - string.len()).min((PAGE_SIZE - at % PAGE_SIZE) as usize).min(256);
+            let mut piece = [0; 256];
+            self.read(at, &mut piece[..count])?;
+            if let Some(end) = piece[..count].iter().position(|byte| *byte == 0) {
+                string.extend_from_slice(&piece[..end]);
+                return Ok(string);
+            }
+            string.extend_from_slice(&piece[..count]);
+        }
+        Err(Errno::ENAMETOOLONG)
+    }
+
+    /// Where the byte at `address` is for everyone who sees it: the page's place in memory, for futexes that
+    /// processes share.
+    ///
+    /// # Errors
+    /// EFAULT.
+    pub fn physical(&self, address: u64) -> Result<u64> {
+        self.space.borrow_mut().resolve(address, false)
     }
 }
 
 /// A list of ranges of a program's memory: the destination of a read, the origin of a write.
 pub struct UserRanges {
     memory: UserMemory,
+    /// Address and length of what is left, the next range last.
     ranges: Vec<(u64, u64)>,
 }
 
@@ -78,7 +150,7 @@ impl UserRanges {
     /// One range. At most 0x7ffff000 bytes of it are used (read(2)).
     #[must_use]
     pub fn one(memory: UserMemory, address: u64, len: u64) -> Self {
-        Self { memory, ranges: alloc::vec![(address, len.min(0x7fff_f000))] }
+        Self { memory, ranges: alloc::vec![(address, len.min(TRANSFER_MAX))] }
     }
 
     /// An array of `count` iovec structures at `address`.
@@ -86,8 +158,47 @@ impl UserRanges {
     /// # Errors
     /// EFAULT; EINVAL for more than 1024 or a sum of lengths beyond i64.
     pub fn vector(memory: UserMemory, address: u64, count: u64) -> Result<Self> {
-        let _ = (address, count);
-        Ok(Self { memory, ranges: Vec::new() })
+        if count > VECTOR_MAX {
+            return Err(Errno::EINVAL);
+        }
+        let mut ranges = Vec::with_capacity(count as usize);
+        let mut sum = 0u64;
+        for index in 0..count {
+            let [base, len]: [u64; 2] = memory.load(address.wrapping_add(index * 16))?;
+            let total =
+                sum.checked_add(len).filter(|total| *total <= i64::MAX as u64).ok_or(Errno::EINVAL)?;
+            ranges.push((base, len.min(TRANSFER_MAX - sum.min(TRANSFER_MAX))));
+            sum = total;
+        }
+        ranges.reverse();
+        Ok(Self { memory, ranges })
+    }
+
+    /// Moves up to `len` bytes, a piece of a range at a time. `piece` gets address, offset and length, and says how
+    /// much it moved.
+    fn transfer(
+        &mut self,
+        len: usize,
+        mut piece: impl FnMut(&UserMemory, u64, usize, usize) -> usize,
+    ) -> Result<usize> {
+        let mut done = 0;
+        while done < len
+            && let Some(range) = self.ranges.last_mut()
+        {
+            if range.1 == 0 {
+                self.ranges.pop();
+                continue;
+            }
+            let count = (len - done).min(range.1 as usize);
+            let moved = piece(&self.memory, range.0, done, count);
+            range.0 += moved as u64;
+            range.1 -= moved as u64;
+            done += moved;
+            if moved < count {
+                return if done == 0 { Err(Errno::EFAULT) } else { Ok(done) };
+            }
+        }
+        Ok(done)
     }
 }
 
@@ -97,8 +208,9 @@ impl Sink for UserRanges {
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<usize> {
-        let _ = (&self.memory, bytes);
-        todo!()
+        self.transfer(bytes.len(), |memory, address, at, count| {
+            memory.write_some(address, &bytes[at..at + count])
+        })
     }
 }
 
@@ -108,7 +220,9 @@ impl Source for UserRanges {
     }
 
     fn take(&mut self, buffer: &mut [u8]) -> Result<usize> {
-        let _ = buffer;
-        todo!()
+        let len = buffer.len();
+        self.transfer(len, |memory, address, at, count| {
+            memory.read_some(address, &mut buffer[at..at + count])
+        })
     }
 }

@@ -1,27 +1,11 @@
 //! Clocks and timers.
+//!
+//! Clocks are computed from the page that the monitor writes and the time-stamp counter, as the vDSO does it. Timers
+//! wake keys of wait queues; [`crate::kernel`] calls [`expire`] after every trap and takes [`next_deadline`] with it
+//! when it goes idle.
 
-use crate::wait::Key;
+mod clock;
+mod timers;
 
-/// CLOCK_MONOTONIC in nanoseconds; continues from the snapshot's value in a clone.
-#[must_use]
-pub fn monotonic_ns() -> u64 {
-    todo!()
-}
-
-/// CLOCK_REALTIME in nanoseconds since 1970.
-#[must_use]
-pub fn realtime_ns() -> u64 {
-    todo!()
-}
-
-/// Wakes `key` at a CLOCK_MONOTONIC time. A later call for the same key replaces the earlier one.
-pub fn arm(key: Key, deadline_ns: u64) {
-    let _ = (key, deadline_ns);
-    todo!()
-}
-
-/// Undoes [`arm`].
-pub fn disarm(key: Key) {
-    let _ = key;
-    todo!()
-}
+pub use clock::{NANOS_PER_SECOND, Timespec, Timeval, monotonic_ns, realtime_ns};
+pub use timers::{arm, disarm, expire, next_deadline};

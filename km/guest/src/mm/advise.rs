@@ -1,0 +1,81 @@
+//! madvise(2).
+
+use super::space::{AddressSpace, is_sole, own_page, range_of};
+use super::vma::{Backing, Traits, Vma};
+use crate::errno::{Errno, Result};
+use km_abi::layout::PAGE_SIZE;
+use km_hal::paging::{self, Flags};
+use km_hal::phys;
+
+/// Ranges up to this size are zeroed in place: that is cheaper than page tables that change and faults that follow.
+const ZERO_IN_PLACE_MAX: u64 = 32 * PAGE_SIZE;
+
+/// What a program says of a range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Advice {
+    /// Contents are not needed (MADV_DONTNEED, and MADV_FREE, which may do the same at once).
+    Discard,
+    /// Make it present for reading, or report why not.
+    PopulateRead,
+    /// Make it present for writing, or report why not.
+    PopulateWrite,
+    /// Set or clear a trait.
+    Mark(Traits, bool),
+    /// Nothing to do but to check the range.
+    Ignore,
+}
+
+impl AddressSpace {
+    /// Carries out an advice.
+    ///
+    /// # Errors
+    /// EINVAL; ENOMEM when not all of the range is mapped (what is has been treated); EFAULT when it cannot be populated.
+    pub fn advise(&mut self, address: u64, len: u64, advice: Advice) -> Result<()> {
+        let (start, end) = range_of(address, len).map_err(|_| Errno::EINVAL)?;
+        let covered = self.vmas.is_covered(start, end);
+        match advice {
+            Advice::Discard => self.discard(start, end),
+            Advice::PopulateRead | Advice::PopulateWrite if !covered => {}
+            Advice::PopulateRead => self.populate_all(start, end, false)?,
+            Advice::PopulateWrite => self.populate_all(start, end, true)?,
+            Advice::Mark(traits, on) => self.mark(start, end, traits, on)?,
+            Advice::Ignore => {}
+        }
+        if covered { Ok(()) } else { Err(Errno::ENOMEM) }
+    }
+
+    fn populate_all(&mut self, start: u64, end: u64, write: bool) -> Result<()> {
+        (start..end).step_by(PAGE_SIZE as usize).try_for_each(|va| self.resolve(va, write).map(|_| ()))
+    }
+
+    fn mark(&mut self, start: u64, end: u64, traits: Traits, on: bool) -> Result<()> {
+        let plain = |vma: &Vma| !vma.shared() && matches!(vma.backing, Backing::Anonymous);
+        if on && traits == Traits::WIPE_ON_FORK && !self.vmas.overlapping(start, end).all(plain) {
+            return Err(Errno::EINVAL);
+        }
+        self.vmas.modify(start, end, |vma| vma.traits.set(traits, on));
+        Ok(())
+    }
+
+    /// Drops the contents of a range: zeros or the file's bytes from now on.
+    pub(super) fn discard(&mut self, start: u64, end: u64) {
+        if end - start > ZERO_IN_PLACE_MAX || !self.zero_in_place(start, end) {
+            self.drop_pages(start, end);
+        }
+    }
+
+    /// Zeroes the pages of a range that is anonymous and its own; `false` when it is not all of that.
+    fn zero_in_place(&self, start: u64, end: u64) -> bool {
+        let plain = |vma: &Vma| !vma.shared() && matches!(vma.backing, Backing::Anonymous);
+        if !self.vmas.is_covered(start, end) || !self.vmas.overlapping(start, end).all(plain) {
+            return false;
+        }
+        let pages = || (start..end).step_by(PAGE_SIZE as usize).filter_map(|va| paging::query(self.root, va));
+        let sole =
+            pages().all(|page| own_page(page) && page.flags.contains(Flags::WRITE) && is_sole(page.gpa));
+        if sole {
+            pages().for_each(|page| phys::zero(page.gpa, PAGE_SIZE));
+        }
+        sole
+    }
+}

@@ -1,0 +1,408 @@
+//! An address space: mappings, page tables, and the calls that change them.
+
+use super::frame::Frame;
+use super::vma::{Backing, Prot, Traits, Vma, VmaMap};
+use crate::errno::{Errno, Result};
+use km_abi::layout::{PAGE_SIZE, PROGRAM_END, PROGRAM_START};
+use km_hal::frames;
+use km_hal::paging::{self, Flags, Mapping, Pool};
+
+/// Anonymous mappings up to this size are filled in when they are made: a page fault costs more than its pages.
+const EAGER_MAX: u64 = 256 << 10;
+/// Most mappings that an address space may have (`vm.max_map_count`).
+const MAPPINGS_MAX: usize = 65_530;
+/// Room below the stack's end that mmap(2) leaves free.
+const STACK_ROOM: u64 = 128 << 20;
+
+/// Where a new mapping goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placement {
+    /// At this address if it is free, else anywhere (0: anywhere).
+    Hint(u64),
+    /// MAP_FIXED: exactly there, replacing what is there.
+    Replace(u64),
+    /// MAP_FIXED_NOREPLACE: exactly there, EEXIST if something is.
+    Exact(u64),
+    /// MAP_32BIT: anywhere in the first 2 GiB.
+    Low,
+}
+
+/// What mmap(2) is asked for.
+pub struct MapRequest {
+    /// Where.
+    pub placement: Placement,
+    /// Bytes; rounded up to pages.
+    pub len: u64,
+    /// Protection.
+    pub prot: Prot,
+    /// Properties.
+    pub traits: Traits,
+    /// What shows.
+    pub backing: Backing,
+    /// MAP_POPULATE.
+    pub populate: bool,
+    /// MAP_NORESERVE: no check that memory could hold it.
+    pub no_reserve: bool,
+}
+
+/// A page-table root and the list of its mappings.
+pub struct AddressSpace {
+    pub(super) root: u64,
+    pub(super) vmas: VmaMap,
+    pub(super) brk_start: u64,
+    pub(super) brk_end: u64,
+    /// mmap(2) places mappings below this.
+    pub(super) mmap_top: u64,
+    /// Pages that the page tables show.
+    pub(super) resident: u64,
+    /// RLIMIT_AS and RLIMIT_DATA in bytes.
+    pub limits: SpaceLimits,
+}
+
+/// Limits of prlimit(2) that concern mappings.
+#[derive(Clone, Copy, Debug)]
+pub struct SpaceLimits {
+    /// RLIMIT_AS.
+    pub total: u64,
+    /// RLIMIT_DATA.
+    pub data: u64,
+}
+
+/// `value` rounded up to pages.
+pub(super) fn round_up(value: u64) -> Option<u64> {
+    value.checked_next_multiple_of(PAGE_SIZE)
+}
+
+/// The page-aligned range of a call's address and length.
+///
+/// # Errors
+/// EINVAL for an unaligned address; ENOMEM when the range leaves the program's half.
+pub(super) fn range_of(address: u64, len: u64) -> Result<(u64, u64)> {
+    if !address.is_multiple_of(PAGE_SIZE) {
+        return Err(Errno::EINVAL);
+    }
+    let end = round_up(len).and_then(|len| address.checked_add(len)).ok_or(Errno::ENOMEM)?;
+    if end > PROGRAM_END { Err(Errno::ENOMEM) } else { Ok((address, end)) }
+}
+
+impl AddressSpace {
+    /// An empty address space whose tables hold nothing but the library OS.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub fn new() -> Result<Self> {
+        let root = paging::new_root(&mut Pool).map_err(|_| Errno::ENOMEM)?;
+        Ok(Self {
+            root,
+            vmas: VmaMap::default(),
+            brk_start: 0,
+            brk_end: 0,
+            mmap_top: PROGRAM_END - STACK_ROOM,
+            resident: 0,
+            limits: SpaceLimits { total: u64::MAX, data: u64::MAX },
+        })
+    }
+
+    /// Uses its page tables from now on.
+    pub fn activate(&self) {
+        if !self.is_active() {
+            paging::switch(self.root);
+        }
+    }
+
+    pub(super) fn is_active(&self) -> bool {
+        paging::current_root() == self.root
+    }
+
+    /// The mappings.
+    #[must_use]
+    pub fn mappings(&self) -> &VmaMap {
+        &self.vmas
+    }
+
+    /// Bytes that are mapped, and bytes of pages that are present.
+    #[must_use]
+    pub fn usage(&self) -> (u64, u64) {
+        (self.vmas.iter().map(Vma::len).sum(), self.resident * PAGE_SIZE)
+    }
+
+    /// mmap(2), without its flag parsing. Returns the address.
+    ///
+    /// # Errors
+    /// EINVAL, ENOMEM, EEXIST as mmap(2).
+    pub fn map(&mut self, request: MapRequest) -> Result<u64> {
+        let len = round_up(request.len).filter(|len| *len > 0 && *len < PROGRAM_END);
+        let len = len.ok_or(if request.len == 0 { Errno::EINVAL } else { Errno::ENOMEM })?;
+        self.check_room(len, &request)?;
+        let start = self.place(request.placement, len)?;
+        if let Placement::Replace(_) = request.placement {
+            self.unmap_range(start, start + len);
+        }
+        let (prot, traits, backing) = (request.prot, request.traits, request.backing);
+        let anonymous = matches!(backing, Backing::Anonymous);
+        self.vmas.insert(Vma { start, end: start + len, prot, traits, backing });
+        let eager = anonymous && len <= EAGER_MAX && prot.contains(Prot::WRITE) && !request.no_reserve;
+        if request.populate || eager && self.memory_is_ample() {
+            self.populate(start, start + len);
+        }
+        Ok(start)
+    }
+
+    /// Refuses what can never be held, as Linux's default overcommit heuristic does, and what the limits forbid.
+    fn check_room(&self, len: u64, request: &MapRequest) -> Result<()> {
+        let private = !request.traits.contains(Traits::SHARED);
+        let charged = private && request.prot.contains(Prot::WRITE) && !request.no_reserve;
+        let anonymous = matches!(request.backing, Backing::Anonymous);
+        let beyond_memory = charged && anonymous && len > frames::total() * PAGE_SIZE;
+        let beyond_limit = self.limits.total != u64::MAX && self.usage().0 + len > self.limits.total;
+        if beyond_memory || beyond_limit || self.vmas.count() >= MAPPINGS_MAX {
+            return Err(Errno::ENOMEM);
+        }
+        Ok(())
+    }
+
+    fn place(&self, placement: Placement, len: u64) -> Result<u64> {
+        match placement {
+            Placement::Replace(start) | Placement::Exact(start) => {
+                let (start, end) = range_of(start, len)?;
+                if start < PROGRAM_START {
+                    return Err(Errno::EPERM);
+                }
+                let taken = matches!(placement, Placement::Exact(_)) && !self.vmas.is_free(start, end);
+                if taken { Err(Errno::EEXIST) } else { Ok(start) }
+            }
+            Placement::Hint(hint) => {
+                let start = hint & !(PAGE_SIZE - 1);
+                let end = start.saturating_add(len);
+                if start >= PROGRAM_START && end <= PROGRAM_END && self.vmas.is_free(start, end) {
+                    return Ok(start);
+                }
+                self.gap(len, PROGRAM_START, self.mmap_top)
+            }
+            Placement::Low => self.gap(len, PROGRAM_START, 1 << 31),
+        }
+    }
+
+    /// A free range in `[low, high)`, the highest; above the usual region when that is full.
+    pub(super) fn gap(&self, len: u64, low: u64, high: u64) -> Result<u64> {
+        let found = self.vmas.gap_below(len, low, high);
+        found.or_else(|| self.vmas.gap_below(len, low, PROGRAM_END.min(high))).ok_or(Errno::ENOMEM)
+    }
+
+    /// munmap(2).
+    ///
+    /// # Errors
+    /// EINVAL.
+    pub fn unmap(&mut self, address: u64, len: u64) -> Result<()> {
+        let (start, end) = range_of(address, len).map_err(|_| Errno::EINVAL)?;
+        if start == end {
+            return Err(Errno::EINVAL);
+        }
+        self.unmap_range(start, end);
+        Ok(())
+    }
+
+    pub(super) fn unmap_range(&mut self, start: u64, end: u64) {
+        let gone = self.vmas.carve(start, end);
+        if let (Some(first), Some(last)) = (gone.first(), gone.last()) {
+            self.drop_pages(first.start, last.end);
+        }
+    }
+
+    /// Forgets the pages in a range: they are made again when they are needed.
+    pub(super) fn drop_pages(&mut self, start: u64, end: u64) {
+        let mut dropped = 0;
+        let mut release = |_: u64, mapping: Mapping| {
+            dropped += 1;
+            release_page(mapping);
+        };
+        paging::clear(self.root, start, end, &mut Pool, &mut release);
+        self.resident -= dropped;
+        self.flush_if(dropped > 0);
+    }
+
+    /// Makes the CPU forget translations after entries were taken back.
+    pub(super) fn flush_if(&self, changed: bool) {
+        if changed && self.is_active() {
+            paging::flush();
+        }
+    }
+
+    /// mprotect(2).
+    ///
+    /// # Errors
+    /// EINVAL; ENOMEM when not all of the range is mapped (what is has been changed); EACCES for write access to a
+    /// shared file that was opened without it.
+    pub fn protect(&mut self, address: u64, len: u64, prot: Prot) -> Result<()> {
+        let (start, end) = range_of(address, len)?;
+        if start == end {
+            return Ok(());
+        }
+        let refused = |vma: &Vma| vma.traits.contains(Traits::NEVER_WRITE) && prot.contains(Prot::WRITE);
+        if self.vmas.overlapping(start, end).any(refused) {
+            return Err(Errno::EACCES);
+        }
+        if self.vmas.count() >= MAPPINGS_MAX {
+            return Err(Errno::ENOMEM);
+        }
+        let covered = self.vmas.is_covered(start, end);
+        self.vmas.modify(start, end, |vma| vma.prot = prot);
+        let mut less = false;
+        let vmas = &self.vmas;
+        paging::update(self.root, start, end, &mut |va, old| {
+            let shared = vmas.find(va).is_none_or(Vma::shared);
+            let writable = prot.contains(Prot::WRITE) && !shared && own_page(old) && is_sole(old.gpa);
+            let flags = page_flags(prot, writable) | old.flags & Flags::EXTRA;
+            let new = Mapping { gpa: old.gpa, flags };
+            less |= takes_away(old.flags, new.flags);
+            Some(new)
+        });
+        self.flush_if(less);
+        if covered { Ok(()) } else { Err(Errno::ENOMEM) }
+    }
+
+    /// Sets where the heap of brk(2) begins.
+    pub fn set_brk_start(&mut self, address: u64) {
+        self.brk_start = address;
+        self.brk_end = address;
+    }
+
+    /// brk(2): the new end of the heap, or the old one when it cannot be moved there.
+    pub fn brk(&mut self, wanted: u64) -> u64 {
+        if wanted < self.brk_start || wanted > PROGRAM_END {
+            return self.brk_end;
+        }
+        let (Some(old), Some(new)) = (round_up(self.brk_end), round_up(wanted)) else { return self.brk_end };
+        if new < old {
+            self.unmap_range(new, old);
+        } else if new > old && !self.grow_heap(old, new) {
+            return self.brk_end;
+        }
+        self.brk_end = wanted;
+        wanted
+    }
+
+    fn grow_heap(&mut self, old: u64, new: u64) -> bool {
+        let request = MapRequest {
+            placement: Placement::Exact(old),
+            len: new - old,
+            prot: Prot::READ | Prot::WRITE,
+            traits: Traits::HEAP,
+            backing: Backing::Anonymous,
+            populate: false,
+            no_reserve: false,
+        };
+        new - self.brk_start <= self.limits.data && self.map(request).is_ok()
+    }
+
+    /// The heap, for /proc/PID/stat.
+    #[must_use]
+    pub fn heap(&self) -> (u64, u64) {
+        (self.brk_start, self.brk_end)
+    }
+
+    /// mincore(2): one byte per page, bit 0 set when it is present.
+    ///
+    /// # Errors
+    /// EINVAL; ENOMEM when not all of the range is mapped.
+    pub fn residency(&self, address: u64, len: u64) -> Result<alloc::vec::Vec<u8>> {
+        let (start, end) = range_of(address, len)?;
+        if !self.vmas.is_covered(start, end) {
+            return Err(Errno::ENOMEM);
+        }
+        let present = |va| u8::from(paging::query(self.root, va).is_some());
+        Ok((start..end).step_by(PAGE_SIZE as usize).map(present).collect())
+    }
+
+    /// Whether all of a range is mapped (msync(2), mlock(2)).
+    ///
+    /// # Errors
+    /// EINVAL for an unaligned address; ENOMEM when it is not.
+    pub fn check_mapped(&self, address: u64, len: u64) -> Result<()> {
+        let (start, end) = range_of(address, len)?;
+        if self.vmas.is_covered(start, end) { Ok(()) } else { Err(Errno::ENOMEM) }
+    }
+
+    /// Lets go of pages of a file that were replaced or cut off.
+    pub fn drop_stale(&mut self, id: (u64, u64), first: u64, end: u64) {
+        let shown: alloc::vec::Vec<(u64, u64)> =
+            self.vmas.iter().filter_map(|vma| shown_part(vma, id, first, end)).collect();
+        for (start, end) in shown {
+            self.drop_file_pages(start, end);
+        }
+    }
+
+    /// Forgets pages that are still the file's; copies that a private mapping made stay.
+    fn drop_file_pages(&mut self, start: u64, end: u64) {
+        let mut dropped = 0;
+        let vmas = &self.vmas;
+        paging::update(self.root, start, end, &mut |va, mapping| {
+            let shared = vmas.find(va).is_some_and(Vma::shared);
+            if !shared && own_page(mapping) {
+                return Some(mapping);
+            }
+            dropped += 1;
+            release_page(mapping);
+            None
+        });
+        self.resident -= dropped;
+        self.flush_if(dropped > 0);
+    }
+}
+
+/// The addresses at which a mapping shows pages `[first, end)` of a file.
+fn shown_part(vma: &Vma, id: (u64, u64), first: u64, end: u64) -> Option<(u64, u64)> {
+    let (pages, index) = vma.file_page(vma.start)?;
+    let count = vma.len() / PAGE_SIZE;
+    let (from, to) = (first.max(index), end.min(index + count));
+    (pages.id() == id && from < to)
+        .then(|| (vma.start + (from - index) * PAGE_SIZE, vma.start + (to - index) * PAGE_SIZE))
+}
+
+impl Drop for AddressSpace {
+    fn drop(&mut self) {
+        // Tables in use cannot be freed. The last process's are those of the machine's end, and stay.
+        if !self.is_active() {
+            paging::free_root(self.root, &mut Pool, &mut |_, mapping| release_page(mapping));
+        }
+    }
+}
+
+/// Gives back the reference that a page-table entry held.
+pub(super) fn release_page(mapping: Mapping) {
+    if frames::owns(mapping.gpa) {
+        drop(Frame::from_raw(mapping.gpa));
+    }
+}
+
+/// Whether a page may be written in place: it is a frame and this is the only reference.
+pub(super) fn is_sole(gpa: u64) -> bool {
+    frames::owns(gpa) && frames::references(gpa) == 1
+}
+
+/// Whether a private mapping's page is a copy or zeros of its own, not the file's page: [`Flags::EXTRA`] says so.
+pub(super) fn own_page(mapping: Mapping) -> bool {
+    mapping.flags.contains(Flags::EXTRA)
+}
+
+/// The entry of a page with this protection.
+pub(super) fn page_flags(prot: Prot, writable: bool) -> Flags {
+    let mut flags = Flags::BASE;
+    flags.set(Flags::PRESENT, !prot.is_empty());
+    flags.set(Flags::WRITE, writable);
+    flags.set(Flags::NX, !prot.contains(Prot::EXEC));
+    flags
+}
+
+/// Whether the CPU may still use a translation that the new entry forbids.
+fn takes_away(old: Flags, new: Flags) -> bool {
+    let may = |flags: Flags| {
+        let present = flags.contains(Flags::PRESENT);
+        (present, present && flags.contains(Flags::WRITE), present && !flags.contains(Flags::NX))
+    };
+    let (old, new) = (may(old), may(new));
+    old.0 && !new.0 || old.1 && !new.1 || old.2 && !new.2
+}
+
+#[cfg(test)]
+mod tests;

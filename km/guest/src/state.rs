@@ -1,0 +1,25 @@
+//! State of which a machine has one, outside of [`crate::kernel::Kernel`]: what deep code reaches without a way to it.
+
+/// Defines `fn NAME(body)` that lends one value of the machine. On the host every test thread is a machine of its own.
+/// Calls for the same value must not nest.
+macro_rules! machine_state {
+    ($(#[$meta:meta])* $visibility:vis fn $name:ident -> $type:ty = $init:expr) => {
+        $(#[$meta])*
+        #[cfg(not(test))]
+        $visibility fn $name<R>(body: impl FnOnce(&mut $type) -> R) -> R {
+            static STATE: spin::Mutex<$type> = spin::Mutex::new($init);
+            body(&mut STATE.lock())
+        }
+
+        $(#[$meta])*
+        #[cfg(test)]
+        $visibility fn $name<R>(body: impl FnOnce(&mut $type) -> R) -> R {
+            std::thread_local! {
+                static STATE: core::cell::RefCell<$type> = const { core::cell::RefCell::new($init) };
+            }
+            STATE.with(|state| body(&mut state.borrow_mut()))
+        }
+    };
+}
+
+pub(crate) use machine_state;
