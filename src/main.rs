@@ -1,3 +1,21 @@
 //! kontain-faas: the function server and its tools, one subcommand each.
+//!
+//! `main` parses the command line and hands over to the file in `cli/` that bears the command's name. Everything below
+//! `cli/` returns typed errors; here they become one line on stderr and an exit code (0 success, 1 failure, 2 usage).
 
-fn main() {}
+mod cli;
+
+use std::process::ExitCode;
+
+/// musl's allocator takes a lock per call and returns memory slowly; a server that streams bodies feels both.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = match cli::parse() {
+        Ok(cli) => cli,
+        Err(error) => return cli::report(&error),
+    };
+    cli::run(cli).unwrap_or_else(|error| cli::report(&error))
+}

@@ -1,0 +1,75 @@
+//! The command line: one file per command, shared options here, the TOML file in [`config`].
+//!
+//! Every option can be given in three ways; the first that is present counts: the command line, the environment
+//! (`KONTAIN_` and the option's name), the TOML file that `--config` names. A command's file has an `Args` and a `run`.
+
+mod completions;
+mod config;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, FromArgMatches, Parser, Subcommand};
+
+/// Serves functions: every HTTP call gets a virtual machine of its own.
+#[derive(Debug, Parser)]
+#[command(name = "kontain-faas", version, max_term_width = 100, after_help = AFTER_HELP)]
+pub struct Cli {
+    /// Options that every command has.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const AFTER_HELP: &str = "Every option is also an environment variable, shown beside it, and a key of the file that \
+--config names: at its top level for all commands, in a table with the command's name for one (`max-body = \"1Gi\"`, \
+or the same below `[serve]`). The command line wins over the environment, the environment over the file.\n\n\
+Exit codes: 0 success, 1 failure, 2 usage.";
+
+/// Options that every command has.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// TOML file with options.
+    #[arg(long, global = true, env = "KONTAIN_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Prints a completion script for a shell.
+    Completions(completions::Args),
+}
+
+/// The user asked for something that cannot be: exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(pub String);
+
+/// Reads command line, environment and configuration file.
+///
+/// # Errors
+/// When the configuration file cannot be used. A wrong command line prints its usage and ends the process here.
+pub fn parse() -> anyhow::Result<Cli> {
+    let command = config::with_defaults(config::command::<Cli>(), std::env::args_os())?;
+    let matches = command.get_matches();
+    Ok(Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()))
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Whatever made it fail.
+pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    match cli.command {
+        Command::Completions(args) => completions::run(&args),
+    }
+}
+
+/// Says what went wrong and gives the exit code for it.
+pub fn report(error: &anyhow::Error) -> ExitCode {
+    eprintln!("error: {error:#}");
+    if error.is::<Usage>() { ExitCode::from(2) } else { ExitCode::FAILURE }
+}
