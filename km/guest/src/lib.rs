@@ -8,7 +8,6 @@
 //! * [`fs`]: files, descriptors, the rootfs and its overlay, `/proc`, `/dev`, `/sys`.
 //! * [`net`]: sockets within the guest and the connections that the monitor opens.
 //! * [`time`]: clocks and timers.
-//! * [`host`]: operations for the monitor, and its events.
 //! * [`wait`]: how a handler waits without a stack of its own.
 //!
 //! There is one CPU and one stack. A handler never blocks: it returns [`wait::Stop::Block`] and is run again.
@@ -19,7 +18,6 @@ extern crate alloc;
 
 pub mod errno;
 pub mod fs;
-pub mod host;
 pub mod kernel;
 pub mod load;
 pub mod mm;
