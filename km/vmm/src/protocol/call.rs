@@ -1,0 +1,193 @@
+//! The JSON records that frames of a slot's stream carry.
+
+use serde::{Deserialize, Serialize};
+
+/// [`super::Kind::Boot`]: boot cold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Boot {
+    /// How long the program may take to become ready.
+    pub timeout_ms: u64,
+}
+
+/// [`super::Kind::Call`]: a client connects to the program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Call {
+    /// Id of the call, for messages.
+    pub call_id: String,
+    /// The machine is destroyed so many milliseconds from now.
+    pub deadline_ms: u64,
+    /// Port of the program that the client connects to.
+    pub port: u16,
+}
+
+/// [`super::Kind::Prepared`]: a shell is there and waits for a call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Prepared {
+    /// Time to make the machine, in microseconds.
+    pub create_us: u64,
+    /// Time to touch the working set in it, in microseconds.
+    pub prerun_us: u64,
+    /// Pages touched.
+    pub touched_pages: u64,
+}
+
+/// [`super::Kind::Ready`]: the program waits for a connection (or, with snapshot mode `start`, for its first
+/// instruction).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ready {
+    /// Time since the machine was asked for (or since the last Finish), in microseconds.
+    pub ready_us: u64,
+    /// Where the program listens.
+    pub ports: Vec<ListeningPort>,
+    /// Threads of the program.
+    pub threads: u32,
+}
+
+/// A listening socket of the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListeningPort {
+    /// TCP port.
+    pub port: u16,
+    /// A blocked thread waits for it.
+    pub awaited: bool,
+}
+
+/// [`super::Kind::NotReady`]: the program did not become ready; the machine is gone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NotReady {
+    /// Why.
+    pub reason: NotReadyReason,
+    /// One line for people that names the fix.
+    pub message: String,
+    /// Where the program listens instead.
+    pub ports: Vec<u16>,
+}
+
+/// Why a program did not become ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotReadyReason {
+    /// It waits, but on no listening socket.
+    NotListening,
+    /// It listens on another port.
+    WrongPort,
+    /// It listens, but works all the time.
+    NeverIdle,
+    /// It ended.
+    Exited,
+    /// The machine broke: a fault in the library OS, a triple fault, a refused hypercall, no memory.
+    Fault,
+}
+
+/// [`super::Kind::Started`]: the first instruction of the call is about to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Started {
+    /// Time since the call was taken, in microseconds.
+    pub boot_us: u64,
+}
+
+/// [`super::Kind::Snapshotted`]: the snapshot file is written and complete.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Snapshotted {
+    /// Length of the file; most of it may be holes.
+    pub file_bytes: u64,
+    /// Bytes in it that are not holes.
+    pub data_bytes: u64,
+    /// SHA-256 of the content, hexadecimal.
+    pub content_digest: String,
+    /// Time to write it, in microseconds.
+    pub write_us: u64,
+}
+
+/// How a call ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Outcome {
+    /// The machine came to rest after [`super::Kind::Finish`].
+    Idle,
+    /// The machine still worked when its time after [`super::Kind::Finish`] was over.
+    Closed,
+    /// The program exited.
+    Exited {
+        /// Its status.
+        status: u8,
+    },
+    /// A signal ended the program.
+    Signaled {
+        /// Its number.
+        signal: u8,
+    },
+    /// The machine broke.
+    Fault {
+        /// One line, with the registers where there are any.
+        message: String,
+    },
+    /// The deadline came.
+    Deadline,
+    /// The server cancelled it.
+    Cancelled,
+    /// The library OS ran out of memory.
+    OutOfMemory,
+}
+
+/// [`super::Kind::Ended`]: the call is over and its machine is gone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ended {
+    /// How.
+    pub outcome: Outcome,
+    /// Call taken → first guest instruction of the call, in microseconds.
+    pub boot_us: u64,
+    /// Call taken → first byte of the response, in microseconds; nothing when there was none.
+    pub first_byte_us: Option<u64>,
+    /// Call taken → the machine stopped, in microseconds.
+    pub run_us: u64,
+    /// Time to destroy the machine, in microseconds.
+    pub teardown_us: u64,
+    /// Pages that the call (and the pre-run) wrote.
+    pub dirty_pages: u64,
+    /// Pages of the snapshot that the machine had mapped.
+    pub touched_pages: u64,
+    /// Exits to the monitor.
+    pub exits: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{Frame, Kind};
+
+    #[test]
+    fn records_survive_the_wire() {
+        let ended = Ended {
+            outcome: Outcome::Signaled { signal: 11 },
+            boot_us: 9,
+            first_byte_us: None,
+            run_us: 3,
+            teardown_us: 400,
+            dirty_pages: 10,
+            touched_pages: 70,
+            exits: 5,
+        };
+        let frame = Frame::json(Kind::Ended, &ended).unwrap();
+        assert_eq!(frame.record::<Ended>().unwrap(), ended);
+        assert!(frame.record::<Prepared>().is_err());
+        let text = String::from_utf8(frame.payload).unwrap();
+        assert!(text.starts_with(r#"{"outcome":{"type":"signaled","signal":11},"boot_us":9,"#), "{text}");
+    }
+
+    #[test]
+    fn numbers_out_of_range_are_refused() {
+        let frame =
+            Frame { kind: Kind::Call, payload: br#"{"call_id":"x","deadline_ms":1,"port":70000}"#.to_vec() };
+        assert!(frame.record::<Call>().is_err());
+    }
+}

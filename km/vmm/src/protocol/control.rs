@@ -1,0 +1,384 @@
+//! Messages of the control socket: JSON, one message per packet, at most [`CONTROL_MAX`] bytes.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::SLOTS_MAX;
+
+/// Longest control message in bytes.
+pub const CONTROL_MAX: usize = 64 << 10;
+/// Longest text that a worker may send (names, reasons).
+const TEXT_MAX: usize = 4 << 10;
+
+/// Why a control message is not one.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// The message is longer than a packet may be.
+    #[error("control message of {0} bytes: at most {CONTROL_MAX} are allowed")]
+    TooLong(usize),
+    /// Not the JSON of a message.
+    #[error("control message is malformed: {0}")]
+    Malformed(#[from] serde_json::Error),
+    /// A field is out of its bounds.
+    #[error("control message has an unacceptable {0}")]
+    Field(&'static str),
+}
+
+/// From the server to a worker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ToWorker {
+    /// The function that this worker serves from now on. Exactly once, with the descriptors of the rootfs image
+    /// (read-only) and, where [`Assign::has_snapshot_fd`] says so, of the snapshot file.
+    Assign(Box<Assign>),
+    /// One more slot, with the worker's end of its stream.
+    Slot {
+        /// Number of the slot, below [`SLOTS_MAX`].
+        index: u8,
+    },
+    /// End all calls and leave.
+    Shutdown,
+}
+
+/// From a worker to the server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum FromWorker {
+    /// First message: jailed, and waiting for a function.
+    Hello(Hello),
+    /// The function is accepted; slots may follow.
+    Assigned(Assigned),
+    /// The function is refused; the worker leaves.
+    Refused(Refused),
+}
+
+/// What a worker is, before it knows a function.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hello {
+    /// Version of the monitor–guest interface.
+    pub abi_version: u32,
+    /// Identity of the monitor's build, to which snapshots are bound.
+    pub build: String,
+    /// Identity of host CPU and KVM, to which snapshots are bound as well.
+    pub kvm: String,
+    /// The worker's jail, measure by measure.
+    pub jail: Jail,
+}
+
+/// The measures of a worker's jail.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Jail {
+    /// Each measure and whether it holds.
+    pub measures: Vec<Measure>,
+}
+
+/// One measure of the jail.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Measure {
+    /// Its name, like `seccomp` or `landlock`.
+    pub name: String,
+    /// Nothing when a probe saw it hold, else why it does not.
+    pub missing: Option<String>,
+}
+
+/// What a worker is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Answer calls.
+    Serve,
+    /// Boot, warm up and write a snapshot.
+    Bake,
+}
+
+/// Where the machines of a function come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SnapshotMode {
+    /// A snapshot of the program waiting for its first connection.
+    Ready,
+    /// A snapshot of the loaded program before its first instruction.
+    Start,
+    /// No snapshot: every machine boots.
+    None,
+}
+
+/// The process that a machine starts, as the bundle's `config.json` and the Image have it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProcessSpec {
+    /// Command and arguments.
+    pub args: Vec<String>,
+    /// Environment, `NAME=value`.
+    pub env: Vec<String>,
+    /// Working directory.
+    pub cwd: String,
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+    /// Supplementary groups.
+    pub groups: Vec<u32>,
+    /// Host name.
+    pub hostname: String,
+}
+
+/// A function, as a worker needs to know it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Assign {
+    /// `namespace/name`, for messages.
+    pub function: String,
+    /// Key of the snapshot: what shaped it, as the server computed it. Bound into the file.
+    pub digest: String,
+    /// Memory of a machine in bytes.
+    pub memory_bytes: u64,
+    /// TCP port of the program.
+    pub port: u16,
+    /// What to start.
+    pub process: ProcessSpec,
+    /// What this worker does.
+    pub role: Role,
+    /// Which snapshot machines come from (Serve) or which one is to be written (Bake).
+    pub snapshot: SnapshotMode,
+    /// A descriptor of a snapshot file comes along: to read for [`Role::Serve`], to fill for [`Role::Bake`].
+    /// Without one a serving worker boots cold.
+    pub has_snapshot_fd: bool,
+    /// The content of the snapshot was verified before by a worker of this server and the file has not been
+    /// writable since: check the header alone, so that a further worker is ready without reading it all.
+    pub verified: bool,
+}
+
+impl Assign {
+    /// Descriptors that come with this message.
+    #[must_use]
+    pub fn fd_count(&self) -> usize {
+        1 + usize::from(self.has_snapshot_fd)
+    }
+}
+
+/// A worker's answer to [`Assign`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Assigned {
+    /// Bytes of the snapshot's memory that hold data.
+    pub resident_bytes: u64,
+    /// Time to open and check the snapshot, in microseconds.
+    pub open_us: u64,
+    /// The jail, after what could only be done now.
+    pub jail: Jail,
+}
+
+/// A worker's other answer to [`Assign`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Refused {
+    /// What to do about it.
+    pub reason: RefusedReason,
+    /// For people.
+    pub message: String,
+}
+
+/// Why a worker refuses a function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusedReason {
+    /// The snapshot is damaged or of another build, CPU or function: boot cold and bake it again.
+    Snapshot,
+    /// The rootfs image cannot be used.
+    Rootfs,
+    /// A field of [`Assign`] is out of bounds.
+    Assignment,
+    /// This host lacks something (KVM, memory).
+    Host,
+}
+
+impl ToWorker {
+    /// The bytes of one packet.
+    ///
+    /// # Errors
+    /// [`ControlError::TooLong`] when command and environment do not fit.
+    pub fn encode(&self) -> Result<Vec<u8>, ControlError> {
+        encode(self)
+    }
+
+    /// Reads a packet of the server.
+    ///
+    /// # Errors
+    /// When it is not a message, or a field is out of bounds.
+    pub fn decode(bytes: &[u8]) -> Result<Self, ControlError> {
+        let message = decode(bytes)?;
+        match &message {
+            Self::Assign(assign) => check_assign(assign)?,
+            Self::Slot { index } if *index >= SLOTS_MAX => return Err(ControlError::Field("slot index")),
+            Self::Slot { .. } | Self::Shutdown => {}
+        }
+        Ok(message)
+    }
+
+    /// Descriptors that come with this message.
+    #[must_use]
+    pub fn fd_count(&self) -> usize {
+        match self {
+            Self::Assign(assign) => assign.fd_count(),
+            Self::Slot { .. } => 1,
+            Self::Shutdown => 0,
+        }
+    }
+}
+
+impl FromWorker {
+    /// The bytes of one packet.
+    ///
+    /// # Errors
+    /// [`ControlError::TooLong`]; does not happen with texts of sane length.
+    pub fn encode(&self) -> Result<Vec<u8>, ControlError> {
+        encode(self)
+    }
+
+    /// Reads a packet of a worker. A worker never sends descriptors.
+    ///
+    /// # Errors
+    /// When it is not a message, or a text is too long.
+    pub fn decode(bytes: &[u8]) -> Result<Self, ControlError> {
+        let message = decode(bytes)?;
+        match &message {
+            Self::Hello(hello) => {
+                check_text(&hello.build, "build")?;
+                check_text(&hello.kvm, "kvm")?;
+                check_jail(&hello.jail)?;
+            }
+            Self::Assigned(assigned) => check_jail(&assigned.jail)?,
+            Self::Refused(refused) => check_text(&refused.message, "message")?,
+        }
+        Ok(message)
+    }
+}
+
+fn encode<T: Serialize>(message: &T) -> Result<Vec<u8>, ControlError> {
+    let bytes = serde_json::to_vec(message)?;
+    if bytes.len() > CONTROL_MAX { Err(ControlError::TooLong(bytes.len())) } else { Ok(bytes) }
+}
+
+fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ControlError> {
+    if bytes.len() > CONTROL_MAX {
+        return Err(ControlError::TooLong(bytes.len()));
+    }
+    Ok(serde_json::from_slice(bytes)?)
+}
+
+fn check_assign(assign: &Assign) -> Result<(), ControlError> {
+    use km_abi::layout::{MEMORY_MAX, MEMORY_MIN, PAGE_SIZE};
+
+    if !(MEMORY_MIN..=MEMORY_MAX).contains(&assign.memory_bytes)
+        || !assign.memory_bytes.is_multiple_of(PAGE_SIZE)
+    {
+        return Err(ControlError::Field("memory_bytes"));
+    }
+    if assign.port == 0 {
+        return Err(ControlError::Field("port"));
+    }
+    if assign.process.args.is_empty() {
+        return Err(ControlError::Field("process.args"));
+    }
+    if assign.role == Role::Bake && assign.has_snapshot_fd == (assign.snapshot == SnapshotMode::None) {
+        return Err(ControlError::Field("has_snapshot_fd"));
+    }
+    check_text(&assign.function, "function")?;
+    check_text(&assign.digest, "digest")
+}
+
+fn check_jail(jail: &Jail) -> Result<(), ControlError> {
+    if jail.measures.len() > 64 {
+        return Err(ControlError::Field("jail"));
+    }
+    jail.measures.iter().try_for_each(|measure| {
+        check_text(&measure.name, "jail")?;
+        measure.missing.as_deref().map_or(Ok(()), |text| check_text(text, "jail"))
+    })
+}
+
+fn check_text(text: &str, field: &'static str) -> Result<(), ControlError> {
+    if text.len() > TEXT_MAX { Err(ControlError::Field(field)) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    pub(super) fn assign() -> Assign {
+        Assign {
+            function: "default/hello".into(),
+            digest: "00".repeat(32),
+            memory_bytes: 64 << 20,
+            port: 8080,
+            process: ProcessSpec { args: vec!["/hello".into()], cwd: "/".into(), ..ProcessSpec::default() },
+            role: Role::Serve,
+            snapshot: SnapshotMode::Ready,
+            has_snapshot_fd: true,
+            verified: false,
+        }
+    }
+
+    #[test]
+    fn messages_survive_the_wire() {
+        let messages =
+            [ToWorker::Assign(Box::new(assign())), ToWorker::Slot { index: 7 }, ToWorker::Shutdown];
+        for message in messages {
+            let bytes = message.encode().unwrap();
+            assert_eq!(ToWorker::decode(&bytes).unwrap(), message);
+        }
+        let refused =
+            FromWorker::Refused(Refused { reason: RefusedReason::Snapshot, message: "flipped".into() });
+        assert_eq!(FromWorker::decode(&refused.encode().unwrap()).unwrap(), refused);
+    }
+
+    #[test]
+    fn fields_out_of_bounds_are_refused() {
+        let wrong: [fn(&mut Assign); 6] = [
+            |a| a.memory_bytes = 1,
+            |a| a.memory_bytes += 1,
+            |a| a.memory_bytes = u64::MAX,
+            |a| a.port = 0,
+            |a| a.process.args.clear(),
+            |a| a.function = "x".repeat(TEXT_MAX + 1),
+        ];
+        for change in wrong {
+            let mut assign = assign();
+            change(&mut assign);
+            let bytes = ToWorker::Assign(Box::new(assign)).encode().unwrap();
+            assert!(matches!(ToWorker::decode(&bytes), Err(ControlError::Field(_))));
+        }
+        assert!(ToWorker::decode(br#"{"type":"slot","index":8}"#).is_err());
+        assert!(ToWorker::decode(br#"{"type":"format"}"#).is_err());
+    }
+
+    #[test]
+    fn an_environment_that_does_not_fit_is_refused_by_the_sender() {
+        let mut assign = assign();
+        assign.process.env.push("X=".to_string() + &"y".repeat(CONTROL_MAX));
+        assert!(matches!(ToWorker::Assign(Box::new(assign)).encode(), Err(ControlError::TooLong(_))));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_decoding_panic(bytes in proptest::collection::vec(any::<u8>(), 0..512)) {
+            let _ = ToWorker::decode(&bytes);
+            let _ = FromWorker::decode(&bytes);
+        }
+
+        #[test]
+        fn no_cut_or_flip_makes_decoding_panic(cut in 0usize..600, at in 0usize..600, bit in 0u8..8) {
+            let mut bytes = ToWorker::Assign(Box::new(assign())).encode().unwrap();
+            bytes.truncate(cut);
+            if let Some(byte) = bytes.get_mut(at) {
+                *byte ^= 1 << bit;
+            }
+            let _ = ToWorker::decode(&bytes);
+        }
+    }
+}

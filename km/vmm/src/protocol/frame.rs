@@ -1,0 +1,343 @@
+//! Frames of a slot's stream: `kind u8, 0, 0, 0, length u32 LE`, then the payload.
+//!
+//! [`FrameDecoder`] takes bytes as they come and gives whole frames; it never holds more than one frame's worth.
+
+use std::io;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Longest payload of a frame in bytes.
+pub const PAYLOAD_MAX: usize = 256 << 10;
+/// Bytes of a frame's header.
+pub const HEADER_LEN: usize = 8;
+/// Longest JSON payload: those are small records.
+const JSON_MAX: usize = 64 << 10;
+
+/// Why bytes are not a frame.
+#[derive(Debug, thiserror::Error)]
+pub enum FrameError {
+    /// The kind is unknown or a reserved byte is set.
+    #[error("frame header {0:02x?} is malformed")]
+    Header([u8; HEADER_LEN]),
+    /// The payload is longer than its kind allows.
+    #[error("{kind:?} frame with {len} bytes of payload")]
+    Length {
+        /// What the frame claims to be.
+        kind: Kind,
+        /// What it claims to carry.
+        len: usize,
+    },
+    /// The payload is not the record that its kind asks for.
+    #[error("payload of a {kind:?} frame is malformed: {error}")]
+    Payload {
+        /// The frame's kind.
+        kind: Kind,
+        /// What the parser says.
+        error: serde_json::Error,
+    },
+    /// A log frame without its stream byte, or with an unknown one.
+    #[error("log frame names no stream")]
+    Log,
+    /// The stream failed.
+    #[error("slot stream: {0}")]
+    Io(#[from] io::Error),
+}
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $name:ident = $value:literal, $max:expr;)*) => {
+        /// What a frame is.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(u8)]
+        pub enum Kind {
+            $($(#[$doc])* $name = $value,)*
+        }
+
+        impl Kind {
+            /// All kinds, in the order of their numbers.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// The kind with this number.
+            #[must_use]
+            pub fn from_byte(byte: u8) -> Option<Self> {
+                match byte {
+                    $($value => Some(Self::$name),)*
+                    _ => None,
+                }
+            }
+
+            /// Longest payload of this kind.
+            #[must_use]
+            pub fn payload_max(self) -> usize {
+                match self {
+                    $(Self::$name => $max,)*
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// To the worker: make a machine from the snapshot and pre-run it. Answer: [`Kind::Prepared`].
+    Prepare = 1, 0;
+    /// To the worker, [`super::call::Boot`]: boot cold and run until ready. Answer: [`Kind::Ready`] or [`Kind::NotReady`].
+    Boot = 2, JSON_MAX;
+    /// To the worker, [`super::call::Call`]: a client connects.
+    Call = 3, JSON_MAX;
+    /// Both ways: bytes of the request or of the response.
+    Data = 4, PAYLOAD_MAX;
+    /// To the worker: the request's side of the connection is half closed.
+    End = 5, 0;
+    /// To the worker: the whole response is here; let the machine come to rest, then destroy it.
+    Finish = 6, 0;
+    /// To the worker: destroy the machine now.
+    Cancel = 7, 0;
+    /// To the worker (Bake): write the snapshot. Answer: [`Kind::Snapshotted`].
+    Snapshot = 8, 0;
+    /// From the worker, [`super::call::Prepared`].
+    Prepared = 65, JSON_MAX;
+    /// From the worker, [`super::call::Ready`].
+    Ready = 66, JSON_MAX;
+    /// From the worker, [`super::call::NotReady`]; the slot is empty again.
+    NotReady = 67, JSON_MAX;
+    /// From the worker, [`super::call::Started`]: the first instruction of the call is about to run.
+    Started = 68, JSON_MAX;
+    /// From the worker: the program closed or half closed its side.
+    Eof = 69, 0;
+    /// From the worker: one byte 1 (stdout) or 2 (stderr), then what the program wrote there.
+    Log = 70, PAYLOAD_MAX;
+    /// From the worker, [`super::call::Snapshotted`].
+    Snapshotted = 71, JSON_MAX;
+    /// From the worker, [`super::call::Ended`]; the slot is empty again.
+    Ended = 72, JSON_MAX;
+}
+
+/// The stream of the program that a log frame carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum LogStream {
+    /// Standard output.
+    Stdout = 1,
+    /// Standard error.
+    Stderr = 2,
+}
+
+/// A frame's header, checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// What the frame is.
+    pub kind: Kind,
+    /// Bytes of payload that follow, at most [`Kind::payload_max`].
+    pub len: usize,
+}
+
+impl Header {
+    /// The header of a payload of `len` bytes.
+    ///
+    /// # Errors
+    /// [`FrameError::Length`] when that is too much for the kind.
+    pub fn new(kind: Kind, len: usize) -> Result<Self, FrameError> {
+        if len > kind.payload_max() { Err(FrameError::Length { kind, len }) } else { Ok(Self { kind, len }) }
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub fn encode(self) -> [u8; HEADER_LEN] {
+        let len = u32::try_from(self.len).unwrap_or(u32::MAX).to_le_bytes();
+        [self.kind as u8, 0, 0, 0, len[0], len[1], len[2], len[3]]
+    }
+
+    /// Reads a header.
+    ///
+    /// # Errors
+    /// When kind, reserved bytes or length are not acceptable.
+    pub fn decode(bytes: [u8; HEADER_LEN]) -> Result<Self, FrameError> {
+        let [kind, 0, 0, 0, len @ ..] = bytes else { return Err(FrameError::Header(bytes)) };
+        let kind = Kind::from_byte(kind).ok_or(FrameError::Header(bytes))?;
+        let len = usize::try_from(u32::from_le_bytes(len)).unwrap_or(usize::MAX);
+        Self::new(kind, len)
+    }
+}
+
+/// One whole frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// What it is.
+    pub kind: Kind,
+    /// What it carries.
+    pub payload: Vec<u8>,
+}
+
+impl Frame {
+    /// A frame without payload.
+    #[must_use]
+    pub fn empty(kind: Kind) -> Self {
+        Self { kind, payload: Vec::new() }
+    }
+
+    /// A frame that carries a record.
+    ///
+    /// # Errors
+    /// When the record is too long.
+    pub fn json<T: Serialize>(kind: Kind, record: &T) -> Result<Self, FrameError> {
+        let payload = serde_json::to_vec(record).map_err(|error| FrameError::Payload { kind, error })?;
+        Header::new(kind, payload.len())?;
+        Ok(Self { kind, payload })
+    }
+
+    /// The record that this frame carries.
+    ///
+    /// # Errors
+    /// When it carries something else.
+    pub fn record<T: DeserializeOwned>(&self) -> Result<T, FrameError> {
+        serde_json::from_slice(&self.payload).map_err(|error| FrameError::Payload { kind: self.kind, error })
+    }
+
+    /// Stream and bytes of a log frame.
+    ///
+    /// # Errors
+    /// When no known stream is named.
+    pub fn log(&self) -> Result<(LogStream, &[u8]), FrameError> {
+        match self.payload.split_first() {
+            Some((1, bytes)) => Ok((LogStream::Stdout, bytes)),
+            Some((2, bytes)) => Ok((LogStream::Stderr, bytes)),
+            _ => Err(FrameError::Log),
+        }
+    }
+
+    /// Appends header and payload to `out`.
+    ///
+    /// # Errors
+    /// When the payload is too long.
+    pub fn encode_into(&self, out: &mut Vec<u8>) -> Result<(), FrameError> {
+        let header = Header::new(self.kind, self.payload.len())?;
+        out.extend_from_slice(&header.encode());
+        out.extend_from_slice(&self.payload);
+        Ok(())
+    }
+
+    /// Header and payload as bytes.
+    ///
+    /// # Errors
+    /// When the payload is too long.
+    pub fn encode(&self) -> Result<Vec<u8>, FrameError> {
+        let mut out = Vec::with_capacity(HEADER_LEN + self.payload.len());
+        self.encode_into(&mut out)?;
+        Ok(out)
+    }
+}
+
+/// Cuts a stream of bytes into frames.
+#[derive(Debug, Default)]
+pub struct FrameDecoder {
+    head: [u8; HEADER_LEN],
+    head_len: usize,
+    frame: Option<(Header, Vec<u8>)>,
+}
+
+impl FrameDecoder {
+    /// A decoder at the start of a stream.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes bytes from the front of `input` and gives the next frame once it is whole. `None`: `input` is used up.
+    ///
+    /// # Errors
+    /// When the bytes cannot be a frame; the stream is useless from then on.
+    pub fn decode(&mut self, input: &mut &[u8]) -> Result<Option<Frame>, FrameError> {
+        if self.frame.is_none() {
+            let take = input.len().min(HEADER_LEN - self.head_len);
+            self.head[self.head_len..self.head_len + take].copy_from_slice(&input[..take]);
+            self.head_len += take;
+            *input = &input[take..];
+            if self.head_len < HEADER_LEN {
+                return Ok(None);
+            }
+            // Memory is had as bytes come, not as the header promises.
+            self.frame = Some((Header::decode(self.head)?, Vec::new()));
+        }
+        let Some((header, payload)) = &mut self.frame else { return Ok(None) };
+        let take = input.len().min(header.len - payload.len());
+        payload.extend_from_slice(&input[..take]);
+        *input = &input[take..];
+        if payload.len() < header.len {
+            return Ok(None);
+        }
+        self.head_len = 0;
+        Ok(self.frame.take().map(|(header, payload)| Frame { kind: header.kind, payload }))
+    }
+
+    /// No part of a frame is held: an end of the stream here is a clean one.
+    #[must_use]
+    pub fn is_between_frames(&self) -> bool {
+        self.head_len == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn any_frame() -> impl Strategy<Value = Frame> {
+        (0..Kind::ALL.len(), proptest::collection::vec(any::<u8>(), 0..300)).prop_map(|(kind, payload)| {
+            let kind = Kind::ALL[kind];
+            let len = payload.len().min(kind.payload_max());
+            Frame { kind, payload: payload[..len].to_vec() }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn frames_survive_any_cutting(frames in proptest::collection::vec(any_frame(), 0..8), step in 1usize..64) {
+            let mut bytes = Vec::new();
+            for frame in &frames {
+                frame.encode_into(&mut bytes).unwrap();
+            }
+            let mut decoder = FrameDecoder::new();
+            let mut got = Vec::new();
+            for mut piece in bytes.chunks(step) {
+                while let Some(frame) = decoder.decode(&mut piece).unwrap() {
+                    got.push(frame);
+                }
+                prop_assert!(piece.is_empty());
+            }
+            prop_assert_eq!(got, frames);
+            prop_assert!(decoder.is_between_frames());
+        }
+
+        #[test]
+        fn no_bytes_make_the_decoder_panic_or_stall(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+            let mut decoder = FrameDecoder::new();
+            let mut input = bytes.as_slice();
+            while !input.is_empty() {
+                let before = input.len();
+                if decoder.decode(&mut input).is_err() {
+                    break;
+                }
+                prop_assert!(input.len() < before || input.is_empty());
+            }
+        }
+
+        #[test]
+        fn headers_are_checked(bytes in any::<[u8; HEADER_LEN]>()) {
+            if let Ok(header) = Header::decode(bytes) {
+                prop_assert!(header.len <= header.kind.payload_max());
+                prop_assert_eq!(header.encode(), bytes);
+            }
+        }
+    }
+
+    #[test]
+    fn too_long_and_unknown_are_refused() {
+        assert!(Header::new(Kind::Data, PAYLOAD_MAX).is_ok());
+        assert!(Header::new(Kind::Data, PAYLOAD_MAX + 1).is_err());
+        assert!(Header::new(Kind::Finish, 1).is_err());
+        assert!(Header::decode([99, 0, 0, 0, 0, 0, 0, 0]).is_err());
+        assert!(Header::decode([4, 0, 1, 0, 0, 0, 0, 0]).is_err());
+        assert!(Frame { kind: Kind::Log, payload: vec![3] }.log().is_err());
+        assert!(Frame::empty(Kind::Log).log().is_err());
+    }
+}

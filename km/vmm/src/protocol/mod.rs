@@ -1,0 +1,40 @@
+//! The worker protocol: what a server and a `km worker` process say to each other.
+//!
+//! ```text
+//! server                                              km worker (one function, at most 8 slots)
+//!   │  control socket, SOCK_SEQPACKET, fd 3 there        │
+//!   │◄──────────── Hello ────────────────────────────────│   jailed and ready, knows no function
+//!   │───────────── Assign + [rootfs, snapshot] ─────────►│
+//!   │◄──────────── Assigned | Refused ───────────────────│
+//!   │───────────── Slot{index} + [stream] ──────────────►│   SOCK_STREAM, frames in both directions
+//!   │───────────── Shutdown (or end of the socket) ─────►│
+//! ```
+//!
+//! * [`control`]: the messages of the control socket, JSON, one per packet.
+//! * [`packet`]: sending and receiving such packets with descriptors.
+//! * [`frame`]: the frames of a slot's stream.
+//! * [`call`]: the JSON payloads of those frames.
+//!
+//! Either side takes the other for an attacker: lengths are checked before memory is had for them, every
+//! field has a bound, unknown fields and kinds end the conversation. Nothing here waits or reads a clock;
+//! an event loop of any kind can be built around it.
+
+pub mod call;
+pub mod control;
+pub mod frame;
+pub mod packet;
+
+pub use call::{
+    Boot, Call, Ended, ListeningPort, NotReady, NotReadyReason, Outcome, Prepared, Ready, Snapshotted,
+    Started,
+};
+pub use control::{
+    Assign, Assigned, CONTROL_MAX, ControlError, FromWorker, Hello, Jail, Measure, ProcessSpec, Refused,
+    RefusedReason, Role, SnapshotMode, ToWorker,
+};
+pub use frame::{Frame, FrameDecoder, FrameError, Header, Kind, LogStream, PAYLOAD_MAX};
+
+/// Descriptor at which a worker finds its control socket.
+pub const CONTROL_FD: i32 = 3;
+/// Slots of one worker at most: every VM on a process's memory map makes each of its page faults dearer.
+pub const SLOTS_MAX: u8 = 8;
