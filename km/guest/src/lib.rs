@@ -3,6 +3,7 @@
 //! * [`kernel`]: all state, and the way of a trap through it.
 //! * [`syscall`]: one file per family of system calls, and [`syscall::table`], the only list of them.
 //! * [`task`]: processes, threads, scheduling, signals, futexes.
+//! * [`signal`]: signals, from sending to the return of a handler.
 //! * [`load`]: programs: ELF, `#!`, the first stack, the vDSO.
 //! * [`mm`]: address spaces, page frames, user memory.
 //! * [`fs`]: files, descriptors, the rootfs and its overlay, `/proc`, `/dev`, `/sys`.
@@ -23,6 +24,7 @@ pub mod load;
 pub mod mm;
 pub mod net;
 pub mod random;
+pub mod signal;
 mod state;
 pub mod syscall;
 pub mod task;

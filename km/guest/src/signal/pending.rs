@@ -1,0 +1,89 @@
+//! Signals that were sent and have not arrived.
+
+use super::info::Info;
+use super::{SigSet, Signal};
+use alloc::collections::VecDeque;
+
+/// Real-time signals that may wait for one thread or process (RLIMIT_SIGPENDING's order of magnitude).
+pub const QUEUE_MAX: usize = 4096;
+
+/// A queue in which a standard signal is at most once, and a real-time signal as often as it was sent.
+#[derive(Clone, Debug, core::default::Default)]
+pub struct Pending {
+    queue: VecDeque<Info>,
+    set: SigSet,
+}
+
+impl Pending {
+    /// The signals in it.
+    #[must_use]
+    pub fn set(&self) -> SigSet {
+        self.set
+    }
+
+    /// Adds a signal; `false` when it is a real-time signal and the queue is full.
+    pub fn push(&mut self, info: Info) -> bool {
+        if !info.signal.real_time() && self.set.contains(info.signal) {
+            return true;
+        }
+        if info.signal.real_time() && self.queue.len() >= QUEUE_MAX {
+            return false;
+        }
+        self.queue.push_back(info);
+        self.set = self.set.with(info.signal);
+        true
+    }
+
+    /// Takes the oldest one of a signal.
+    pub fn take(&mut self, signal: Signal) -> Option<Info> {
+        let at = self.queue.iter().position(|info| info.signal == signal)?;
+        let info = self.queue.remove(at);
+        if !self.queue.iter().any(|info| info.signal == signal) {
+            self.set = self.set.without(signal);
+        }
+        info
+    }
+
+    /// Drops all of these signals (they are ignored now, or SIGCONT undoes stops).
+    pub fn discard(&mut self, signals: SigSet) {
+        self.queue.retain(|info| !signals.contains(info.signal));
+        self.set = self.set.minus(signals);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(signal: Signal, pid: i32) -> Info {
+        Info::from_sender(signal, 0, pid, 0)
+    }
+
+    #[test]
+    fn standard_signals_merge_and_real_time_signals_queue() {
+        let real_time = Signal::new(40).unwrap();
+        let mut pending = Pending::default();
+        for pid in 1..=3 {
+            assert!(pending.push(user(Signal::USR1, pid)));
+            assert!(pending.push(user(real_time, pid)));
+        }
+        assert_eq!(pending.take(Signal::USR1), Some(user(Signal::USR1, 1)));
+        assert_eq!(pending.take(Signal::USR1), None);
+        for pid in 1..=3 {
+            assert!(pending.set().contains(real_time));
+            assert_eq!(pending.take(real_time), Some(user(real_time, pid)));
+        }
+        assert!(pending.set().is_empty());
+    }
+
+    #[test]
+    fn a_full_queue_says_so() {
+        let real_time = Signal::new(64).unwrap();
+        let mut pending = Pending::default();
+        for _ in 0..QUEUE_MAX {
+            assert!(pending.push(user(real_time, 1)));
+        }
+        assert!(!pending.push(user(real_time, 1)));
+        assert!(pending.push(user(Signal::TERM, 1)));
+    }
+}
