@@ -1,5 +1,11 @@
 //! The monitor: machines by KVM, their memory, snapshots, and the worker processes that hold them.
 //!
+//! * [`kvm`]: machines, their vCPU and its exits.
+//! * [`memory`]: what a guest has of memory, and the only way to reach it.
+//! * [`boot`]: the first state of a machine.
 //! * [`protocol`]: what a server and a worker process say to each other.
 
+pub mod boot;
+pub mod kvm;
+pub mod memory;
 pub mod protocol;

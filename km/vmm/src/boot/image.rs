@@ -1,0 +1,191 @@
+//! The library OS's image: an ELF file that the build made, taken apart once per process.
+
+use crate::memory::{GuestMemory, MemoryError};
+use km_abi::ABI_VERSION;
+use km_abi::image::{IMAGE_MAGIC, ImageHeader};
+use km_abi::layout::{IMAGE_BASE, IMAGE_GPA, PAGE_SIZE};
+use object::elf::{self, FileHeader64};
+use object::read::elf::{ElfFile64, ProgramHeader};
+use object::{LittleEndian, Object, ObjectSymbol};
+use zerocopy::FromBytes;
+
+/// Largest image in bytes: the room for its page tables.
+const IMAGE_MAX: u64 = 64 << 20;
+
+/// Why an image is not one.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageError {
+    /// Not an ELF file.
+    #[error("the library OS's image is not a readable ELF file: {0}")]
+    Elf(#[from] object::Error),
+    /// It does not begin with the header.
+    #[error("the library OS's image has no header")]
+    NoHeader,
+    /// It is of another build.
+    #[error("the library OS's image has ABI version {found}, this monitor has {ABI_VERSION}")]
+    Version {
+        /// What the header says.
+        found: u32,
+    },
+    /// A segment lies outside of the image.
+    #[error("the library OS's image has a segment at {address:#x} that is out of place")]
+    Segment {
+        /// Its address.
+        address: u64,
+    },
+}
+
+/// A loadable part of the image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// Offset from the image's start.
+    pub offset: u64,
+    /// Bytes in memory.
+    pub len: u64,
+    /// What is not zero of it.
+    pub bytes: Vec<u8>,
+    /// It may be written.
+    pub writable: bool,
+    /// It may be executed.
+    pub executable: bool,
+}
+
+/// The library OS, ready to be loaded.
+#[derive(Clone, Debug)]
+pub struct GuestImage {
+    header: ImageHeader,
+    segments: Vec<Segment>,
+    symbols: Vec<(u64, String)>,
+}
+
+impl GuestImage {
+    /// Takes an image apart.
+    ///
+    /// # Errors
+    /// See [`ImageError`].
+    pub fn parse(file: &[u8]) -> Result<Self, ImageError> {
+        let elf = ElfFile64::<LittleEndian>::parse(file)?;
+        let mut segments = Vec::new();
+        for header in elf.elf_program_headers() {
+            segments.extend(segment(header, file)?);
+        }
+        let mut symbols: Vec<(u64, String)> = elf
+            .symbols()
+            .filter(|symbol| symbol.address() >= IMAGE_BASE)
+            .filter_map(|symbol| Some((symbol.address(), symbol.name().ok()?.to_owned())))
+            .collect();
+        symbols.sort();
+        Self::from_parts(segments, symbols)
+    }
+
+    fn from_parts(segments: Vec<Segment>, symbols: Vec<(u64, String)>) -> Result<Self, ImageError> {
+        let first = segments.iter().find(|segment| segment.offset == 0).ok_or(ImageError::NoHeader)?;
+        let (header, _) = ImageHeader::read_from_prefix(&first.bytes).map_err(|_| ImageError::NoHeader)?;
+        if header.magic != IMAGE_MAGIC {
+            return Err(ImageError::NoHeader);
+        }
+        if header.abi_version != ABI_VERSION {
+            return Err(ImageError::Version { found: header.abi_version });
+        }
+        if !(IMAGE_BASE..=IMAGE_BASE + IMAGE_MAX).contains(&header.image_end) {
+            return Err(ImageError::Segment { address: header.image_end });
+        }
+        Ok(Self { header, segments, symbols })
+    }
+
+    /// Where to enter it.
+    #[must_use]
+    pub fn header(&self) -> &ImageHeader {
+        &self.header
+    }
+
+    /// Its size in memory, in whole pages.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        (self.header.image_end - IMAGE_BASE).next_multiple_of(PAGE_SIZE)
+    }
+
+    /// The segment that a page of the image belongs to; pages between segments belong to none.
+    pub(super) fn segment_at(&self, offset: u64) -> Option<&Segment> {
+        self.segments.iter().find(|segment| {
+            let start = segment.offset & !(PAGE_SIZE - 1);
+            (start..segment.offset + segment.len).contains(&offset)
+        })
+    }
+
+    /// The function of the library OS that an address lies in, for messages.
+    #[must_use]
+    pub fn symbol(&self, address: u64) -> Option<(&str, u64)> {
+        let after = self.symbols.partition_point(|symbol| symbol.0 <= address);
+        let (start, name) = self.symbols.get(after.checked_sub(1)?)?;
+        (address < self.header.image_end).then_some((name.as_str(), address - start))
+    }
+
+    pub(super) fn load(&self, memory: &GuestMemory) -> Result<(), MemoryError> {
+        for segment in &self.segments {
+            memory.write(IMAGE_GPA + segment.offset, &segment.bytes)?;
+        }
+        Ok(())
+    }
+}
+
+fn segment(
+    header: &<FileHeader64<LittleEndian> as object::read::elf::FileHeader>::ProgramHeader,
+    file: &[u8],
+) -> Result<Option<Segment>, ImageError> {
+    let endian = LittleEndian;
+    let len = header.p_memsz(endian);
+    if header.p_type(endian) != elf::PT_LOAD || len == 0 {
+        return Ok(None);
+    }
+    let address = header.p_vaddr(endian);
+    let out_of_place = || ImageError::Segment { address };
+    let offset = address.checked_sub(IMAGE_BASE).ok_or_else(out_of_place)?;
+    let bytes = header.data(endian, file).map_err(|()| out_of_place())?.to_vec();
+    let fits = offset.checked_add(len).is_some_and(|end| end <= IMAGE_MAX) && bytes.len() as u64 <= len;
+    let flags = header.p_flags(endian);
+    if !fits {
+        return Err(out_of_place());
+    }
+    let has = |flag: elf::ProgramFlags| flags.0 & flag.0 != 0;
+    Ok(Some(Segment { offset, len, bytes, writable: has(elf::PF_W), executable: has(elf::PF_X) }))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use zerocopy::IntoBytes;
+
+    /// An image of one page of code, entered behind the header.
+    pub(crate) fn of_code(code: &[u8]) -> GuestImage {
+        let entry = IMAGE_BASE + size_of::<ImageHeader>() as u64;
+        let header = ImageHeader {
+            magic: IMAGE_MAGIC,
+            abi_version: ABI_VERSION,
+            vector_stride: 16,
+            boot_entry: entry,
+            restore_entry: entry,
+            interrupt_entry: entry,
+            syscall_stub: entry,
+            vector_stubs: entry,
+            stack_top: IMAGE_BASE + 2 * PAGE_SIZE,
+            image_end: IMAGE_BASE + 2 * PAGE_SIZE,
+        };
+        let bytes = [header.as_bytes(), code].concat();
+        let text = Segment { offset: 0, len: PAGE_SIZE, bytes, writable: false, executable: true };
+        let stack = Segment {
+            offset: PAGE_SIZE,
+            len: PAGE_SIZE,
+            bytes: Vec::new(),
+            writable: true,
+            executable: false,
+        };
+        GuestImage::from_parts(vec![text, stack], Vec::new()).unwrap()
+    }
+
+    #[test]
+    fn other_files_are_no_images() {
+        assert!(matches!(GuestImage::parse(b"#!/bin/sh"), Err(ImageError::Elf(_))));
+        assert!(matches!(GuestImage::from_parts(Vec::new(), Vec::new()), Err(ImageError::NoHeader)));
+    }
+}

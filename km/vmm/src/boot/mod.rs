@@ -1,0 +1,109 @@
+//! A machine's first state: tables, page tables, the library OS's image and the records, written by the monitor.
+//!
+//! * [`image`]: the library OS as an ELF file, checked once ([`image::GuestImage`]).
+//! * [`tables`]: GDT, TSS with its I/O bitmap, IDT.
+//! * [`paging`]: the page tables of the direct map and the image; accessed and dirty bits are set, since no walk
+//!   should have to.
+//! * [`registers`]: where a boot and a clone begin.
+
+pub mod image;
+mod paging;
+pub mod registers;
+mod tables;
+
+use crate::kvm::KvmError;
+use crate::memory::{GuestMemory, MemoryError, Rootfs};
+use image::GuestImage;
+use km_abi::layout::{CALL_RECORD_OFFSET, CLOCK_GPA, IMAGE_GPA, PAGE_SIZE, RECORDS_GPA};
+use km_abi::records::{BootConfig, BootRecord, CONFIG_MAX, CallRecord, ClockPage};
+
+/// Why a machine cannot be prepared.
+#[derive(Debug, thiserror::Error)]
+pub enum BootError {
+    /// The library OS and the process's arguments do not fit.
+    #[error(
+        "memory of {memory} bytes is too small: the library OS and the process's arguments need {needed}"
+    )]
+    TooSmall {
+        /// The VM's memory.
+        memory: u64,
+        /// What is needed at least.
+        needed: u64,
+    },
+    /// Arguments and environment are too long.
+    #[error("arguments and environment take {0} bytes, at most {CONFIG_MAX} are allowed")]
+    ConfigTooLong(u64),
+    /// Arguments and environment cannot be encoded.
+    #[error("encode the process's description: {0}")]
+    Config(#[from] postcard::Error),
+    /// Memory cannot be had or written.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
+    /// KVM refuses.
+    #[error(transparent)]
+    Kvm(#[from] KvmError),
+}
+
+/// What differs between boots.
+#[derive(Debug)]
+pub struct BootParameters<'a> {
+    /// The process.
+    pub config: &'a BootConfig,
+    /// Seed and generation.
+    pub call: CallRecord,
+    /// Clocks.
+    pub clock: ClockPage,
+    /// Vector features of the vCPU.
+    pub vector: VectorState,
+}
+
+/// XSAVE features that guests use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VectorState {
+    /// XCR0.
+    pub xcr0: u64,
+    /// Size of the XSAVE area for them in bytes.
+    pub xsave_bytes: u64,
+}
+
+/// Fills the memory of a machine that is to boot.
+///
+/// # Errors
+/// What does not fit.
+pub fn prepare(
+    memory: &GuestMemory,
+    rootfs: &Rootfs,
+    image: &GuestImage,
+    parameters: &BootParameters<'_>,
+) -> Result<(), BootError> {
+    let config = parameters.config.encode()?;
+    let config_len = config.len() as u64;
+    if config_len > CONFIG_MAX {
+        return Err(BootError::ConfigTooLong(config_len));
+    }
+    let config_gpa = IMAGE_GPA + image.bytes();
+    let free_gpa = (config_gpa + config_len).next_multiple_of(PAGE_SIZE);
+    // Page tables and heap of the smallest program.
+    let needed = free_gpa + (4 << 20);
+    if needed > memory.size() {
+        return Err(BootError::TooSmall { memory: memory.size(), needed });
+    }
+    tables::write(memory, image)?;
+    paging::write(memory, rootfs, image)?;
+    image.load(memory)?;
+    memory.write(config_gpa, &config)?;
+    let record = BootRecord {
+        memory_bytes: memory.size(),
+        free_gpa,
+        rootfs_mapped: rootfs.mapped(),
+        rootfs_bytes: rootfs.bytes(),
+        config_gpa,
+        config_len,
+        xsave_bytes: parameters.vector.xsave_bytes,
+        xcr0: parameters.vector.xcr0,
+    };
+    memory.store(RECORDS_GPA, &record)?;
+    memory.store(RECORDS_GPA + CALL_RECORD_OFFSET, &parameters.call)?;
+    memory.store(CLOCK_GPA, &parameters.clock)?;
+    Ok(())
+}

@@ -1,0 +1,128 @@
+//! `/dev/kvm`, and what kind of KVM it is.
+
+use super::vcpu::Vcpu;
+use super::{KvmError, request};
+use crate::memory::{GuestMemory, Rootfs};
+use km_abi::layout::ROOTFS_GPA;
+use kvm_bindings::{CpuId, KVM_MAX_CPUID_ENTRIES, KVM_MEM_READONLY, kvm_userspace_memory_region};
+use kvm_ioctls::{Cap, VcpuFd, VmFd};
+use std::path::Path;
+
+/// How this host runs guests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KvmKind {
+    /// Intel VT-x.
+    Vmx,
+    /// AMD-V.
+    Svm,
+    /// Software-deprivileged guests (`kvm_pvm`): ring 3 is native, ring 0 is emulated.
+    Pvm,
+    /// Something else.
+    Other,
+}
+
+impl KvmKind {
+    /// What the loaded modules say. Must be asked before a jail hides `/sys`.
+    #[must_use]
+    pub fn detect() -> Self {
+        let loaded = |module: &str| Path::new("/sys/module").join(module).exists();
+        match () {
+            () if loaded("kvm_pvm") => Self::Pvm,
+            () if loaded("kvm_intel") => Self::Vmx,
+            () if loaded("kvm_amd") => Self::Svm,
+            () => Self::Other,
+        }
+    }
+}
+
+/// An open KVM, with what is the same for all machines.
+pub struct Kvm {
+    kvm: kvm_ioctls::Kvm,
+    kind: KvmKind,
+    cpuid: CpuId,
+    tsc_khz: u32,
+    _idle: (VmFd, VcpuFd),
+}
+
+impl Kvm {
+    /// Opens `/dev/kvm` and makes the idle machine.
+    ///
+    /// # Errors
+    /// It is not there, not accessible or too old.
+    pub fn open() -> Result<Self, KvmError> {
+        let kvm = kvm_ioctls::Kvm::new().map_err(KvmError::Open)?;
+        for (cap, name) in [
+            (Cap::UserMemory, "user memory slots"),
+            (Cap::ReadonlyMem, "read-only memory slots"),
+            (Cap::SyncRegs, "synchronized registers"),
+            (Cap::ImmediateExit, "immediate exit"),
+        ] {
+            if !kvm.check_extension(cap) {
+                return Err(KvmError::Lacks(name));
+            }
+        }
+        let cpuid =
+            kvm.get_supported_cpuid(KVM_MAX_CPUID_ENTRIES).map_err(request("read the supported CPUID"))?;
+        let idle = kvm.create_vm().map_err(request("create the idle machine"))?;
+        let idle_vcpu = idle.create_vcpu(0).map_err(request("create the idle vCPU"))?;
+        let tsc_khz =
+            idle_vcpu.get_tsc_khz().map_err(request("read the frequency of the time-stamp counter"))?;
+        Ok(Self { kvm, kind: KvmKind::detect(), cpuid, tsc_khz, _idle: (idle, idle_vcpu) })
+    }
+
+    /// How this host runs guests.
+    #[must_use]
+    pub fn kind(&self) -> KvmKind {
+        self.kind
+    }
+
+    /// Frequency of a guest's time-stamp counter in kHz.
+    #[must_use]
+    pub fn tsc_khz(&self) -> u32 {
+        self.tsc_khz
+    }
+
+    /// What guests see of the CPU.
+    #[must_use]
+    pub fn cpuid(&self) -> &CpuId {
+        &self.cpuid
+    }
+
+    /// A machine with these memories and one vCPU, whose registers are not set yet. `memory` and `rootfs` must outlive it:
+    /// [`Machine`] keeps the first, callers the second.
+    ///
+    /// # Errors
+    /// KVM refuses.
+    pub fn create(&self, memory: GuestMemory, rootfs: &Rootfs) -> Result<Machine, KvmError> {
+        let vm = self.kvm.create_vm().map_err(request("create a machine"))?;
+        set_slot(&vm, 0, 0, 0, memory.host_address(), memory.size())?;
+        if rootfs.mapped() > 0 {
+            set_slot(&vm, 1, KVM_MEM_READONLY, ROOTFS_GPA, rootfs.host_address(), rootfs.mapped())?;
+        }
+        let vcpu = Vcpu::create(&vm, self)?;
+        Ok(Machine { vcpu, _vm: vm, memory })
+    }
+}
+
+/// A machine: one vCPU and its RAM. Dropped in this order: vCPU, VM, memory.
+pub struct Machine {
+    /// Its vCPU.
+    pub vcpu: Vcpu,
+    _vm: VmFd,
+    /// Its RAM.
+    pub memory: GuestMemory,
+}
+
+fn set_slot(vm: &VmFd, slot: u32, flags: u32, gpa: u64, host: u64, size: u64) -> Result<(), KvmError> {
+    let region = kvm_userspace_memory_region {
+        slot,
+        flags,
+        guest_phys_addr: gpa,
+        memory_size: size,
+        userspace_addr: host,
+    };
+    // SAFETY: the range is a whole mapping of this process that lives as long as the machine: RAM is in the same
+    // `Machine`, dropped after the VM, and callers keep the rootfs. The guest may write to it only where it is RAM.
+    unsafe { vm.set_user_memory_region(region) }.map_err(request("set a memory slot"))
+}

@@ -1,0 +1,37 @@
+//! KVM: opening it, making machines, and their exits as an enum of our own.
+//!
+//! * [`host`]: `/dev/kvm` and what this host's KVM is ([`host::Kvm`]).
+//! * [`vcpu`]: the one vCPU of a machine ([`vcpu::Vcpu`]), its registers and [`exit::VmExit`].
+//!
+//! There is no in-kernel interrupt controller and no ioeventfd: either makes changes of memory slots wait for grace
+//! periods. One idle machine is held for the life of the process, since without it the first and the last vCPU
+//! each patch kernel text.
+
+pub mod exit;
+pub mod host;
+pub mod vcpu;
+
+/// Why KVM does not do what it should.
+#[derive(Debug, thiserror::Error)]
+pub enum KvmError {
+    /// /dev/kvm cannot be opened.
+    #[error("open /dev/kvm: {0} (is KVM there, and may this user open it? `kontain-faas doctor` tells)")]
+    Open(#[source] kvm_ioctls::Error),
+    /// An old kernel.
+    #[error("this KVM lacks {0}, which needs Linux 5.10 or newer")]
+    Lacks(&'static str),
+    /// A request failed.
+    #[error("KVM: {what}: {source}")]
+    Request {
+        /// What was asked of it.
+        what: &'static str,
+        /// Its answer.
+        #[source]
+        source: kvm_ioctls::Error,
+    },
+}
+
+/// Names the request that failed.
+fn request(what: &'static str) -> impl FnOnce(kvm_ioctls::Error) -> KvmError {
+    move |source| KvmError::Request { what, source }
+}

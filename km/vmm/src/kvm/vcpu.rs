@@ -1,0 +1,170 @@
+//! The vCPU of a machine.
+//!
+//! Registers travel in the shared page (KVM_CAP_SYNC_REGS): an ioctl of a vCPU costs 5 µs on some hosts.
+
+use super::exit::VmExit;
+use super::host::Kvm;
+use super::{KvmError, request};
+use kvm_bindings::{
+    KVM_EXIT_IO_OUT, KVM_SYNC_X86_REGS, KVM_SYNC_X86_SREGS, Msrs, kvm_msr_entry, kvm_regs, kvm_sregs,
+    kvm_xcr, kvm_xcrs,
+};
+use kvm_ioctls::{SyncReg, VcpuExit, VcpuFd, VmFd};
+
+const MSR_STAR: u32 = 0xc000_0081;
+const MSR_LSTAR: u32 = 0xc000_0082;
+const MSR_SYSCALL_MASK: u32 = 0xc000_0084;
+
+/// What `syscall` needs (AMD64 Architecture Programmer's Manual, volume 2, 6.1.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SyscallMsrs {
+    /// Selectors.
+    pub star: u64,
+    /// Target.
+    pub lstar: u64,
+    /// Flags that are cleared.
+    pub mask: u64,
+}
+
+/// The one vCPU of a machine.
+pub struct Vcpu {
+    fd: VcpuFd,
+}
+
+impl Vcpu {
+    pub(super) fn create(vm: &VmFd, kvm: &Kvm) -> Result<Self, KvmError> {
+        let mut fd = vm.create_vcpu(0).map_err(request("create a vCPU"))?;
+        fd.set_cpuid2(kvm.cpuid()).map_err(request("set CPUID"))?;
+        fd.set_sync_valid_reg(SyncReg::Register);
+        fd.set_sync_valid_reg(SyncReg::SystemRegister);
+        Ok(Self { fd })
+    }
+
+    /// System registers as KVM resets them, the base for those of a boot or a clone.
+    ///
+    /// # Errors
+    /// KVM refuses.
+    pub fn reset_sregs(&self) -> Result<kvm_sregs, KvmError> {
+        self.fd.get_sregs().map_err(request("read system registers"))
+    }
+
+    /// Sets XCR0.
+    ///
+    /// # Errors
+    /// KVM or the CPU refuses the features.
+    pub fn set_xcr0(&self, value: u64) -> Result<(), KvmError> {
+        let mut xcrs = kvm_xcrs { nr_xcrs: 1, ..kvm_xcrs::default() };
+        xcrs.xcrs[0] = kvm_xcr { xcr: 0, reserved: 0, value };
+        self.fd.set_xcrs(&xcrs).map_err(request("set XCR0"))
+    }
+
+    /// Sets what `syscall` needs.
+    ///
+    /// # Errors
+    /// KVM refuses.
+    pub fn set_syscall_msrs(&self, msrs: &SyscallMsrs) -> Result<(), KvmError> {
+        let entry = |index, data| kvm_msr_entry { index, data, ..kvm_msr_entry::default() };
+        let entries =
+            [entry(MSR_STAR, msrs.star), entry(MSR_LSTAR, msrs.lstar), entry(MSR_SYSCALL_MASK, msrs.mask)];
+        let list = Msrs::from_entries(&entries).map_err(|_| KvmError::Lacks("model-specific registers"))?;
+        let count = self.fd.set_msrs(&list).map_err(request("set model-specific registers"))?;
+        if count == entries.len() { Ok(()) } else { Err(KvmError::Lacks("the registers of syscall")) }
+    }
+
+    /// General registers as of the last exit.
+    #[must_use]
+    pub fn regs(&self) -> kvm_regs {
+        self.fd.sync_regs().regs
+    }
+
+    /// System registers as of the last exit.
+    #[must_use]
+    pub fn sregs(&self) -> kvm_sregs {
+        self.fd.sync_regs().sregs
+    }
+
+    /// General registers for the next entry.
+    pub fn set_regs(&mut self, regs: kvm_regs) {
+        self.fd.sync_regs_mut().regs = regs;
+        self.fd.set_sync_dirty_reg(SyncReg::Register);
+    }
+
+    /// System registers for the next entry.
+    pub fn set_sregs(&mut self, sregs: kvm_sregs) {
+        self.fd.sync_regs_mut().sregs = sregs;
+        self.fd.set_sync_dirty_reg(SyncReg::SystemRegister);
+    }
+
+    /// Completes the instruction of the last exit without running on, so that the registers are those behind it.
+    ///
+    /// # Errors
+    /// KVM fails.
+    pub fn complete(&mut self) -> Result<(), KvmError> {
+        self.fd.set_kvm_immediate_exit(1);
+        let exit = self.run();
+        self.fd.set_kvm_immediate_exit(0);
+        exit.map(|_| ())
+    }
+
+    /// Where a signal handler sets "exit at once": not 0 makes the next entry return immediately, so that a kick that
+    /// comes just before it is not lost.
+    pub fn immediate_exit(&mut self) -> *mut u8 {
+        &raw mut self.fd.get_kvm_run().immediate_exit
+    }
+
+    /// Clears what a kick has set.
+    pub fn clear_immediate_exit(&mut self) {
+        self.fd.set_kvm_immediate_exit(0);
+    }
+
+    /// Runs the guest until it exits.
+    ///
+    /// # Errors
+    /// KVM fails; exits of the guest, whatever they are, are no errors.
+    pub fn run(&mut self) -> Result<VmExit, KvmError> {
+        let exit = match self.fd.run() {
+            Ok(VcpuExit::IoOut(..) | VcpuExit::IoIn(..)) => None,
+            Ok(VcpuExit::MmioRead(gpa, _)) => Some(VmExit::Mmio { gpa, write: false }),
+            Ok(VcpuExit::MmioWrite(gpa, _)) => Some(VmExit::Mmio { gpa, write: true }),
+            Ok(VcpuExit::Hlt) => Some(VmExit::Halt),
+            Ok(VcpuExit::Shutdown) => Some(VmExit::Shutdown),
+            Ok(VcpuExit::Intr | VcpuExit::IrqWindowOpen) => Some(VmExit::Interrupted),
+            Ok(VcpuExit::InternalError) => Some(VmExit::Failed { reason: String::new() }),
+            Ok(other) => Some(VmExit::Failed { reason: format!("{other:?}") }),
+            Err(error) if matches!(error.errno(), libc::EINTR | libc::EAGAIN) => Some(VmExit::Interrupted),
+            Err(error) => return Err(request("run a guest")(error)),
+        };
+        Ok(match exit {
+            None => self.port_access(),
+            Some(VmExit::Failed { reason }) if reason.is_empty() => self.internal_error(),
+            Some(exit) => exit,
+        })
+    }
+
+    fn port_access(&mut self) -> VmExit {
+        // SAFETY: the last exit was KVM_EXIT_IO, for which `io` is the valid member of the union.
+        let io = unsafe { self.fd.get_kvm_run().__bindgen_anon_1.io };
+        match (u32::from(io.direction) == KVM_EXIT_IO_OUT, io.size, io.count) {
+            (true, 4, 1) => VmExit::Out { port: io.port },
+            (true, 4, _) => VmExit::Port { port: io.port, access: "string OUT" },
+            (true, ..) => VmExit::Port { port: io.port, access: "narrow OUT" },
+            (false, ..) => VmExit::Port { port: io.port, access: "IN" },
+        }
+    }
+
+    fn internal_error(&mut self) -> VmExit {
+        // SAFETY: the last exit was KVM_EXIT_INTERNAL_ERROR, for which `internal` is the valid member of the union.
+        let internal = unsafe { self.fd.get_kvm_run().__bindgen_anon_1.internal };
+        let meaning = match internal.suberror {
+            1 => "an instruction that KVM does not emulate",
+            2 => "two exceptions at once",
+            3 => "an exception while delivering one",
+            4 => "an unexpected exit",
+            _ => "unknown",
+        };
+        let count = (internal.ndata as usize).min(internal.data.len());
+        VmExit::Failed { reason: format!("{meaning} (data {:x?})", &internal.data[..count]) }
+    }
+}
+
+const _: () = assert!(KVM_SYNC_X86_REGS == 1 && KVM_SYNC_X86_SREGS == 2);

@@ -1,0 +1,10 @@
+//! Guest memory as the monitor sees it: slot 0 (RAM) and slot 1 (the rootfs, read-only).
+//!
+//! Whatever the guest gives as an address goes through [`GuestMemory`], which checks the range and copies: nothing
+//! here hands out a reference into memory that the guest can change.
+
+mod ram;
+mod rootfs;
+
+pub use ram::{GuestMemory, MemoryError};
+pub use rootfs::Rootfs;

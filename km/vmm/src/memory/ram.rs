@@ -1,0 +1,161 @@
+//! RAM of one machine: anonymous for a boot, a private copy-on-write mapping of a snapshot for a clone.
+
+use km_abi::layout::{MEMORY_MAX, MEMORY_MIN};
+use std::fs::File;
+use vm_memory::{FileOffset, MmapRegion, VolatileMemory, VolatileMemoryError};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+/// RAM sizes are multiples of this, so that the direct map consists of whole large pages.
+pub const GRANULE: u64 = 2 << 20;
+
+/// Why guest memory cannot be had or reached.
+#[derive(Debug, thiserror::Error)]
+pub enum MemoryError {
+    /// A size that no machine may have.
+    #[error("memory of {0} bytes: it must be a multiple of 2 MiB from {MEMORY_MIN} to {MEMORY_MAX} bytes")]
+    Size(u64),
+    /// The host refused the mapping.
+    #[error("map guest memory: {0}")]
+    Map(#[from] vm_memory::mmap::MmapRegionError),
+    /// A range that is not within the slot.
+    #[error("guest address {gpa:#x} with length {len:#x} is outside of its memory")]
+    Range {
+        /// Guest-physical address.
+        gpa: u64,
+        /// Bytes.
+        len: u64,
+    },
+}
+
+/// Slot 0 of one machine.
+#[derive(Debug)]
+pub struct GuestMemory {
+    region: MmapRegion<()>,
+}
+
+impl GuestMemory {
+    /// Memory of zeros.
+    ///
+    /// # Errors
+    /// A size out of range, or the host has no memory.
+    pub fn anonymous(bytes: u64) -> Result<Self, MemoryError> {
+        Self::map(None, bytes, libc::MAP_ANONYMOUS)
+    }
+
+    /// A private copy-on-write view of `bytes` of a snapshot file from `offset` on. The file never changes by it.
+    ///
+    /// # Errors
+    /// A size out of range, a file that is shorter, or the host refuses.
+    pub fn clone_of(file: File, offset: u64, bytes: u64) -> Result<Self, MemoryError> {
+        Self::map(Some(FileOffset::new(file, offset)), bytes, 0)
+    }
+
+    fn map(file: Option<FileOffset>, bytes: u64, flags: i32) -> Result<Self, MemoryError> {
+        let size = usize::try_from(bytes).map_err(|_| MemoryError::Size(bytes))?;
+        if !(MEMORY_MIN..=MEMORY_MAX).contains(&bytes) || !bytes.is_multiple_of(GRANULE) {
+            return Err(MemoryError::Size(bytes));
+        }
+        let flags = flags | libc::MAP_PRIVATE | libc::MAP_NORESERVE;
+        let region = MmapRegion::build(file, size, libc::PROT_READ | libc::PROT_WRITE, flags)?;
+        Ok(Self { region })
+    }
+
+    /// Its size in bytes.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.region.size() as u64
+    }
+
+    /// Where it lies in this process, for the memory slot and for page-map scans.
+    #[must_use]
+    pub fn host_address(&self) -> u64 {
+        self.region.as_ptr().addr() as u64
+    }
+
+    /// Copies from guest memory.
+    ///
+    /// # Errors
+    /// [`MemoryError::Range`].
+    pub fn read(&self, gpa: u64, bytes: &mut [u8]) -> Result<(), MemoryError> {
+        let slice = self.slice(gpa, bytes.len())?;
+        slice.copy_to(bytes);
+        Ok(())
+    }
+
+    /// Copies to guest memory.
+    ///
+    /// # Errors
+    /// [`MemoryError::Range`].
+    pub fn write(&self, gpa: u64, bytes: &[u8]) -> Result<(), MemoryError> {
+        let slice = self.slice(gpa, bytes.len())?;
+        slice.copy_from(bytes);
+        Ok(())
+    }
+
+    /// Copies a plain structure from guest memory, once: check the copy, use the copy.
+    ///
+    /// # Errors
+    /// [`MemoryError::Range`].
+    pub fn load<T: FromBytes + IntoBytes>(&self, gpa: u64) -> Result<T, MemoryError> {
+        let mut value = T::new_zeroed();
+        self.read(gpa, value.as_mut_bytes())?;
+        Ok(value)
+    }
+
+    /// Copies a plain structure to guest memory.
+    ///
+    /// # Errors
+    /// [`MemoryError::Range`].
+    pub fn store<T: IntoBytes + Immutable>(&self, gpa: u64, value: &T) -> Result<(), MemoryError> {
+        self.write(gpa, value.as_bytes())
+    }
+
+    /// Lets `body` read from or write to a checked range without a copy in between, for transfers to and from
+    /// descriptors.
+    ///
+    /// # Errors
+    /// [`MemoryError::Range`].
+    pub fn slice(&self, gpa: u64, len: usize) -> Result<vm_memory::VolatileSlice<'_>, MemoryError> {
+        let out_of_range = |_: VolatileMemoryError| MemoryError::Range { gpa, len: len as u64 };
+        let offset = usize::try_from(gpa).map_err(|_| MemoryError::Range { gpa, len: len as u64 })?;
+        self.region.get_slice(offset, len).map_err(out_of_range)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SIZE: u64 = MEMORY_MIN;
+
+    #[test]
+    fn sizes_out_of_range_are_refused() {
+        for bytes in [0, 4096, MEMORY_MIN - GRANULE, MEMORY_MIN + 4096, MEMORY_MAX + GRANULE, u64::MAX] {
+            assert!(matches!(GuestMemory::anonymous(bytes), Err(MemoryError::Size(_))), "{bytes}");
+        }
+    }
+
+    #[test]
+    fn a_clone_does_not_change_its_snapshot() {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(SIZE + 4096).unwrap();
+        let memory = GuestMemory::clone_of(file.try_clone().unwrap(), 4096, SIZE).unwrap();
+        memory.write(0x5000, b"written").unwrap();
+        let again = GuestMemory::clone_of(file, 4096, SIZE).unwrap();
+        assert_eq!(again.load::<[u8; 7]>(0x5000).unwrap(), [0; 7]);
+    }
+
+    proptest! {
+        #[test]
+        fn only_ranges_within_the_slot_are_reached(gpa in prop_oneof![
+            any::<u64>(), SIZE - 64..SIZE + 64, 0..SIZE, u64::MAX - 64..=u64::MAX,
+        ], len in 0usize..128) {
+            let memory = GuestMemory::anonymous(SIZE).unwrap();
+            let within = gpa.checked_add(len as u64).is_some_and(|end| end <= SIZE);
+            let mut bytes = vec![0; len];
+            prop_assert_eq!(memory.read(gpa, &mut bytes).is_ok(), within);
+            prop_assert_eq!(memory.write(gpa, &bytes).is_ok(), within);
+        }
+    }
+}
