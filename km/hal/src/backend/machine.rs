@@ -1,0 +1,168 @@
+//! The guest's side: memory through the direct map, the program through the page tables in use, doorbells by `OUT`.
+
+use crate::cpu::XState;
+use crate::frames::Frames;
+use crate::guest::Global;
+use crate::user::Fault;
+use core::arch::{asm, x86_64 as intrinsics};
+use core::slice;
+use km_abi::hypercall::Port;
+use km_abi::layout::{BOOT_TABLES_GPA, DIRECT_MAP, IMAGE_BASE, IMAGE_GPA};
+use km_abi::layout::{RECORDS_GPA, ROOTFS_GPA, TABLES_GPA};
+use km_abi::records::BootRecord;
+
+unsafe extern "C" {
+    /// End of the image, from the linker.
+    static km_image_end: u8;
+    fn km_copy(target: *mut u8, source: *const u8, len: usize) -> usize;
+    fn km_copy_zero(target: *mut u8, unused: usize, len: usize) -> usize;
+    fn km_ring_idle();
+}
+
+/// What is fixed at boot, and the little that changes.
+struct State {
+    memory_bytes: u64,
+    rootfs_mapped: u64,
+    root: u64,
+    frames: Frames,
+}
+
+static STATE: Global<State> =
+    Global::new(State { memory_bytes: 0, rootfs_mapped: 0, root: BOOT_TABLES_GPA, frames: Frames::EMPTY });
+
+fn state() -> &'static mut State {
+    // SAFETY: one flow of control; no caller in this file keeps the reference while another one is made.
+    unsafe { &mut *STATE.pointer() }
+}
+
+/// Reads the record of this boot. Before it there is neither a heap nor memory to speak of.
+pub(crate) fn boot() {
+    // SAFETY: the monitor maps all of slot 0 and has written the record.
+    let record = unsafe { ((DIRECT_MAP + RECORDS_GPA) as *const BootRecord).read() };
+    let state = state();
+    state.memory_bytes = record.memory_bytes;
+    state.rootfs_mapped = record.rootfs_mapped;
+    // Not stored before it is complete: it reads nothing of the state.
+    state.frames = Frames::new(record.free_gpa, record.memory_bytes);
+}
+
+pub(crate) fn memory_bytes() -> u64 {
+    state().memory_bytes
+}
+
+/// Checks a range of slot 0 and says where it is. The image and the heap are out of bounds: they are Rust's.
+pub(crate) fn phys_pointer(gpa: u64, len: u64) -> *mut u8 {
+    let state = state();
+    let floor = state.frames.floor_gpa();
+    let image_end = IMAGE_GPA + (&raw const km_image_end as u64 - IMAGE_BASE);
+    let inside = gpa >= TABLES_GPA && gpa <= floor && len <= floor - gpa;
+    assert!(inside && (gpa >= image_end || gpa + len <= IMAGE_GPA), "{gpa:#x}+{len:#x} is not memory for all");
+    (DIRECT_MAP + gpa) as *mut u8
+}
+
+pub(crate) fn rootfs() -> &'static [u8] {
+    // SAFETY: the monitor maps that much of slot 1, read-only and for the life of the machine.
+    unsafe { slice::from_raw_parts((DIRECT_MAP + ROOTFS_GPA) as *const u8, state().rootfs_mapped as usize) }
+}
+
+/// Works with the frame allocator. A copy of it, because the work uses other functions of this file.
+pub(crate) fn with_frames<R>(work: impl FnOnce(&mut Frames) -> R) -> R {
+    let mut frames = state().frames;
+    let result = work(&mut frames);
+    state().frames = frames;
+    result
+}
+
+pub(crate) fn current_root() -> u64 {
+    state().root
+}
+
+pub(crate) fn load_root(root: u64) {
+    state().root = root;
+    // SAFETY: the flush gate loads CR3 with a root that shares the library OS's part, so execution goes on here.
+    unsafe { asm!("int 4", in("rax") root) };
+}
+
+fn result(va: u64, len: usize, left: usize, write: bool) -> Result<(), Fault> {
+    if left == 0 { Ok(()) } else { Err(Fault { address: va + (len - left) as u64, write }) }
+}
+
+/// # Safety
+/// `va` and the `len` bytes from it are in the program's half; `target` takes `len` bytes.
+pub(crate) unsafe fn user_read(va: u64, target: *mut u8, len: usize) -> Result<(), Fault> {
+    // SAFETY: a fault in `km_copy` ends it early; the rest is the caller's word.
+    let left = unsafe { km_copy(target, va as *const u8, len) };
+    result(va, len, left, false)
+}
+
+/// # Safety
+/// `va` and the `len` bytes from it are in the program's half; `source` has `len` bytes.
+pub(crate) unsafe fn user_write(va: u64, source: *const u8, len: usize) -> Result<(), Fault> {
+    // SAFETY: as in `user_read`.
+    let left = unsafe { km_copy(va as *mut u8, source, len) };
+    result(va, len, left, true)
+}
+
+/// # Safety
+/// `va` and the `len` bytes from it are in the program's half.
+pub(crate) unsafe fn user_zero(va: u64, len: usize) -> Result<(), Fault> {
+    // SAFETY: as in `user_read`.
+    let left = unsafe { km_copy_zero(va as *mut u8, 0, len) };
+    result(va, len, left, true)
+}
+
+pub(crate) fn ring(port: Port) {
+    // SAFETY: the monitor reads and writes slot 0 as the hypercall page says, and registers stay as they are.
+    unsafe { asm!("out dx, eax", in("dx") port as u16, in("eax") 0) };
+}
+
+pub(crate) fn ring_idle() {
+    // SAFETY: as in `ring`; a C function by its use of registers.
+    unsafe { km_ring_idle() };
+}
+
+pub(crate) fn ring_last(port: Port) -> ! {
+    loop {
+        ring(port);
+    }
+}
+
+pub(crate) fn xsave(state: &mut XState) {
+    // SAFETY: the area is aligned and as long as the monitor said that the enabled features need.
+    unsafe { asm!("xsave64 [{}]", in(reg) state.pointer_mut(), in("eax") -1, in("edx") -1, options(nostack)) };
+}
+
+pub(crate) fn xrstor(state: &XState) {
+    // SAFETY: as in `xsave`; `XState` keeps its contents loadable. No register of Rust's is vector state here.
+    unsafe { asm!("xrstor64 [{}]", in(reg) state.pointer(), in("eax") -1, in("edx") -1, options(nostack)) };
+}
+
+pub(crate) fn fs_base() -> u64 {
+    let base: u64;
+    // SAFETY: the monitor enables the instruction (CR4.FSGSBASE); Rust uses no FS here.
+    unsafe { asm!("rdfsbase {}", out(reg) base, options(nomem, nostack, preserves_flags)) };
+    base
+}
+
+pub(crate) fn set_fs_base(base: u64) {
+    // SAFETY: as in `fs_base`; the caller has checked that the address is canonical.
+    unsafe { asm!("wrfsbase {}", in(reg) base, options(nomem, nostack, preserves_flags)) };
+}
+
+pub(crate) fn gs_base() -> u64 {
+    let base: u64;
+    // SAFETY: as in `fs_base`.
+    unsafe { asm!("rdgsbase {}", out(reg) base, options(nomem, nostack, preserves_flags)) };
+    base
+}
+
+pub(crate) fn set_gs_base(base: u64) {
+    // SAFETY: as in `set_fs_base`.
+    unsafe { asm!("wrgsbase {}", in(reg) base, options(nomem, nostack, preserves_flags)) };
+}
+
+pub(crate) fn rdtsc() -> u64 {
+    // SAFETY: nothing forbids the instruction in ring 3.
+    unsafe { intrinsics::_rdtsc() }
+}
+

@@ -1,0 +1,35 @@
+//! The library OS's heap: it grows from the end of memory downwards, towards the frames.
+
+use crate::backend;
+use crate::frames::Frames;
+use core::alloc::Layout;
+use km_abi::layout::{DIRECT_MAP, PAGE_SIZE};
+use talc::base::Talc;
+use talc::base::binning::{Binning, DefaultBinning};
+use talc::cell::{TalcCell, TalcSyncCell};
+use talc::source::Source;
+
+/// The heap grows by at least so much.
+const STEP_MIN: u64 = 256 << 10;
+/// Room for the allocator's own words beside an allocation.
+const OVERHEAD: u64 = PAGE_SIZE;
+
+/// Takes memory from below the heap.
+#[derive(Debug)]
+struct Grow;
+
+// SAFETY: `acquire` touches no allocator but the one given; the memory it claims is nobody else's from then on.
+unsafe impl Source for Grow {
+    fn acquire<B: Binning>(talc: &mut Talc<Self, B>, layout: Layout) -> Result<(), ()> {
+        let wanted = layout.size() as u64 + layout.align() as u64 + OVERHEAD;
+        let bytes = wanted.max(STEP_MIN).next_multiple_of(PAGE_SIZE);
+        let base = backend::with_frames(|frames: &mut Frames| frames.lower_floor(bytes)).ok_or(())?;
+        // SAFETY: the range was just taken from the frames, is mapped writable, and is never given back.
+        let end = unsafe { talc.claim((DIRECT_MAP + base) as *mut u8, bytes as usize) };
+        end.map(|_| ()).ok_or(())
+    }
+}
+
+// SAFETY: one CPU, and no entry interrupts the library OS.
+#[global_allocator]
+static HEAP: TalcSyncCell<Grow, DefaultBinning> = unsafe { TalcSyncCell::new(TalcCell::new(Grow)) };
