@@ -1,0 +1,191 @@
+//! What TCP and UDP share: which addresses there are, and the table of ports.
+//!
+//! An IPv4 address is always [`IpAddr::V4`] in here, also one that an IPv6 socket wrote as `::ffff:a.b.c.d`. Everything
+//! beyond loopback is unreachable.
+
+use super::address::Address;
+use super::socket::Common;
+use crate::errno::{Errno, Result};
+use alloc::collections::BTreeMap;
+use alloc::rc::{Rc, Weak};
+use alloc::vec::Vec;
+use core::cell::{Cell, RefCell};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use linux_raw_sys::net::{AF_INET, AF_INET6, SO_REUSEADDR, SO_REUSEPORT};
+
+/// The ports that are given out by themselves (net.ipv4.ip_local_port_range).
+const EPHEMERAL: core::ops::RangeInclusive<u16> = 32768..=60999;
+
+/// The address that a program gave to a socket of `domain`, with IPv4 in one form.
+///
+/// # Errors
+/// EAFNOSUPPORT for another family.
+pub fn expect_ip(domain: u32, address: &Address) -> Result<SocketAddr> {
+    match address {
+        Address::Ip(SocketAddr::V4(address)) if domain == AF_INET => Ok(SocketAddr::V4(*address)),
+        Address::Ip(SocketAddr::V6(address)) if domain == AF_INET6 => {
+            Ok(SocketAddr::new(address.ip().to_canonical(), address.port()))
+        }
+        _ => Err(Errno::EAFNOSUPPORT),
+    }
+}
+
+/// The wildcard of `domain`.
+pub fn unbound(domain: u32) -> SocketAddr {
+    let ip = if domain == AF_INET { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    SocketAddr::new(ip, 0)
+}
+
+/// Whether a socket can have the address: the loopback network and the wildcards.
+pub fn is_local(ip: IpAddr) -> bool {
+    ip.is_loopback() || ip.is_unspecified()
+}
+
+/// Where packets to `ip` go: a wildcard means this machine (ip(7)).
+///
+/// # Errors
+/// ENETUNREACH for everything beyond loopback.
+pub fn route(ip: IpAddr) -> Result<IpAddr> {
+    match ip {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ok(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ok(IpAddr::V6(Ipv6Addr::LOCALHOST)),
+        ip if ip.is_loopback() => Ok(ip),
+        _ => Err(Errno::ENETUNREACH),
+    }
+}
+
+/// The address that a socket takes for itself when it sends to a local one.
+pub fn source_for(ip: IpAddr) -> IpAddr {
+    if ip.is_ipv4() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { IpAddr::V6(Ipv6Addr::LOCALHOST) }
+}
+
+/// What a socket listens to or sends from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scope {
+    /// One address, or the wildcard of a family.
+    pub ip: IpAddr,
+    /// The IPv6 wildcard does not take IPv4 (IPV6_V6ONLY).
+    pub only_v6: bool,
+}
+
+impl Scope {
+    /// How well it fits packets to `ip`; `None` when not at all.
+    fn fit(self, ip: IpAddr) -> Option<u8> {
+        match self.ip {
+            own if own == ip => Some(2),
+            own if own.is_unspecified() && own.is_ipv4() == ip.is_ipv4() => Some(1),
+            own if own.is_unspecified() && own.is_ipv6() && !self.only_v6 => Some(0),
+            _ => None,
+        }
+    }
+
+    fn overlaps(self, other: Self) -> bool {
+        self.fit(other.ip).is_some() || other.fit(self.ip).is_some()
+    }
+}
+
+/// A socket that can have a port.
+pub trait Bound {
+    /// What every socket has.
+    fn common(&self) -> &Common;
+
+    /// Whether it listens for connections.
+    fn is_listening(&self) -> bool;
+}
+
+struct Binding<T> {
+    scope: Scope,
+    socket: Weak<T>,
+}
+
+/// The ports of one protocol, and who has them.
+pub struct Ports<T> {
+    bound: RefCell<BTreeMap<u16, Vec<Binding<T>>>>,
+    next: Cell<u16>,
+}
+
+impl<T> Default for Ports<T> {
+    fn default() -> Self {
+        Self { bound: RefCell::default(), next: Cell::new(*EPHEMERAL.start()) }
+    }
+}
+
+impl<T: Bound> Ports<T> {
+    /// Gives `socket` the port, or a free one for 0, and says which.
+    ///
+    /// # Errors
+    /// EADDRINUSE.
+    pub fn claim(&self, socket: &Rc<T>, scope: Scope, port: u16) -> Result<u16> {
+        let port = match port {
+            0 => self.free_port(scope)?,
+            port if self.conflicts(socket, scope, port) => return Err(Errno::EADDRINUSE),
+            port => port,
+        };
+        let binding = Binding { scope, socket: Rc::downgrade(socket) };
+        self.bound.borrow_mut().entry(port).or_default().push(binding);
+        Ok(port)
+    }
+
+    /// Whether another socket keeps `socket` from having the port in this scope (also asked again by listen(2)).
+    pub fn conflicts(&self, socket: &T, scope: Scope, port: u16) -> bool {
+        let bound = self.bound.borrow();
+        let mut others = bound.get(&port).into_iter().flatten();
+        others.any(|other| {
+            scope.overlaps(other.scope)
+                && other.socket.upgrade().is_some_and(|other| {
+                    !core::ptr::eq(&raw const *other, socket) && !can_share(socket, &*other)
+                })
+        })
+    }
+
+    /// Takes the port back.
+    pub fn release(&self, socket: &T, port: u16) {
+        let mut bound = self.bound.borrow_mut();
+        if let Some(bindings) = bound.get_mut(&port) {
+            bindings.retain(|binding| !core::ptr::eq(binding.socket.as_ptr(), socket));
+            if bindings.is_empty() {
+                bound.remove(&port);
+            }
+        }
+    }
+
+    /// The sockets that packets to `ip` and `port` fit and that `wanted` accepts, the best fit first.
+    pub fn matching(&self, ip: IpAddr, port: u16, wanted: impl Fn(&T) -> bool) -> Vec<Rc<T>> {
+        let bound = self.bound.borrow();
+        let mut found: Vec<(u8, Rc<T>)> = (bound.get(&port).into_iter().flatten())
+            .filter_map(|binding| Some((binding.scope.fit(ip)?, binding.socket.upgrade()?)))
+            .filter(|(_, socket)| wanted(socket))
+            .collect();
+        found.sort_by_key(|(fit, _)| core::cmp::Reverse(*fit));
+        found.into_iter().map(|(_, socket)| socket).collect()
+    }
+
+    /// All sockets that have a port, with it.
+    pub fn all(&self) -> Vec<(u16, Rc<T>)> {
+        let bound = self.bound.borrow();
+        let sockets = bound.iter().flat_map(|(port, bindings)| bindings.iter().map(move |one| (*port, one)));
+        sockets.filter_map(|(port, one)| Some((port, one.socket.upgrade()?))).collect()
+    }
+
+    /// Another number of the ephemeral range each time, whether or not it is free.
+    pub fn next_ephemeral(&self) -> u16 {
+        let port = self.next.get();
+        self.next.set(if port == *EPHEMERAL.end() { *EPHEMERAL.start() } else { port + 1 });
+        port
+    }
+
+    fn free_port(&self, scope: Scope) -> Result<u16> {
+        let bound = self.bound.borrow();
+        let is_free = |port: &u16| {
+            bound.get(port).is_none_or(|bindings| !bindings.iter().any(|one| one.scope.overlaps(scope)))
+        };
+        EPHEMERAL.map(|_| self.next_ephemeral()).find(is_free).ok_or(Errno::EADDRINUSE)
+    }
+}
+
+/// Whether two sockets may have the same port (socket(7), SO_REUSEADDR and SO_REUSEPORT).
+fn can_share<T: Bound>(socket: &T, other: &T) -> bool {
+    let both = |name| socket.common().options.is_on(name) && other.common().options.is_on(name);
+    (both(SO_REUSEADDR) && !other.is_listening())
+        || (both(SO_REUSEPORT) && socket.common().owner.uid == other.common().owner.uid)
+}

@@ -1,0 +1,228 @@
+//! Sockets as open files: [`Socket`] in front, a [`Protocol`] behind it, and what all protocols have in [`Common`].
+
+use super::address::Address;
+use super::message::{Incoming, Outgoing, Peer};
+use super::options::Options;
+use crate::errno::{Errno, Result};
+use crate::fs::file::{File, Ready};
+use crate::fs::io::{Sink, Source};
+use crate::kernel::Ctx;
+use crate::wait::{SysResult, WaitQueue};
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+use bitflags::bitflags;
+use core::any::Any;
+use core::cell::Cell;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+bitflags! {
+    /// Directions of a connection, for shutdown(2).
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Halves: u32 {
+        /// What comes in.
+        const READ = 1;
+        /// What goes out.
+        const WRITE = 2;
+    }
+}
+
+/// Domain, type and protocol of a socket (socket(2)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kind {
+    /// `AF_*`.
+    pub domain: u32,
+    /// `SOCK_*` without its flags.
+    pub kind: u32,
+    /// `IPPROTO_*` or 0.
+    pub protocol: u32,
+}
+
+/// What every socket has.
+pub struct Common {
+    /// What kind it is.
+    pub kind: Kind,
+    /// Woken when readiness may have changed.
+    pub queue: WaitQueue,
+    /// What SO_ERROR or the next operation reports.
+    pub error: Cell<Option<Errno>>,
+    /// Somebody found no room: room is worth a wake.
+    pub no_space: Cell<bool>,
+    /// SOL_SOCKET options.
+    pub options: Options,
+    /// Inode number.
+    pub number: u64,
+    /// Who made it.
+    pub owner: Peer,
+}
+
+static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
+
+impl Common {
+    /// Of a new socket.
+    pub fn new(kind: Kind, owner: Peer) -> Self {
+        Self {
+            kind,
+            queue: WaitQueue::default(),
+            error: Cell::new(None),
+            no_space: Cell::new(false),
+            options: Options::new(kind),
+            number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
+            owner,
+        }
+    }
+
+    /// Fails with the pending error, if there is one, and clears it.
+    pub fn take_error(&self) -> Result<()> {
+        self.error.take().map_or(Ok(()), Err)
+    }
+
+    /// Tells waiters that something came in.
+    pub fn wake_readers(&self) {
+        self.queue.wake_for((Ready::IN | Ready::RDHUP | Ready::HUP | Ready::ERR).bits());
+    }
+
+    /// Tells waiters that there is room, if anybody had found none.
+    pub fn wake_writers(&self) {
+        if self.no_space.replace(false) {
+            self.queue.wake_for(Ready::OUT.bits());
+        }
+    }
+}
+
+/// A kind of sockets. Nothing in here waits: what would is EAGAIN.
+pub trait Protocol: Any {
+    /// What every socket has.
+    fn common(&self) -> &Common;
+
+    /// bind(2).
+    fn bind(&self, caller: Peer, address: &Address) -> Result<()>;
+
+    /// connect(2). EAGAIN says that the connection is on its way: wait for the queue and ask again.
+    fn connect(&self, caller: Peer, address: &Address) -> Result<()>;
+
+    /// listen(2).
+    fn listen(&self, caller: Peer, backlog: usize) -> Result<()> {
+        let _ = (caller, backlog);
+        Err(Errno::EOPNOTSUPP)
+    }
+
+    /// accept(2).
+    fn accept(&self) -> Result<Rc<dyn Protocol>> {
+        Err(Errno::EOPNOTSUPP)
+    }
+
+    /// Sends; a stream may take less than there is.
+    fn send(&self, message: &mut Outgoing<'_>) -> Result<usize>;
+
+    /// Receives one message, or what there is of a stream; the length of the whole message with MSG_TRUNC.
+    fn receive(&self, message: &mut Incoming<'_>) -> Result<usize>;
+
+    /// shutdown(2).
+    fn shutdown(&self, halves: Halves) -> Result<()>;
+
+    /// getsockname(2).
+    fn local(&self) -> Address;
+
+    /// getpeername(2).
+    fn peer(&self) -> Result<Address>;
+
+    /// What would not block.
+    fn ready(&self) -> Ready;
+
+    /// The last descriptor is closed.
+    fn close(&self);
+
+    /// Whether it listens.
+    fn is_listening(&self) -> bool {
+        false
+    }
+
+    /// Who is at the other end, for SO_PEERCRED.
+    fn peer_credentials(&self) -> Option<Peer> {
+        None
+    }
+
+    /// Bytes that a read would give (FIONREAD).
+    fn readable_bytes(&self) -> usize {
+        0
+    }
+
+    /// Bytes that the peer has not taken (TIOCOUTQ).
+    fn unsent_bytes(&self) -> usize {
+        0
+    }
+
+    /// setsockopt(2) for levels but SOL_SOCKET.
+    fn set_option(&self, level: u32, name: u32, value: &[u8]) -> Result<()> {
+        let _ = (level, name, value);
+        Err(Errno::EOPNOTSUPP)
+    }
+
+    /// getsockopt(2) for levels but SOL_SOCKET.
+    fn option(&self, level: u32, name: u32) -> Result<Vec<u8>> {
+        let _ = (level, name);
+        Err(Errno::EOPNOTSUPP)
+    }
+
+    /// The object itself.
+    fn as_any(&self) -> &dyn Any;
+}
+
+/// A socket behind a descriptor.
+pub struct Socket {
+    /// How it works.
+    pub protocol: Rc<dyn Protocol>,
+}
+
+impl Socket {
+    /// A file for a socket.
+    pub fn new(protocol: Rc<dyn Protocol>) -> Rc<dyn File> {
+        Rc::new(Self { protocol })
+    }
+}
+
+impl File for Socket {
+    fn read(&self, _offset: u64, out: &mut dyn Sink) -> Result<usize> {
+        if out.room() == 0 {
+            return Ok(0);
+        }
+        self.protocol.receive(&mut Incoming::plain(out))
+    }
+
+    fn write(&self, _offset: u64, from: &mut dyn Source) -> Result<usize> {
+        self.protocol.send(&mut Outgoing::plain(from, self.protocol.common().owner))
+    }
+
+    fn ready(&self) -> Ready {
+        self.protocol.ready()
+    }
+
+    fn queue(&self) -> Option<&WaitQueue> {
+        Some(&self.protocol.common().queue)
+    }
+
+    fn timeouts_ns(&self) -> (Option<u64>, Option<u64>) {
+        let options = &self.protocol.common().options;
+        (options.receive_timeout_ns.get(), options.send_timeout_ns.get())
+    }
+
+    fn close(&self) {
+        self.protocol.close();
+    }
+
+    fn mode(&self) -> u32 {
+        linux_raw_sys::general::S_IFSOCK | 0o777
+    }
+
+    fn label(&self) -> Vec<u8> {
+        alloc::format!("socket:[{}]", self.protocol.common().number).into_bytes()
+    }
+
+    fn ioctl(&self, ctx: &mut Ctx<'_>, request: u32, argument: u64) -> SysResult {
+        super::ioctl::socket(&*self.protocol, &ctx.memory(), request, argument)
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}

@@ -1,0 +1,118 @@
+//! connect(2) of TCP sockets.
+//!
+//! Within one machine a connection is there at once, yet the first call says EINPROGRESS as Linux does to a program that
+//! does not wait, and the next one tells the result.
+
+use super::listener::Listener;
+use super::{State, Tcp, wire};
+use crate::errno::{Errno, Result};
+use crate::net::address::Address;
+use crate::net::inet;
+use alloc::rc::Rc;
+use core::net::SocketAddr;
+
+impl Tcp {
+    pub(super) fn connect_to(&self, address: &Address) -> Result<()> {
+        if *address == Address::Unspecified {
+            self.disconnect();
+            return Ok(());
+        }
+        let address = inet::expect_ip(self.common.kind.domain, address)?;
+        if self.is_reporting.get() {
+            return self.report();
+        }
+        match &*self.state.borrow() {
+            State::Closed => {}
+            State::Connected(_) | State::Listening(_) => return Err(Errno::EISCONN),
+            State::Connecting => return Err(Errno::EALREADY),
+        }
+        self.begin(address)
+    }
+
+    /// What came of a connection that was begun.
+    fn report(&self) -> Result<()> {
+        if matches!(*self.state.borrow(), State::Connecting) {
+            return Err(Errno::EALREADY);
+        }
+        self.is_reporting.set(false);
+        if matches!(*self.state.borrow(), State::Connected(_)) {
+            return Ok(());
+        }
+        self.is_reset.set(false);
+        self.common.take_error()?;
+        Err(Errno::ECONNABORTED)
+    }
+
+    fn begin(&self, to: SocketAddr) -> Result<()> {
+        if to.is_ipv4() && self.options.only_v6() {
+            return Err(Errno::ENETUNREACH);
+        }
+        let to = SocketAddr::new(inet::route(to.ip())?, to.port());
+        self.choose_source(to)?;
+        self.remote.set(Some(to));
+        self.is_reset.set(false);
+        self.is_reporting.set(true);
+        let found = self.net.tcp_ports.matching(to.ip(), to.port(), |one| one.listener().is_some());
+        match found.first().and_then(|socket| socket.listener()) {
+            Some(listener) => self.knock(&listener),
+            None => self.refuse(),
+        }
+        Err(Errno::EINPROGRESS)
+    }
+
+    /// Sees to a local address and port.
+    fn choose_source(&self, to: SocketAddr) -> Result<()> {
+        let mut local = self.local.get();
+        if local.ip().is_unspecified() {
+            local.set_ip(inet::source_for(to.ip()));
+        }
+        if self.claimed.get().is_none() {
+            self.claim(SocketAddr::new(local.ip(), 0))
+        } else {
+            self.local.set(local);
+            Ok(())
+        }
+    }
+
+    /// Goes into the listener's queue, or waits for room in it.
+    fn knock(&self, listener: &Listener) {
+        if listener.has_room() {
+            self.join(listener);
+        } else {
+            *self.state.borrow_mut() = State::Connecting;
+            listener.wait(self.me.clone());
+        }
+    }
+
+    /// Makes the connection.
+    pub(super) fn join(&self, listener: &Listener) {
+        let Some(remote) = self.remote.get() else { return };
+        let (near, far) = wire::pair(&self.net.budget);
+        near.attach(&self.me);
+        let far = Rc::new(far);
+        let wire = Rc::clone(&far) as Rc<dyn wire::Wire>;
+        let Some(child) = listener.child(remote, self.local.get(), wire) else { return self.refuse() };
+        far.attach(&Rc::downgrade(&child));
+        *self.state.borrow_mut() = State::Connected(Rc::new(near));
+        listener.push(child);
+        self.common.queue.wake();
+    }
+
+    /// Nobody listens there, or no longer.
+    pub(super) fn refuse(&self) {
+        *self.state.borrow_mut() = State::Closed;
+        self.remote.set(None);
+        self.reset(Errno::ECONNREFUSED);
+    }
+
+    /// connect(2) to AF_UNSPEC.
+    fn disconnect(&self) {
+        if let State::Connected(wire) = self.state.replace(State::Closed) {
+            wire.close(wire::Manner::Abort);
+        }
+        self.remote.set(None);
+        self.is_reset.set(false);
+        self.is_reporting.set(false);
+        self.common.error.set(None);
+    }
+}

@@ -1,0 +1,292 @@
+//! TCP sockets: loopback connections and those that the monitor opens.
+//!
+//! ```text
+//! Closed ──listen──► Listening ──shutdown(READ)──► Closed
+//!   │ connect                │ accept, Net::open
+//!   ▼                        ▼
+//! Connecting ──room in the backlog──► Connected(wire) ──RST──► the same, with `reset`
+//! ```
+//! [`wire`] carries bytes, [`listener`] is the passive side, [`options`] is getsockopt(2) and setsockopt(2).
+
+mod connect;
+pub mod listener;
+mod options;
+mod poll;
+pub mod wire;
+
+use super::Shared;
+use super::address::Address;
+use super::inet::{self, Bound, Scope};
+use super::message::{Incoming, Outgoing, Peer};
+use super::socket::{Common, Halves, Kind, Protocol};
+use crate::errno::{Errno, Result};
+use crate::fs::file::Ready;
+use crate::fs::io::Sink;
+use alloc::rc::{Rc, Weak};
+use alloc::vec::Vec;
+use core::any::Any;
+use core::cell::{Cell, RefCell};
+use core::net::{IpAddr, SocketAddr};
+use linux_raw_sys::net as raw;
+use listener::Listener;
+use options::TcpOptions;
+use wire::{Manner, Peek, Wire};
+
+enum State {
+    Closed,
+    Listening(Rc<Listener>),
+    /// Waits for room in a listener's backlog.
+    Connecting,
+    Connected(Rc<dyn Wire>),
+}
+
+/// A TCP socket.
+pub struct Tcp {
+    me: Weak<Self>,
+    net: Rc<Shared>,
+    /// What every socket has.
+    pub common: Common,
+    options: TcpOptions,
+    state: RefCell<State>,
+    local: Cell<SocketAddr>,
+    remote: Cell<Option<SocketAddr>>,
+    /// The port in [`Shared::tcp_ports`] that is this socket's.
+    claimed: Cell<Option<u16>>,
+    /// Neither direction works any more.
+    is_reset: Cell<bool>,
+    /// A connect(2) has begun whose result the program has not seen.
+    is_reporting: Cell<bool>,
+    /// What shutdown(2) has closed.
+    shut: Cell<Halves>,
+}
+
+impl Tcp {
+    /// A new socket.
+    pub fn new(net: &Rc<Shared>, kind: Kind, owner: Peer) -> Rc<Self> {
+        Rc::new_cyclic(|me| Self {
+            me: me.clone(),
+            net: Rc::clone(net),
+            common: Common::new(kind, owner),
+            options: TcpOptions::default(),
+            state: RefCell::new(State::Closed),
+            local: Cell::new(inet::unbound(kind.domain)),
+            remote: Cell::new(None),
+            claimed: Cell::new(None),
+            is_reset: Cell::new(false),
+            is_reporting: Cell::new(false),
+            shut: Cell::new(Halves::empty()),
+        })
+    }
+
+    fn wire(&self) -> Option<Rc<dyn Wire>> {
+        match &*self.state.borrow() {
+            State::Connected(wire) => Some(Rc::clone(wire)),
+            _ => None,
+        }
+    }
+
+    fn wire_has_room(&self) -> bool {
+        self.wire().is_some_and(|wire| wire.has_room())
+    }
+
+    /// The listener, while it listens.
+    pub fn listener(&self) -> Option<Rc<Listener>> {
+        match &*self.state.borrow() {
+            State::Listening(listener) => Some(Rc::clone(listener)),
+            _ => None,
+        }
+    }
+
+    /// The peer, or what carries its bytes, has ended the connection.
+    pub fn reset(&self, errno: Errno) {
+        self.common.error.set(Some(errno));
+        self.is_reset.set(true);
+        self.common.queue.wake();
+    }
+
+    fn scope_of(&self, ip: IpAddr) -> Scope {
+        Scope { ip, only_v6: self.options.only_v6() }
+    }
+
+    fn claim(&self, address: SocketAddr) -> Result<()> {
+        let me = self.me.upgrade().ok_or(Errno::EBADF)?;
+        let port = self.net.tcp_ports.claim(&me, self.scope_of(address.ip()), address.port())?;
+        self.claimed.set(Some(port));
+        self.local.set(SocketAddr::new(address.ip(), port));
+        Ok(())
+    }
+
+    fn release_port(&self) {
+        if let Some(port) = self.claimed.take() {
+            self.net.tcp_ports.release(self, port);
+        }
+    }
+}
+
+impl Bound for Tcp {
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn is_listening(&self) -> bool {
+        matches!(*self.state.borrow(), State::Listening(_))
+    }
+}
+
+impl Protocol for Tcp {
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn bind(&self, _caller: Peer, address: &Address) -> Result<()> {
+        let address = inet::expect_ip(self.common.kind.domain, address)?;
+        if !inet::is_local(address.ip()) {
+            return Err(Errno::EADDRNOTAVAIL);
+        }
+        let is_fresh = matches!(*self.state.borrow(), State::Closed);
+        if !is_fresh || self.claimed.get().is_some() || (address.is_ipv4() && self.options.only_v6()) {
+            return Err(Errno::EINVAL);
+        }
+        self.claim(address)
+    }
+
+    fn connect(&self, _caller: Peer, address: &Address) -> Result<()> {
+        self.connect_to(address)
+    }
+
+    fn listen(&self, _caller: Peer, backlog: usize) -> Result<()> {
+        self.start_listening(backlog)
+    }
+
+    fn accept(&self) -> Result<Rc<dyn Protocol>> {
+        let listener = self.listener().ok_or(Errno::EINVAL)?;
+        Ok(listener.accept()?)
+    }
+
+    fn send(&self, message: &mut Outgoing<'_>) -> Result<usize> {
+        if message.flags & (raw::MSG_OOB | options::MSG_FASTOPEN) != 0 {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        self.common.take_error()?;
+        if self.is_reset.get() || self.shut.get().contains(Halves::WRITE) {
+            return Err(Errno::EPIPE);
+        }
+        let Some(wire) = self.wire() else {
+            let waits = matches!(*self.state.borrow(), State::Connecting);
+            return Err(if waits { Errno::EAGAIN } else { Errno::EPIPE });
+        };
+        let result = wire.send(message.data);
+        if message.data.left() > 0 {
+            self.common.no_space.set(true);
+        }
+        result
+    }
+
+    fn receive(&self, message: &mut Incoming<'_>) -> Result<usize> {
+        if message.flags & raw::MSG_OOB != 0 {
+            return Err(Errno::EINVAL);
+        }
+        if message.flags & raw::MSG_ERRQUEUE != 0 {
+            return Err(Errno::EAGAIN);
+        }
+        let peek = if message.peeks() { Peek::Yes } else { Peek::No };
+        let came = match self.wire() {
+            Some(wire) if message.flags & raw::MSG_TRUNC != 0 => {
+                wire.receive(&mut Discard { left: message.data.room() }, peek)
+            }
+            Some(wire) => wire.receive(message.data, peek),
+            None if matches!(*self.state.borrow(), State::Connecting) => Err(Errno::EAGAIN),
+            None if self.is_reset.get() => Err(Errno::EAGAIN),
+            None => return Err(Errno::ENOTCONN),
+        };
+        match came {
+            Err(Errno::EAGAIN) => {
+                self.common.take_error()?;
+                let ended = self.is_reset.get() || self.shut.get().contains(Halves::READ);
+                if ended { Ok(0) } else { Err(Errno::EAGAIN) }
+            }
+            result => result,
+        }
+    }
+
+    fn shutdown(&self, halves: Halves) -> Result<()> {
+        if self.is_listening() {
+            if halves.contains(Halves::READ) {
+                self.stop_listening();
+            }
+            return Ok(());
+        }
+        let wire = self.wire().filter(|_| !self.is_reset.get()).ok_or(Errno::ENOTCONN)?;
+        self.shut.set(self.shut.get() | halves);
+        if halves.contains(Halves::WRITE) {
+            wire.finish();
+        }
+        self.common.queue.wake();
+        Ok(())
+    }
+
+    fn local(&self) -> Address {
+        Address::Ip(self.local.get())
+    }
+
+    fn peer(&self) -> Result<Address> {
+        let is_connected = matches!(*self.state.borrow(), State::Connected(_)) && !self.is_reset.get();
+        self.remote.get().filter(|_| is_connected).map(Address::Ip).ok_or(Errno::ENOTCONN)
+    }
+
+    fn ready(&self) -> Ready {
+        self.readiness()
+    }
+
+    fn close(&self) {
+        self.release_port();
+        if self.is_listening() {
+            return self.stop_listening();
+        }
+        if let State::Connected(wire) = self.state.replace(State::Closed) {
+            let aborts = self.common.options.linger.get() == Some(0);
+            wire.close(if aborts { Manner::Abort } else { Manner::Orderly });
+        }
+    }
+
+    fn is_listening(&self) -> bool {
+        Bound::is_listening(self)
+    }
+
+    fn readable_bytes(&self) -> usize {
+        self.wire().map_or(0, |wire| wire.readable_bytes())
+    }
+
+    fn unsent_bytes(&self) -> usize {
+        self.wire().map_or(0, |wire| wire.unsent_bytes())
+    }
+
+    fn set_option(&self, level: u32, name: u32, value: &[u8]) -> Result<()> {
+        self.set_tcp_option(level, name, value)
+    }
+
+    fn option(&self, level: u32, name: u32) -> Result<Vec<u8>> {
+        self.tcp_option(level, name)
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// A [`Sink`] for bytes that nobody wants (MSG_TRUNC of a stream).
+struct Discard {
+    left: usize,
+}
+
+impl Sink for Discard {
+    fn room(&self) -> usize {
+        self.left
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<usize> {
+        let count = bytes.len().min(self.left);
+        self.left -= count;
+        Ok(count)
+    }
+}

@@ -1,0 +1,212 @@
+//! What carries the bytes of a TCP connection: a pair of queues within the machine ([`Loop`]), or a stream of the monitor
+//! ([`crate::host::stream::Stream`]).
+
+use super::Tcp;
+use crate::errno::{Errno, Result};
+use crate::fs::io::{Sink, Source};
+use crate::net::budget::Budget;
+use crate::net::ring::Ring;
+use alloc::rc::{Rc, Weak};
+use core::cell::{Cell, RefCell};
+
+/// One end of a connection's transport.
+pub trait Wire {
+    /// Takes bytes that came in, or looks at them.
+    ///
+    /// # Errors
+    /// EAGAIN when there are none and may be; 0 bytes are the end.
+    fn receive(&self, sink: &mut dyn Sink, peek: Peek) -> Result<usize>;
+
+    /// Gives bytes to the peer.
+    ///
+    /// # Errors
+    /// EAGAIN when there is no room.
+    fn send(&self, source: &mut dyn Source) -> Result<usize>;
+
+    /// Nothing more is sent.
+    fn finish(&self);
+
+    /// This end is gone.
+    fn close(&self, manner: Manner);
+
+    /// Bytes that came in.
+    fn readable_bytes(&self) -> usize;
+
+    /// Bytes that the peer has not taken.
+    fn unsent_bytes(&self) -> usize;
+
+    /// The peer sends nothing more (what came before may still be there).
+    fn peer_finished(&self) -> bool;
+
+    /// Enough room that it is worth to wake a writer.
+    fn has_room(&self) -> bool;
+}
+
+/// Whether received bytes stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Peek {
+    /// They are taken.
+    No,
+    /// They stay (MSG_PEEK).
+    Yes,
+}
+
+/// How a connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// With a FIN after the last byte.
+    Orderly,
+    /// With a RST.
+    Abort,
+}
+
+/// One direction's state and one end's.
+struct Side {
+    end: RefCell<Weak<Tcp>>,
+    /// Bytes for this end.
+    incoming: RefCell<Ring>,
+    /// This end sends nothing more.
+    finished: Cell<bool>,
+    /// The socket of this end is closed.
+    closed: Cell<bool>,
+}
+
+/// A connection between two sockets of the machine.
+pub struct Link {
+    sides: [Side; 2],
+}
+
+/// One end of a [`Link`].
+pub struct Loop {
+    link: Rc<Link>,
+    side: usize,
+}
+
+/// Both ends of a new connection.
+pub fn pair(budget: &Rc<Budget>) -> (Loop, Loop) {
+    let side = || Side {
+        end: RefCell::new(Weak::new()),
+        incoming: RefCell::new(Ring::new(budget)),
+        finished: Cell::new(false),
+        closed: Cell::new(false),
+    };
+    let link = Rc::new(Link { sides: [side(), side()] });
+    (Loop { link: Rc::clone(&link), side: 0 }, Loop { link, side: 1 })
+}
+
+impl Loop {
+    /// Says which socket has this end.
+    pub fn attach(&self, socket: &Weak<Tcp>) {
+        *self.mine().end.borrow_mut() = socket.clone();
+    }
+
+    fn mine(&self) -> &Side {
+        &self.link.sides[self.side]
+    }
+
+    fn other(&self) -> &Side {
+        &self.link.sides[1 - self.side]
+    }
+
+    fn limit(&self) -> usize {
+        let (mine, other) = (self.mine().end.borrow().upgrade(), self.other().end.borrow().upgrade());
+        match (mine, other) {
+            (Some(mine), Some(other)) => other.common.options.stream_limit(&mine.common.options),
+            _ => 0,
+        }
+    }
+
+    fn with_peer(&self, act: impl FnOnce(&Tcp)) {
+        let peer = self.other().end.borrow().upgrade();
+        if let Some(peer) = peer {
+            act(&peer);
+        }
+    }
+
+    /// The peer answers what comes for a closed socket with a RST, which is a broken pipe here: its FIN was seen.
+    fn send_to_closed(&self, source: &mut dyn Source) -> Result<usize> {
+        let mut scrap = [0; 512];
+        let mut count = 0;
+        while source.left() > 0 {
+            match source.take(&mut scrap)? {
+                0 => break,
+                taken => count += taken,
+            }
+        }
+        if let Some(me) = self.mine().end.borrow().upgrade() {
+            me.reset(Errno::EPIPE);
+        }
+        Ok(count)
+    }
+}
+
+impl Wire for Loop {
+    fn receive(&self, sink: &mut dyn Sink, peek: Peek) -> Result<usize> {
+        let mut incoming = self.mine().incoming.borrow_mut();
+        if incoming.is_empty() {
+            return if self.other().finished.get() { Ok(0) } else { Err(Errno::EAGAIN) };
+        }
+        if peek == Peek::Yes {
+            return incoming.peek(sink);
+        }
+        let count = incoming.drain(sink)?;
+        drop(incoming);
+        self.with_peer(|peer| {
+            if peer.common.no_space.get() && peer.wire_has_room() {
+                peer.common.wake_writers();
+            }
+        });
+        Ok(count)
+    }
+
+    fn send(&self, source: &mut dyn Source) -> Result<usize> {
+        if self.other().closed.get() {
+            return self.send_to_closed(source);
+        }
+        if source.left() == 0 {
+            return Ok(0);
+        }
+        match self.other().incoming.borrow_mut().fill(source, self.limit())? {
+            0 => Err(Errno::EAGAIN),
+            count => {
+                self.with_peer(|peer| peer.common.wake_readers());
+                Ok(count)
+            }
+        }
+    }
+
+    fn finish(&self) {
+        if !self.mine().finished.replace(true) {
+            self.with_peer(|peer| peer.common.wake_readers());
+        }
+    }
+
+    fn close(&self, manner: Manner) {
+        self.mine().closed.set(true);
+        let unread = !self.mine().incoming.borrow().is_empty();
+        let had_finished = self.mine().finished.replace(true);
+        if (manner == Manner::Abort || unread) && !self.other().closed.get() {
+            let errno = if had_finished { Errno::EPIPE } else { Errno::ECONNRESET };
+            self.with_peer(|peer| peer.reset(errno));
+        } else {
+            self.with_peer(|peer| peer.common.wake_readers());
+        }
+    }
+
+    fn readable_bytes(&self) -> usize {
+        self.mine().incoming.borrow().len()
+    }
+
+    fn unsent_bytes(&self) -> usize {
+        // What the peer's queue holds is acknowledged.
+        0
+    }
+
+    fn peer_finished(&self) -> bool {
+        self.other().finished.get()
+    }
+
+    fn has_room(&self) -> bool {
+        self.other().incoming.borrow().len() <= self.limit() / 3 * 2
+    }
+}
