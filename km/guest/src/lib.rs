@@ -8,6 +8,7 @@
 //! * [`mm`]: address spaces, page frames, user memory.
 //! * [`fs`]: files, descriptors, the rootfs and its overlay, `/proc`, `/dev`, `/sys`.
 //! * [`net`]: sockets within the guest and the connections that the monitor opens.
+//! * [`host`]: the monitor as a peer: streams, batched output, standard input and output.
 //! * [`time`]: clocks and timers.
 //! * [`wait`]: how a handler waits without a stack of its own.
 //!
@@ -19,6 +20,7 @@ extern crate alloc;
 
 pub mod errno;
 pub mod fs;
+pub mod host;
 pub mod kernel;
 pub mod load;
 pub mod mm;

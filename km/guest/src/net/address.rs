@@ -180,7 +180,8 @@ mod tests {
             let address = Address::Ip(text.parse().unwrap());
             assert_eq!(Address::parse(address.encode(domain).as_bytes()).unwrap(), address);
         }
-        for name in [UnixName::Unnamed, UnixName::Path(b"/a".to_vec()), UnixName::Abstract(b"b\0c".to_vec())] {
+        for name in [UnixName::Unnamed, UnixName::Path(b"/a".to_vec()), UnixName::Abstract(b"b\0c".to_vec())]
+        {
             let address = Address::Unix(name);
             assert_eq!(Address::parse(address.encode(AF_UNIX).as_bytes()).unwrap(), address);
         }

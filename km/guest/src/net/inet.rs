@@ -4,7 +4,7 @@
 //! beyond loopback is unreachable.
 
 use super::address::Address;
-use super::socket::Common;
+use super::socket::Protocol;
 use crate::errno::{Errno, Result};
 use alloc::collections::BTreeMap;
 use alloc::rc::{Rc, Weak};
@@ -84,15 +84,6 @@ impl Scope {
     }
 }
 
-/// A socket that can have a port.
-pub trait Bound {
-    /// What every socket has.
-    fn common(&self) -> &Common;
-
-    /// Whether it listens for connections.
-    fn is_listening(&self) -> bool;
-}
-
 struct Binding<T> {
     scope: Scope,
     socket: Weak<T>,
@@ -110,7 +101,7 @@ impl<T> Default for Ports<T> {
     }
 }
 
-impl<T: Bound> Ports<T> {
+impl<T: Protocol> Ports<T> {
     /// Gives `socket` the port, or a free one for 0, and says which.
     ///
     /// # Errors
@@ -184,7 +175,7 @@ impl<T: Bound> Ports<T> {
 }
 
 /// Whether two sockets may have the same port (socket(7), SO_REUSEADDR and SO_REUSEPORT).
-fn can_share<T: Bound>(socket: &T, other: &T) -> bool {
+fn can_share<T: Protocol>(socket: &T, other: &T) -> bool {
     let both = |name| socket.common().options.is_on(name) && other.common().options.is_on(name);
     (both(SO_REUSEADDR) && !other.is_listening())
         || (both(SO_REUSEPORT) && socket.common().owner.uid == other.common().owner.uid)

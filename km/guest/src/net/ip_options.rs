@@ -82,21 +82,21 @@ impl IpOptions {
     pub fn set(&self, common: &Common, is_bound: bool, level: u32, name: u32, value: &[u8]) -> Result<()> {
         let number = || match value {
             // IP options may be one byte long (ip(7) does not say so, do_ip_setsockopt reads it).
-            [byte] if level == raw::IPPROTO_IP => Ok(i32::from(*byte)),
+            [byte] if level == raw::SOL_IP => Ok(i32::from(*byte)),
             value => options::int(value),
         };
         match (level, name) {
-            (raw::IPPROTO_IP, raw::IP_ADD_MEMBERSHIP | raw::IP_ADD_SOURCE_MEMBERSHIP | raw::IP_MULTICAST_IF)
-            | (raw::IPPROTO_IPV6, raw::IPV6_ADD_MEMBERSHIP | raw::IPV6_MULTICAST_IF) => Err(Errno::ENODEV),
-            (raw::IPPROTO_IP, raw::IP_DROP_MEMBERSHIP) | (raw::IPPROTO_IPV6, raw::IPV6_DROP_MEMBERSHIP) => {
+            (raw::SOL_IP, raw::IP_ADD_MEMBERSHIP | raw::IP_ADD_SOURCE_MEMBERSHIP | raw::IP_MULTICAST_IF)
+            | (raw::SOL_IPV6, raw::IPV6_ADD_MEMBERSHIP | raw::IPV6_MULTICAST_IF) => Err(Errno::ENODEV),
+            (raw::SOL_IP, raw::IP_DROP_MEMBERSHIP) | (raw::SOL_IPV6, raw::IPV6_DROP_MEMBERSHIP) => {
                 Err(Errno::EADDRNOTAVAIL)
             }
-            (raw::IPPROTO_IP, raw::IP_TRANSPARENT) | (raw::IPPROTO_IPV6, raw::IPV6_TRANSPARENT) => Err(Errno::EPERM),
-            (raw::IPPROTO_IP, raw::IP_TTL) if number() == Ok(0) => Err(Errno::EINVAL),
-            (raw::IPPROTO_IP, name) => self.v4.set(name, number()?),
-            (raw::IPPROTO_IPV6, _) if common.kind.domain != raw::AF_INET6 => Err(Errno::ENOPROTOOPT),
-            (raw::IPPROTO_IPV6, raw::IPV6_V6ONLY) if is_bound => Err(Errno::EINVAL),
-            (raw::IPPROTO_IPV6, name) => self.v6.set(name, number()?),
+            (raw::SOL_IP, raw::IP_TRANSPARENT) | (raw::SOL_IPV6, raw::IPV6_TRANSPARENT) => Err(Errno::EPERM),
+            (raw::SOL_IP, raw::IP_TTL) if number() == Ok(0) => Err(Errno::EINVAL),
+            (raw::SOL_IP, name) => self.v4.set(name, number()?),
+            (raw::SOL_IPV6, _) if common.kind.domain != raw::AF_INET6 => Err(Errno::ENOPROTOOPT),
+            (raw::SOL_IPV6, raw::IPV6_V6ONLY) if is_bound => Err(Errno::EINVAL),
+            (raw::SOL_IPV6, name) => self.v6.set(name, number()?),
             _ => Err(Errno::ENOPROTOOPT),
         }
     }
@@ -107,11 +107,11 @@ impl IpOptions {
     /// ENOPROTOOPT, EOPNOTSUPP as Linux.
     pub fn get(&self, common: &Common, level: u32, name: u32) -> Result<Vec<u8>> {
         let value = match (level, name) {
-            (raw::IPPROTO_IP, raw::IP_MTU) => Err(Errno::ENOTCONN),
-            (raw::IPPROTO_IP, raw::IP_OPTIONS) => return Ok(Vec::new()),
-            (raw::IPPROTO_IP, name) => self.v4.get(name),
-            (raw::IPPROTO_IPV6, _) if common.kind.domain != raw::AF_INET6 => Err(Errno::EOPNOTSUPP),
-            (raw::IPPROTO_IPV6, name) => self.v6.get(name),
+            (raw::SOL_IP, raw::IP_MTU) => Err(Errno::ENOTCONN),
+            (raw::SOL_IP, raw::IP_OPTIONS) => return Ok(Vec::new()),
+            (raw::SOL_IP, name) => self.v4.get(name),
+            (raw::SOL_IPV6, _) if common.kind.domain != raw::AF_INET6 => Err(Errno::EOPNOTSUPP),
+            (raw::SOL_IPV6, name) => self.v6.get(name),
             _ => Err(Errno::EOPNOTSUPP),
         };
         value.map(options::bytes)

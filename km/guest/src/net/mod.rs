@@ -1,5 +1,193 @@
 //! Sockets within the guest, and the connections that the monitor opens to the program.
+//!
+//! * [`socket`]: a socket as an open file, and the [`socket::Protocol`] behind it.
+//! * [`tcp`], [`udp`], [`unix`], [`netlink`]: the protocols. There is no IP stack: a connection is a pair of queues.
+//! * [`inet`]: addresses and ports of TCP and UDP; [`address`]: `sockaddr`.
+//! * [`options`], [`ip_options`], [`numbers`]: socket options. [`ioctl`]: interfaces and queue lengths.
+//! * [`ring`], [`budget`]: bounded buffers.
+
+pub mod address;
+pub mod budget;
+pub mod inet;
+pub mod ioctl;
+pub mod ip_options;
+pub mod message;
+pub mod numbers;
+pub mod options;
+pub mod ring;
+pub mod socket;
+pub mod tcp;
+
+use crate::errno::{Errno, Result};
+use crate::host::console::Stdio;
+use crate::host::{Arrival, Host};
+use crate::wait::{Key, watch};
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+use budget::Budget;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use inet::Ports;
+use km_abi::hypercall::{Event, Exit, IDLE_READS_STDIN, Idle, LISTENERS_MAX, Listener};
+use linux_raw_sys::net as raw;
+use message::Peer;
+use socket::{Kind, Protocol};
+use tcp::Tcp;
+
+/// Share of the machine's memory that socket buffers may take, as a divisor.
+const MEMORY_SHARE: u64 = 4;
+
+/// What sockets share.
+pub struct Shared {
+    /// Memory for buffers.
+    pub budget: Rc<Budget>,
+    /// TCP ports.
+    pub tcp_ports: Ports<Tcp>,
+    /// The monitor.
+    pub host: Rc<Host>,
+}
 
 /// All sockets that have a name, and the streams to the monitor.
-#[derive(Debug, Default)]
-pub struct Net {}
+pub struct Net {
+    shared: Rc<Shared>,
+    stdio: Stdio,
+}
+
+impl Default for Net {
+    fn default() -> Self {
+        Self::new(false)
+    }
+}
+
+impl Net {
+    /// No sockets yet; standard input and output may be a terminal.
+    #[must_use]
+    pub fn new(is_terminal: bool) -> Self {
+        let budget = Budget::new((km_hal::phys::memory_bytes() / MEMORY_SHARE) as usize);
+        let host = Host::new(&budget);
+        let stdio = Stdio::new(&host, is_terminal);
+        let shared = Shared { budget, tcp_ports: Ports::default(), host };
+        Self { shared: Rc::new(shared), stdio }
+    }
+
+    /// Standard input, output and error of the first process.
+    #[must_use]
+    pub fn stdio(&self) -> &Stdio {
+        &self.stdio
+    }
+
+    /// A new socket (socket(2)).
+    ///
+    /// # Errors
+    /// EAFNOSUPPORT, ESOCKTNOSUPPORT, EPROTONOSUPPORT, EPERM.
+    pub fn socket(&self, kind: Kind, owner: Peer) -> Result<Rc<dyn Protocol>> {
+        match kind.domain {
+            raw::AF_INET | raw::AF_INET6 => self.inet_socket(kind, owner),
+            _ => Err(Errno::EAFNOSUPPORT),
+        }
+    }
+
+    fn inet_socket(&self, kind: Kind, owner: Peer) -> Result<Rc<dyn Protocol>> {
+        match (kind.kind as i32, kind.protocol) {
+            (SOCK_STREAM, 0 | raw::SOL_TCP) => {
+                let kind = Kind { protocol: raw::SOL_TCP, ..kind };
+                Ok(Tcp::new(&self.shared, kind, owner))
+            }
+            (SOCK_STREAM | SOCK_DGRAM, _) => Err(Errno::EPROTONOSUPPORT),
+            (SOCK_RAW, _) => Err(Errno::EPERM),
+            _ => Err(Errno::ESOCKTNOSUPPORT),
+        }
+    }
+
+    /// Hands output over and waits for an event or the deadline of `idle`. The events that are not about streams are
+    /// returned. When connections came meanwhile, it returns at once.
+    pub fn idle(&self, idle: Idle) -> Vec<Event> {
+        if self.settle() {
+            return Vec::new();
+        }
+        let others = self.shared.host.idle(idle);
+        self.settle();
+        others
+    }
+
+    /// Hands output over and takes events without waiting; what a tick asks for.
+    pub fn tick(&self) {
+        self.shared.host.submit();
+        self.settle();
+    }
+
+    /// Hands output over and ends the machine.
+    pub fn exit(&self, exit: Exit) -> ! {
+        self.shared.host.exit(exit)
+    }
+
+    /// The streams and what was written to them.
+    #[must_use]
+    pub fn host(&self) -> &Rc<Host> {
+        &self.shared.host
+    }
+
+    /// Says who waits for what: listeners and standard input. `is_awaited` tells whether a blocked thread waits for a key.
+    pub fn describe(&self, idle: &mut Idle, is_awaited: impl Fn(Key) -> bool) {
+        let reaches_thread = |key| watch::reached(key).into_iter().any(&is_awaited);
+        if reaches_thread(self.stdio.input.key()) {
+            idle.flags |= IDLE_READS_STDIN;
+        }
+        let sockets = self.shared.tcp_ports.all();
+        let listening = sockets.iter().filter(|(_, socket)| socket.listener().is_some());
+        idle.listener_count = 0;
+        for (port, socket) in listening {
+            let awaited = u16::from(reaches_thread(socket.common.queue.key()));
+            note_listener(idle, Listener { port: *port, awaited });
+        }
+    }
+
+    /// Deals with connections that came.
+    fn settle(&self) -> bool {
+        let arrivals = self.shared.host.take_arrivals();
+        let came = !arrivals.is_empty();
+        for arrival in arrivals {
+            self.open(arrival);
+        }
+        came
+    }
+
+    /// A client of the monitor connects: the program sees one from this machine, `127.0.0.1` or `::1`, since nothing else
+    /// is reachable from it. Without a listener the connection is closed.
+    fn open(&self, arrival: Arrival) {
+        let stream = self.shared.host.stream(arrival.stream);
+        let ports = &self.shared.tcp_ports;
+        let locals = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+        let found = locals.into_iter().find_map(|ip| {
+            let sockets = ports.matching(ip, arrival.port, |socket| socket.listener().is_some());
+            Some((ip, sockets.first()?.listener()?))
+        });
+        let child = found.and_then(|(ip, listener)| {
+            let (local, remote) =
+                (SocketAddr::new(ip, arrival.port), SocketAddr::new(ip, ports.next_ephemeral()));
+            Some((listener.child(local, remote, Rc::clone(&stream) as Rc<dyn tcp::wire::Wire>)?, listener))
+        });
+        match child {
+            Some((child, listener)) => {
+                child.follow(&stream);
+                listener.push(child);
+            }
+            None => tcp::wire::Wire::close(&*stream, tcp::wire::Manner::Abort),
+        }
+    }
+}
+
+/// Adds a listener to what the monitor is told; of two with one port (IPv4 and IPv6, SO_REUSEPORT) one.
+fn note_listener(idle: &mut Idle, listener: Listener) {
+    let count = idle.listener_count as usize;
+    if let Some(known) = idle.listeners[..count].iter_mut().find(|known| known.port == listener.port) {
+        known.awaited |= listener.awaited;
+    } else if count < LISTENERS_MAX {
+        idle.listeners[count] = listener;
+        idle.listener_count += 1;
+    }
+}
+
+/// Socket types as the pattern type that [`Net::socket`] matches.
+const SOCK_STREAM: i32 = raw::SOCK_STREAM as i32;
+const SOCK_DGRAM: i32 = raw::SOCK_DGRAM as i32;
+const SOCK_RAW: i32 = raw::SOCK_RAW as i32;

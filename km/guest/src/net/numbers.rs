@@ -57,7 +57,8 @@ impl Numbers {
         if value < number.least || value > number.most {
             return Err(Errno::EINVAL);
         }
-        let mut values = self.values.take().unwrap_or_else(|| self.list.iter().map(|one| one.default).collect());
+        let mut values =
+            self.values.take().unwrap_or_else(|| self.list.iter().map(|one| one.default).collect());
         values[index] = if number.is_switch { i32::from(value != 0) } else { value };
         self.values.set(Some(values));
         Ok(())
@@ -86,10 +87,14 @@ mod tests {
 
     #[test]
     fn values_have_defaults_and_bounds() {
-        let numbers = Numbers::new(&[Number::new(4, 7200, 1, 32767), Number::switch(1, 0)]);
+        const LIST: &[Number] = &[Number::new(4, 7200, 1, 32767), Number::switch(1, 0)];
+        let numbers = Numbers::new(LIST);
         assert_eq!(numbers.get(4), Ok(7200));
         assert_eq!(numbers.set(4, 0), Err(Errno::EINVAL));
         assert_eq!(numbers.set(1, 17), Ok(()));
-        assert_eq!((numbers.get(1), numbers.get(4), numbers.get(9)), (Ok(1), Ok(7200), Err(Errno::ENOPROTOOPT)));
+        assert_eq!(
+            (numbers.get(1), numbers.get(4), numbers.get(9)),
+            (Ok(1), Ok(7200), Err(Errno::ENOPROTOOPT))
+        );
     }
 }

@@ -185,7 +185,9 @@ pub fn set(socket: &dyn Protocol, name: u32, value: &[u8]) -> Result<()> {
         raw::SO_DEBUG if number == 0 => {}
         raw::SO_DEBUG => return Err(Errno::EACCES),
         // What needs CAP_NET_ADMIN, which no container has.
-        raw::SO_PRIORITY | raw::SO_MARK | raw::SO_SNDBUFFORCE | raw::SO_RCVBUFFORCE => return Err(Errno::EPERM),
+        raw::SO_PRIORITY | raw::SO_MARK | raw::SO_SNDBUFFORCE | raw::SO_RCVBUFFORCE => {
+            return Err(Errno::EPERM);
+        }
         _ => return Err(Errno::ENOPROTOOPT),
     }
     Ok(())

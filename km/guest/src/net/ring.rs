@@ -180,7 +180,7 @@ mod tests {
             let count = step(&mut seed) % 9000;
             if step(&mut seed).is_multiple_of(2) {
                 let bytes: Vec<u8> = (0..count).map(|index| (index * 31 + round) as u8).collect();
-                let taken = ring.fill(&mut bytes.as_slice(), 30_000).unwrap();
+                let taken = ring.fill(&mut &bytes[..], 30_000).unwrap();
                 assert_eq!(taken, count.min(30_000 - model.len()));
                 model.extend(&bytes[..taken]);
             } else {
@@ -198,9 +198,9 @@ mod tests {
         let budget = Budget::new(8192);
         let mut first = Ring::new(&budget);
         let mut second = Ring::new(&budget);
-        assert_eq!(first.fill(&mut [1; 8000].as_slice(), 1 << 20).unwrap(), 8000);
-        assert_eq!(second.fill(&mut [1; 10].as_slice(), 1 << 20).unwrap(), 0);
+        assert_eq!(first.fill(&mut &[1; 8000][..], 1 << 20).unwrap(), 8000);
+        assert_eq!(second.fill(&mut &[1; 10][..], 1 << 20).unwrap(), 0);
         drop(first);
-        assert_eq!(second.fill(&mut [1; 10].as_slice(), 1 << 20).unwrap(), 10);
+        assert_eq!(second.fill(&mut &[1; 10][..], 1 << 20).unwrap(), 10);
     }
 }

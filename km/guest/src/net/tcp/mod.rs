@@ -16,12 +16,13 @@ pub mod wire;
 
 use super::Shared;
 use super::address::Address;
-use super::inet::{self, Bound, Scope};
+use super::inet::{self, Scope};
 use super::message::{Incoming, Outgoing, Peer};
 use super::socket::{Common, Halves, Kind, Protocol};
 use crate::errno::{Errno, Result};
 use crate::fs::file::Ready;
 use crate::fs::io::Sink;
+use crate::host::stream::{Stream, Watcher};
 use alloc::rc::{Rc, Weak};
 use alloc::vec::Vec;
 use core::any::Any;
@@ -123,13 +124,24 @@ impl Tcp {
     }
 }
 
-impl Bound for Tcp {
-    fn common(&self) -> &Common {
-        &self.common
+impl Tcp {
+    /// Hears of what happens to the stream of the monitor that carries it.
+    pub fn follow(&self, stream: &Stream) {
+        stream.watch(self.me.clone());
+    }
+}
+
+impl Watcher for Tcp {
+    fn came(&self) {
+        self.common.wake_readers();
     }
 
-    fn is_listening(&self) -> bool {
-        matches!(*self.state.borrow(), State::Listening(_))
+    fn drained(&self) {
+        self.common.wake_writers();
+    }
+
+    fn gone(&self) {
+        self.reset(Errno::ECONNRESET);
     }
 }
 
@@ -250,7 +262,7 @@ impl Protocol for Tcp {
     }
 
     fn is_listening(&self) -> bool {
-        Bound::is_listening(self)
+        matches!(*self.state.borrow(), State::Listening(_))
     }
 
     fn readable_bytes(&self) -> usize {

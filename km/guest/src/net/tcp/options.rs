@@ -69,11 +69,11 @@ impl TcpOptions {
 impl Tcp {
     pub(super) fn set_tcp_option(&self, level: u32, name: u32, value: &[u8]) -> Result<()> {
         match (level, name) {
-            (raw::IPPROTO_TCP, raw::TCP_CONGESTION) => self.set_congestion(value),
+            (raw::SOL_TCP, raw::TCP_CONGESTION) => self.set_congestion(value),
             // Kernel TLS: as on a kernel without the module.
-            (raw::IPPROTO_TCP, raw::TCP_ULP) => Err(Errno::ENOENT),
-            (raw::IPPROTO_TCP, raw::TCP_REPAIR) => Err(Errno::EPERM),
-            (raw::IPPROTO_TCP, name) => self.options.numbers.set(name, options::int(value)?),
+            (raw::SOL_TCP, raw::TCP_ULP) => Err(Errno::ENOENT),
+            (raw::SOL_TCP, raw::TCP_REPAIR) => Err(Errno::EPERM),
+            (raw::SOL_TCP, name) => self.options.numbers.set(name, options::int(value)?),
             (level, name) => {
                 self.options.ip.set(&self.common, self.claimed.get().is_some(), level, name, value)
             }
@@ -82,12 +82,12 @@ impl Tcp {
 
     pub(super) fn tcp_option(&self, level: u32, name: u32) -> Result<Vec<u8>> {
         match (level, name) {
-            (raw::IPPROTO_TCP, raw::TCP_CONGESTION) => Ok(padded(self.options.congestion.get())),
-            (raw::IPPROTO_TCP, raw::TCP_INFO) => Ok(self.info()),
-            (raw::IPPROTO_TCP, raw::TCP_MAXSEG) if self.wire().is_some() => {
+            (raw::SOL_TCP, raw::TCP_CONGESTION) => Ok(padded(self.options.congestion.get())),
+            (raw::SOL_TCP, raw::TCP_INFO) => Ok(self.info()),
+            (raw::SOL_TCP, raw::TCP_MAXSEG) if self.wire().is_some() => {
                 Ok(options::bytes(LOOPBACK_SEGMENT.cast_signed()))
             }
-            (raw::IPPROTO_TCP, name) => self.options.numbers.get(name).map(options::bytes),
+            (raw::SOL_TCP, name) => self.options.numbers.get(name).map(options::bytes),
             (level, name) => self.options.ip.get(&self.common, level, name),
         }
     }

@@ -29,7 +29,7 @@ impl Tcp {
         let hears_no_more = shut.contains(Halves::READ) || wire.peer_finished();
         if hears_no_more {
             ready |= Ready::IN | Ready::RDHUP;
-        } else if wire.readable_bytes() >= self.common.options.low_water.get() {
+        } else if wire.has_bytes(self.common.options.low_water.get()) {
             ready |= Ready::IN;
         }
         if shut.contains(Halves::WRITE) {

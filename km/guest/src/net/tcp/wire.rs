@@ -29,6 +29,9 @@ pub trait Wire {
     /// This end is gone.
     fn close(&self, manner: Manner);
 
+    /// Whether a read would give `least` bytes, or at least is worth to be tried.
+    fn has_bytes(&self, least: usize) -> bool;
+
     /// Bytes that came in.
     fn readable_bytes(&self) -> usize;
 
@@ -191,6 +194,10 @@ impl Wire for Loop {
         } else {
             self.with_peer(|peer| peer.common.wake_readers());
         }
+    }
+
+    fn has_bytes(&self, least: usize) -> bool {
+        self.readable_bytes() >= least
     }
 
     fn readable_bytes(&self) -> usize {

@@ -1,0 +1,165 @@
+//! The monitor as a peer: output that is handed over with the next doorbell, streams, and what comes back.
+//!
+//! A write to a [`stream::Stream`] only fills the [`output::Output`] buffer. It is rung for when the buffer is full, when
+//! something must be read, at a tick and when the machine goes idle, so that the last bytes of a response, the close
+//! of its connection and the idle are one exit.
+
+pub mod console;
+pub mod events;
+pub mod output;
+pub mod stream;
+pub mod terminal;
+
+use crate::net::budget::Budget;
+use alloc::collections::BTreeMap;
+use alloc::rc::{Rc, Weak};
+use alloc::vec::Vec;
+use core::cell::RefCell;
+use km_abi::hypercall::{Event, EventKind, Exit, Idle, Op, OpCode};
+use km_hal::hyper;
+use output::Output;
+use stream::Stream;
+
+/// A connection that the monitor has opened and nobody has looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival {
+    /// Number of its stream.
+    pub stream: u32,
+    /// The port that the client asked for.
+    pub port: u16,
+}
+
+/// Output on its way, and the streams.
+pub struct Host {
+    me: Weak<Self>,
+    output: RefCell<Output>,
+    streams: RefCell<BTreeMap<u32, Rc<Stream>>>,
+    arrivals: RefCell<Vec<Arrival>>,
+    budget: Rc<Budget>,
+}
+
+impl Host {
+    /// Nothing written, no streams. Their buffers count towards `budget`.
+    pub fn new(budget: &Rc<Budget>) -> Rc<Self> {
+        Rc::new_cyclic(|me| Self {
+            me: me.clone(),
+            output: RefCell::default(),
+            streams: RefCell::default(),
+            arrivals: RefCell::default(),
+            budget: Rc::clone(budget),
+        })
+    }
+
+    /// The stream with a number, made if it is not there.
+    pub fn stream(&self, number: u32) -> Rc<Stream> {
+        let mut streams = self.streams.borrow_mut();
+        let new = || Stream::new(self.me.clone(), number, &self.budget);
+        Rc::clone(streams.entry(number).or_insert_with(new))
+    }
+
+    /// Connections that came since the last call.
+    pub fn take_arrivals(&self) -> Vec<Arrival> {
+        self.arrivals.take()
+    }
+
+    /// Hands over what was written.
+    pub fn flush(&self) {
+        if !self.output.borrow().is_empty() {
+            self.submit();
+        }
+    }
+
+    /// Hands over what was written, and takes events even if nothing was.
+    pub fn submit(&self) {
+        let mut batch = self.output.borrow_mut().take();
+        events::keep(&hyper::submit(&mut batch));
+        let others = self.settle(&batch);
+        debug_assert!(others.is_empty(), "only an idle machine is cloned");
+    }
+
+    /// Hands over what was written, then `op`; `then` gets its result before anything else happens.
+    pub fn call(&self, op: Op, then: impl FnOnce(i64)) {
+        let mut batch = self.output.borrow_mut().take();
+        batch.push(op);
+        events::keep(&hyper::submit(&mut batch));
+        then(batch.pop().map_or(0, |op| op.result));
+        let others = self.settle(&batch);
+        debug_assert!(others.is_empty(), "only an idle machine is cloned");
+    }
+
+    /// Hands over what was written and waits. The events that are not about streams are returned.
+    pub fn idle(&self, idle: Idle) -> Vec<Event> {
+        let mut batch = self.output.borrow_mut().take();
+        events::keep(&hyper::idle(&mut batch, idle));
+        self.settle(&batch)
+    }
+
+    /// Hands over what was written and ends the machine.
+    pub fn exit(&self, exit: Exit) -> ! {
+        let mut batch = self.output.borrow_mut().take();
+        hyper::exit(&mut batch, exit)
+    }
+
+    /// Appends a control operation of a stream.
+    pub(crate) fn control(&self, code: OpCode, stream: u32) {
+        if self.output.borrow().is_full() {
+            self.submit();
+        }
+        self.output.borrow_mut().control(code, stream);
+    }
+
+    /// Results first: events may be about streams that a partial write has just stopped.
+    fn settle(&self, batch: &[Op]) -> Vec<Event> {
+        for op in batch {
+            self.complete(op);
+        }
+        self.dispatch()
+    }
+
+    /// Lets streams know of the events that were kept, and returns the others.
+    pub fn dispatch(&self) -> Vec<Event> {
+        let mut others = Vec::new();
+        while let Some((event, bytes)) = events::next() {
+            if !self.take_event(&event, &bytes) {
+                others.push(event);
+            }
+        }
+        others
+    }
+
+    fn complete(&self, op: &Op) {
+        let stream = self.streams.borrow().get(&op.stream).cloned();
+        let Some(stream) = stream else { return };
+        match OpCode::try_from(op.code) {
+            Ok(OpCode::Write) => stream.written(op),
+            Ok(code @ (OpCode::ShutdownWrite | OpCode::Close)) => {
+                if stream.controlled(code, op.result) {
+                    self.streams.borrow_mut().remove(&op.stream);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether the event was about a stream.
+    fn take_event(&self, event: &Event, bytes: &[u8]) -> bool {
+        let Ok(kind) = EventKind::try_from(event.kind) else { return true };
+        let stream = self.streams.borrow().get(&event.stream).cloned();
+        match (kind, stream) {
+            (EventKind::Restored | EventKind::Touch, _) => return false,
+            (EventKind::Open, _) => {
+                self.stream(event.stream).put(bytes);
+                self.arrivals.borrow_mut().push(Arrival { stream: event.stream, port: event.port as u16 });
+            }
+            (EventKind::Readable, Some(stream)) => stream.readable(bytes),
+            (EventKind::Writable, Some(stream)) => stream.writable(),
+            (EventKind::Hangup, Some(stream)) => stream.hung_up(),
+            // The program has closed it meanwhile.
+            (_, None) => {}
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,314 @@
+//! One stream of the monitor: a connection from outside, or standard input or output.
+//!
+//! Bytes that come in are fetched when the program asks for them, bytes that go out wait in the output buffer. When the
+//! monitor takes a write in part, the rest is kept in `backlog` and the program finds no room until it takes more.
+
+use super::Host;
+use crate::errno::{Errno, Result};
+use crate::fs::io::{Sink, Source};
+use crate::net::budget::Budget;
+use crate::net::ring::Ring;
+use crate::net::tcp::wire::{Manner, Peek, Wire};
+use alloc::rc::{Rc, Weak};
+use core::cell::{Cell, RefCell};
+use km_abi::hypercall::{AGAIN, Op, OpCode};
+use km_abi::layout::{READ_GPA, READ_SIZE};
+use km_hal::phys;
+
+/// The least that is fetched at a time: programs that read byte by byte must not cost an exit each.
+const FETCH_MIN: u64 = 16 << 10;
+/// Bytes that are moved at a time.
+const PIECE: usize = 4096;
+
+/// Who is told what happens to a stream.
+pub trait Watcher {
+    /// Bytes or the end have come.
+    fn came(&self);
+    /// There is room again.
+    fn drained(&self);
+    /// The peer is gone.
+    fn gone(&self);
+}
+
+/// A stream.
+pub struct Stream {
+    number: u32,
+    host: Weak<Host>,
+    watcher: RefCell<Option<Weak<dyn Watcher>>>,
+    incoming: RefCell<Ring>,
+    backlog: RefCell<Ring>,
+    /// The monitor has bytes or the end.
+    is_readable: Cell<bool>,
+    has_ended: Cell<bool>,
+    is_probed: Cell<bool>,
+    /// The monitor takes nothing until it says so.
+    is_stopped: Cell<bool>,
+    is_gone: Cell<bool>,
+    /// What is to be done once the backlog is handed over.
+    last: Cell<Option<OpCode>>,
+}
+
+impl Stream {
+    /// A stream of which nothing has come yet.
+    pub fn new(host: Weak<Host>, number: u32, budget: &Rc<Budget>) -> Rc<Self> {
+        Rc::new(Self {
+            number,
+            host,
+            watcher: RefCell::new(None),
+            incoming: RefCell::new(Ring::new(budget)),
+            backlog: RefCell::new(Ring::new(budget)),
+            is_readable: Cell::new(false),
+            has_ended: Cell::new(false),
+            is_probed: Cell::new(false),
+            is_stopped: Cell::new(false),
+            is_gone: Cell::new(false),
+            last: Cell::new(None),
+        })
+    }
+
+    /// Says who is told of changes.
+    pub fn watch(&self, watcher: Weak<dyn Watcher>) {
+        *self.watcher.borrow_mut() = Some(watcher);
+    }
+
+    fn tell(&self, what: impl FnOnce(&dyn Watcher)) {
+        let watcher = self.watcher.borrow().as_ref().and_then(Weak::upgrade);
+        if let Some(watcher) = watcher {
+            what(&*watcher);
+        }
+    }
+
+    /// Bytes that came without being asked for.
+    pub fn put(&self, bytes: &[u8]) {
+        if !self.incoming.borrow_mut().push(bytes) {
+            self.hung_up();
+        }
+    }
+
+    /// The event of that name.
+    pub fn readable(&self, bytes: &[u8]) {
+        self.put(bytes);
+        self.is_readable.set(true);
+        self.tell(|watcher| watcher.came());
+    }
+
+    /// The event of that name.
+    pub fn writable(&self) {
+        self.is_stopped.set(false);
+        let Some(host) = self.host.upgrade() else { return };
+        while !self.is_stopped.get() && !self.backlog.borrow().is_empty() {
+            if self.move_backlog(&host) == 0 {
+                host.submit();
+            }
+        }
+        if self.is_stopped.get() {
+            return;
+        }
+        if let Some(code) = self.last.take() {
+            host.control(code, self.number);
+        }
+        self.tell(|watcher| watcher.drained());
+    }
+
+    /// Puts what it can of the backlog into the output buffer.
+    fn move_backlog(&self, host: &Host) -> usize {
+        let mut backlog = self.backlog.borrow_mut();
+        let mut source = Front(&mut backlog);
+        host.output.borrow_mut().write(self.number, &mut source).unwrap_or(0)
+    }
+
+    /// The event of that name.
+    pub fn hung_up(&self) {
+        if !self.is_gone.replace(true) {
+            let left = self.backlog.borrow().len();
+            self.backlog.borrow_mut().skip(left);
+            self.tell(|watcher| watcher.gone());
+        }
+    }
+
+    /// A write was carried out.
+    pub fn written(&self, op: &Op) {
+        let taken = match u64::try_from(op.result) {
+            Ok(taken) => taken.min(op.len),
+            Err(_) if op.result == AGAIN => 0,
+            Err(_) => return self.hung_up(),
+        };
+        if taken < op.len {
+            self.is_stopped.set(true);
+            self.keep(op.gpa + taken, op.len - taken);
+        }
+    }
+
+    /// Keeps bytes of the output buffer that were not taken.
+    fn keep(&self, gpa: u64, len: u64) {
+        let mut fits = true;
+        each_piece(gpa, len, &mut |piece| fits = fits && self.backlog.borrow_mut().push(piece));
+        if !fits {
+            self.hung_up();
+        }
+    }
+
+    /// A shutdown or close was carried out; whether the stream is gone with it.
+    pub fn controlled(&self, code: OpCode, result: i64) -> bool {
+        if result == AGAIN {
+            self.last.set(Some(code));
+            return false;
+        }
+        code == OpCode::Close
+    }
+
+    fn control(&self, code: OpCode) {
+        if self.is_stopped.get() {
+            self.last.set(Some(code));
+        } else if let Some(host) = self.host.upgrade() {
+            host.control(code, self.number);
+        }
+    }
+
+    /// Fetches bytes for a reader with `room` and hands them over piece by piece.
+    fn fetch(&self, room: usize, mut each: impl FnMut(&[u8])) -> Result<()> {
+        let host = self.host.upgrade().ok_or(Errno::EIO)?;
+        let len = (room as u64).clamp(FETCH_MIN, READ_SIZE);
+        let op = Op { code: OpCode::Read as u32, stream: self.number, gpa: READ_GPA, len, ..Op::default() };
+        let mut outcome = Ok(());
+        host.call(op, |result| {
+            let count = u64::try_from(result).unwrap_or(0).min(len);
+            self.is_readable.set(count == len);
+            self.has_ended.set(result == 0 || (result < 0 && result != AGAIN));
+            match result {
+                AGAIN => outcome = Err(Errno::EAGAIN),
+                result if result < 0 => outcome = Err(Errno::ECONNRESET),
+                _ => each_piece(READ_GPA, count, &mut each),
+            }
+        });
+        outcome
+    }
+
+    /// Fetches bytes and gives them to `sink`; what it does not take stays here.
+    fn pull(&self, sink: &mut dyn Sink) -> Result<usize> {
+        let (mut given, mut kept) = (0, 0);
+        self.fetch(sink.room(), |piece| {
+            let taken = if kept == 0 { sink.put(piece).unwrap_or(0) } else { 0 };
+            given += taken;
+            kept += piece.len() - taken;
+            self.put(&piece[taken..]);
+        })?;
+        if given == 0 && kept > 0 { Err(Errno::EFAULT) } else { Ok(given) }
+    }
+
+    /// Asks the monitor once what it has, for a stream that was there before anything could be announced (standard
+    /// input).
+    pub fn probe(&self) {
+        if !self.is_probed.replace(true) {
+            // EAGAIN is an answer.
+            let _ = self.fill();
+        }
+    }
+
+    /// Has at least a byte, or knows of the end, or fails.
+    fn fill(&self) -> Result<()> {
+        self.fetch(0, |piece| self.put(piece))
+    }
+}
+
+impl Wire for Stream {
+    fn receive(&self, sink: &mut dyn Sink, peek: Peek) -> Result<usize> {
+        if self.incoming.borrow().is_empty() {
+            if self.has_ended.get() {
+                return Ok(0);
+            }
+            if !self.is_readable.get() {
+                return Err(Errno::EAGAIN);
+            }
+            if peek == Peek::No && sink.room() > 0 {
+                return self.pull(sink);
+            }
+            self.fill()?;
+        }
+        match peek {
+            Peek::Yes => self.incoming.borrow().peek(sink),
+            Peek::No => self.incoming.borrow_mut().drain(sink),
+        }
+    }
+
+    fn send(&self, source: &mut dyn Source) -> Result<usize> {
+        let host = self.host.upgrade().ok_or(Errno::EPIPE)?;
+        let mut done = 0;
+        while source.left() > 0 && !self.is_stopped.get() && !self.is_gone.get() {
+            match host.output.borrow_mut().write(self.number, source) {
+                Err(errno) if done == 0 => return Err(errno),
+                Err(_) => break,
+                Ok(count) => done += count,
+            }
+            if source.left() > 0 {
+                host.submit();
+            }
+        }
+        match done {
+            0 if self.is_gone.get() => Err(Errno::EPIPE),
+            0 if source.left() > 0 => Err(Errno::EAGAIN),
+            done => Ok(done),
+        }
+    }
+
+    fn finish(&self) {
+        self.control(OpCode::ShutdownWrite);
+    }
+
+    fn close(&self, manner: Manner) {
+        if manner == Manner::Abort {
+            let left = self.backlog.borrow().len();
+            self.backlog.borrow_mut().skip(left);
+            self.is_stopped.set(false);
+        }
+        *self.watcher.borrow_mut() = None;
+        self.control(OpCode::Close);
+    }
+
+    fn has_bytes(&self, least: usize) -> bool {
+        self.is_readable.get() || self.incoming.borrow().len() >= least
+    }
+
+    fn readable_bytes(&self) -> usize {
+        if self.incoming.borrow().is_empty() && self.is_readable.get() {
+            // EAGAIN is 0 bytes.
+            let _ = self.fill();
+        }
+        self.incoming.borrow().len()
+    }
+
+    fn unsent_bytes(&self) -> usize {
+        self.backlog.borrow().len()
+    }
+
+    fn peer_finished(&self) -> bool {
+        self.has_ended.get()
+    }
+
+    fn has_room(&self) -> bool {
+        !self.is_stopped.get()
+    }
+}
+
+/// Hands memory at `gpa` over in pieces.
+fn each_piece(gpa: u64, len: u64, each: &mut dyn FnMut(&[u8])) {
+    let mut piece = [0; PIECE];
+    for at in (0..len).step_by(PIECE) {
+        let count = PIECE.min((len - at) as usize);
+        phys::read(gpa + at, &mut piece[..count]);
+        each(&piece[..count]);
+    }
+}
+
+/// The front of a ring as a source.
+struct Front<'a>(&'a mut Ring);
+
+impl Source for Front<'_> {
+    fn left(&self) -> usize {
+        self.0.len()
+    }
+
+    fn take(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        self.0.drain(&mut super::output::Slice::new(buffer))
+    }
+}
