@@ -4,8 +4,10 @@
 //! * [`memory`]: what a guest has of memory, and the only way to reach it.
 //! * [`boot`]: the first state of a machine.
 //! * [`protocol`]: what a server and a worker process say to each other.
+//! * [`snapshot`]: a machine at rest as a file.
 
 pub mod boot;
 pub mod kvm;
 pub mod memory;
 pub mod protocol;
+pub mod snapshot;

@@ -1,0 +1,36 @@
+//! Snapshots: a machine at rest as a file, and new machines from it.
+//!
+//! ```text
+//! file    0 ┬──────────────────────────────┐
+//!           │ guest memory, slot 0         │  zero pages are holes; mapped privately into every clone
+//!  memory   ├──────────────────────────────┤
+//!           │ trailer, one page            │  what it is, what it is bound to, digest of everything
+//!           └──────────────────────────────┘
+//! ```
+//!
+//! All state of a guest lies in its memory (the library OS saves vector state, FS and GS before it is idle), so
+//! the only register in the file is the root of the page tables in use; the others are a template.
+//!
+//! * [`format`]: the trailer; reading and writing its bytes.
+//! * [`identity`]: what a snapshot is bound to: monitor build, host CPU, KVM.
+//! * [`writer`]: from a machine's memory to a file.
+//! * [`reader`]: checks a file; gives memory pages and trailer.
+//! * [`walk`]: which virtual addresses show a physical page, by the snapshot's own page tables.
+//! * [`working_set`]: which pages calls use, and the touch list made from that.
+
+pub mod format;
+pub mod identity;
+pub mod reader;
+pub mod walk;
+pub mod working_set;
+pub mod writer;
+
+pub use format::{Expected, Moment, SnapshotError, Trailer};
+pub use identity::Identity;
+pub use reader::Snapshot;
+pub use writer::{MemoryImage, Written, write};
+
+/// A page as bytes.
+pub type Page = [u8; PAGE];
+/// Bytes in a page.
+pub const PAGE: usize = km_abi::layout::PAGE_SIZE as usize;
