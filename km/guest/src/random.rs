@@ -11,6 +11,10 @@ machine_state! {
     fn key -> [u8; 32] = [0; 32]
 }
 
+machine_state! {
+    fn identity -> [u8; 16] = [0; 16]
+}
+
 /// Replaces the key by one that depends on the old key and on `seed`: a clone that is given a fresh seed draws what
 /// no other clone draws.
 pub fn rekey(seed: &[u8; 32]) {
@@ -20,6 +24,15 @@ pub fn rekey(seed: &[u8; 32]) {
         *key = [0; 32];
         ChaCha20Rng::from_seed(mixed).fill_bytes(key);
     });
+    let mut drawn = [0; 16];
+    fill(&mut drawn);
+    identity(|identity| *identity = drawn);
+}
+
+/// Random bytes that stay the same until the next [`rekey`]: the boot id.
+#[must_use]
+pub fn boot_id() -> [u8; 16] {
+    identity(|identity| *identity)
 }
 
 /// Fills `buffer` with bytes that no other clone has.
@@ -48,9 +61,10 @@ mod tests {
         rekey(&[1; 32]);
         let (first, second) = (next_u64(), next_u64());
         assert_ne!(first, second);
+        let id = boot_id();
         key(|key| *key = [0; 32]);
         rekey(&[1; 32]);
-        assert_eq!(next_u64(), first);
+        assert_eq!((boot_id(), next_u64()), (id, first));
         rekey(&[2; 32]);
         assert_ne!(next_u64(), second);
     }

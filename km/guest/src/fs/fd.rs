@@ -1,9 +1,11 @@
 //! Descriptor tables.
 
 use super::file::OpenFile;
+use super::locks::Owner;
 use crate::errno::{Errno, Result};
 use alloc::rc::Rc;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 /// A used entry of a descriptor table.
 #[derive(Clone)]
@@ -15,16 +17,49 @@ pub struct Descriptor {
 }
 
 /// The descriptors of a process; fork copies it, threads share it.
-#[derive(Clone)]
 pub struct FdTable {
     entries: Vec<Option<Descriptor>>,
     /// RLIMIT_NOFILE: no descriptor is this or higher.
     pub limit: usize,
+    /// Numbers below this one are in use.
+    lowest_free: usize,
+    /// Names the table as an owner of fcntl(2) locks.
+    number: u64,
+    /// fcntl(2) locks were taken: closing a file must look for them.
+    pub has_locks: bool,
 }
+
+static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
 
 impl Default for FdTable {
     fn default() -> Self {
-        Self { entries: Vec::new(), limit: 1_048_576 }
+        Self {
+            entries: Vec::new(),
+            limit: 1_048_576,
+            lowest_free: 0,
+            number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
+            has_locks: false,
+        }
+    }
+}
+
+/// A copy, as fork(2) makes it, holds no locks.
+impl Clone for FdTable {
+    fn clone(&self) -> Self {
+        Self {
+            entries: self.entries.clone(),
+            limit: self.limit,
+            lowest_free: self.lowest_free,
+            ..Self::default()
+        }
+    }
+}
+
+impl Drop for FdTable {
+    fn drop(&mut self) {
+        for fd in 0..self.entries.len() {
+            drop(self.remove(fd as u64));
+        }
     }
 }
 
@@ -46,9 +81,14 @@ impl FdTable {
     /// # Errors
     /// EMFILE at the limit.
     pub fn insert(&mut self, file: Rc<OpenFile>, close_on_exec: bool, lowest: usize) -> Result<u64> {
-        let free = (lowest..self.entries.len()).find(|&fd| self.entries[fd].is_none());
-        let fd = free.unwrap_or(self.entries.len().max(lowest));
-        self.replace(fd, file, close_on_exec).map(|_| fd as u64)
+        let from = lowest.max(self.lowest_free);
+        let free = (from..self.entries.len()).find(|&fd| self.entries[fd].is_none());
+        let fd = free.unwrap_or(self.entries.len().max(from));
+        self.replace(fd, file, close_on_exec)?;
+        if lowest <= self.lowest_free {
+            self.lowest_free = fd + 1;
+        }
+        Ok(fd as u64)
     }
 
     /// Puts an open file at `fd`, and returns what was there (dup2(2)).
@@ -67,19 +107,43 @@ impl FdTable {
         if fd >= self.entries.len() {
             self.entries.resize_with(fd + 1, || None);
         }
-        Ok(self.entries[fd].replace(Descriptor { file, close_on_exec }))
+        let old = self.remove(fd as u64);
+        self.entries[fd] = Some(Descriptor { file, close_on_exec });
+        Ok(old)
     }
 
-    /// Takes an entry out.
+    /// Sets or clears FD_CLOEXEC.
+    pub fn set_close_on_exec(&mut self, fd: u64, close: bool) {
+        if let Some(Some(descriptor)) = self.entries.get_mut(fd as u32 as usize) {
+            descriptor.close_on_exec = close;
+        }
+    }
+
+    /// What it is as an owner of fcntl(2) locks.
+    #[must_use]
+    pub fn owner(&self) -> Owner {
+        Owner::Table(self.number)
+    }
+
+    /// Takes an entry out. All fcntl(2) locks that the process has on the file are gone then, however many other
+    /// descriptors it has for it.
     pub fn remove(&mut self, fd: u64) -> Option<Descriptor> {
-        self.entries.get_mut(fd as u32 as usize)?.take()
+        let index = fd as u32 as usize;
+        let removed = self.entries.get_mut(index)?.take()?;
+        self.lowest_free = self.lowest_free.min(index);
+        if self.has_locks
+            && let Some(node) = removed.file.file.node()
+        {
+            node.locks.unlock_owner(self.owner());
+        }
+        Some(removed)
     }
 
     /// Drops the entries that execve(2) closes.
     pub fn close_on_exec(&mut self) {
-        for entry in &mut self.entries {
-            if entry.as_ref().is_some_and(|descriptor| descriptor.close_on_exec) {
-                *entry = None;
+        for fd in 0..self.entries.len() {
+            if self.entries[fd].as_ref().is_some_and(|descriptor| descriptor.close_on_exec) {
+                drop(self.remove(fd as u64));
             }
         }
     }

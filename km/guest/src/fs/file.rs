@@ -1,6 +1,8 @@
 //! Open files: the [`File`] trait that every kind implements, and [`OpenFile`], the description that descriptors share.
 
 use super::io::{Sink, Source};
+use super::node::Node;
+use super::synthetic::View;
 use crate::errno::{Errno, Result};
 use crate::kernel::Ctx;
 use crate::mm::frame::Frame;
@@ -82,9 +84,41 @@ pub trait File: Any {
         None
     }
 
+    /// The inode that it was opened from.
+    fn node(&self) -> Option<&Rc<Node>> {
+        None
+    }
+
+    /// Called before a read at `offset` by the thread of `view`: files that are computed are computed here.
+    ///
+    /// # Errors
+    /// As the object says (ESRCH of a process that is gone).
+    fn prepare(&self, view: View<'_>, offset: u64) -> Result<()> {
+        let _ = (view, offset);
+        Ok(())
+    }
+
+    /// What open(2) of its link in /proc/PID/fd gives, for an object without an inode.
+    ///
+    /// # Errors
+    /// ENXIO unless it can be opened again.
+    fn reopen(&self) -> Result<Rc<dyn File>> {
+        Err(Errno::ENXIO)
+    }
+
+    /// Bytes that a read would give now, for FIONREAD; `None` where that means nothing.
+    fn readable_bytes(&self) -> Option<u64> {
+        None
+    }
+
     /// File type and permission bits that fstat(2) reports of an object without an inode.
     fn mode(&self) -> u32 {
         0o600
+    }
+
+    /// Inode number that fstat(2) reports of an object without an inode.
+    fn number(&self) -> u64 {
+        1
     }
 
     /// What the link in /proc/PID/fd says of an object without a path: `socket:[7]`, `anon_inode:[eventpoll]`, …
@@ -151,8 +185,64 @@ pub struct OpenFile {
     pub offset: Cell<u64>,
 }
 
+/// O_ACCMODE: access bits of the flags.
+pub const O_ACCMODE: u32 = 3;
+/// Write only.
+pub const O_WRONLY: u32 = 1;
+/// Read and write.
+pub const O_RDWR: u32 = 2;
+/// Writes go to the end.
+pub const O_APPEND: u32 = 0o2000;
+/// Nothing waits.
+pub const O_NONBLOCK: u32 = 0o4000;
+/// A handle for paths only.
+pub const O_PATH: u32 = 0o10_000_000;
+
+impl OpenFile {
+    /// An open file at offset 0.
+    #[must_use]
+    pub fn new(file: Rc<dyn File>, flags: u32) -> Rc<Self> {
+        Rc::new(Self { file, flags: Cell::new(flags), offset: Cell::new(0) })
+    }
+
+    /// Whether a flag is set.
+    #[must_use]
+    pub fn has(&self, flag: u32) -> bool {
+        self.flags.get() & flag != 0
+    }
+
+    /// Checks that it may be read.
+    ///
+    /// # Errors
+    /// EBADF.
+    pub fn check_readable(&self) -> Result<()> {
+        let write_only = self.flags.get() & O_ACCMODE == O_WRONLY;
+        if write_only || self.has(O_PATH) { Err(Errno::EBADF) } else { Ok(()) }
+    }
+
+    /// Checks that it may be written.
+    ///
+    /// # Errors
+    /// EBADF.
+    pub fn check_writable(&self) -> Result<()> {
+        let read_only = self.flags.get() & O_ACCMODE == 0;
+        if read_only || self.has(O_PATH) { Err(Errno::EBADF) } else { Ok(()) }
+    }
+
+    /// What identifies it as a holder of locks.
+    #[must_use]
+    pub fn identity(&self) -> usize {
+        core::ptr::from_ref(self).addr()
+    }
+}
+
 impl Drop for OpenFile {
     fn drop(&mut self) {
+        if let Some(node) = self.file.node() {
+            let me = self.identity();
+            node.locks.unlock_whole(me);
+            node.locks.unlock_owner(super::locks::Owner::Open(me));
+        }
         self.file.close();
     }
 }

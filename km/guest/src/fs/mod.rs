@@ -1,17 +1,35 @@
 //! Files: descriptors, the rootfs and its overlay, pipes, `/proc`, `/dev`, `/sys`.
+//!
+//! ```text
+//! descriptor ─► file::OpenFile ─► file::File   RegularFile, Handle, PipeEnd, MemoryDevice, sockets, …
+//!  (fd)                              │ node()
+//! path ─► walk::Walk ─► node::Node ──┘         one object per inode, whatever file system it is of
+//!                          │ body: data, entries, link target, or computed (synthetic)
+//!                          └ volume: rootfs image (erofs) below an overlay in memory, tmpfs, proc, sysfs
+//! ```
+//! * [`open`], [`ops`]: opening, and what changes the tree. [`vfs`]: what is mounted where.
+//! * [`image`], [`erofs`]: the rootfs image. [`dev`], [`proc`], [`sys`], `etc`: what the library OS puts there.
+//! * [`stale`]: what mappings must let go. [`locks`]: advisory locks.
 
+pub mod dev;
+pub mod erofs;
+mod etc;
 pub mod fd;
 pub mod file;
+pub mod generated;
+pub mod image;
 pub mod io;
+pub mod locks;
+pub mod node;
+pub mod open;
+pub mod ops;
+pub mod pipe;
+pub mod proc;
+pub mod regular;
 pub mod stale;
+pub mod sys;
+pub mod synthetic;
+pub mod vfs;
+pub mod walk;
 
-/// The mounted file systems.
-#[derive(Default)]
-pub struct Vfs {}
-
-/// What path lookups of a process start from.
-#[derive(Clone, Debug, Default)]
-pub struct FsContext {
-    /// File mode creation mask.
-    pub umask: u32,
-}
+pub use vfs::{FsContext, Vfs};

@@ -1,7 +1,7 @@
 //! Pages of files that mappings must let go: overwritten rootfs pages, and what a truncation cut off.
 
+use crate::state::machine_state;
 use alloc::vec::Vec;
-use spin::Mutex;
 
 /// A range of pages of one file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,15 +14,17 @@ pub struct Stale {
     pub end: u64,
 }
 
-static STALE: Mutex<Vec<Stale>> = Mutex::new(Vec::new());
+machine_state! {
+    fn stale -> Vec<Stale> = Vec::new()
+}
 
 /// Reports a range; looked at before the calling thread returns to its program.
-pub fn report(stale: Stale) {
-    STALE.lock().push(stale);
+pub fn report(range: Stale) {
+    stale(|all| all.push(range));
 }
 
 /// What was reported since the last call.
 #[must_use]
 pub fn take() -> Vec<Stale> {
-    core::mem::take(&mut *STALE.lock())
+    stale(core::mem::take)
 }

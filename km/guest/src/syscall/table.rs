@@ -58,7 +58,12 @@ impl Row {
 pub type Family = (&'static str, &'static [Row]);
 
 /// All of them.
-pub const FAMILIES: &[Family] = &[];
+pub const FAMILIES: &[Family] = &[
+    ("dir", super::dir::ROWS),
+    ("open", super::open::ROWS),
+    ("rw", super::rw::ROWS),
+    ("stat", super::stat::ROWS),
+];
 
 /// The row of a number. A dense index is built at compile time from [`FAMILIES`].
 #[must_use]

@@ -60,6 +60,28 @@ pub struct Tasks {
 }
 
 impl Tasks {
+    /// A process, if there is one with this number.
+    #[must_use]
+    pub fn process(&self, pid: Pid) -> Option<&Process> {
+        self.processes.get(&pid)
+    }
+
+    /// A thread, if there is one with this number.
+    #[must_use]
+    pub fn thread(&self, tid: Tid) -> Option<&Thread> {
+        self.threads.get(&tid)
+    }
+
+    /// All processes by number.
+    pub fn processes(&self) -> impl Iterator<Item = &Process> + '_ {
+        self.processes.values()
+    }
+
+    /// All threads by number.
+    pub fn threads(&self) -> impl Iterator<Item = &Thread> + '_ {
+        self.threads.values()
+    }
+
     /// A thread that is known to exist.
     ///
     /// # Panics

@@ -1,0 +1,76 @@
+//! The devices that are nothing but memory: null, zero, full, random, urandom.
+
+use crate::errno::{Errno, Result};
+use crate::fs::file::File;
+use crate::fs::io::{Sink, Source};
+use crate::fs::node::Node;
+use alloc::rc::Rc;
+use core::any::Any;
+
+/// Which one (null(4), full(4), random(4)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Device {
+    /// Ends at once, takes everything.
+    Null,
+    /// Zeros, takes everything.
+    Zero,
+    /// Zeros, takes nothing.
+    Full,
+    /// Random bytes; what is written is not needed.
+    Random,
+}
+
+/// An open memory device.
+pub struct MemoryDevice {
+    node: Rc<Node>,
+    device: Device,
+}
+
+impl MemoryDevice {
+    /// Opens a device through a node.
+    #[must_use]
+    pub fn new(node: Rc<Node>, device: Device) -> Self {
+        Self { node, device }
+    }
+
+    /// Which one it is; mmap(2) of /dev/zero is anonymous memory.
+    #[must_use]
+    pub fn device(&self) -> Device {
+        self.device
+    }
+}
+
+impl File for MemoryDevice {
+    fn read(&self, _: u64, out: &mut dyn Sink) -> Result<usize> {
+        let mut page = [0; 4096];
+        let mut done = 0;
+        while out.room() > 0 && self.device != Device::Null {
+            let len = out.room().min(page.len());
+            if self.device == Device::Random {
+                crate::random::fill(&mut page[..len]);
+            }
+            match out.put(&page[..len]) {
+                Ok(count) => done += count,
+                Err(errno) if done == 0 => return Err(errno),
+                Err(_) => break,
+            }
+        }
+        Ok(done)
+    }
+
+    fn write(&self, _: u64, from: &mut dyn Source) -> Result<usize> {
+        if self.device == Device::Full { Err(Errno::ENOSPC) } else { Ok(from.left()) }
+    }
+
+    fn seekable(&self) -> bool {
+        true
+    }
+
+    fn node(&self) -> Option<&Rc<Node>> {
+        Some(&self.node)
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}

@@ -1,0 +1,82 @@
+//! `/dev`: the devices that a container has, and the files behind them.
+
+pub mod memory;
+
+use super::file::File;
+use super::node::meta::{Meta, S_IFCHR};
+use super::node::volume::{Kind, Volume};
+use super::node::{Body, Node, dir};
+use super::synthetic::View;
+use super::vfs::{directory, link};
+use crate::errno::{Errno, Result};
+use alloc::rc::Rc;
+use memory::{Device, MemoryDevice};
+
+/// Room of /dev in pages: what programs put there beside the devices is small.
+const LIMIT_PAGES: u64 = 16_384;
+
+/// A device number as the kernel encodes it in 32 bits.
+#[must_use]
+pub const fn number(major: u32, minor: u32) -> u32 {
+    (minor & 0xff) | major << 8 | (minor & !0xff) << 12
+}
+
+const MEMORY_MAJOR: u32 = 1;
+const TTY_MAJOR: u32 = 5;
+
+const DEVICES: [(&str, u32, u32); 8] = [
+    ("null", MEMORY_MAJOR, 3),
+    ("zero", MEMORY_MAJOR, 5),
+    ("full", MEMORY_MAJOR, 7),
+    ("random", MEMORY_MAJOR, 8),
+    ("urandom", MEMORY_MAJOR, 9),
+    ("tty", TTY_MAJOR, 0),
+    ("console", TTY_MAJOR, 1),
+    ("ptmx", TTY_MAJOR, 2),
+];
+
+const LINKS: [(&str, &str); 4] = [
+    ("fd", "/proc/self/fd"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+    ("stderr", "/proc/self/fd/2"),
+];
+
+/// The root of /dev.
+#[must_use]
+pub fn tree(dev: u64) -> Rc<Node> {
+    let volume = Volume::new(Kind::Tmpfs, dev, LIMIT_PAGES, None);
+    let root = Node::directory(&volume, 0o755);
+    // Into a directory in memory nothing can fail to be put.
+    let _ = fill(&root);
+    root
+}
+
+fn fill(root: &Rc<Node>) -> Result<()> {
+    for (name, major, minor) in DEVICES {
+        let mut meta = Meta::new(S_IFCHR | 0o666, 0, 0);
+        meta.rdev = number(major, minor);
+        dir::insert(root, name.as_bytes(), &Node::new(&root.volume, meta, Body::Special))?;
+    }
+    for (name, target) in LINKS {
+        link(root, name.as_bytes(), target.as_bytes())?;
+    }
+    directory(root, b"pts", 0o755).map(drop)
+}
+
+/// Opens the device of a node.
+///
+/// # Errors
+/// ENXIO when there is no such device.
+pub fn open(view: View<'_>, node: &Rc<Node>, flags: u32) -> Result<Rc<dyn File>> {
+    let _ = (view, flags);
+    let rdev = node.meta.get().rdev;
+    let device = match (node.meta.get().kind() == S_IFCHR, rdev >> 8 & 0xfff, rdev & 0xff | rdev >> 12 & !0xff) {
+        (true, MEMORY_MAJOR, 3) => Device::Null,
+        (true, MEMORY_MAJOR, 5) => Device::Zero,
+        (true, MEMORY_MAJOR, 7) => Device::Full,
+        (true, MEMORY_MAJOR, 8 | 9) => Device::Random,
+        _ => return Err(Errno::ENXIO),
+    };
+    Ok(Rc::new(MemoryDevice::new(Rc::clone(node), device)))
+}

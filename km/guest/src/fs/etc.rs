@@ -1,0 +1,31 @@
+//! Files that a container engine supplies: those of /etc that the image has not, or has empty.
+
+use super::node::{Node, dir};
+use super::vfs::{directory, file};
+use crate::errno::Result;
+use alloc::format;
+use alloc::rc::Rc;
+
+const HOSTS: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
+/// There is no name server: lookups of other names fail at once because loopback refuses.
+const RESOLV_CONF: &str = "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n";
+
+pub(super) fn supply(root: &Rc<Node>, hostname: &str) -> Result<()> {
+    let etc = directory(root, b"etc", 0o755)?;
+    let hosts = format!("{HOSTS}127.0.0.1\t{hostname}\n");
+    for (name, content) in
+        [("hosts", hosts.as_str()), ("hostname", &format!("{hostname}\n")), ("resolv.conf", RESOLV_CONF)]
+    {
+        drop_empty(&etc, name.as_bytes())?;
+        file(&etc, name.as_bytes(), 0o644, content.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// Image builders leave empty files where an engine mounts its own.
+fn drop_empty(etc: &Rc<Node>, name: &[u8]) -> Result<()> {
+    match dir::lookup(etc, name)? {
+        Some(node) if node.data().is_some_and(|data| data.size() == 0) => dir::remove(etc, name),
+        _ => Ok(()),
+    }
+}

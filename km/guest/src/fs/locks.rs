@@ -1,0 +1,133 @@
+//! Advisory locks: flock(2) of open files; fcntl(2) ranges of processes and, as OFD locks, of open files.
+
+use crate::errno::{Errno, Result};
+use crate::task::Pid;
+use crate::wait::WaitQueue;
+use alloc::vec::Vec;
+use core::cell::RefCell;
+
+/// Who holds a lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// The processes that share a descriptor table, by its number.
+    Table(u64),
+    /// An open file, by its address.
+    Open(usize),
+}
+
+/// A locked range of bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// First byte.
+    pub start: u64,
+    /// Byte after the last; `u64::MAX` for all that follow.
+    pub end: u64,
+    /// Whether others cannot read either.
+    pub exclusive: bool,
+    /// Whose it is.
+    pub owner: Owner,
+    /// The process that took it, as F_GETLK reports it; -1 for OFD locks.
+    pub pid: Pid,
+}
+
+impl Range {
+    fn overlaps(&self, other: &Self) -> bool {
+        self.start < other.end && other.start < self.end
+    }
+
+    fn conflicts(&self, other: &Self) -> bool {
+        self.owner != other.owner && (self.exclusive || other.exclusive) && self.overlaps(other)
+    }
+
+    /// What is left of it when `hole` is cut out.
+    fn without(&self, hole: &Self) -> [Option<Self>; 2] {
+        let before = Self { end: hole.start.min(self.end), ..*self };
+        let after = Self { start: hole.end.max(self.start), ..*self };
+        [before, after].map(|part| (part.start < part.end).then_some(part))
+    }
+}
+
+/// The locks of one inode.
+#[derive(Debug, Default)]
+pub struct Locks {
+    whole: RefCell<Vec<(usize, bool)>>,
+    ranges: RefCell<Vec<Range>>,
+    released: WaitQueue,
+}
+
+impl Locks {
+    /// Woken when a lock is released.
+    #[must_use]
+    pub fn queue(&self) -> &WaitQueue {
+        &self.released
+    }
+
+    /// Takes or changes the lock of an open file (flock(2)).
+    ///
+    /// # Errors
+    /// EAGAIN when another open file holds one that conflicts; an own lock is lost then, as on Linux.
+    pub fn lock_whole(&self, owner: usize, exclusive: bool) -> Result<()> {
+        self.unlock_whole(owner);
+        let mut whole = self.whole.borrow_mut();
+        if whole.iter().any(|&(_, other)| exclusive || other) {
+            return Err(Errno::EAGAIN);
+        }
+        whole.push((owner, exclusive));
+        Ok(())
+    }
+
+    /// Releases the lock of an open file.
+    pub fn unlock_whole(&self, owner: usize) {
+        let mut whole = self.whole.borrow_mut();
+        let before = whole.len();
+        whole.retain(|&(holder, _)| holder != owner);
+        if whole.len() != before {
+            self.released.wake();
+        }
+    }
+
+    /// The first lock that keeps `wanted` from being taken (F_GETLK).
+    #[must_use]
+    pub fn conflict(&self, wanted: &Range) -> Option<Range> {
+        self.ranges.borrow().iter().filter(|held| held.conflicts(wanted)).min_by_key(|held| held.start).copied()
+    }
+
+    /// Takes a range; what the owner had of it is replaced.
+    ///
+    /// # Errors
+    /// EAGAIN on a conflict.
+    pub fn lock_range(&self, wanted: Range) -> Result<()> {
+        if self.conflict(&wanted).is_some() {
+            return Err(Errno::EAGAIN);
+        }
+        self.cut(&wanted);
+        self.ranges.borrow_mut().push(wanted);
+        self.released.wake();
+        Ok(())
+    }
+
+    /// Releases a range.
+    pub fn unlock_range(&self, hole: &Range) {
+        self.cut(hole);
+        self.released.wake();
+    }
+
+    /// Releases all ranges of an owner (a process closed the file, or ended).
+    pub fn unlock_owner(&self, owner: Owner) {
+        let mut ranges = self.ranges.borrow_mut();
+        let before = ranges.len();
+        ranges.retain(|held| held.owner != owner);
+        if ranges.len() != before {
+            self.released.wake();
+        }
+    }
+
+    fn cut(&self, hole: &Range) {
+        let mut ranges = self.ranges.borrow_mut();
+        let parts = ranges.iter().flat_map(|held| {
+            if held.owner == hole.owner { held.without(hole) } else { [Some(*held), None] }
+        });
+        let left = parts.flatten().collect();
+        *ranges = left;
+    }
+}

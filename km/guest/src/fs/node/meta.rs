@@ -1,0 +1,162 @@
+//! What inode(7) says of an inode, and who may do what with it.
+
+use crate::errno::{Errno, Result};
+use crate::task::Credentials;
+
+/// Mask of the file type in a mode.
+pub const S_IFMT: u32 = 0o170_000;
+/// Socket.
+pub const S_IFSOCK: u32 = 0o140_000;
+/// Symbolic link.
+pub const S_IFLNK: u32 = 0o120_000;
+/// Regular file.
+pub const S_IFREG: u32 = 0o100_000;
+/// Block device.
+pub const S_IFBLK: u32 = 0o060_000;
+/// Directory.
+pub const S_IFDIR: u32 = 0o040_000;
+/// Character device.
+pub const S_IFCHR: u32 = 0o020_000;
+/// Pipe.
+pub const S_IFIFO: u32 = 0o010_000;
+/// Set-group-id bit.
+pub const S_ISGID: u32 = 0o2000;
+/// Set-user-id bit.
+pub const S_ISUID: u32 = 0o4000;
+/// Restricted deletion.
+pub const S_ISVTX: u32 = 0o1000;
+
+/// Permission to read.
+pub const MAY_READ: u32 = 4;
+/// Permission to write.
+pub const MAY_WRITE: u32 = 2;
+/// Permission to execute or search.
+pub const MAY_EXEC: u32 = 1;
+
+/// A point in time as files keep it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Time {
+    /// Seconds since 1970.
+    pub s: i64,
+    /// Nanoseconds, below 10⁹.
+    pub ns: u32,
+}
+
+impl Time {
+    /// CLOCK_REALTIME.
+    #[must_use]
+    pub fn now() -> Self {
+        let ns = now_ns();
+        Self { s: (ns / 1_000_000_000) as i64, ns: (ns % 1_000_000_000) as u32 }
+    }
+}
+
+#[cfg(not(test))]
+fn now_ns() -> u64 {
+    crate::time::realtime_ns()
+}
+
+/// Unit tests have no machine, hence no clock page.
+#[cfg(test)]
+fn now_ns() -> u64 {
+    use core::sync::atomic::{AtomicU64, Ordering};
+    static TICKS: AtomicU64 = AtomicU64::new(1_700_000_000_000_000_000);
+    TICKS.fetch_add(1000, Ordering::Relaxed)
+}
+
+/// Attributes of an inode.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Meta {
+    /// File type and permission bits.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Hard links.
+    pub nlink: u32,
+    /// Device number of a device, as the kernel encodes it in 32 bits.
+    pub rdev: u32,
+    /// Last access; only utimensat(2) sets it (the mounts are noatime).
+    pub atime: Time,
+    /// Last change of the data.
+    pub mtime: Time,
+    /// Last change of anything.
+    pub ctime: Time,
+    /// Creation.
+    pub btime: Time,
+}
+
+impl Meta {
+    /// Attributes of a new inode.
+    #[must_use]
+    pub fn new(mode: u32, uid: u32, gid: u32) -> Self {
+        let now = Time::now();
+        let nlink = if mode & S_IFMT == S_IFDIR { 2 } else { 1 };
+        Self { mode, uid, gid, nlink, rdev: 0, atime: now, mtime: now, ctime: now, btime: now }
+    }
+
+    /// The file type.
+    #[must_use]
+    pub fn kind(&self) -> u32 {
+        self.mode & S_IFMT
+    }
+
+    /// Whether this is a directory.
+    #[must_use]
+    pub fn is_dir(&self) -> bool {
+        self.kind() == S_IFDIR
+    }
+
+    /// The d_type of getdents64(2).
+    #[must_use]
+    pub fn dirent_kind(&self) -> u8 {
+        (self.kind() >> 12) as u8
+    }
+}
+
+/// Whether `who` is the owner or may act like it (CAP_FOWNER).
+#[must_use]
+pub fn owns(who: &Credentials, meta: &Meta) -> bool {
+    who.uid == meta.uid || privileged(who)
+}
+
+/// Whether `who` has the file capabilities of a container's root (CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER,
+/// CAP_FSETID, CAP_MKNOD).
+#[must_use]
+pub fn privileged(who: &Credentials) -> bool {
+    who.uid == 0
+}
+
+/// Whether `who` belongs to a group.
+#[must_use]
+pub fn in_group(who: &Credentials, gid: u32) -> bool {
+    who.gid == gid || who.groups.contains(&gid)
+}
+
+/// Checks `MAY_*` bits against an inode.
+///
+/// # Errors
+/// EACCES.
+pub fn check(who: &Credentials, meta: &Meta, want: u32) -> Result<()> {
+    let bits = if who.uid == meta.uid {
+        meta.mode >> 6
+    } else if in_group(who, meta.gid) {
+        meta.mode >> 3
+    } else {
+        meta.mode
+    };
+    // CAP_DAC_OVERRIDE does not make a file executable that nobody may execute.
+    let executable = meta.is_dir() || meta.mode & 0o111 != 0;
+    let overridden = privileged(who) && (want & MAY_EXEC == 0 || executable);
+    if overridden || bits & want == want { Ok(()) } else { Err(Errno::EACCES) }
+}
+
+/// Removing or renaming an entry of a sticky directory is for the owner of either.
+///
+/// # Errors
+/// EPERM.
+pub fn check_sticky(who: &Credentials, dir: &Meta, victim: &Meta) -> Result<()> {
+    let restricted = dir.mode & S_ISVTX != 0 && who.uid != victim.uid && who.uid != dir.uid;
+    if restricted && !privileged(who) { Err(Errno::EPERM) } else { Ok(()) }
+}

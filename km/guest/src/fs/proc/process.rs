@@ -1,0 +1,151 @@
+//! What /proc has of every process and, below `task`, of every thread.
+
+use super::table::{Entry, Table, What};
+use super::{Subject, decimal, fds, limits, mounts, net, node, status};
+use crate::errno::{Errno, Result};
+use crate::fs::node::meta::S_IFDIR;
+use crate::fs::node::{Body, Node};
+use crate::fs::synthetic::{Synthetic, View};
+use crate::fs::walk::path_of;
+use crate::kernel::Kernel;
+use crate::mm::vma::{Backing, Prot, Vma};
+use crate::task::Process;
+use alloc::format;
+use alloc::rc::Rc;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+
+/// What a process and a thread have in common.
+const COMMON: &[Entry] = &[
+    ("auxv", What::File(|_, _| Ok(Vec::new()))),
+    ("cgroup", What::File(|_, _| Ok(b"0::/\n".to_vec()))),
+    ("cmdline", What::File(status::command_line)),
+    ("comm", What::File(status::comm)),
+    ("environ", What::File(status::environment)),
+    ("cwd", What::Magic(cwd_text, cwd)),
+    ("root", What::Magic(root_text, root)),
+    ("fd", What::Other(fds::links)),
+    ("fdinfo", What::Other(fds::infos)),
+    ("limits", What::File(limits::limits)),
+    ("maps", What::File(maps)),
+    ("mountinfo", What::File(mounts::mountinfo)),
+    ("mounts", What::File(mounts::mounts)),
+    ("net", What::Dir(net::ENTRIES)),
+    ("oom_score", What::File(|_, _| Ok(b"0\n".to_vec()))),
+    ("oom_score_adj", What::Setting(|_, _| Ok(b"0\n".to_vec()), accept_number)),
+    ("smaps", What::File(smaps)),
+    ("stat", What::File(status::stat)),
+    ("statm", What::File(status::statm)),
+    ("status", What::File(status::status)),
+    ("task", What::Other(tasks)),
+];
+
+/// The directory of a process or a thread.
+pub(super) fn directory(dir: &Rc<Node>, view: View<'_>, name: &[u8], subject: Subject) -> Rc<Node> {
+    let body = Body::Synthetic(Rc::new(Table { entries: COMMON, subject }));
+    node(dir, name, S_IFDIR | 0o555, view, subject, body)
+}
+
+/// The process, which may be gone while somebody has its directory open.
+pub(super) fn process<'a>(view: View<'a>, subject: Subject) -> Result<&'a Process> {
+    view.kernel.tasks.process(subject.pid).ok_or(Errno::ESRCH)
+}
+
+fn accept_number(_: &mut Kernel, _: Subject, bytes: &[u8]) -> Result<()> {
+    let text = core::str::from_utf8(bytes).map_err(|_| Errno::EINVAL)?;
+    let value: i32 = text.trim().parse().map_err(|_| Errno::EINVAL)?;
+    if (-1000..=1000).contains(&value) { Ok(()) } else { Err(Errno::EINVAL) }
+}
+
+fn cwd(view: View<'_>, subject: Subject) -> Result<Rc<Node>> {
+    Ok(Rc::clone(&process(view, subject)?.fs.borrow().cwd))
+}
+
+fn cwd_text(view: View<'_>, subject: Subject) -> Result<Vec<u8>> {
+    let fs = process(view, subject)?.fs.borrow();
+    Ok(path_of(&fs.cwd, Some(&fs.root)))
+}
+
+fn root(view: View<'_>, subject: Subject) -> Result<Rc<Node>> {
+    Ok(Rc::clone(&process(view, subject)?.fs.borrow().root))
+}
+
+fn root_text(view: View<'_>, subject: Subject) -> Result<Vec<u8>> {
+    Ok(path_of(&process(view, subject)?.fs.borrow().root, None))
+}
+
+fn mapping_line(vma: &Vma, heap: (u64, u64)) -> String {
+    let bit = |prot, letter| if vma.prot.contains(prot) { letter } else { '-' };
+    let shared = if vma.shared() { 's' } else { 'p' };
+    let (dev, ino, offset, path) = match &vma.backing {
+        Backing::File { pages, offset } => {
+            let (dev, ino) = pages.id();
+            (dev, ino, *offset, pages.path())
+        }
+        Backing::Anonymous => (0, 0, 0, Vec::new()),
+    };
+    let inside = vma.start < heap.1 && heap.0 < vma.end;
+    let name = match String::from_utf8_lossy(&path) {
+        name if name.is_empty() && inside => "[heap]".to_string(),
+        name => name.into_owned(),
+    };
+    let line = format!(
+        "{:08x}-{:08x} {}{}{}{shared} {offset:08x} {:02x}:{:02x} {ino} ",
+        vma.start,
+        vma.end,
+        bit(Prot::READ, 'r'),
+        bit(Prot::WRITE, 'w'),
+        bit(Prot::EXEC, 'x'),
+        dev >> 8,
+        dev & 0xff,
+    );
+    if name.is_empty() { format!("{line}\n") } else { format!("{line:<72} {name}\n") }
+}
+
+fn maps(view: View<'_>, subject: Subject) -> Result<Vec<u8>> {
+    let space = process(view, subject)?.space.borrow();
+    let heap = space.heap();
+    Ok(space.mappings().iter().map(|vma| mapping_line(vma, heap)).collect::<String>().into_bytes())
+}
+
+fn smaps(view: View<'_>, subject: Subject) -> Result<Vec<u8>> {
+    let space = process(view, subject)?.space.borrow();
+    let heap = space.heap();
+    let text: String = space
+        .mappings()
+        .iter()
+        .map(|vma| {
+            let resident = space.residency(vma.start, vma.len()).unwrap_or_default();
+            let resident_kb = resident.iter().filter(|&&page| page != 0).count() * 4;
+            format!(
+                "{}Size: {:>15} kB\nRss: {resident_kb:>16} kB\nPss: {resident_kb:>16} kB\n",
+                mapping_line(vma, heap),
+                vma.len() / 1024,
+            )
+        })
+        .collect();
+    Ok(text.into_bytes())
+}
+
+/// The threads of a process.
+fn tasks(subject: Subject) -> Rc<dyn Synthetic> {
+    Rc::new(Tasks { subject })
+}
+
+struct Tasks {
+    subject: Subject,
+}
+
+impl Synthetic for Tasks {
+    fn lookup(&self, dir: &Rc<Node>, view: View<'_>, name: &[u8]) -> Result<Option<Rc<Node>>> {
+        let Some(tid) = decimal(name) else { return Ok(None) };
+        let pid = self.subject.pid;
+        let known = view.kernel.tasks.thread(tid).is_some_and(|thread| thread.pid == pid);
+        Ok(known.then(|| directory(dir, view, name, Subject { pid, tid })))
+    }
+
+    fn list(&self, view: View<'_>) -> Vec<(Vec<u8>, u8)> {
+        let threads = view.kernel.tasks.threads().filter(|thread| thread.pid == self.subject.pid);
+        threads.map(|thread| (thread.tid.to_string().into_bytes(), 4)).collect()
+    }
+}

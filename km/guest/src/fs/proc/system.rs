@@ -1,0 +1,114 @@
+//! What /proc says of the machine.
+
+use super::table::{Entry, What};
+use super::{Subject, sysctl};
+use crate::errno::Result;
+use crate::fs::node::meta::Time;
+use crate::fs::synthetic::View;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+
+/// Release of Linux whose interface this is.
+pub const RELEASE: &str = "6.1.0";
+/// The rest of uname(2)'s answer.
+pub const VERSION: &str = "#1 SMP kontain-faas";
+
+pub(super) const ENTRIES: &[Entry] = &[
+    ("cgroups", What::File(|_, _| Ok(b"#subsys_name\thierarchy\tnum_cgroups\tenabled\n".to_vec()))),
+    ("cmdline", What::File(|_, _| Ok(b"\n".to_vec()))),
+    ("cpuinfo", What::File(cpuinfo)),
+    ("devices", What::File(|_, _| Ok(b"Character devices:\n  1 mem\n  5 /dev/tty\n136 pts\n".to_vec()))),
+    ("filesystems", What::File(filesystems)),
+    ("loadavg", What::File(loadavg)),
+    ("meminfo", What::File(meminfo)),
+    ("stat", What::File(stat)),
+    ("swaps", What::File(|_, _| Ok(b"Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n".to_vec()))),
+    ("sys", What::Dir(sysctl::ENTRIES)),
+    ("uptime", What::File(uptime)),
+    ("version", What::File(version)),
+    ("vmstat", What::File(|_, _| Ok(b"nr_free_pages 0\npgfault 0\npgmajfault 0\n".to_vec()))),
+];
+
+/// Bytes of memory in all and free.
+pub(super) fn memory(view: View<'_>) -> (u64, u64) {
+    (view.kernel.vfs.memory_bytes, km_hal::frames::available() * 4096)
+}
+
+fn meminfo(view: View<'_>, _: Subject) -> Result<Vec<u8>> {
+    let (total, free) = memory(view);
+    let shared: u64 = view.kernel.vfs.mounts().iter().map(|mount| mount.root.volume.used_pages() * 4).sum();
+    let rows = [
+        ("MemTotal", total / 1024),
+        ("MemFree", free / 1024),
+        ("MemAvailable", free / 1024),
+        ("Buffers", 0),
+        ("Cached", shared),
+        ("SwapCached", 0),
+        ("Active", (total - free.min(total)) / 1024),
+        ("Inactive", 0),
+        ("SwapTotal", 0),
+        ("SwapFree", 0),
+        ("Dirty", 0),
+        ("Writeback", 0),
+        ("AnonPages", (total - free.min(total)) / 1024),
+        ("Mapped", 0),
+        ("Shmem", shared),
+        ("Slab", 0),
+        ("SReclaimable", 0),
+        ("CommitLimit", total / 1024),
+        ("Committed_AS", 0),
+        ("VmallocTotal", 34_359_738_367),
+        ("VmallocUsed", 0),
+    ];
+    let mut text: String =
+        rows.iter().map(|(name, kb)| format!("{:<15} {kb:>8} kB\n", format!("{name}:"))).collect();
+    text.push_str("HugePages_Total:       0\nHugePages_Free:        0\nHugepagesize:       2048 kB\n");
+    Ok(text.into_bytes())
+}
+
+/// One CPU. What it can do, programs ask it by CPUID; this is for those that count processors.
+fn cpuinfo(_: View<'_>, _: Subject) -> Result<Vec<u8>> {
+    let flags = "fpu vme de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr sse sse2 \
+                 syscall nx rdtscp lm constant_tsc rep_good nopl nonstop_tsc pni pclmulqdq ssse3 fma cx16 sse4_1 sse4_2 \
+                 movbe popcnt aes xsave avx f16c rdrand hypervisor lahf_lm abm fsgsbase bmi1 avx2 bmi2";
+    let text = format!(
+        "processor\t: 0\nvendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel\t\t: 85\nmodel name\t: virtual CPU\n\
+         stepping\t: 1\ncpu MHz\t\t: 2000.000\ncache size\t: 1024 KB\nphysical id\t: 0\nsiblings\t: 1\ncore id\t\t: 0\n\
+         cpu cores\t: 1\napicid\t\t: 0\nfpu\t\t: yes\nflags\t\t: {flags}\nbogomips\t: 4000.00\nclflush size\t: 64\n\
+         cache_alignment\t: 64\naddress sizes\t: 46 bits physical, 48 bits virtual\n\n"
+    );
+    Ok(text.into_bytes())
+}
+
+fn filesystems(_: View<'_>, _: Subject) -> Result<Vec<u8>> {
+    Ok(b"nodev\tsysfs\nnodev\ttmpfs\nnodev\tproc\nnodev\tcgroup2\nnodev\tdevpts\nnodev\toverlay\n".to_vec())
+}
+
+fn loadavg(view: View<'_>, _: Subject) -> Result<Vec<u8>> {
+    let threads = view.kernel.tasks.threads().count();
+    let running = view.kernel.tasks.threads().filter(|thread| thread.wait.is_none()).count();
+    Ok(format!("0.00 0.00 0.00 {running}/{threads} {}\n", view.tid).into_bytes())
+}
+
+fn stat(view: View<'_>, _: Subject) -> Result<Vec<u8>> {
+    let up_s = (crate::time::monotonic_ns() / 1_000_000_000).cast_signed();
+    let boot_time = Time::now().s - up_s;
+    let processes = view.kernel.tasks.threads().count();
+    // Jiffies of 10 ms: all of the time is shown as the user's.
+    let jiffies = crate::time::monotonic_ns() / 10_000_000;
+    let text = format!(
+        "cpu  {jiffies} 0 0 0 0 0 0 0 0 0\ncpu0 {jiffies} 0 0 0 0 0 0 0 0 0\nintr 0\nctxt 0\nbtime {boot_time}\n\
+         processes {processes}\nprocs_running 1\nprocs_blocked 0\n"
+    );
+    Ok(text.into_bytes())
+}
+
+fn uptime(_: View<'_>, _: Subject) -> Result<Vec<u8>> {
+    let hundredths = crate::time::monotonic_ns() / 10_000_000;
+    Ok(format!("{}.{:02} 0.00\n", hundredths / 100, hundredths % 100).into_bytes())
+}
+
+fn version(_: View<'_>, _: Subject) -> Result<Vec<u8>> {
+    Ok(format!("Linux version {RELEASE} (kontain-faas) {VERSION}\n").into_bytes())
+}

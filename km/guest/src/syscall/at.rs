@@ -1,0 +1,114 @@
+//! What the families that take paths share: path arguments, directory descriptors, and waiting for a file.
+
+use crate::errno::{Errno, Result};
+use crate::fs::file::{O_NONBLOCK, OpenFile};
+use crate::fs::node::Node;
+use crate::fs::synthetic::View;
+use crate::fs::walk::{Found, PATH_MAX, Restrict, Walk};
+use crate::kernel::Ctx;
+use crate::task::Credentials;
+use crate::wait::{Stop, SysResult, Wait};
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+
+/// The working directory as a directory descriptor.
+pub(super) const AT_FDCWD: i32 = -100;
+/// A link in the last component is meant itself.
+pub(super) const AT_SYMLINK_NOFOLLOW: u64 = 0x100;
+/// A link in the last component is followed.
+pub(super) const AT_SYMLINK_FOLLOW: u64 = 0x400;
+/// An empty path means the descriptor itself.
+pub(super) const AT_EMPTY_PATH: u64 = 0x1000;
+
+/// A path argument.
+pub(super) fn path(ctx: &mut Ctx<'_>, address: u64) -> Result<Vec<u8>> {
+    ctx.memory().string(address, PATH_MAX)
+}
+
+/// A lookup for the calling thread, relative to a directory descriptor.
+pub(super) fn walk<'a>(
+    ctx: &'a Ctx<'_>,
+    dirfd: u64,
+    path: &[u8],
+    restrict: Restrict,
+) -> Result<Walk<'a>> {
+    let scoped = restrict.intersects(Restrict::BENEATH | Restrict::IN_ROOT);
+    let view = View { kernel: &*ctx.kernel, tid: ctx.tid };
+    let process = ctx.kernel.tasks.thread(ctx.tid).and_then(|thread| ctx.kernel.tasks.process(thread.pid));
+    let process = process.ok_or(Errno::ESRCH)?;
+    let fs = process.fs.borrow();
+    let start = if path.first() == Some(&b'/') && !scoped {
+        Rc::clone(&fs.root)
+    } else if dirfd as i32 == AT_FDCWD {
+        Rc::clone(&fs.cwd)
+    } else {
+        let file = process.files.borrow().get(dirfd).ok_or(Errno::EBADF)?;
+        let node = file.file.node().cloned().ok_or(Errno::ENOTDIR)?;
+        if !path.is_empty() && !node.meta.get().is_dir() {
+            return Err(Errno::ENOTDIR);
+        }
+        node
+    };
+    Ok(Walk { view, who: &process.credentials, root: Rc::clone(&fs.root), start, restrict })
+}
+
+/// How `AT_SYMLINK_NOFOLLOW` restricts a lookup.
+pub(super) fn follow(flags: u64) -> Restrict {
+    if flags & AT_SYMLINK_NOFOLLOW != 0 { Restrict::NO_FOLLOW } else { Restrict::empty() }
+}
+
+/// What a path leads to; with `AT_EMPTY_PATH` the descriptor's own node (or its open file, without one).
+pub(super) fn node_at(ctx: &mut Ctx<'_>, dirfd: u64, address: u64, flags: u64) -> Result<Rc<Node>> {
+    let path = if address == 0 && flags & AT_EMPTY_PATH != 0 { Vec::new() } else { path(ctx, address)? };
+    if path.is_empty() && flags & AT_EMPTY_PATH != 0 {
+        return own_node(ctx, dirfd);
+    }
+    walk(ctx, dirfd, &path, follow(flags))?.find(&path)?.node()
+}
+
+fn own_node(ctx: &mut Ctx<'_>, dirfd: u64) -> Result<Rc<Node>> {
+    if dirfd as i32 == AT_FDCWD {
+        return Ok(Rc::clone(&ctx.process().fs.borrow().cwd));
+    }
+    let file = ctx.file(dirfd)?;
+    Ok(match file.file.node() {
+        Some(node) => Rc::clone(node),
+        None => crate::fs::open::node_of(&ctx.kernel.vfs.nameless, &file),
+    })
+}
+
+/// Works on the place that a path names, following a link there only if `restrict` lets it.
+pub(super) fn at_place(
+    ctx: &mut Ctx<'_>,
+    dirfd: u64,
+    address: u64,
+    restrict: Restrict,
+    work: impl FnOnce(&Walk<'_>, &Found, &[u8]) -> Result<()>,
+) -> SysResult {
+    let path = path(ctx, address)?;
+    let walk = walk(ctx, dirfd, &path, restrict)?;
+    let found = walk.find(&path)?;
+    work(&walk, &found, &path)?;
+    Ok(0)
+}
+
+/// Who calls.
+pub(super) fn who(ctx: &mut Ctx<'_>) -> Credentials {
+    ctx.process().credentials.clone()
+}
+
+/// Who calls, as access(2) sees it: with the real user and group.
+pub(super) fn real_who(ctx: &mut Ctx<'_>) -> Credentials {
+    who(ctx)
+}
+
+/// Waits for an open file, or fails: the file is not ready, and `timeout_ns` is how long it may take.
+pub(super) fn wait_for(ctx: &mut Ctx<'_>, file: &OpenFile, timeout_ns: Option<u64>) -> Stop {
+    let Some(queue) = file.file.queue().filter(|_| !file.has(O_NONBLOCK)) else {
+        return Errno::EAGAIN.into();
+    };
+    let Some(timeout) = timeout_ns else { return Stop::Block(Wait::on(queue)) };
+    let now = crate::time::monotonic_ns();
+    let deadline = *ctx.progress().deadline_ns.get_or_insert_with(|| now.saturating_add(timeout));
+    if now >= deadline { Errno::EAGAIN.into() } else { Stop::Block(Wait::on(queue).until(Some(deadline))) }
+}

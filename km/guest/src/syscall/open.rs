@@ -1,0 +1,314 @@
+//! Opening and closing, duplicates, and settings of descriptors: open(2), close(2), dup(2), fcntl(2).
+
+use super::at::{self, AT_FDCWD};
+use super::table::Row;
+use crate::errno::{Errno, Result};
+use crate::fs::file::{O_APPEND, O_NONBLOCK, O_PATH, OpenFile};
+use crate::fs::locks::{Locks, Owner, Range};
+use crate::fs::node::data::{F_SEAL_SEAL, F_SEAL_WRITE};
+use crate::fs::open::{self, O_CLOEXEC, O_CREAT, O_DIRECT, O_DIRECTORY, O_TMPFILE, O_TRUNC};
+use crate::fs::pipe::PipeEnd;
+use crate::fs::walk::Restrict;
+use crate::kernel::{Args, Ctx};
+use crate::wait::{Stop, SysResult, Wait};
+use alloc::rc::Rc;
+
+/// The rows of this family.
+pub const ROWS: &[Row] = &[
+    Row::full(2, "open", sys_open),
+    Row::full(3, "close", close),
+    Row::full(32, "dup", dup),
+    Row::full(33, "dup2", dup2),
+    Row::partial(72, "fcntl", fcntl, "leases, F_NOTIFY and signal-driven I/O are EINVAL"),
+    Row::full(73, "flock", flock),
+    Row::full(85, "creat", creat),
+    Row::full(257, "openat", openat),
+    Row::full(292, "dup3", dup3),
+    Row::full(436, "close_range", close_range),
+    Row::full(437, "openat2", openat2),
+];
+
+fn sys_open(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    open_at(ctx, AT_FDCWD as u64, args[0], args[1] as u32, args[2] as u32, Restrict::empty())
+}
+
+fn creat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    open_at(ctx, AT_FDCWD as u64, args[0], O_CREAT | O_TRUNC | 1, args[1] as u32, Restrict::empty())
+}
+
+fn openat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    open_at(ctx, args[0], args[1], args[2] as u32, args[3] as u32, Restrict::empty())
+}
+
+/// Flags that openat2(2) knows; open(2) ignores the others.
+const FLAGS_KNOWN: u32 = 0o37_777_703 | O_PATH | O_TMPFILE;
+
+fn openat2(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let size = args[3];
+    if size < 24 {
+        return Err(Errno::EINVAL.into());
+    }
+    if size > 4096 {
+        return Err(Errno::E2BIG.into());
+    }
+    let [flags, mode, resolve] = ctx.memory().load::<[u64; 3]>(args[2])?;
+    let mut rest = alloc::vec![0; size as usize - 24];
+    ctx.memory().read(args[2] + 24, &mut rest)?;
+    if rest.iter().any(|&byte| byte != 0) {
+        return Err(Errno::E2BIG.into());
+    }
+    let restrict = Restrict::from_bits(resolve & !0x20).filter(|restrict| restrict.bits() < 0x20);
+    let both = Restrict::BENEATH | Restrict::IN_ROOT;
+    let restrict = restrict.filter(|restrict| !restrict.contains(both)).ok_or(Errno::EINVAL)?;
+    let creates = flags as u32 & (O_CREAT | (O_TMPFILE & !O_DIRECTORY)) != 0;
+    if flags & !u64::from(FLAGS_KNOWN) != 0 || mode & !0o7777 != 0 || mode != 0 && !creates {
+        return Err(Errno::EINVAL.into());
+    }
+    open_at(ctx, args[0], args[1], flags as u32, mode as u32, restrict)
+}
+
+fn open_at(
+    ctx: &mut Ctx<'_>,
+    dirfd: u64,
+    address: u64,
+    flags: u32,
+    mode: u32,
+    restrict: Restrict,
+) -> SysResult {
+    let path = at::path(ctx, address)?;
+    let umask = ctx.process().fs.borrow().umask;
+    let file = {
+        let mut walk = at::walk(ctx, dirfd, &path, restrict)?;
+        open::open(&mut walk, &path, flags, mode & 0o7777 & !umask)?
+    };
+    install(ctx, file, flags & O_CLOEXEC != 0)
+}
+
+/// Gives a new open file the lowest free descriptor.
+pub(super) fn install(ctx: &mut Ctx<'_>, file: Rc<OpenFile>, close_on_exec: bool) -> SysResult {
+    Ok(ctx.process().files.borrow_mut().insert(file, close_on_exec, 0)?)
+}
+
+fn close(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let files = ctx.files();
+    let closed = files.borrow_mut().remove(args[0]).ok_or(Errno::EBADF)?;
+    drop(closed);
+    Ok(0)
+}
+
+const CLOSE_RANGE_UNSHARE: u64 = 2;
+const CLOSE_RANGE_CLOEXEC: u64 = 4;
+
+fn close_range(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let (first, last, flags) = (args[0] as u32 as usize, args[1] as u32 as usize, args[2]);
+    if first > last || flags & !(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC) != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    if flags & CLOSE_RANGE_UNSHARE != 0 {
+        let own = ctx.files().borrow().clone();
+        ctx.process().files = Rc::new(core::cell::RefCell::new(own));
+    }
+    let files = ctx.files();
+    let numbers: alloc::vec::Vec<usize> =
+        files.borrow().numbers().filter(|fd| (first..=last).contains(fd)).collect();
+    for fd in numbers {
+        if flags & CLOSE_RANGE_CLOEXEC != 0 {
+            files.borrow_mut().set_close_on_exec(fd as u64, true);
+        } else {
+            let closed = files.borrow_mut().remove(fd as u64);
+            drop(closed);
+        }
+    }
+    Ok(0)
+}
+
+fn dup(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let file = ctx.file(args[0])?;
+    install(ctx, file, false)
+}
+
+fn dup2(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let file = ctx.file(args[0])?;
+    if args[0] as u32 == args[1] as u32 {
+        return Ok(args[1]);
+    }
+    put_at(ctx, file, args[1], false)
+}
+
+fn dup3(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    if args[0] as u32 == args[1] as u32 || args[2] & !u64::from(O_CLOEXEC) != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let file = ctx.file(args[0])?;
+    put_at(ctx, file, args[1], args[2] != 0)
+}
+
+fn put_at(ctx: &mut Ctx<'_>, file: Rc<OpenFile>, fd: u64, close_on_exec: bool) -> SysResult {
+    let files = ctx.files();
+    let replaced = files.borrow_mut().replace(fd as u32 as usize, file, close_on_exec);
+    drop(replaced.map_err(|errno| if errno == Errno::EMFILE { Errno::EBADF } else { errno })?);
+    Ok(u64::from(fd as u32))
+}
+
+/// Flags that F_SETFL changes.
+const SETTABLE: u32 = O_APPEND | O_NONBLOCK | O_DIRECT | 0o1_000_000 | 0o20_000;
+/// What F_GETFL adds on x86-64: O_LARGEFILE.
+const LARGE_FILE: u64 = 0o100_000;
+
+fn fcntl(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let file = ctx.file(args[0])?;
+    let (command, argument) = (args[1] as u32, args[2]);
+    if file.has(O_PATH) && !matches!(command, 0 | 1 | 2 | 3 | 1030) {
+        return Err(Errno::EBADF.into());
+    }
+    match command {
+        0 | 1030 => duplicate(ctx, file, argument, command == 1030),
+        1 => Ok(u64::from(ctx.files().borrow().descriptor(args[0]).is_some_and(|entry| entry.close_on_exec))),
+        2 => {
+            ctx.files().borrow_mut().set_close_on_exec(args[0], argument & 1 != 0);
+            Ok(0)
+        }
+        3 => Ok(u64::from(file.flags.get()) | if file.has(O_PATH) { 0 } else { LARGE_FILE }),
+        4 => {
+            file.flags.set(file.flags.get() & !SETTABLE | argument as u32 & SETTABLE);
+            Ok(0)
+        }
+        5..=7 | 36..=38 => lock(ctx, &file, command, argument),
+        // Owner of signals: nobody is asked to own, as after open(2).
+        8 | 10 | 15 => Ok(0),
+        9 | 11 => Ok(0),
+        1031 => Ok(pipe(&file)?.capacity() as u64),
+        1032 => Ok(file_pipe(&file)?.pipe().set_capacity(argument)? as u64),
+        1033 => add_seals(&file, argument as u32),
+        1034 => Ok(u64::from(file_data(&file)?.seals.get())),
+        // Hints about how long data lives.
+        1035..=1038 => Ok(0),
+        _ => Err(Errno::EINVAL.into()),
+    }
+}
+
+fn duplicate(ctx: &mut Ctx<'_>, file: Rc<OpenFile>, lowest: u64, close_on_exec: bool) -> SysResult {
+    let files = ctx.files();
+    let mut files = files.borrow_mut();
+    if lowest as u32 as usize >= files.limit {
+        return Err(Errno::EINVAL.into());
+    }
+    Ok(files.insert(file, close_on_exec, lowest as u32 as usize)?)
+}
+
+fn file_pipe(file: &OpenFile) -> Result<&PipeEnd> {
+    file.file.as_any().downcast_ref::<PipeEnd>().ok_or(Errno::EBADF)
+}
+
+fn pipe(file: &OpenFile) -> Result<&crate::fs::pipe::Pipe> {
+    file_pipe(file).map(|end| &**end.pipe())
+}
+
+fn file_data(file: &OpenFile) -> Result<&crate::fs::node::data::Data> {
+    let node = file.file.node().filter(|node| {
+        matches!(node.volume.kind, crate::fs::node::volume::Kind::Tmpfs)
+    });
+    node.and_then(|node| node.data()).ok_or(Errno::EINVAL)
+}
+
+fn add_seals(file: &OpenFile, seals: u32) -> SysResult {
+    let data = file_data(file)?;
+    file.check_writable().map_err(|_| Errno::EPERM)?;
+    if data.seals.get() & F_SEAL_SEAL != 0 {
+        return Err(Errno::EPERM.into());
+    }
+    if seals & !0x1f != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    if seals & F_SEAL_WRITE != 0 && data.mapped_writable.get() {
+        return Err(Errno::EBUSY.into());
+    }
+    data.seals.set(data.seals.get() | seals);
+    Ok(0)
+}
+
+fn locks(file: &OpenFile) -> Result<&Locks> {
+    file.file.node().map(|node| &node.locks).ok_or(Errno::EBADF)
+}
+
+/// F_GETLK, F_SETLK, F_SETLKW (5 to 7) and their OFD forms (36 to 38) with a `struct flock`.
+fn lock(ctx: &mut Ctx<'_>, file: &Rc<OpenFile>, command: u32, address: u64) -> SysResult {
+    let raw: [u64; 4] = ctx.memory().load(address)?;
+    let (kind, whence, pid) = (raw[0] as u16, (raw[0] >> 16) as u16, raw[3] as i32);
+    let of_file = command >= 36;
+    if of_file && pid != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let owner = if of_file { Owner::Open(file.identity()) } else { ctx.files().borrow().owner() };
+    let pid = if of_file { -1 } else { ctx.process().pid };
+    let (start, end) = lock_range(file, whence, raw[1].cast_signed(), raw[2].cast_signed())?;
+    let wanted = Range { start, end, exclusive: kind == 1, owner, pid };
+    let locks = locks(file)?;
+    match (command, kind) {
+        (5 | 36, 0 | 1) => {
+            let answer = locks.conflict(&wanted).map_or([raw[0] & !0xffff | 2, raw[1], raw[2], raw[3]], describe);
+            ctx.memory().store(address, &answer)?;
+            Ok(0)
+        }
+        (6 | 7 | 37 | 38, 2) => {
+            locks.unlock_range(&wanted);
+            Ok(0)
+        }
+        (6 | 7 | 37 | 38, 0 | 1) => {
+            let permitted = if kind == 1 { file.check_writable() } else { file.check_readable() };
+            permitted?;
+            let waits = matches!(command, 7 | 38);
+            locks.lock_range(wanted).map_err(|errno| {
+                if waits { Stop::Block(Wait::on(locks.queue())) } else { errno.into() }
+            })?;
+            ctx.files().borrow_mut().has_locks = true;
+            Ok(0)
+        }
+        _ => Err(Errno::EINVAL.into()),
+    }
+}
+
+/// A `struct flock` that says what is in the way.
+fn describe(held: Range) -> [u64; 4] {
+    let len = if held.end == u64::MAX { 0 } else { held.end - held.start };
+    [u64::from(held.exclusive), held.start, len, u64::from(held.pid.cast_unsigned())]
+}
+
+fn lock_range(file: &OpenFile, whence: u16, start: i64, len: i64) -> Result<(u64, u64)> {
+    let size = file.file.node().and_then(|node| node.data()).map_or(0, crate::fs::node::data::Data::size);
+    let base = match whence {
+        0 => 0,
+        1 => file.offset.get(),
+        2 => size,
+        _ => return Err(Errno::EINVAL),
+    };
+    let start = base.checked_add_signed(start).ok_or(Errno::EINVAL)?;
+    let other = start.checked_add_signed(len).ok_or(if len > 0 { Errno::EOVERFLOW } else { Errno::EINVAL })?;
+    Ok(match len {
+        0 => (start, u64::MAX),
+        _ if len < 0 => (other, start),
+        _ => (start, other),
+    })
+}
+
+fn flock(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    const LOCK_NB: u64 = 4;
+    let file = ctx.file(args[0])?;
+    if file.has(O_PATH) {
+        return Err(Errno::EBADF.into());
+    }
+    let locks = locks(&file)?;
+    let exclusive = match args[1] & !LOCK_NB {
+        8 => {
+            locks.unlock_whole(file.identity());
+            return Ok(0);
+        }
+        1 => false,
+        2 => true,
+        _ => return Err(Errno::EINVAL.into()),
+    };
+    match locks.lock_whole(file.identity(), exclusive) {
+        Err(_) if args[1] & LOCK_NB == 0 => Err(Stop::Block(Wait::on(locks.queue()))),
+        result => Ok(result.map(|()| 0)?),
+    }
+}

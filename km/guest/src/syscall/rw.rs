@@ -1,0 +1,247 @@
+//! Reading and writing: read(2), write(2) and their relatives, lseek(2).
+
+use super::at::wait_for;
+use super::table::Row;
+use crate::errno::{Errno, Result};
+use crate::fs::file::{File, O_APPEND, O_NONBLOCK, OpenFile};
+use crate::fs::generated::GeneratedFile;
+use crate::fs::io::{Sink, Source};
+use crate::fs::node::data::SIZE_MAX;
+use crate::fs::synthetic::View;
+use crate::kernel::{Args, Ctx};
+use crate::mm::user::UserRanges;
+use crate::wait::{Stop, SysResult};
+use alloc::rc::Rc;
+
+/// The rows of this family.
+pub const ROWS: &[Row] = &[
+    Row::full(0, "read", read),
+    Row::full(1, "write", write),
+    Row::full(8, "lseek", lseek),
+    Row::full(17, "pread64", pread),
+    Row::full(18, "pwrite64", pwrite),
+    Row::full(19, "readv", readv),
+    Row::full(20, "writev", writev),
+    Row::full(295, "preadv", preadv),
+    Row::full(296, "pwritev", pwritev),
+    Row::partial(327, "preadv2", preadv2, "RWF_HIPRI and the RWF_*SYNC flags change nothing: files are memory"),
+    Row::partial(328, "pwritev2", pwritev2, "RWF_HIPRI and the RWF_*SYNC flags change nothing: files are memory"),
+];
+
+/// Flags of preadv2(2) and pwritev2(2).
+const RWF_NOWAIT: u64 = 0x08;
+const RWF_APPEND: u64 = 0x10;
+const RWF_ALL: u64 = 0x1f;
+
+/// A transfer between an open file and memory of the program.
+struct Transfer {
+    file: Rc<OpenFile>,
+    ranges: UserRanges,
+    /// `None`: at the file's own offset, which moves.
+    position: Option<u64>,
+    flags: u64,
+}
+
+fn one(ctx: &mut Ctx<'_>, args: &Args, position: Option<u64>) -> Result<Transfer> {
+    let file = ctx.file(args[0])?;
+    Ok(Transfer { file, ranges: UserRanges::one(ctx.memory(), args[1], args[2]), position, flags: 0 })
+}
+
+fn vector(ctx: &mut Ctx<'_>, args: &Args, position: Option<u64>, flags: u64) -> Result<Transfer> {
+    let file = ctx.file(args[0])?;
+    let ranges = UserRanges::vector(ctx.memory(), args[1], args[2])?;
+    Ok(Transfer { file, ranges, position, flags })
+}
+
+/// An explicit position.
+fn position(value: u64) -> Result<Option<u64>> {
+    if value > SIZE_MAX { Err(Errno::EINVAL) } else { Ok(Some(value)) }
+}
+
+/// The position of preadv2(2), of which -1 means the file's own offset.
+fn position_or_own(value: u64) -> Result<Option<u64>> {
+    if value == u64::MAX { Ok(None) } else { position(value) }
+}
+
+fn check_seekable(file: &dyn File, position: Option<u64>) -> Result<()> {
+    if position.is_some() && !file.seekable() { Err(Errno::ESPIPE) } else { Ok(()) }
+}
+
+fn read_with(ctx: &mut Ctx<'_>, transfer: Transfer) -> SysResult {
+    let Transfer { file, mut ranges, position, flags } = transfer;
+    file.check_readable()?;
+    check_seekable(&*file.file, position)?;
+    let offset = position.unwrap_or_else(|| file.offset.get());
+    match read_once(ctx, &file, offset, &mut ranges) {
+        Ok(count) => {
+            if position.is_none() && file.file.seekable() {
+                file.offset.set(offset.saturating_add(count as u64));
+            }
+            Ok(count as u64)
+        }
+        Err(Errno::EAGAIN) if flags & RWF_NOWAIT == 0 => Err(wait_for(ctx, &file, file.file.timeouts_ns().0)),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Reads from an open file for the calling thread.
+///
+/// # Errors
+/// As [`File::read`].
+pub(super) fn read_once(ctx: &Ctx<'_>, file: &OpenFile, offset: u64, out: &mut dyn Sink) -> Result<usize> {
+    file.file.prepare(View { kernel: &*ctx.kernel, tid: ctx.tid }, offset)?;
+    file.file.read(offset, out)
+}
+
+/// A blocking write goes on until everything is written; what earlier runs wrote is in the progress.
+fn write_with(ctx: &mut Ctx<'_>, transfer: Transfer) -> SysResult {
+    let Transfer { file, mut ranges, position, flags } = transfer;
+    file.check_writable()?;
+    check_seekable(&*file.file, position)?;
+    let done = ctx.progress().done;
+    ranges.skip(done as usize);
+    let append = file.has(O_APPEND) || flags & RWF_APPEND != 0;
+    let offset = position.filter(|_| !append).unwrap_or_else(|| write_offset(&file, append));
+    match write_once(ctx, &file, offset, &mut ranges) {
+        Ok(count) => {
+            if position.is_none() && file.file.seekable() {
+                file.offset.set(offset.saturating_add(count as u64));
+            }
+            ctx.progress().done = done + count as u64;
+            let waits = ranges.left() > 0 && count > 0 && !file.has(O_NONBLOCK);
+            if waits && file.file.queue().is_some() && flags & RWF_NOWAIT == 0 {
+                return Err(partly(wait_for(ctx, &file, file.file.timeouts_ns().1), done + count as u64));
+            }
+            Ok(done + count as u64)
+        }
+        Err(Errno::EAGAIN) if flags & RWF_NOWAIT == 0 => {
+            let stop = wait_for(ctx, &file, file.file.timeouts_ns().1);
+            if done > 0 && !matches!(stop, Stop::Block(_)) { Ok(done) } else { Err(stop) }
+        }
+        Err(errno) => {
+            if errno == Errno::EPIPE {
+                super::hooks::broken_pipe(ctx);
+            }
+            if done > 0 { Ok(done) } else { Err(errno.into()) }
+        }
+    }
+}
+
+/// A write that cannot go on after `done` bytes is a short one, not an error.
+fn partly(stop: Stop, _done: u64) -> Stop {
+    stop
+}
+
+fn write_offset(file: &OpenFile, append: bool) -> u64 {
+    let size = file.file.node().and_then(|node| node.data().map(crate::fs::node::data::Data::size));
+    match size {
+        Some(size) if append => size,
+        _ => file.offset.get(),
+    }
+}
+
+/// Writes to an open file for the calling thread.
+///
+/// # Errors
+/// As [`File::write`].
+pub(super) fn write_once(
+    ctx: &mut Ctx<'_>,
+    file: &OpenFile,
+    offset: u64,
+    from: &mut dyn Source,
+) -> Result<usize> {
+    let Some(generated) = file.file.as_any().downcast_ref::<GeneratedFile>() else {
+        return file.file.write(offset, from);
+    };
+    let mut text = alloc::vec![0; from.left().min(4096)];
+    let count = from.take(&mut text)?;
+    generated.store(ctx.kernel, ctx.tid, &text[..count])?;
+    Ok(count)
+}
+
+fn read(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let transfer = one(ctx, args, None)?;
+    read_with(ctx, transfer)
+}
+
+fn write(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let transfer = one(ctx, args, None)?;
+    write_with(ctx, transfer)
+}
+
+fn pread(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let transfer = one(ctx, args, position(args[3])?)?;
+    read_with(ctx, transfer)
+}
+
+fn pwrite(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let transfer = one(ctx, args, position(args[3])?)?;
+    write_with(ctx, transfer)
+}
+
+fn readv(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let transfer = vector(ctx, args, None, 0)?;
+    read_with(ctx, transfer)
+}
+
+fn writev(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let transfer = vector(ctx, args, None, 0)?;
+    write_with(ctx, transfer)
+}
+
+fn preadv(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let transfer = vector(ctx, args, position(args[3])?, 0)?;
+    read_with(ctx, transfer)
+}
+
+fn pwritev(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let transfer = vector(ctx, args, position(args[3])?, 0)?;
+    write_with(ctx, transfer)
+}
+
+fn check_flags(flags: u64) -> Result<u64> {
+    if flags & !RWF_ALL != 0 { Err(Errno::EOPNOTSUPP) } else { Ok(flags) }
+}
+
+fn preadv2(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let transfer = vector(ctx, args, position_or_own(args[3])?, check_flags(args[5])?)?;
+    read_with(ctx, transfer)
+}
+
+fn pwritev2(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let transfer = vector(ctx, args, position_or_own(args[3])?, check_flags(args[5])?)?;
+    write_with(ctx, transfer)
+}
+
+/// lseek(2). A directory's offset is the cookie of getdents64(2).
+fn lseek(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let file = ctx.file(args[0])?;
+    if file.has(crate::fs::file::O_PATH) {
+        return Err(Errno::EBADF.into());
+    }
+    if !file.file.seekable() {
+        return Err(Errno::ESPIPE.into());
+    }
+    let target = seek_target(&file, args[1].cast_signed(), args[2])?;
+    file.offset.set(target);
+    Ok(target)
+}
+
+fn seek_target(file: &OpenFile, offset: i64, whence: u64) -> Result<u64> {
+    let data = file.file.node().and_then(|node| node.data());
+    let size = data.map_or(0, crate::fs::node::data::Data::size);
+    let base = match whence {
+        0 => 0,
+        1 => file.offset.get(),
+        2 => size,
+        3 | 4 => {
+            let data = data.ok_or(Errno::EINVAL)?;
+            let start = u64::try_from(offset).ok().filter(|&start| start < size).ok_or(Errno::ENXIO)?;
+            let hole = whence == 4;
+            return if hole { Ok(data.next_hole(start)) } else { data.next_data(start).ok_or(Errno::ENXIO) };
+        }
+        _ => return Err(Errno::EINVAL),
+    };
+    let target = base.checked_add_signed(offset).filter(|&target| target <= SIZE_MAX);
+    target.ok_or(Errno::EINVAL)
+}
