@@ -3,11 +3,15 @@
 //! * [`kvm`]: machines, their vCPU and its exits.
 //! * [`memory`]: what a guest has of memory, and the only way to reach it.
 //! * [`boot`]: the first state of a machine.
+//! * [`vm`]: machines as the rest of the monitor runs them.
+//! * [`clock`]: time in guests.
 //! * [`protocol`]: what a server and a worker process say to each other.
 //! * [`snapshot`]: a machine at rest as a file.
 
 pub mod boot;
+pub mod clock;
 pub mod kvm;
 pub mod memory;
 pub mod protocol;
 pub mod snapshot;
+pub mod vm;

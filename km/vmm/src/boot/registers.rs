@@ -45,12 +45,9 @@ pub struct RegisterTemplate {
 }
 
 impl RegisterTemplate {
-    /// Takes what KVM resets a vCPU to, and changes what a guest needs changed.
-    ///
-    /// # Errors
-    /// KVM refuses to tell.
-    pub fn new(vcpu: &Vcpu, image: &GuestImage, vector: VectorState) -> Result<Self, KvmError> {
-        let mut sregs = vcpu.reset_sregs()?;
+    /// Takes the system registers that KVM resets a vCPU to, and changes what a guest needs changed.
+    #[must_use]
+    pub fn new(mut sregs: kvm_sregs, image: &GuestImage, vector: VectorState) -> Self {
         sregs.cr0 = CR0;
         sregs.cr3 = paging::ROOT;
         sregs.cr4 = CR4;
@@ -72,14 +69,14 @@ impl RegisterTemplate {
         };
         let header = image.header();
         let star = SYSRET_BASE << 48 | u64::from(KERNEL_CS) << 32;
-        Ok(Self {
+        Self {
             sregs,
             msrs: SyscallMsrs { star, lstar: header.syscall_stub, mask: SYSCALL_MASK },
             vector,
             boot_entry: header.boot_entry,
             restore_entry: header.restore_entry,
             stack_top: header.stack_top,
-        })
+        }
     }
 
     /// Sets all registers of a new vCPU.

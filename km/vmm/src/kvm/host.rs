@@ -4,7 +4,7 @@ use super::vcpu::Vcpu;
 use super::{KvmError, request};
 use crate::memory::{GuestMemory, Rootfs};
 use km_abi::layout::ROOTFS_GPA;
-use kvm_bindings::{CpuId, KVM_MAX_CPUID_ENTRIES, KVM_MEM_READONLY, kvm_userspace_memory_region};
+use kvm_bindings::{CpuId, KVM_MAX_CPUID_ENTRIES, KVM_MEM_READONLY, kvm_sregs, kvm_userspace_memory_region};
 use kvm_ioctls::{Cap, VcpuFd, VmFd};
 use std::path::Path;
 
@@ -42,7 +42,8 @@ pub struct Kvm {
     kind: KvmKind,
     cpuid: CpuId,
     tsc_khz: u32,
-    _idle: (VmFd, VcpuFd),
+    /// Never runs; its existence keeps the first and the last vCPU of others from patching kernel text.
+    idle: (VmFd, VcpuFd),
 }
 
 impl Kvm {
@@ -68,7 +69,7 @@ impl Kvm {
         let idle_vcpu = idle.create_vcpu(0).map_err(request("create the idle vCPU"))?;
         let tsc_khz =
             idle_vcpu.get_tsc_khz().map_err(request("read the frequency of the time-stamp counter"))?;
-        Ok(Self { kvm, kind: KvmKind::detect(), cpuid, tsc_khz, _idle: (idle, idle_vcpu) })
+        Ok(Self { kvm, kind: KvmKind::detect(), cpuid, tsc_khz, idle: (idle, idle_vcpu) })
     }
 
     /// How this host runs guests.
@@ -87,6 +88,14 @@ impl Kvm {
     #[must_use]
     pub fn cpuid(&self) -> &CpuId {
         &self.cpuid
+    }
+
+    /// System registers as KVM resets them, the base for those of a boot or a clone.
+    ///
+    /// # Errors
+    /// KVM refuses.
+    pub fn idle_sregs(&self) -> Result<kvm_sregs, KvmError> {
+        self.idle.1.get_sregs().map_err(request("read system registers"))
     }
 
     /// A machine with these memories and one vCPU, whose registers are not set yet. `memory` and `rootfs` must outlive it:

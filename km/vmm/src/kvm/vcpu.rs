@@ -3,7 +3,7 @@
 //! Registers travel in the shared page (KVM_CAP_SYNC_REGS): an ioctl of a vCPU costs 5 µs on some hosts.
 
 use super::exit::VmExit;
-use super::host::Kvm;
+use super::host::{Kvm, KvmKind};
 use super::{KvmError, request};
 use kvm_bindings::{
     KVM_EXIT_IO_OUT, KVM_SYNC_X86_REGS, KVM_SYNC_X86_SREGS, Msrs, kvm_msr_entry, kvm_regs, kvm_sregs,
@@ -11,6 +11,7 @@ use kvm_bindings::{
 };
 use kvm_ioctls::{SyncReg, VcpuExit, VcpuFd, VmFd};
 
+const MSR_TSC: u32 = 0x10;
 const MSR_STAR: u32 = 0xc000_0081;
 const MSR_LSTAR: u32 = 0xc000_0082;
 const MSR_SYSCALL_MASK: u32 = 0xc000_0084;
@@ -40,14 +41,6 @@ impl Vcpu {
         Ok(Self { fd })
     }
 
-    /// System registers as KVM resets them, the base for those of a boot or a clone.
-    ///
-    /// # Errors
-    /// KVM refuses.
-    pub fn reset_sregs(&self) -> Result<kvm_sregs, KvmError> {
-        self.fd.get_sregs().map_err(request("read system registers"))
-    }
-
     /// Sets XCR0.
     ///
     /// # Errors
@@ -69,6 +62,33 @@ impl Vcpu {
         let list = Msrs::from_entries(&entries).map_err(|_| KvmError::Lacks("model-specific registers"))?;
         let count = self.fd.set_msrs(&list).map_err(request("set model-specific registers"))?;
         if count == entries.len() { Ok(()) } else { Err(KvmError::Lacks("the registers of syscall")) }
+    }
+
+    /// The time-stamp counter as the guest would read it now.
+    ///
+    /// # Errors
+    /// KVM refuses.
+    pub fn tsc(&self, kind: KvmKind) -> Result<u64, KvmError> {
+        if kind == KvmKind::Pvm {
+            // Ring 3 is native there and reads the host's counter, whatever KVM keeps for the guest.
+            // SAFETY: RDTSC is there on every x86-64 CPU, and Linux does not forbid it to processes that run KVM.
+            return Ok(unsafe { core::arch::x86_64::_rdtsc() });
+        }
+        let entry = kvm_msr_entry { index: MSR_TSC, ..kvm_msr_entry::default() };
+        let mut list =
+            Msrs::from_entries(&[entry]).map_err(|_| KvmError::Lacks("model-specific registers"))?;
+        self.fd.get_msrs(&mut list).map_err(request("read the time-stamp counter"))?;
+        list.as_slice().first().map(|entry| entry.data).ok_or(KvmError::Lacks("the time-stamp counter"))
+    }
+
+    /// Whether an exception or interrupt is on its way into the guest: then its instruction pointer must be left alone.
+    ///
+    /// # Errors
+    /// KVM refuses.
+    pub fn event_in_flight(&self) -> Result<bool, KvmError> {
+        let events = self.fd.get_vcpu_events().map_err(request("read pending events"))?;
+        let exception = events.exception.injected | events.exception.pending;
+        Ok(exception | events.interrupt.injected | events.nmi.injected | events.nmi.pending != 0)
     }
 
     /// General registers as of the last exit.
@@ -104,17 +124,6 @@ impl Vcpu {
         let exit = self.run();
         self.fd.set_kvm_immediate_exit(0);
         exit.map(|_| ())
-    }
-
-    /// Where a signal handler sets "exit at once": not 0 makes the next entry return immediately, so that a kick that
-    /// comes just before it is not lost.
-    pub fn immediate_exit(&mut self) -> *mut u8 {
-        &raw mut self.fd.get_kvm_run().immediate_exit
-    }
-
-    /// Clears what a kick has set.
-    pub fn clear_immediate_exit(&mut self) {
-        self.fd.set_kvm_immediate_exit(0);
     }
 
     /// Runs the guest until it exits.

@@ -1,0 +1,119 @@
+//! A hyper page: copied once, checked, carried out.
+
+use super::host::{Arrivals, Host, Transfer};
+use crate::memory::{GuestMemory, MemoryError, Rootfs};
+use km_abi::hypercall::{AGAIN, BROKEN, Event, HyperPage, INVALID, OPS_MAX, Op, OpCode, TRANSFER_MAX};
+use km_abi::layout::{HYPER_GPA, INPUT_GPA};
+use std::mem::offset_of;
+use zerocopy::IntoBytes;
+
+/// A guest that breaks the rules of the hyper page; it is ended.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum DoorbellError {
+    #[error("the guest asked for {0} operations at once")]
+    TooMany(u32),
+    #[error("the guest asked for operation {0}, which does not exist")]
+    UnknownOperation(u32),
+    #[error("the guest asked for a transfer of {0} bytes")]
+    TooLong(u64),
+    #[error("the guest gave an address outside of its memory: {0}")]
+    Memory(#[from] MemoryError),
+}
+
+/// Carries out operations. It keeps its transfer buffer, so that a doorbell allocates nothing.
+#[derive(Debug, Default)]
+pub(super) struct Doorbell {
+    buffer: Vec<u8>,
+}
+
+impl Doorbell {
+    /// Copies the page, carries out its operations and writes their results back. Returns the copy.
+    pub(super) fn answer(
+        &mut self,
+        memory: &GuestMemory,
+        rootfs: &Rootfs,
+        host: &mut dyn Host,
+    ) -> Result<HyperPage, DoorbellError> {
+        let page: HyperPage = memory.load(HYPER_GPA)?;
+        let count = page.op_count as usize;
+        let ops = page.ops.get(..count).ok_or(DoorbellError::TooMany(page.op_count))?;
+        for (index, op) in ops.iter().enumerate() {
+            let result = self.carry_out(op, memory, rootfs, host)?;
+            memory.store(result_address(index), &result)?;
+        }
+        Ok(page)
+    }
+
+    fn carry_out(
+        &mut self,
+        op: &Op,
+        memory: &GuestMemory,
+        rootfs: &Rootfs,
+        host: &mut dyn Host,
+    ) -> Result<i64, DoorbellError> {
+        let code = OpCode::try_from(op.code).map_err(DoorbellError::UnknownOperation)?;
+        if op.len > TRANSFER_MAX {
+            return Err(DoorbellError::TooLong(op.len));
+        }
+        match code {
+            OpCode::Write => {
+                self.buffer.resize(op.len as usize, 0);
+                memory.read(op.gpa, &mut self.buffer)?;
+                Ok(result(host.write(op.stream, &self.buffer), op.len))
+            }
+            OpCode::Read => self.fill(op, memory, |buffer| host.read(op.stream, buffer)),
+            OpCode::RootfsRead => self.fill(op, memory, |buffer| match rootfs.read_at(op.offset, buffer) {
+                Ok(count) => Transfer::Done(count),
+                Err(_) => Transfer::Broken,
+            }),
+            OpCode::ShutdownWrite => Ok(result(host.shutdown_write(op.stream), 0)),
+            OpCode::Close => Ok(result(host.close(op.stream), 0)),
+        }
+    }
+
+    fn fill(
+        &mut self,
+        op: &Op,
+        memory: &GuestMemory,
+        read: impl FnOnce(&mut [u8]) -> Transfer,
+    ) -> Result<i64, DoorbellError> {
+        // The range is checked before bytes are taken from a stream: they would be lost.
+        memory.slice(op.gpa, op.len as usize)?;
+        self.buffer.resize(op.len as usize, 0);
+        let transfer = read(&mut self.buffer);
+        if let Transfer::Done(count) = transfer {
+            memory.write(op.gpa, &self.buffer[..count.min(self.buffer.len())])?;
+        }
+        Ok(result(transfer, op.len))
+    }
+}
+
+/// Writes events and their bytes where the guest looks for them.
+pub(super) fn deliver(memory: &GuestMemory, arrivals: &Arrivals) -> Result<(), MemoryError> {
+    let (events, input) = arrivals.parts();
+    memory.store(HYPER_GPA + offset_of!(HyperPage, event_count) as u64, &(events.len() as u32))?;
+    if !events.is_empty() {
+        memory.write(HYPER_GPA + offset_of!(HyperPage, events) as u64, events.as_bytes())?;
+        memory.write(INPUT_GPA, input)?;
+    }
+    Ok(())
+}
+
+fn result(transfer: Transfer, most: u64) -> i64 {
+    match transfer {
+        Transfer::Done(count) => (count as u64).min(most).cast_signed(),
+        Transfer::Again => AGAIN,
+        Transfer::Broken => BROKEN,
+        Transfer::Unknown => INVALID,
+    }
+}
+
+fn result_address(index: usize) -> u64 {
+    (HYPER_GPA as usize + offset_of!(HyperPage, ops) + index * size_of::<Op>() + offset_of!(Op, result))
+        as u64
+}
+
+const _: () = assert!(size_of::<Event>() == 24 && OPS_MAX == 16);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,134 @@
+//! What a machine wants of the one who runs it: streams, and news of them.
+
+use km_abi::hypercall::{EVENTS_MAX, Event, EventKind, TouchEntry};
+use km_abi::layout::INPUT_SIZE;
+use zerocopy::IntoBytes;
+
+/// What became of a transfer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transfer {
+    /// So many bytes; for a read, 0 is the end, for a write, 0 means "later".
+    Done(usize),
+    /// A read has nothing yet; an event follows.
+    Again,
+    /// The peer is gone.
+    Broken,
+    /// There is no such stream.
+    Unknown,
+}
+
+/// The streams of a machine. Numbers come from the guest and may be anything.
+pub trait Host {
+    /// Takes bytes that the program wrote.
+    fn write(&mut self, stream: u32, bytes: &[u8]) -> Transfer;
+
+    /// Gives bytes that the program reads.
+    fn read(&mut self, stream: u32, buffer: &mut [u8]) -> Transfer;
+
+    /// The program writes no more.
+    fn shutdown_write(&mut self, stream: u32) -> Transfer;
+
+    /// The program closed the stream.
+    fn close(&mut self, stream: u32) -> Transfer;
+
+    /// Adds what happened since the last doorbell, without waiting.
+    fn poll(&mut self, arrivals: &mut Arrivals);
+}
+
+/// Events for a guest, with the bytes that go along in the input buffer.
+#[derive(Clone, Debug, Default)]
+pub struct Arrivals {
+    events: Vec<Event>,
+    input: Vec<u8>,
+}
+
+impl Arrivals {
+    /// Adds an event without bytes; `false` when there is no room for it now.
+    pub fn push(&mut self, kind: EventKind, stream: u32) -> bool {
+        self.push_event(Event { kind: kind as u32, stream, ..Event::default() })
+    }
+
+    /// A client connects to `port` of the program; returns how many of `bytes` go along, `None` when there is no room
+    /// for the event.
+    pub fn open(&mut self, stream: u32, port: u16, bytes: &[u8]) -> Option<usize> {
+        let count = self.room(bytes);
+        let event = Event {
+            kind: EventKind::Open as u32,
+            stream,
+            value: count as u64,
+            port: u32::from(port),
+            ..Event::default()
+        };
+        self.push_with(event, &bytes[..count])
+    }
+
+    /// Pages to touch; returns how many of `entries` go along, `None` when there is no room for the event.
+    pub fn touch(&mut self, entries: &[TouchEntry]) -> Option<usize> {
+        let bytes = entries.as_bytes();
+        let count = self.room(bytes) / size_of::<TouchEntry>();
+        let event = Event { kind: EventKind::Touch as u32, value: count as u64, ..Event::default() };
+        self.push_with(event, &bytes[..count * size_of::<TouchEntry>()])?;
+        Some(count)
+    }
+
+    /// Whether there is nothing to tell.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// Forgets everything, keeping the room.
+    pub fn clear(&mut self) {
+        self.events.clear();
+        self.input.clear();
+    }
+
+    pub(super) fn parts(&self) -> (&[Event], &[u8]) {
+        (&self.events, &self.input)
+    }
+
+    fn push_event(&mut self, event: Event) -> bool {
+        let room = self.events.len() < EVENTS_MAX;
+        if room {
+            self.events.push(event);
+        }
+        room
+    }
+
+    /// Only one event at a time may bring bytes: the guest finds them at the start of the buffer.
+    fn room(&self, bytes: &[u8]) -> usize {
+        if self.input.is_empty() { bytes.len().min(INPUT_SIZE as usize) } else { 0 }
+    }
+
+    fn push_with(&mut self, event: Event, bytes: &[u8]) -> Option<usize> {
+        if !self.push_event(event) {
+            return None;
+        }
+        self.input.extend_from_slice(bytes);
+        Some(bytes.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_event_at_a_time_brings_bytes() {
+        let mut arrivals = Arrivals::default();
+        assert_eq!(arrivals.open(16, 80, &[1; 100]), Some(100));
+        assert_eq!(arrivals.open(17, 80, &[1; 100]), Some(0));
+        assert_eq!(arrivals.parts().1.len(), 100);
+    }
+
+    #[test]
+    fn events_and_bytes_are_bounded() {
+        let mut arrivals = Arrivals::default();
+        assert_eq!(arrivals.open(16, 80, &vec![0; 1 << 20]), Some(INPUT_SIZE as usize));
+        for _ in 1..EVENTS_MAX {
+            assert!(arrivals.push(EventKind::Writable, 16));
+        }
+        assert!(!arrivals.push(EventKind::Writable, 16));
+        assert_eq!(arrivals.open(17, 80, &[]), None);
+    }
+}

@@ -1,0 +1,102 @@
+//! Stopping a running vCPU: from outside (a deadline, a client that went away) and by a tick of its own.
+//!
+//! A signal to the vCPU's thread makes KVM_RUN return. A POSIX timer sends it to the thread every [`TICK`] while a
+//! guest runs, so that a guest with several threads can switch them, and a kick that hits the instant before KVM_RUN is made
+//! up for by the next tick: no state has to be shared with the signal handler.
+
+use nix::sys::signal::{SaFlags, SigAction, SigEvent, SigHandler, SigSet, SigevNotify, Signal, sigaction};
+use nix::sys::time::TimeSpec;
+use nix::sys::timer::{Expiration, Timer, TimerSetTimeFlags};
+use nix::time::ClockId;
+use nix::unistd::{Pid, gettid};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::time::Duration;
+
+/// How often a running guest is asked to look for other work.
+pub const TICK: Duration = Duration::from_millis(10);
+/// The signal; nothing else of the process uses it.
+const SIGNAL: Signal = Signal::SIGUSR2;
+
+extern "C" fn ignore(_signal: i32) {}
+
+/// Lets [`SIGNAL`] interrupt system calls without any other effect. Once per process.
+///
+/// # Errors
+/// As sigaction(2).
+pub fn install() -> nix::Result<()> {
+    let action = SigAction::new(SigHandler::Handler(ignore), SaFlags::empty(), SigSet::empty());
+    // SAFETY: the handler does nothing, so it is async-signal-safe and leaves every invariant alone.
+    unsafe { sigaction(SIGNAL, &action) }.map(|_| ())
+}
+
+/// A way to stop one vCPU from another thread.
+#[derive(Clone, Debug, Default)]
+pub struct Kick(Arc<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    cancelled: AtomicBool,
+    thread: AtomicI32,
+}
+
+impl Kick {
+    /// Makes the machine's run end with [`super::Stop::Cancelled`], now or when it is run next.
+    pub fn cancel(&self) {
+        self.0.cancelled.store(true, Ordering::SeqCst);
+        let thread = self.0.thread.load(Ordering::SeqCst);
+        if thread != 0 {
+            // A thread that is gone has no guest to stop.
+            let _ = tgkill(thread);
+        }
+    }
+
+    /// Whether [`Self::cancel`] was called.
+    #[must_use]
+    pub fn cancelled(&self) -> bool {
+        self.0.cancelled.load(Ordering::SeqCst)
+    }
+
+    /// Notes that the calling thread runs the vCPU from now on, or that none does.
+    pub(super) fn running(&self, runs: bool) {
+        let thread = if runs { gettid().as_raw() } else { 0 };
+        self.0.thread.store(thread, Ordering::SeqCst);
+    }
+}
+
+fn tgkill(thread: i32) -> nix::Result<()> {
+    // SAFETY: the system call takes three integers; a wrong thread of this process ignores the signal.
+    let result = unsafe { libc::syscall(libc::SYS_tgkill, Pid::this().as_raw(), thread, SIGNAL as i32) };
+    nix::errno::Errno::result(result).map(|_| ())
+}
+
+/// The timer of a thread that runs vCPUs.
+#[derive(Debug)]
+pub struct Ticker(Timer);
+
+impl Ticker {
+    /// A timer for the calling thread, not armed.
+    ///
+    /// # Errors
+    /// As timer_create(2).
+    pub fn new() -> nix::Result<Self> {
+        let notify = SigevNotify::SigevThreadId { signal: SIGNAL, thread_id: gettid().as_raw(), si_value: 0 };
+        Timer::new(ClockId::CLOCK_MONOTONIC, SigEvent::new(notify)).map(Self)
+    }
+
+    /// Ticks from now on.
+    ///
+    /// # Errors
+    /// As timer_settime(2).
+    pub fn start(&mut self) -> nix::Result<()> {
+        self.0.set(Expiration::Interval(TimeSpec::from_duration(TICK)), TimerSetTimeFlags::empty())
+    }
+
+    /// Ticks no more.
+    ///
+    /// # Errors
+    /// As timer_settime(2).
+    pub fn stop(&mut self) -> nix::Result<()> {
+        self.0.set(Expiration::OneShot(TimeSpec::from_duration(Duration::ZERO)), TimerSetTimeFlags::empty())
+    }
+}

@@ -1,0 +1,178 @@
+//! One virtual machine and its run loop.
+
+use super::doorbell::{self, Doorbell};
+use super::host::{Arrivals, Host};
+use super::kick::Kick;
+use super::report::{Breakdown, exit_reason};
+use crate::boot::image::GuestImage;
+use crate::kvm::KvmError;
+use crate::kvm::exit::VmExit;
+use crate::kvm::host::Machine;
+use crate::memory::{GuestMemory, MemoryError, Rootfs};
+use km_abi::hypercall::{Exit, HyperPage, Idle, Interrupted, OpCode, Port, TRANSFER_MAX};
+use km_abi::layout::{DIRECT_MAP, HYPER_GPA};
+use kvm_bindings::kvm_regs;
+use std::mem::offset_of;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Why a machine stopped running.
+#[derive(Debug)]
+pub enum Stop {
+    /// Nothing to do: it wants events, or to be run again at its deadline.
+    Idle(Box<Idle>),
+    /// The program ended.
+    Exited(Exit),
+    /// It cannot go on.
+    Broken(Breakdown),
+    /// [`Kick::cancel`].
+    Cancelled,
+}
+
+/// What a machine used so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Time in the guest.
+    pub guest: Duration,
+    /// Exits.
+    pub exits: u64,
+}
+
+/// A machine. It is run on the thread that holds it, whose [`super::kick::Ticker`] the caller starts and stops.
+pub struct Vm {
+    machine: Machine,
+    rootfs: Arc<Rootfs>,
+    image: Arc<GuestImage>,
+    doorbell: Doorbell,
+    arrivals: Arrivals,
+    kick: Kick,
+    usage: Usage,
+}
+
+impl Vm {
+    pub(super) fn new(machine: Machine, rootfs: Arc<Rootfs>, image: Arc<GuestImage>) -> Self {
+        Self {
+            machine,
+            rootfs,
+            image,
+            doorbell: Doorbell::default(),
+            arrivals: Arrivals::default(),
+            kick: Kick::default(),
+            usage: Usage::default(),
+        }
+    }
+
+    /// A way to stop it from elsewhere.
+    #[must_use]
+    pub fn kick(&self) -> Kick {
+        self.kick.clone()
+    }
+
+    /// Its RAM.
+    #[must_use]
+    pub fn memory(&self) -> &GuestMemory {
+        &self.machine.memory
+    }
+
+    /// What it used so far.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        self.usage
+    }
+
+    /// Tells an idle guest what happened; it hears of it when it is run next.
+    ///
+    /// # Errors
+    /// Never for events made by [`Arrivals`].
+    pub fn deliver(&self, arrivals: &Arrivals) -> Result<(), MemoryError> {
+        doorbell::deliver(&self.machine.memory, arrivals)
+    }
+
+    /// Runs until the guest is idle, ends or is stopped.
+    ///
+    /// # Errors
+    /// KVM itself fails. Whatever the guest does is a [`Stop`].
+    pub fn run(&mut self, host: &mut dyn Host) -> Result<Stop, KvmError> {
+        self.kick.running(true);
+        let stop = self.run_loop(host);
+        self.kick.running(false);
+        stop
+    }
+
+    fn run_loop(&mut self, host: &mut dyn Host) -> Result<Stop, KvmError> {
+        loop {
+            if self.kick.cancelled() {
+                return Ok(Stop::Cancelled);
+            }
+            let entered = Instant::now();
+            let exit = self.machine.vcpu.run()?;
+            self.usage.guest += entered.elapsed();
+            self.usage.exits += 1;
+            let stop = match exit {
+                VmExit::Out { port } => match Port::try_from(port) {
+                    Ok(port) => self.answer(port, host),
+                    Err(_) => Some(self.broken(&exit)?),
+                },
+                VmExit::Interrupted => self.tick()?,
+                _ => Some(self.broken(&exit)?),
+            };
+            if let Some(stop) = stop {
+                return Ok(stop);
+            }
+        }
+    }
+
+    fn answer(&mut self, port: Port, host: &mut dyn Host) -> Option<Stop> {
+        let memory = &self.machine.memory;
+        let page = match self.doorbell.answer(memory, &self.rootfs, host) {
+            Ok(page) => page,
+            Err(error) => return Some(Stop::Broken(Breakdown::of_reason(error.to_string()))),
+        };
+        match port {
+            Port::Submit => {
+                self.arrivals.clear();
+                host.poll(&mut self.arrivals);
+                let delivered = doorbell::deliver(memory, &self.arrivals);
+                delivered.err().map(|error| Stop::Broken(Breakdown::of_reason(error.to_string())))
+            }
+            Port::Idle => Some(Stop::Idle(Box::new(page.idle))),
+            Port::Exit => Some(Stop::Exited(page.exit)),
+            Port::Panic => Some(Stop::Broken(Breakdown::of_reason(self.last_words(&page)))),
+        }
+    }
+
+    /// What the library OS wrote before it gave up.
+    fn last_words(&self, page: &HyperPage) -> String {
+        let op = &page.ops[0];
+        let mut words = Vec::new();
+        if page.op_count > 0 && op.code == OpCode::Write as u32 && op.len <= TRANSFER_MAX {
+            words.resize(op.len as usize, 0);
+            if self.machine.memory.read(op.gpa, &mut words).is_err() {
+                words.clear();
+            }
+        }
+        format!("the library OS gave up: {}", String::from_utf8_lossy(&words).trim_end())
+    }
+
+    fn broken(&mut self, exit: &VmExit) -> Result<Stop, KvmError> {
+        let vcpu = &mut self.machine.vcpu;
+        let breakdown = Breakdown::at(exit_reason(exit), vcpu.regs(), &vcpu.sregs(), &self.image);
+        Ok(Stop::Broken(breakdown))
+    }
+
+    /// The time slice is over: the program goes on in the library OS; the library OS and ring 0 are only told.
+    fn tick(&mut self) -> Result<Option<Stop>, KvmError> {
+        let memory = &self.machine.memory;
+        let vcpu = &mut self.machine.vcpu;
+        let regs = vcpu.regs();
+        let in_program = vcpu.sregs().cs.selector & 3 == 3 && regs.rip < DIRECT_MAP;
+        let stored = if in_program && !vcpu.event_in_flight()? {
+            let interrupted = Interrupted { rip: regs.rip, rsp: regs.rsp, rflags: regs.rflags };
+            vcpu.set_regs(kvm_regs { rip: self.image.header().interrupt_entry, ..regs });
+            memory.store(HYPER_GPA + offset_of!(HyperPage, interrupted) as u64, &interrupted)
+        } else {
+            memory.store(HYPER_GPA + offset_of!(HyperPage, tick) as u64, &1u32)
+        };
+        Ok(stored.err().map(|error| Stop::Broken(Breakdown::of_reason(error.to_string()))))
+    }
+}

@@ -1,0 +1,30 @@
+//! A virtual machine as the rest of the monitor uses it: it runs until something must be decided.
+//!
+//! ```text
+//! Monitor (one per process: KVM, image, register template, clock)
+//!    └─ boot / clone ──► Vm ── run(host) ──► Stop::Idle      deliver(arrivals), run again
+//!                          │                 Stop::Exited    the program is done
+//!                          │                 Stop::Broken    guest or monitor-side refusal, with a report
+//!                          │                 Stop::Cancelled  someone asked for it
+//!                          └── Host: streams, asked at each doorbell
+//! ```
+//!
+//! * [`monitor`]: what all machines of a process share.
+//! * [`machine`]: [`Vm`] and its run loop.
+//! * `doorbell`: a hyper page, checked and carried out.
+//! * [`host`]: what a machine wants of the one who runs it.
+//! * [`kick`]: how a running vCPU is stopped.
+//! * [`report`]: what is said of a machine that broke.
+
+mod doorbell;
+pub mod host;
+pub mod kick;
+pub mod machine;
+pub mod monitor;
+pub mod report;
+
+pub use host::{Arrivals, Host, Transfer};
+pub use kick::Kick;
+pub use machine::{Stop, Usage, Vm};
+pub use monitor::{Monitor, MonitorError};
+pub use report::Breakdown;
