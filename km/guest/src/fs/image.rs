@@ -1,8 +1,11 @@
 //! The bytes of the rootfs image: the part that the second memory slot shows, and the rest by hypercall.
 
 use crate::errno::{Errno, Result};
+use crate::mm::frame::Frame;
 use alloc::borrow::Cow;
 use alloc::vec;
+use km_abi::hypercall::{Op, OpCode};
+use km_abi::layout::PAGE_SIZE;
 
 /// How bytes beyond the slot are read: fills the buffer from a position of the image on, or says that it cannot.
 pub type Fetch = fn(offset: u64, buffer: &mut [u8]) -> bool;
@@ -20,6 +23,12 @@ impl Image {
     #[must_use]
     pub fn new(mapped: &'static [u8], total: u64, fetch: Fetch) -> Self {
         Self { mapped, total: total.max(mapped.len() as u64), fetch }
+    }
+
+    /// The image of this machine, of `total` bytes.
+    #[must_use]
+    pub fn of_machine(total: u64) -> Self {
+        Self::new(km_hal::phys::rootfs(), total, fetch)
     }
 
     /// An image that is mapped whole.
@@ -71,4 +80,22 @@ impl Image {
         let end = offset.checked_add(len as u64).ok_or(Errno::EIO)?;
         if end <= self.total { Ok(len) } else { Err(Errno::EIO) }
     }
+}
+
+/// Has the monitor read a part of the image, a page at a time: a page is what is there to put it in.
+fn fetch(offset: u64, buffer: &mut [u8]) -> bool {
+    let Ok(page) = Frame::zeroed() else { return false };
+    let mut offset = offset;
+    for chunk in buffer.chunks_mut(PAGE_SIZE as usize) {
+        let len = chunk.len() as u64;
+        let code = OpCode::RootfsRead as u32;
+        let mut ops = [Op { code, gpa: page.gpa(), len, offset, ..Op::default() }];
+        crate::host::events::keep(&km_hal::hyper::submit(&mut ops));
+        if ops[0].result != len.cast_signed() {
+            return false;
+        }
+        page.read(0, chunk);
+        offset += len;
+    }
+    true
 }

@@ -9,7 +9,7 @@
 //! ```
 //! * [`open`], [`ops`]: opening, and what changes the tree. [`vfs`]: what is mounted where.
 //! * [`image`], [`erofs`]: the rootfs image. [`dev`], [`proc`], [`sys`], `etc`: what the library OS puts there.
-//! * [`stale`]: what mappings must let go. [`locks`]: advisory locks.
+//! * [`program`]: what execve(2) needs. [`stale`]: what mappings must let go. [`locks`]: advisory locks.
 
 pub mod dev;
 pub mod erofs;
@@ -25,6 +25,7 @@ pub mod open;
 pub mod ops;
 pub mod pipe;
 pub mod proc;
+pub mod program;
 pub mod regular;
 pub mod stale;
 pub mod sys;

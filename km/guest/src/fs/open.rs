@@ -180,17 +180,7 @@ fn open_fifo(walk: &Walk<'_>, node: &Rc<Node>, flags: u32) -> core::result::Resu
     pipe.rendezvous(walk.view.tid, access, new).ok_or_else(|| Stop::Block(Wait::on(pipe.queue())))
 }
 
-/// Opens a program for execution, and gives the node beside it.
-///
-/// # Errors
-/// EACCES when it is no regular file or may not be executed; as path_resolution(7).
-pub fn program(walk: &Walk<'_>, path: &[u8]) -> Result<(Rc<Node>, Rc<dyn File>)> {
-    let node = walk.find(path)?.node()?;
-    check_program(walk, &node)?;
-    Ok((Rc::clone(&node), Rc::new(RegularFile::new(node))))
-}
-
-/// The checks of [`program`] for a node that is known.
+/// Checks that a node is a program that may be executed.
 ///
 /// # Errors
 /// ELOOP for a link, EACCES.

@@ -10,6 +10,7 @@ use crate::errno::Result;
 use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
+use km_abi::records::BootConfig;
 
 /// A mount, as /proc/self/mountinfo lists it.
 pub struct Mount {
@@ -60,6 +61,18 @@ impl Default for Vfs {
 }
 
 impl Vfs {
+    /// Those of this machine.
+    #[must_use]
+    pub fn boot(config: &BootConfig) -> Self {
+        let record = km_hal::records::boot();
+        Self::new(Setup {
+            image: (record.rootfs_bytes > 0).then(|| Image::of_machine(record.rootfs_bytes)),
+            memory_bytes: record.memory_bytes,
+            hostname: config.hostname.clone(),
+            terminal: config.terminal,
+        })
+    }
+
     /// Mounts everything. A bad image gives an empty root: then there is no program to start, and that is reported.
     #[must_use]
     pub fn new(setup: Setup) -> Self {
