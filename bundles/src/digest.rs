@@ -30,6 +30,11 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
+    /// What a hasher came to.
+    pub(crate) fn from_hasher(hasher: Sha256) -> Self {
+        Self(hasher.finalize().into())
+    }
+
     /// The 64 hexadecimal digits: a safe file name, whatever the image said.
     #[must_use]
     pub fn hex(&self) -> String {
@@ -130,7 +135,7 @@ impl<R: Read> HashingReader<R> {
 
     /// Digest and number of the bytes that were read.
     pub fn finish(self) -> (Digest, u64) {
-        (Digest(self.hasher.finalize().into()), self.count)
+        (Digest::from_hasher(self.hasher), self.count)
     }
 }
 

@@ -18,7 +18,10 @@
 //! checked against which bound is in [`limits::Limits`]; nothing here ever opens a host path that an image names.
 #![forbid(unsafe_code)]
 
+pub mod bundle;
+pub mod config;
 pub mod digest;
 pub mod erofs;
 pub mod limits;
+pub mod pack;
 pub mod tree;

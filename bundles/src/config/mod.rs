@@ -1,0 +1,165 @@
+//! The OCI runtime configuration (`config.json`) that belongs to an image configuration.
+//!
+//! Derived from the image alone, by the conversion rules of the image specification; what a function adds (arguments,
+//! environment, host name) is not in it. The same image gives the same bytes: maps are written sorted.
+
+mod user;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use oci_spec::OciSpecError;
+use oci_spec::image::{Config, ImageConfiguration};
+use oci_spec::runtime::{
+    LinuxBuilder, LinuxNamespace, LinuxNamespaceBuilder, LinuxNamespaceType, Mount, ProcessBuilder,
+    RootBuilder, Spec, SpecBuilder, User, get_default_mounts,
+};
+
+use crate::tree::Tree;
+
+/// The search path of programs where an image names none.
+pub const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// Annotation with the exposed ports, separated by commas.
+pub const EXPOSED_PORTS: &str = "org.opencontainers.image.exposedPorts";
+
+/// Why an image's configuration makes no runtime configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The user is neither a number nor in the image's /etc/passwd.
+    #[error("user \"{0}\" of the image is not in its /etc/passwd")]
+    UnknownUser(String),
+    /// The group is neither a number nor in the image's /etc/group.
+    #[error("group \"{0}\" of the image is not in its /etc/group")]
+    UnknownGroup(String),
+    /// A user with more than one colon, or an empty half.
+    #[error("user \"{0}\" of the image is malformed; expected user[:group]")]
+    MalformedUser(String),
+    /// A working directory that does not start at the root.
+    #[error("working directory \"{0}\" of the image is not absolute")]
+    RelativeWorkingDirectory(String),
+    /// A NUL byte in an argument, an environment entry or a path.
+    #[error("the image's configuration has a NUL byte in {0}")]
+    Nul(&'static str),
+    /// The image's /etc/passwd or /etc/group cannot be read.
+    #[error("cannot look up the image's user")]
+    Lookup(#[source] crate::tree::TreeError),
+    /// The specification's types refuse.
+    #[error("cannot express the runtime configuration")]
+    Spec(#[from] OciSpecError),
+    /// JSON refuses.
+    #[error("cannot write the runtime configuration")]
+    Json(#[from] serde_json::Error),
+}
+
+/// The runtime configuration of an image; users are looked up in `tree`.
+///
+/// # Errors
+/// See [`ConfigError`].
+pub fn derive(image: &ImageConfiguration, tree: &Tree) -> Result<Spec, ConfigError> {
+    let config = image.config().clone().unwrap_or_default();
+    let process = ProcessBuilder::default()
+        .terminal(false)
+        .user(process_user(&config, tree)?)
+        .args(arguments(&config)?)
+        .env(environment(&config)?)
+        .cwd(working_directory(&config)?)
+        .build()?;
+    let linux = LinuxBuilder::default().namespaces(namespaces()?).build()?;
+    Ok(SpecBuilder::default()
+        .version("1.0.2")
+        .root(RootBuilder::default().path("rootfs").readonly(false).build()?)
+        .mounts(mounts())
+        .process(process)
+        .linux(linux)
+        .annotations(annotations(image, &config))
+        .hostname("localhost")
+        .build()?)
+}
+
+/// The bytes of `config.json`: indented, keys and sets sorted, a newline at the end.
+///
+/// # Errors
+/// When the value cannot be expressed in JSON.
+pub fn to_json(spec: &Spec) -> Result<Vec<u8>, ConfigError> {
+    let mut value = serde_json::to_value(spec)?;
+    if let Some(sets) = value.pointer_mut("/process/capabilities").and_then(|sets| sets.as_object_mut()) {
+        for set in sets.values_mut().filter_map(|set| set.as_array_mut()) {
+            set.sort_by(|a, b| a.as_str().cmp(&b.as_str()));
+        }
+    }
+    let mut bytes = serde_json::to_vec_pretty(&value)?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+/// The ports that an image exposes, "8080/tcp" and the like, sorted.
+#[must_use]
+pub fn exposed_ports(image: &ImageConfiguration) -> Vec<String> {
+    let config = image.config().as_ref();
+    let mut ports = config.and_then(|config| config.exposed_ports().clone()).unwrap_or_default();
+    ports.sort();
+    ports
+}
+
+fn process_user(config: &Config, tree: &Tree) -> Result<User, ConfigError> {
+    user::resolve(config.user().as_deref().unwrap_or_default(), tree)
+}
+
+fn arguments(config: &Config) -> Result<Vec<String>, ConfigError> {
+    let lists = [config.entrypoint(), config.cmd()];
+    let arguments: Vec<String> = lists.into_iter().flatten().flatten().cloned().collect();
+    without_nul(arguments, "its command")
+}
+
+fn environment(config: &Config) -> Result<Vec<String>, ConfigError> {
+    let mut environment = config.env().clone().unwrap_or_default();
+    if !environment.iter().any(|entry| entry.starts_with("PATH=")) {
+        environment.insert(0, DEFAULT_PATH.to_owned());
+    }
+    without_nul(environment, "its environment")
+}
+
+fn without_nul(texts: Vec<String>, what: &'static str) -> Result<Vec<String>, ConfigError> {
+    if texts.iter().any(|text| text.contains('\0')) { Err(ConfigError::Nul(what)) } else { Ok(texts) }
+}
+
+fn working_directory(config: &Config) -> Result<PathBuf, ConfigError> {
+    match config.working_dir().as_deref() {
+        None | Some("") => Ok(PathBuf::from("/")),
+        Some(path) if path.contains('\0') => Err(ConfigError::Nul("its working directory")),
+        Some(path) if path.starts_with('/') => Ok(PathBuf::from(path)),
+        Some(path) => Err(ConfigError::RelativeWorkingDirectory(crate::digest::shorten(path))),
+    }
+}
+
+fn namespaces() -> Result<Vec<LinuxNamespace>, OciSpecError> {
+    use LinuxNamespaceType::{Ipc, Mount, Network, Pid, Uts};
+    [Pid, Network, Ipc, Uts, Mount]
+        .into_iter()
+        .map(|typ| LinuxNamespaceBuilder::default().typ(typ).build())
+        .collect()
+}
+
+/// The usual ones, but no control groups: a function has no business with them.
+fn mounts() -> Vec<Mount> {
+    let cgroup = |mount: &Mount| mount.typ().as_deref() == Some("cgroup");
+    get_default_mounts().into_iter().filter(|mount| !cgroup(mount)).collect()
+}
+
+fn annotations(image: &ImageConfiguration, config: &Config) -> HashMap<String, String> {
+    let mut annotations = HashMap::new();
+    let mut set = |name: &str, value: Option<String>| {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            annotations.insert(name.to_owned(), value);
+        }
+    };
+    set("org.opencontainers.image.os", Some(image.os().to_string()));
+    set("org.opencontainers.image.architecture", Some(image.architecture().to_string()));
+    set("org.opencontainers.image.author", image.author().clone());
+    set("org.opencontainers.image.created", image.created().clone());
+    set("org.opencontainers.image.stopSignal", config.stop_signal().clone());
+    set(EXPOSED_PORTS, Some(exposed_ports(image).join(",")));
+    // Labels of the image win over what is derived, as the conversion rules say.
+    annotations.extend(config.labels().clone().unwrap_or_default());
+    annotations
+}

@@ -1,0 +1,138 @@
+//! `user[:group]` of an image to numbers, by the image's own /etc/passwd and /etc/group.
+
+use oci_spec::runtime::{User, UserBuilder};
+
+use super::ConfigError;
+use crate::digest::shorten;
+use crate::tree::{Kind, Tree};
+
+/// No account file that means well is longer.
+const FILE_MAX: u64 = 1 << 20;
+
+/// The user that the image's processes start as.
+pub(super) fn resolve(text: &str, tree: &Tree) -> Result<User, ConfigError> {
+    let malformed = || ConfigError::MalformedUser(shorten(text));
+    let (user, group) = match text.split_once(':') {
+        None => (text, None),
+        Some((user, group)) if user.is_empty() || group.is_empty() || group.contains(':') => {
+            return Err(malformed());
+        }
+        Some((user, group)) => (user, Some(group)),
+    };
+    let accounts = read_lines(tree, b"/etc/passwd")?;
+    let groups = read_lines(tree, b"/etc/group")?;
+    let user = if user.is_empty() { "0" } else { user };
+    let account = Account::find(user, &accounts);
+    let uid = account.as_ref().map(|account| account.uid).or_else(|| number(user));
+    let uid = uid.ok_or_else(|| ConfigError::UnknownUser(shorten(user)))?;
+    let gid = match group {
+        None => account.as_ref().map_or(0, |account| account.gid),
+        Some(group) => {
+            let gid = group_number(group, &groups).or_else(|| number(group));
+            gid.ok_or_else(|| ConfigError::UnknownGroup(shorten(group)))?
+        }
+    };
+    // An explicit group is the only one, as with other tools.
+    let members = match (&account, group) {
+        (Some(account), None) => supplementary(&account.name, gid, &groups),
+        _ => Vec::new(),
+    };
+    let builder = UserBuilder::default().uid(uid).gid(gid);
+    Ok(if members.is_empty() { builder.build()? } else { builder.additional_gids(members).build()? })
+}
+
+struct Account {
+    name: String,
+    uid: u32,
+    gid: u32,
+}
+
+impl Account {
+    fn find(user: &str, lines: &[String]) -> Option<Self> {
+        lines.iter().find_map(|line| {
+            let fields: Vec<&str> = line.split(':').collect();
+            let (uid, gid) = (number(fields.get(2)?)?, number(fields.get(3)?)?);
+            (fields[0] == user || number(user) == Some(uid)).then(|| Self {
+                name: fields[0].to_owned(),
+                uid,
+                gid,
+            })
+        })
+    }
+}
+
+/// Ids are below 2^31: above, system calls would take some of them for "no change".
+fn number(text: &str) -> Option<u32> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|&number: &u32| digits && i32::try_from(number).is_ok())
+}
+
+fn group_number(group: &str, lines: &[String]) -> Option<u32> {
+    lines.iter().find_map(|line| {
+        let fields: Vec<&str> = line.split(':').collect();
+        (fields[0] == group).then(|| number(fields.get(2)?)).flatten()
+    })
+}
+
+fn supplementary(user: &str, primary: u32, lines: &[String]) -> Vec<u32> {
+    let mut members: Vec<u32> = lines
+        .iter()
+        .filter_map(|line| {
+            let fields: Vec<&str> = line.split(':').collect();
+            let listed = fields.get(3)?.split(',').any(|member| member == user);
+            number(fields.get(2)?).filter(|&gid| listed && gid != primary)
+        })
+        .collect();
+    members.sort_unstable();
+    members.dedup();
+    members
+}
+
+fn read_lines(tree: &Tree, path: &[u8]) -> Result<Vec<String>, ConfigError> {
+    let Some(id) = tree.lookup(path).map_err(ConfigError::Lookup)? else { return Ok(Vec::new()) };
+    let Kind::File(extent) = tree.node(id).kind else { return Ok(Vec::new()) };
+    let bytes = tree.spool().head(extent, FILE_MAX);
+    let bytes = bytes.map_err(|error| ConfigError::Lookup(crate::tree::TreeError::Spool(error)))?;
+    Ok(String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::Limits;
+    use crate::tree::Meta;
+
+    fn tree() -> Tree {
+        let mut tree = Tree::new(&std::env::temp_dir(), &Limits::default()).unwrap();
+        for (path, text) in [
+            ("etc/passwd", "root:x:0:0::/:\nweb:x:33:34::/:\nbad\n"),
+            ("etc/group", "www:x:34:\nextra:x:50:web,other\nextra2:x:40:web\n"),
+        ] {
+            let extent = tree.spool_mut().append(text.as_bytes(), text.len() as u64).unwrap();
+            tree.put(path.as_bytes(), Meta::with_mode(0o644), Kind::File(extent)).unwrap();
+        }
+        tree
+    }
+
+    fn ids(text: &str) -> Result<(u32, u32, Vec<u32>), ConfigError> {
+        let user = resolve(text, &tree())?;
+        Ok((user.uid(), user.gid(), user.additional_gids().clone().unwrap_or_default()))
+    }
+
+    #[test]
+    fn names_and_numbers() {
+        assert_eq!(ids("").unwrap(), (0, 0, vec![]));
+        assert_eq!(ids("web").unwrap(), (33, 34, vec![40, 50]));
+        assert_eq!(ids("33").unwrap(), (33, 34, vec![40, 50]));
+        assert_eq!(ids("web:extra").unwrap(), (33, 50, vec![]));
+        assert_eq!(ids("1234").unwrap(), (1234, 0, vec![]));
+        assert_eq!(ids("1234:5").unwrap(), (1234, 5, vec![]));
+    }
+
+    #[test]
+    fn refusals() {
+        for text in ["nobody", "-1", "4294967295", "+5", "web:nogroup", ":5", "5:", "1:2:3"] {
+            assert!(ids(text).is_err(), "{text}");
+        }
+    }
+}
