@@ -7,6 +7,7 @@
 //! * [`load`]: programs: ELF, `#!`, the first stack, the vDSO.
 //! * [`mm`]: address spaces, page frames, user memory.
 //! * [`fs`]: files, descriptors, the rootfs and its overlay, `/proc`, `/dev`, `/sys`.
+//! * [`epoll`]: epoll instances.
 //! * [`net`]: sockets within the guest and the connections that the monitor opens.
 //! * [`host`]: the monitor as a peer: streams, batched output, standard input and output.
 //! * [`time`]: clocks and timers.
@@ -18,6 +19,7 @@
 
 extern crate alloc;
 
+pub mod epoll;
 pub mod errno;
 pub mod fs;
 pub mod host;

@@ -2,8 +2,12 @@
 
 mod at;
 mod dir;
+mod epoll;
 mod hooks;
 mod open;
+mod poll;
 mod rw;
+mod select;
 mod stat;
 pub mod table;
+mod waiting;

@@ -60,8 +60,11 @@ pub type Family = (&'static str, &'static [Row]);
 /// All of them.
 pub const FAMILIES: &[Family] = &[
     ("dir", super::dir::ROWS),
+    ("epoll", super::epoll::ROWS),
     ("open", super::open::ROWS),
+    ("poll", super::poll::ROWS),
     ("rw", super::rw::ROWS),
+    ("select", super::select::ROWS),
     ("stat", super::stat::ROWS),
 ];
 

@@ -1,0 +1,78 @@
+//! What the calls that wait for readiness share: time-outs, and the signal mask of ppoll(2) and its relatives.
+
+use crate::errno::{Errno, Result};
+use crate::kernel::Ctx;
+use crate::time::{NANOS_PER_SECOND, monotonic_ns};
+use crate::wait::{Interruption, Key, Stop, SysResult, Wait};
+use alloc::vec::Vec;
+
+/// A `struct timespec` at `address` as nanoseconds; `None` for a null pointer.
+pub(super) fn timespec(ctx: &mut Ctx<'_>, address: u64) -> Result<Option<u64>> {
+    pair(ctx, address, NANOS_PER_SECOND, 1)
+}
+
+/// A `struct timeval` at `address` as nanoseconds; `None` for a null pointer.
+pub(super) fn timeval(ctx: &mut Ctx<'_>, address: u64) -> Result<Option<u64>> {
+    pair(ctx, address, 1_000_000, 1000)
+}
+
+fn pair(ctx: &mut Ctx<'_>, address: u64, fractions: u64, unit_ns: u64) -> Result<Option<u64>> {
+    if address == 0 {
+        return Ok(None);
+    }
+    let [seconds, fraction]: [i64; 2] = ctx.memory().load(address)?;
+    let seconds = u64::try_from(seconds).map_err(|_| Errno::EINVAL)?;
+    let fraction = u64::try_from(fraction).map_err(|_| Errno::EINVAL)?;
+    if fraction >= fractions {
+        return Err(Errno::EINVAL);
+    }
+    Ok(Some(seconds.saturating_mul(NANOS_PER_SECOND).saturating_add(fraction * unit_ns)))
+}
+
+/// A time-out in milliseconds, negative for none, as poll(2) and epoll_wait(2) have it.
+pub(super) fn milliseconds(argument: u64) -> Option<u64> {
+    u64::try_from(argument as i32).ok().map(|ms| ms * 1_000_000)
+}
+
+/// When a call with this time-out is over; the same in each of its runs.
+pub(super) fn deadline(ctx: &mut Ctx<'_>, timeout_ns: Option<u64>) -> Option<u64> {
+    let timeout = timeout_ns?;
+    Some(*ctx.progress().deadline_ns.get_or_insert_with(|| monotonic_ns().saturating_add(timeout)))
+}
+
+/// Whether the call must end now.
+pub(super) fn is_over(timeout_ns: Option<u64>, deadline_ns: Option<u64>) -> bool {
+    timeout_ns == Some(0) || deadline_ns.is_some_and(|deadline| monotonic_ns() >= deadline)
+}
+
+/// Nanoseconds that are left.
+pub(super) fn left(deadline_ns: u64) -> u64 {
+    deadline_ns.saturating_sub(monotonic_ns())
+}
+
+/// Waits for any of the queues.
+pub(super) fn block(keys: Vec<Key>, deadline_ns: Option<u64>) -> Stop {
+    Stop::Block(Wait { keys, deadline_ns, interruption: Interruption::Fail })
+}
+
+/// Runs `call` with the signal mask at `address` (ppoll(2)); a null pointer leaves the mask alone.
+pub(super) fn with_mask(
+    ctx: &mut Ctx<'_>,
+    address: u64,
+    size: u64,
+    call: impl FnOnce(&mut Ctx<'_>) -> SysResult,
+) -> SysResult {
+    if address == 0 {
+        return call(ctx);
+    }
+    if size != 8 {
+        return Err(Errno::EINVAL.into());
+    }
+    let mask: u64 = ctx.memory().load(address)?;
+    super::hooks::enter_mask(ctx, mask);
+    let result = call(ctx);
+    if !matches!(result, Err(Stop::Block(_))) {
+        super::hooks::leave_mask(ctx);
+    }
+    result
+}
