@@ -1,0 +1,71 @@
+# kontain-faas: `make demo` shows it from nothing to answered calls, `make test` checks everything.
+#
+#   make build   both binaries, static, in target/x86_64-unknown-linux-musl/release/
+#   make demo    builds, publishes four sample functions, calls them, prints what a call costs
+#   make test    formatting, lints, build, unit tests, black-box tests, documentation, generated files, fuzzing
+#   make bench   measures what the README quotes: JSON and plots in target/bench/
+#
+# Everything is built with one profile for one target, so that dependencies compile once.
+
+TARGET  := x86_64-unknown-linux-musl
+OUT     := target/$(TARGET)/release
+PROFILE := --release --locked --target $(TARGET)
+KM      := $(OUT)/km
+FAAS    := $(OUT)/kontain-faas
+# Seconds that each fuzz target runs in `make test`.
+FUZZ_SECONDS ?= 5
+
+.PHONY: build demo functions test bench setup setup-test fmt lint unit blackbox docs generated fuzz clean
+
+build: setup
+	cargo build $(PROFILE) -p kontain-faas -p km
+
+demo: build functions
+	$(FAAS) demo
+
+test: setup-test fmt lint build functions unit blackbox docs generated fuzz
+	@echo "everything checked"
+
+bench: build functions
+	$(FAAS) bench --output target/bench
+
+# What is missing on this machine is installed through its package clients.
+setup:
+	@tests/setup.sh build
+setup-test:
+	@tests/setup.sh test
+
+# The sample functions of demo/.
+functions: target/demo/c-static target/demo/c-glibc target/demo/rust-hyper target/demo/server.py
+
+target/demo/c-static: demo/server.c
+	@mkdir -p target/demo
+	musl-gcc -O2 -static -Wall -Wextra -DNAME='"static C"' -o $@ $<
+target/demo/c-glibc: demo/server.c
+	@mkdir -p target/demo
+	cc -O2 -Wall -Wextra -DNAME='"C with glibc"' -o $@ $<
+target/demo/rust-hyper: demo/rust-hyper/src/main.rs demo/rust-hyper/Cargo.toml demo/rust-hyper/Cargo.lock
+	cargo build --release --locked --manifest-path demo/rust-hyper/Cargo.toml --target-dir target/demo/rust
+	cp target/demo/rust/release/rust-hyper $@
+target/demo/server.py: demo/python/server.py
+	@mkdir -p target/demo
+	cp $< $@
+
+fmt:
+	cargo fmt --all --check
+lint:
+	cargo clippy $(PROFILE) --all-targets -- -D warnings
+# Library and binary tests; tests/*.rs and the documentation's examples come in `blackbox` and `docs`.
+unit:
+	cargo test $(PROFILE) --lib --bins
+blackbox:
+	cargo test $(PROFILE) --test '*' --no-fail-fast
+docs:
+	RUSTDOCFLAGS="-D warnings" cargo doc $(PROFILE) --no-deps
+generated: build
+	tests/generated.sh $(OUT)
+fuzz:
+	tests/fuzz.sh $(FUZZ_SECONDS)
+
+clean:
+	cargo clean

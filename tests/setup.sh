@@ -1,0 +1,84 @@
+#!/bin/sh
+# Installs what is missing on this machine through its package clients, and says what.
+#
+#   tests/setup.sh build    what `make build` and `make demo` need
+#   tests/setup.sh test     that, and the independent tools that `make test` compares with
+#
+# As root it installs, as a user it asks sudo; without the right to, it names the exact command and stops.
+# Nothing missing: nothing is done, in a few milliseconds.
+set -eu
+level=${1:?usage: tests/setup.sh build|test}
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# need COMMAND PACKAGE: remembers the Debian package when the command is missing.
+missing=
+need() { has "$1" || case " $missing " in *" $2 "*) ;; *) missing="$missing $2" ;; esac; }
+
+need cc gcc
+need musl-gcc musl-tools
+need make make
+[ -x /usr/bin/python3 ] || missing="$missing python3"
+if [ "$level" = test ]; then
+    need g++ g++
+    need mkfs.erofs erofs-utils
+    need umoci umoci
+    need skopeo skopeo
+    need crun crun
+    need curl curl
+    need cpio cpio
+    need busybox busybox-static
+    need qemu-system-x86_64 qemu-system-x86
+    [ -e /usr/share/seabios/bios-256k.bin ] || [ -e /usr/share/qemu/bios-256k.bin ] || missing="$missing seabios"
+fi
+
+# as_root COMMAND...: runs it, or names it and stops.
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif has sudo && { sudo -n true 2>/dev/null || [ -t 0 ]; }; then
+        sudo "$@"
+    else
+        echo "missing:$missing" >&2
+        echo "run this as root, then again what you ran: $*" >&2
+        exit 1
+    fi
+}
+
+if [ -n "$missing" ]; then
+    if ! has apt-get; then
+        echo "missing commands; their Debian packages are:$missing" >&2
+        echo "install them with this machine's package manager, then run this again" >&2
+        exit 1
+    fi
+    echo "installing:$missing"
+    # shellcheck disable=SC2086  # one word per package
+    set -- $missing
+    as_root env DEBIAN_FRONTEND=noninteractive sh -c \
+        'apt-get update -qq && apt-get install -y -qq --no-install-recommends "$@" >/dev/null' apt "$@"
+fi
+
+if ! has cargo; then
+    echo "Rust is missing; install it as https://rustup.rs says, then run this again" >&2
+    exit 1
+fi
+
+# The targets and components that rust-toolchain.toml names.
+for target in x86_64-unknown-none x86_64-unknown-linux-musl; do
+    [ -d "$(rustc --print sysroot)/lib/rustlib/$target/lib" ] && continue
+    if ! has rustup; then
+        echo "the Rust target $target is missing, and rustup is not there to install it" >&2
+        exit 1
+    fi
+    echo "installing: Rust target $target"
+    rustup target add "$target"
+done
+if ! cargo fmt --version >/dev/null 2>&1 || ! cargo clippy --version >/dev/null 2>&1; then
+    echo "installing: rustfmt, clippy"
+    rustup component add rustfmt clippy
+fi
+
+if [ "$level" = test ] && ! cargo fuzz --version >/dev/null 2>&1; then
+    echo "installing: cargo-fuzz"
+    cargo install --quiet --locked cargo-fuzz
+fi
