@@ -14,6 +14,7 @@
 pub mod dev;
 pub mod erofs;
 mod etc;
+pub mod eventfd;
 pub mod fd;
 pub mod file;
 pub mod generated;
@@ -30,6 +31,7 @@ pub mod regular;
 pub mod stale;
 pub mod sys;
 pub mod synthetic;
+pub mod timerfd;
 pub mod vfs;
 pub mod walk;
 

@@ -74,6 +74,35 @@ pub fn truncate(node: &Rc<Node>, size: u64) -> Result<()> {
     Ok(())
 }
 
+/// Gives a range memory, and lets the file grow to its end if it is to.
+///
+/// # Errors
+/// ENOSPC, ENOMEM; EINVAL for something else than a regular file.
+pub fn allocate(node: &Rc<Node>, start: u64, end: u64, grow: bool) -> Result<()> {
+    let data = node.data().ok_or(Errno::EINVAL)?;
+    data.check_growth(if grow { end } else { 0 })?;
+    data.allocate(&node.volume, start, end)?;
+    if grow {
+        data.grow(end);
+    }
+    changed(node);
+    Ok(())
+}
+
+/// Makes a range zero.
+///
+/// # Errors
+/// ENOSPC, ENOMEM; EPERM when sealed; EINVAL for something else than a regular file.
+pub fn punch(node: &Rc<Node>, start: u64, end: u64) -> Result<()> {
+    let data = node.data().ok_or(Errno::EINVAL)?;
+    data.check_growth(0)?;
+    let end = end.min(data.size().next_multiple_of(PAGE));
+    data.punch(&node.volume, start, end)?;
+    invalidate(node, start - start % PAGE, end);
+    changed(node);
+    Ok(())
+}
+
 impl File for RegularFile {
     fn read(&self, offset: u64, out: &mut dyn Sink) -> Result<usize> {
         self.node.data().ok_or(Errno::EINVAL)?.read(&self.node.volume, offset, out)

@@ -46,6 +46,8 @@ pub struct Vfs {
     mounts: Vec<Mount>,
     /// Inodes without a name: memfd_create(2).
     pub(crate) nameless: Rc<Volume>,
+    /// The directory that their labels seem to lie in.
+    pub(crate) nameless_dir: Rc<Node>,
     /// Descriptors 0 to 2 are a terminal.
     pub terminal: bool,
     /// The host's name.
@@ -81,10 +83,12 @@ impl Vfs {
         let volume = Volume::new(Kind::Overlay, 1, limit, lower);
         let loaded = lower.and_then(|fs| volume.load(fs.root()).ok()).filter(|root| root.dir().is_some());
         let root = loaded.unwrap_or_else(|| Node::directory(&volume, 0o755));
+        let nameless = Volume::new(Kind::Tmpfs, 9, limit, None);
         let mut vfs = Self {
             mounts: alloc::vec![Mount { path: "/", root: Rc::clone(&root), read_only: false }],
             root,
-            nameless: Volume::new(Kind::Tmpfs, 9, limit, None),
+            nameless_dir: Node::directory(&nameless, 0o755),
+            nameless,
             terminal: setup.terminal,
             hostname: setup.hostname,
             memory_bytes: setup.memory_bytes,

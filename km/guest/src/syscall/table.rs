@@ -59,13 +59,19 @@ pub type Family = (&'static str, &'static [Row]);
 
 /// All of them.
 pub const FAMILIES: &[Family] = &[
+    ("attr", super::attr::ROWS),
     ("dir", super::dir::ROWS),
+    ("entry", super::entry::ROWS),
     ("epoll", super::epoll::ROWS),
+    ("event", super::event::ROWS),
+    ("ioctl", super::ioctl::ROWS),
     ("open", super::open::ROWS),
+    ("pipe", super::pipe::ROWS),
     ("poll", super::poll::ROWS),
     ("rw", super::rw::ROWS),
     ("select", super::select::ROWS),
     ("stat", super::stat::ROWS),
+    ("xattr", super::xattr::ROWS),
 ];
 
 /// The row of a number. A dense index is built at compile time from [`FAMILIES`].

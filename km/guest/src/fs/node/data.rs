@@ -322,6 +322,14 @@ impl Data {
         if sealed { Err(Errno::EPERM) } else { Ok(()) }
     }
 
+    /// Whether the seals let something be written, up to `end` if it is not 0.
+    ///
+    /// # Errors
+    /// EPERM.
+    pub fn check_growth(&self, end: u64) -> Result<()> {
+        self.check_seals(self.size.get().min(end), end.saturating_sub(self.size.get().min(end)))
+    }
+
     fn check_resize(&self, size: u64) -> Result<()> {
         let (seals, old) = (self.seals.get(), self.size.get());
         let sealed = size < old && seals & F_SEAL_SHRINK != 0 || size > old && seals & F_SEAL_GROW != 0;

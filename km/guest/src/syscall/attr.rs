@@ -1,0 +1,325 @@
+//! Changing attributes and sizes: chmod(2), chown(2), utimensat(2), truncate(2), fallocate(2), fsync(2).
+
+use super::at::{self, AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW};
+use super::table::Row;
+use crate::errno::{Errno, Result};
+use crate::fs::node::data::SIZE_MAX;
+use crate::fs::node::meta::{self, MAY_WRITE, S_IFLNK, S_IFREG, S_ISGID, S_ISUID, Time};
+use crate::fs::node::volume::Kind;
+use crate::fs::node::Node;
+use crate::fs::regular;
+use crate::kernel::{Args, Ctx};
+use crate::wait::SysResult;
+use alloc::rc::Rc;
+
+/// The rows of this family.
+pub const ROWS: &[Row] = &[
+    Row::full(74, "fsync", fsync),
+    Row::full(75, "fdatasync", fsync),
+    Row::full(76, "truncate", truncate),
+    Row::full(77, "ftruncate", ftruncate),
+    Row::full(90, "chmod", chmod),
+    Row::full(91, "fchmod", fchmod),
+    Row::full(92, "chown", chown),
+    Row::full(93, "fchown", fchown),
+    Row::full(94, "lchown", lchown),
+    Row::full(132, "utime", utime),
+    Row::full(162, "sync", sync),
+    Row::full(187, "readahead", readahead),
+    Row::full(221, "fadvise64", fadvise),
+    Row::full(235, "utimes", utimes),
+    Row::full(260, "fchownat", fchownat),
+    Row::full(261, "futimesat", futimesat),
+    Row::full(268, "fchmodat", fchmodat),
+    Row::full(277, "sync_file_range", fsync),
+    Row::full(280, "utimensat", utimensat),
+    Row::partial(285, "fallocate", fallocate, "no collapse and insert of ranges (EOPNOTSUPP, as tmpfs has it)"),
+    Row::full(306, "syncfs", fsync),
+    Row::full(452, "fchmodat2", fchmodat2),
+];
+
+const CWD: u64 = AT_FDCWD as u64;
+
+/// Attributes of /proc and /sys are not to be changed.
+fn check_changeable(node: &Node) -> Result<()> {
+    match node.volume.kind {
+        Kind::Sysfs | Kind::Cgroup2 => Err(Errno::EROFS),
+        Kind::Proc => Err(Errno::EPERM),
+        _ => Ok(()),
+    }
+}
+
+fn open_node(ctx: &mut Ctx<'_>, fd: u64) -> Result<Rc<Node>> {
+    let file = ctx.file(fd)?;
+    if file.has(crate::fs::file::O_PATH) {
+        return Err(Errno::EBADF);
+    }
+    Ok(match file.file.node() {
+        Some(node) => Rc::clone(node),
+        None => crate::fs::open::node_of(&ctx.kernel.vfs.nameless, &file),
+    })
+}
+
+fn change_mode(ctx: &mut Ctx<'_>, node: &Rc<Node>, mode: u64) -> SysResult {
+    check_changeable(node)?;
+    let who = at::who(ctx);
+    let old = node.meta.get();
+    if old.kind() == S_IFLNK {
+        return Err(Errno::EOPNOTSUPP.into());
+    }
+    if !meta::owns(&who, &old) {
+        return Err(Errno::EPERM.into());
+    }
+    let mut bits = mode as u32 & 0o7777;
+    if !meta::in_group(&who, old.gid) && !meta::privileged(&who) {
+        bits &= !S_ISGID;
+    }
+    node.touch(|meta| meta.mode = meta.kind() | bits);
+    Ok(0)
+}
+
+fn chmod(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    fchmodat(ctx, &[CWD, args[0], args[1], 0, 0, 0])
+}
+
+fn fchmod(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let node = open_node(ctx, args[0])?;
+    change_mode(ctx, &node, args[1])
+}
+
+fn fchmodat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let node = at::node_at(ctx, args[0], args[1], 0)?;
+    change_mode(ctx, &node, args[2])
+}
+
+fn fchmodat2(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    if args[3] & !(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let node = at::node_at(ctx, args[0], args[1], args[3])?;
+    change_mode(ctx, &node, args[2])
+}
+
+/// An id that is to stay as it is.
+const UNCHANGED: u32 = u32::MAX;
+
+fn change_owner(ctx: &mut Ctx<'_>, node: &Rc<Node>, uid: u32, gid: u32) -> SysResult {
+    check_changeable(node)?;
+    let who = at::who(ctx);
+    let old = node.meta.get();
+    let gives = uid != UNCHANGED && uid != old.uid;
+    let group = gid != UNCHANGED && gid != old.gid;
+    let own = who.uid == old.uid && (!group || meta::in_group(&who, gid));
+    if !meta::privileged(&who) && (gives || !own) {
+        return Err(Errno::EPERM.into());
+    }
+    node.touch(|meta| {
+        meta.uid = if uid == UNCHANGED { meta.uid } else { uid };
+        meta.gid = if gid == UNCHANGED { meta.gid } else { gid };
+        if meta.kind() == S_IFREG && meta.mode & 0o111 != 0 {
+            let group = if meta.mode & 0o010 != 0 { S_ISGID } else { 0 };
+            meta.mode &= !(S_ISUID | group);
+        }
+    });
+    Ok(0)
+}
+
+fn chown(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    fchownat(ctx, &[CWD, args[0], args[1], args[2], 0, 0])
+}
+
+fn lchown(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    fchownat(ctx, &[CWD, args[0], args[1], args[2], AT_SYMLINK_NOFOLLOW, 0])
+}
+
+fn fchown(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let node = open_node(ctx, args[0])?;
+    change_owner(ctx, &node, args[1] as u32, args[2] as u32)
+}
+
+fn fchownat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    if args[4] & !(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let node = at::node_at(ctx, args[0], args[1], args[4])?;
+    change_owner(ctx, &node, args[2] as u32, args[3] as u32)
+}
+
+/// What to do with one of the two times.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum NewTime {
+    Now,
+    Omit,
+    At(Time),
+}
+
+const UTIME_NOW: i64 = 0x3fff_ffff;
+const UTIME_OMIT: i64 = 0x3fff_fffe;
+
+fn change_times(ctx: &mut Ctx<'_>, node: &Rc<Node>, times: [NewTime; 2]) -> SysResult {
+    check_changeable(node)?;
+    if times == [NewTime::Omit; 2] {
+        return Ok(0);
+    }
+    let who = at::who(ctx);
+    let old = node.meta.get();
+    if !meta::owns(&who, &old) {
+        if times != [NewTime::Now; 2] {
+            return Err(Errno::EPERM.into());
+        }
+        meta::check(&who, &old, MAY_WRITE)?;
+    }
+    let now = Time::now();
+    let pick = |new, old| match new {
+        NewTime::Now => now,
+        NewTime::Omit => old,
+        NewTime::At(time) => time,
+    };
+    node.touch(|meta| {
+        meta.atime = pick(times[0], meta.atime);
+        meta.mtime = pick(times[1], meta.mtime);
+    });
+    Ok(0)
+}
+
+/// Two times in a unit of which a second has so many.
+fn load_times(ctx: &mut Ctx<'_>, address: u64, per_second: i64) -> Result<[NewTime; 2]> {
+    if address == 0 {
+        return Ok([NewTime::Now; 2]);
+    }
+    let raw: [i64; 4] = ctx.memory().load(address)?;
+    let time = |s: i64, part: i64| match part {
+        UTIME_NOW if per_second == 1_000_000_000 => Ok(NewTime::Now),
+        UTIME_OMIT if per_second == 1_000_000_000 => Ok(NewTime::Omit),
+        part if (0..per_second).contains(&part) => {
+            Ok(NewTime::At(Time { s, ns: (part * (1_000_000_000 / per_second)) as u32 }))
+        }
+        _ => Err(Errno::EINVAL),
+    };
+    Ok([time(raw[0], raw[1])?, time(raw[2], raw[3])?])
+}
+
+fn utime(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let times = if args[1] == 0 {
+        [NewTime::Now; 2]
+    } else {
+        let raw: [i64; 2] = ctx.memory().load(args[1])?;
+        raw.map(|s| NewTime::At(Time { s, ns: 0 }))
+    };
+    let node = at::node_at(ctx, CWD, args[0], 0)?;
+    change_times(ctx, &node, times)
+}
+
+fn utimes(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    futimesat(ctx, &[CWD, args[0], args[1], 0, 0, 0])
+}
+
+fn futimesat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let times = load_times(ctx, args[2], 1_000_000)?;
+    let node = at::node_at(ctx, args[0], args[1], if args[1] == 0 { AT_EMPTY_PATH } else { 0 })?;
+    change_times(ctx, &node, times)
+}
+
+/// A null path means the descriptor itself (futimens(3)).
+fn utimensat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    if args[3] & !(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let times = load_times(ctx, args[2], 1_000_000_000)?;
+    let node = if args[1] == 0 {
+        if args[0] as i32 == AT_FDCWD {
+            return Err(Errno::EFAULT.into());
+        }
+        open_node(ctx, args[0])?
+    } else {
+        at::node_at(ctx, args[0], args[1], args[3])?
+    };
+    change_times(ctx, &node, times)
+}
+
+fn size_argument(value: u64) -> Result<u64> {
+    if value > SIZE_MAX { Err(Errno::EINVAL) } else { Ok(value) }
+}
+
+fn truncate(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let size = size_argument(args[1])?;
+    let node = at::node_at(ctx, CWD, args[0], 0)?;
+    if node.meta.get().is_dir() {
+        return Err(Errno::EISDIR.into());
+    }
+    meta::check(&at::who(ctx), &node.meta.get(), MAY_WRITE)?;
+    regular::truncate(&node, size)?;
+    Ok(0)
+}
+
+fn ftruncate(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let size = size_argument(args[1])?;
+    let file = ctx.file(args[0])?;
+    if file.has(crate::fs::file::O_PATH) {
+        return Err(Errno::EBADF.into());
+    }
+    file.check_writable().map_err(|_| Errno::EINVAL)?;
+    let node = file.file.node().ok_or(Errno::EINVAL)?;
+    regular::truncate(node, size)?;
+    Ok(0)
+}
+
+const KEEP_SIZE: u64 = 1;
+const PUNCH_HOLE: u64 = 2;
+const ZERO_RANGE: u64 = 0x10;
+
+fn fallocate(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let file = ctx.file(args[0])?;
+    let (mode, start, len) = (args[1], args[2], args[3]);
+    if start > SIZE_MAX || len > SIZE_MAX || len == 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    if mode & !(KEEP_SIZE | PUNCH_HOLE | ZERO_RANGE) != 0 {
+        return Err(Errno::EOPNOTSUPP.into());
+    }
+    file.check_writable()?;
+    let node = file.file.node().ok_or(Errno::ESPIPE)?;
+    if node.data().is_none() {
+        let pipe = node.meta.get().kind() == meta::S_IFIFO;
+        return Err(if pipe { Errno::ESPIPE } else { Errno::ENODEV }.into());
+    }
+    let end = start.checked_add(len).filter(|&end| end <= SIZE_MAX).ok_or(Errno::EFBIG)?;
+    match mode {
+        0 | KEEP_SIZE => regular::allocate(node, start, end, mode == 0)?,
+        ZERO_RANGE | 0x11 => {
+            regular::punch(node, start, end)?;
+            regular::allocate(node, start, end, mode == ZERO_RANGE)?;
+        }
+        0x3 => regular::punch(node, start, end)?,
+        _ => return Err(Errno::EOPNOTSUPP.into()),
+    }
+    Ok(0)
+}
+
+/// Files are memory: there is nothing to bring anywhere.
+fn fsync(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let file = ctx.file(args[0])?;
+    if file.has(crate::fs::file::O_PATH) {
+        return Err(Errno::EBADF.into());
+    }
+    if file.file.node().is_none() { Err(Errno::EINVAL.into()) } else { Ok(0) }
+}
+
+fn sync(_: &mut Ctx<'_>, _: &Args) -> SysResult {
+    Ok(0)
+}
+
+fn readahead(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let file = ctx.file(args[0])?;
+    file.check_readable()?;
+    let regular = file.file.node().is_some_and(|node| node.data().is_some());
+    if regular { Ok(0) } else { Err(Errno::EINVAL.into()) }
+}
+
+fn fadvise(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let file = ctx.file(args[0])?;
+    if !file.file.seekable() {
+        return Err(Errno::ESPIPE.into());
+    }
+    if args[3] > 5 { Err(Errno::EINVAL.into()) } else { Ok(0) }
+}

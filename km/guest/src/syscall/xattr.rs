@@ -1,0 +1,123 @@
+//! Extended attributes (xattr(7)).
+
+use super::at::{self, AT_FDCWD, AT_SYMLINK_NOFOLLOW};
+use super::table::Row;
+use crate::errno::{Errno, Result};
+use crate::fs::node::Node;
+use crate::fs::node::meta::{self, MAY_READ, MAY_WRITE, S_IFDIR, S_IFREG};
+use crate::fs::node::volume::Kind;
+use crate::kernel::{Args, Ctx};
+use crate::wait::SysResult;
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+
+/// The rows of this family.
+pub const ROWS: &[Row] = &[
+    Row::full(188, "setxattr", |ctx, args| with_path(ctx, args, true, set)),
+    Row::full(189, "lsetxattr", |ctx, args| with_path(ctx, args, false, set)),
+    Row::full(190, "fsetxattr", |ctx, args| with_file(ctx, args, set)),
+    Row::full(191, "getxattr", |ctx, args| with_path(ctx, args, true, get)),
+    Row::full(192, "lgetxattr", |ctx, args| with_path(ctx, args, false, get)),
+    Row::full(193, "fgetxattr", |ctx, args| with_file(ctx, args, get)),
+    Row::full(194, "listxattr", |ctx, args| with_path(ctx, args, true, list)),
+    Row::full(195, "llistxattr", |ctx, args| with_path(ctx, args, false, list)),
+    Row::full(196, "flistxattr", |ctx, args| with_file(ctx, args, list)),
+    Row::full(197, "removexattr", |ctx, args| with_path(ctx, args, true, remove)),
+    Row::full(198, "lremovexattr", |ctx, args| with_path(ctx, args, false, remove)),
+    Row::full(199, "fremovexattr", |ctx, args| with_file(ctx, args, remove)),
+];
+
+const NAME_MAX: usize = 255;
+const VALUE_MAX: u64 = 65_536;
+
+type Work = fn(&mut Ctx<'_>, &Rc<Node>, &Args) -> SysResult;
+
+fn with_path(ctx: &mut Ctx<'_>, args: &Args, follow: bool, work: Work) -> SysResult {
+    let flags = if follow { 0 } else { AT_SYMLINK_NOFOLLOW };
+    let node = at::node_at(ctx, AT_FDCWD as u64, args[0], flags)?;
+    work(ctx, &node, args)
+}
+
+fn with_file(ctx: &mut Ctx<'_>, args: &Args, work: Work) -> SysResult {
+    let node = ctx.file(args[0])?.file.node().cloned().ok_or(Errno::EOPNOTSUPP)?;
+    work(ctx, &node, args)
+}
+
+fn name(ctx: &mut Ctx<'_>, address: u64) -> Result<Vec<u8>> {
+    let name = ctx.memory().string(address, NAME_MAX + 1).map_err(|errno| {
+        if errno == Errno::ENAMETOOLONG { Errno::ERANGE } else { errno }
+    })?;
+    if name.is_empty() { Err(Errno::ERANGE) } else { Ok(name) }
+}
+
+/// Who may touch an attribute depends on the class of its name.
+fn check(ctx: &mut Ctx<'_>, node: &Node, name: &[u8], want: u32) -> Result<()> {
+    let (who, attributes) = (at::who(ctx), node.meta.get());
+    if want == MAY_WRITE && matches!(node.volume.kind, Kind::Sysfs | Kind::Proc | Kind::Cgroup2) {
+        return Err(Errno::EOPNOTSUPP);
+    }
+    if name.starts_with(b"user.") {
+        let usable = matches!(attributes.kind(), S_IFREG | S_IFDIR);
+        if !usable {
+            return Err(if want == MAY_WRITE { Errno::EPERM } else { Errno::ENODATA });
+        }
+        return meta::check(&who, &attributes, want);
+    }
+    if name.starts_with(b"trusted.") {
+        // CAP_SYS_ADMIN, which nobody in a container has.
+        return Err(if want == MAY_WRITE { Errno::EPERM } else { Errno::ENODATA });
+    }
+    let known = name.starts_with(b"security.") || name.starts_with(b"system.posix_acl_");
+    if !known {
+        return Err(Errno::EOPNOTSUPP);
+    }
+    let allowed = want == MAY_READ || meta::owns(&who, &attributes);
+    if allowed { Ok(()) } else { Err(Errno::EPERM) }
+}
+
+fn set(ctx: &mut Ctx<'_>, node: &Rc<Node>, args: &Args) -> SysResult {
+    if args[4] & !3 != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let name = name(ctx, args[1])?;
+    if args[3] > VALUE_MAX {
+        return Err(Errno::E2BIG.into());
+    }
+    check(ctx, node, &name, MAY_WRITE)?;
+    let mut value = alloc::vec![0; args[3] as usize];
+    ctx.memory().read(args[2], &mut value)?;
+    node.set_xattr(&name, value, args[4])?;
+    Ok(0)
+}
+
+/// Writes a result, or says how long it is when the buffer has no length.
+fn give(ctx: &mut Ctx<'_>, bytes: &[u8], address: u64, len: u64) -> SysResult {
+    if len == 0 {
+        return Ok(bytes.len() as u64);
+    }
+    if (bytes.len() as u64) > len {
+        return Err(Errno::ERANGE.into());
+    }
+    ctx.memory().write(address, bytes)?;
+    Ok(bytes.len() as u64)
+}
+
+fn get(ctx: &mut Ctx<'_>, node: &Rc<Node>, args: &Args) -> SysResult {
+    let name = name(ctx, args[1])?;
+    check(ctx, node, &name, MAY_READ)?;
+    let value = node.xattr(&name)?;
+    give(ctx, &value, args[2], args[3])
+}
+
+fn list(ctx: &mut Ctx<'_>, node: &Rc<Node>, args: &Args) -> SysResult {
+    let names = node.xattr_names().into_iter().filter(|name| !name.starts_with(b"trusted."));
+    let list: Vec<u8> = names.flat_map(|name| [name.as_slice(), b"\0"].concat()).collect();
+    give(ctx, &list, args[1], args[2])
+}
+
+fn remove(ctx: &mut Ctx<'_>, node: &Rc<Node>, args: &Args) -> SysResult {
+    let name = name(ctx, args[1])?;
+    check(ctx, node, &name, MAY_WRITE)?;
+    node.remove_xattr(&name)?;
+    Ok(0)
+}
