@@ -25,6 +25,7 @@ pub mod fs;
 pub mod host;
 pub mod kernel;
 pub mod load;
+pub mod log;
 pub mod mm;
 pub mod net;
 pub mod random;

@@ -72,6 +72,8 @@ pub enum Interruption {
     Restart,
     /// EINTR whenever a handler ran (poll, select, epoll_wait, nanosleep, calls with a time-out).
     Fail,
+    /// Only a signal that ends the process ends the waiting (vfork).
+    Never,
 }
 
 /// What a blocked thread waits for.

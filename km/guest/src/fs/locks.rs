@@ -89,7 +89,12 @@ impl Locks {
     /// The first lock that keeps `wanted` from being taken (F_GETLK).
     #[must_use]
     pub fn conflict(&self, wanted: &Range) -> Option<Range> {
-        self.ranges.borrow().iter().filter(|held| held.conflicts(wanted)).min_by_key(|held| held.start).copied()
+        self.ranges
+            .borrow()
+            .iter()
+            .filter(|held| held.conflicts(wanted))
+            .min_by_key(|held| held.start)
+            .copied()
     }
 
     /// Takes a range; what the owner had of it is replaced.
@@ -124,9 +129,9 @@ impl Locks {
 
     fn cut(&self, hole: &Range) {
         let mut ranges = self.ranges.borrow_mut();
-        let parts = ranges.iter().flat_map(|held| {
-            if held.owner == hole.owner { held.without(hole) } else { [Some(*held), None] }
-        });
+        let parts = ranges
+            .iter()
+            .flat_map(|held| if held.owner == hole.owner { held.without(hole) } else { [Some(*held), None] });
         let left = parts.flatten().collect();
         *ranges = left;
     }

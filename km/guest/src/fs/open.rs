@@ -3,7 +3,7 @@
 use super::dev;
 use super::file::{File, O_ACCMODE, O_NONBLOCK, O_PATH, OpenFile};
 use super::generated::GeneratedFile;
-use super::node::meta::{self, Meta, MAY_EXEC, MAY_READ, MAY_WRITE, S_IFBLK, S_IFCHR, S_IFIFO};
+use super::node::meta::{self, MAY_EXEC, MAY_READ, MAY_WRITE, Meta, S_IFBLK, S_IFCHR, S_IFIFO};
 use super::node::volume::Volume;
 use super::node::{Body, Node};
 use super::ops;
@@ -136,9 +136,7 @@ fn open_node(walk: &Walk<'_>, node: &Rc<Node>, flags: u32) -> core::result::Resu
             Ok(Rc::new(RegularFile::new(Rc::clone(node))))
         }
         Body::Dir(_) | Body::Synthetic(_) => Ok(Rc::new(Handle::new(Rc::clone(node)))),
-        Body::Generated(generate) => {
-            Ok(Rc::new(GeneratedFile::new(Rc::clone(node), Rc::clone(generate))))
-        }
+        Body::Generated(generate) => Ok(Rc::new(GeneratedFile::new(Rc::clone(node), Rc::clone(generate)))),
         Body::Special => match node.meta.get().kind() {
             S_IFIFO => open_fifo(walk, node, flags).map(|end| end as Rc<dyn File>),
             S_IFCHR | S_IFBLK => Ok(dev::open(walk.view, node, flags)?),

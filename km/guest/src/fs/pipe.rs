@@ -77,7 +77,12 @@ impl Pipe {
     }
 
     /// The end that a thread opens, once the other end is open or was opened since the thread first asked.
-    pub fn rendezvous(&self, tid: Tid, access: u32, new: impl FnOnce() -> Rc<PipeEnd>) -> Option<Rc<PipeEnd>> {
+    pub fn rendezvous(
+        &self,
+        tid: Tid,
+        access: u32,
+        new: impl FnOnce() -> Rc<PipeEnd>,
+    ) -> Option<Rc<PipeEnd>> {
         let other = |(readers, writers): (u64, u64)| if access == 0 { writers } else { readers };
         let known = self.waiting.borrow().iter().position(|one| one.tid == tid && one.access == access);
         if let Some(index) = known {
@@ -129,7 +134,8 @@ impl Pipe {
     /// # Errors
     /// EINVAL for 0, EPERM beyond the limit, EBUSY below what is in it.
     pub fn set_capacity(&self, wanted: u64) -> Result<usize> {
-        let size = usize::try_from(wanted).ok().and_then(usize::checked_next_power_of_two).ok_or(Errno::EINVAL)?;
+        let size =
+            usize::try_from(wanted).ok().and_then(usize::checked_next_power_of_two).ok_or(Errno::EINVAL)?;
         if wanted == 0 || wanted > u64::from(u32::MAX) >> 1 {
             return Err(Errno::EINVAL);
         }

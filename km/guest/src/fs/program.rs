@@ -96,7 +96,7 @@ fn lookup(kernel: &Kernel, process: &Process, root: &Rc<Node>, path: &[u8]) -> R
 
 fn make(root: &Rc<Node>, path: &[u8]) -> Result<Rc<Node>> {
     let names = path.split(|&byte| byte == b'/').filter(|name| !name.is_empty());
-    names.filter(|name| *name != b"." && *name != b"..").try_fold(Rc::clone(root), |here, name| {
-        directory(&here, name, 0o755)
-    })
+    names
+        .filter(|name| *name != b"." && *name != b"..")
+        .try_fold(Rc::clone(root), |here, name| directory(&here, name, 0o755))
 }

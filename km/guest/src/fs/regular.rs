@@ -40,7 +40,8 @@ pub(super) fn invalidate(node: &Node, start: u64, end: u64) {
 pub fn write(node: &Rc<Node>, offset: u64, from: &mut dyn Source) -> Result<usize> {
     let data = node.data().ok_or(Errno::EINVAL)?;
     let end = offset.saturating_add(from.left() as u64);
-    let replaced = data.mapped.get() && (offset / PAGE..end.div_ceil(PAGE)).any(|index| !data.in_memory(index));
+    let replaced =
+        data.mapped.get() && (offset / PAGE..end.div_ceil(PAGE)).any(|index| !data.in_memory(index));
     let count = data.write(&node.volume, offset, from)?;
     if replaced {
         invalidate(node, offset, offset + count as u64);

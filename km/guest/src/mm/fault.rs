@@ -79,7 +79,7 @@ impl AddressSpace {
     /// EFAULT.
     pub fn resolve(&mut self, address: u64, write: bool) -> Result<u64> {
         let va = address & !(PAGE_SIZE - 1);
-        if va >= km_abi::layout::PROGRAM_END {
+        if va >= km_abi::layout::PROGRAM_END || self.is_gone() {
             return Err(Errno::EFAULT);
         }
         let wanted = if write { Flags::PRESENT | Flags::WRITE } else { Flags::PRESENT };
@@ -91,6 +91,17 @@ impl AddressSpace {
             }
         };
         Ok(mapping.gpa + (address - va))
+    }
+
+    /// Gives a private mapping a page of its own at `address`, whether or not its program may write it.
+    pub(super) fn force_writable(&mut self, address: u64) -> Result<()> {
+        let va = address & !(PAGE_SIZE - 1);
+        let vma = self.vmas.find(va).ok_or(Errno::EFAULT)?.clone();
+        if vma.shared() {
+            return Err(Errno::EFAULT);
+        }
+        self.make_present(&vma, va, true)?;
+        Ok(())
     }
 
     /// Whether there is so much free memory that pages may be handed out before they are needed.

@@ -49,8 +49,8 @@ impl Pages for SharedMemory {
 pub struct FixedPages {
     /// Shown in /proc/PID/maps.
     pub name: &'static str,
-    /// Guest-physical address of each page.
-    pub pages: Vec<u64>,
+    /// The pages.
+    pub pages: Vec<FilePage>,
 }
 
 impl Pages for FixedPages {
@@ -63,7 +63,6 @@ impl Pages for FixedPages {
     }
 
     fn page(&self, index: u64, _: PageUse) -> Result<FilePage> {
-        let gpa = self.pages.get(index as usize).ok_or(crate::errno::Errno::ENXIO)?;
-        Ok(FilePage::Rootfs(*gpa))
+        self.pages.get(index as usize).cloned().ok_or(crate::errno::Errno::ENXIO)
     }
 }

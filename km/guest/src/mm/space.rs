@@ -3,7 +3,7 @@
 use super::frame::Frame;
 use super::vma::{Backing, Prot, Traits, Vma, VmaMap};
 use crate::errno::{Errno, Result};
-use km_abi::layout::{PAGE_SIZE, PROGRAM_END, PROGRAM_START};
+use km_abi::layout::{BOOT_TABLES_GPA, PAGE_SIZE, PROGRAM_END, PROGRAM_START};
 use km_hal::frames;
 use km_hal::paging::{self, Flags, Mapping, Pool};
 
@@ -13,6 +13,9 @@ const EAGER_MAX: u64 = 256 << 10;
 const MAPPINGS_MAX: usize = 65_530;
 /// Room below the stack's end that mmap(2) leaves free.
 const STACK_ROOM: u64 = 128 << 20;
+
+/// Root of an address space that has no tables.
+const NO_ROOT: u64 = 0;
 
 /// Where a new mapping goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +104,43 @@ impl AddressSpace {
             resident: 0,
             limits: SpaceLimits { total: u64::MAX, data: u64::MAX },
         })
+    }
+
+    /// What a process that has ended has: nothing.
+    #[must_use]
+    pub fn gone() -> Self {
+        Self {
+            root: NO_ROOT,
+            vmas: VmaMap::default(),
+            brk_start: 0,
+            brk_end: 0,
+            mmap_top: 0,
+            resident: 0,
+            limits: SpaceLimits { total: u64::MAX, data: u64::MAX },
+        }
+    }
+
+    pub(super) const fn is_gone(&self) -> bool {
+        self.root == NO_ROOT
+    }
+
+    /// A free range of `len` bytes where mmap(2) would put it.
+    ///
+    /// # Errors
+    /// ENOMEM.
+    pub fn reserve(&self, len: u64) -> Result<u64> {
+        self.gap(round_up(len).ok_or(Errno::ENOMEM)?, PROGRAM_START, self.mmap_top)
+    }
+
+    /// Zeros bytes that the program itself may not be allowed to write (the end of a read-only segment).
+    ///
+    /// # Errors
+    /// EFAULT.
+    pub fn clear_bytes(&mut self, address: u64, len: u64) -> Result<()> {
+        self.force_writable(address)?;
+        let gpa = self.resolve(address, false)?;
+        km_hal::phys::zero(gpa, len.min(PAGE_SIZE - address % PAGE_SIZE));
+        Ok(())
     }
 
     /// Uses its page tables from now on.
@@ -361,8 +401,11 @@ fn shown_part(vma: &Vma, id: (u64, u64), first: u64, end: u64) -> Option<(u64, u
 
 impl Drop for AddressSpace {
     fn drop(&mut self) {
-        // Tables in use cannot be freed. The last process's are those of the machine's end, and stay.
-        if !self.is_active() {
+        if self.is_active() {
+            // The tables that the monitor prepared map the library OS and nothing else.
+            paging::switch(BOOT_TABLES_GPA);
+        }
+        if self.root != NO_ROOT {
             paging::free_root(self.root, &mut Pool, &mut |_, mapping| release_page(mapping));
         }
     }

@@ -129,6 +129,16 @@ impl UserMemory {
         Err(Errno::ENAMETOOLONG)
     }
 
+    /// A number that this address space alone has while it exists.
+    pub(crate) fn identity(&self) -> usize {
+        Rc::as_ptr(&self.space).addr()
+    }
+
+    /// Whether `address` lies in memory that other processes may see.
+    pub(crate) fn is_shared(&self, address: u64) -> bool {
+        self.space.borrow().mappings().find(address).is_some_and(super::vma::Vma::shared)
+    }
+
     /// Where the byte at `address` is for everyone who sees it: the page's place in memory, for futexes that
     /// processes share.
     ///

@@ -26,12 +26,7 @@ pub(super) fn path(ctx: &mut Ctx<'_>, address: u64) -> Result<Vec<u8>> {
 }
 
 /// A lookup for the calling thread, relative to a directory descriptor.
-pub(super) fn walk<'a>(
-    ctx: &'a Ctx<'_>,
-    dirfd: u64,
-    path: &[u8],
-    restrict: Restrict,
-) -> Result<Walk<'a>> {
+pub(super) fn walk<'a>(ctx: &'a Ctx<'_>, dirfd: u64, path: &[u8], restrict: Restrict) -> Result<Walk<'a>> {
     let scoped = restrict.intersects(Restrict::BENEATH | Restrict::IN_ROOT);
     let view = View { kernel: &*ctx.kernel, tid: ctx.tid };
     let process = ctx.kernel.tasks.thread(ctx.tid).and_then(|thread| ctx.kernel.tasks.process(thread.pid));

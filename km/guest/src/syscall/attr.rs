@@ -3,10 +3,10 @@
 use super::at::{self, AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW};
 use super::table::Row;
 use crate::errno::{Errno, Result};
+use crate::fs::node::Node;
 use crate::fs::node::data::SIZE_MAX;
 use crate::fs::node::meta::{self, MAY_WRITE, S_IFLNK, S_IFREG, S_ISGID, S_ISUID, Time};
 use crate::fs::node::volume::Kind;
-use crate::fs::node::Node;
 use crate::fs::regular;
 use crate::kernel::{Args, Ctx};
 use crate::wait::SysResult;
@@ -33,7 +33,12 @@ pub const ROWS: &[Row] = &[
     Row::full(268, "fchmodat", fchmodat),
     Row::full(277, "sync_file_range", fsync),
     Row::full(280, "utimensat", utimensat),
-    Row::partial(285, "fallocate", fallocate, "no collapse and insert of ranges (EOPNOTSUPP, as tmpfs has it)"),
+    Row::partial(
+        285,
+        "fallocate",
+        fallocate,
+        "no collapse and insert of ranges (EOPNOTSUPP, as tmpfs has it)",
+    ),
     Row::full(306, "syncfs", fsync),
     Row::full(452, "fchmodat2", fchmodat2),
 ];

@@ -96,9 +96,10 @@ fn batch(ctx: &Ctx<'_>, node: &Rc<Node>, after: u64) -> Result<Vec<Listed>> {
     let parent = node.place().map_or(node.ino, |place| place.parent.ino);
     let dots = [(b".".to_vec(), 4, node.ino), (b"..".to_vec(), 4, parent)];
     let computed = synthetic.list(View { kernel: &*ctx.kernel, tid: ctx.tid });
-    let entries = computed.into_iter().enumerate().map(|(index, (name, kind))| {
-        (name, kind, node.ino.wrapping_mul(31) + index as u64 + 1)
-    });
+    let entries = computed
+        .into_iter()
+        .enumerate()
+        .map(|(index, (name, kind))| (name, kind, node.ino.wrapping_mul(31) + index as u64 + 1));
     let all = dots.into_iter().chain(entries).enumerate().skip(after as usize);
     Ok(all.map(|(index, (name, kind, ino))| Listed { cookie: index as u64 + 1, name, ino, kind }).collect())
 }

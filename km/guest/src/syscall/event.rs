@@ -112,9 +112,10 @@ const MFD_EXEC: u64 = 16;
 
 fn memfd_create(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let flags = args[1];
-    let name = ctx.memory().string(args[0], 250).map_err(|errno| {
-        if errno == Errno::ENAMETOOLONG { Errno::EINVAL } else { errno }
-    })?;
+    let name = ctx
+        .memory()
+        .string(args[0], 250)
+        .map_err(|errno| if errno == Errno::ENAMETOOLONG { Errno::EINVAL } else { errno })?;
     let known = MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC;
     if flags & MFD_HUGETLB != 0 {
         return Err(Errno::ENOMEM.into());
@@ -136,4 +137,3 @@ fn memfd_create(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let file = OpenFile::new(Rc::new(RegularFile::new(node)), O_RDWR);
     install(ctx, file, flags & MFD_CLOEXEC != 0)
 }
-

@@ -7,8 +7,12 @@ use crate::kernel::{Args, Ctx};
 use crate::wait::SysResult;
 
 /// The rows of this family.
-pub const ROWS: &[Row] =
-    &[Row::partial(16, "ioctl", ioctl, "the requests of files, terminals and sockets that servers use; others ENOTTY")];
+pub const ROWS: &[Row] = &[Row::partial(
+    16,
+    "ioctl",
+    ioctl,
+    "the requests of files, terminals and sockets that servers use; others ENOTTY",
+)];
 
 const FIONREAD: u32 = 0x541b;
 const FIONBIO: u32 = 0x5421;

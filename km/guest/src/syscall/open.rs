@@ -205,9 +205,8 @@ fn pipe(file: &OpenFile) -> Result<&crate::fs::pipe::Pipe> {
 }
 
 fn file_data(file: &OpenFile) -> Result<&crate::fs::node::data::Data> {
-    let node = file.file.node().filter(|node| {
-        matches!(node.volume.kind, crate::fs::node::volume::Kind::Tmpfs)
-    });
+    let node =
+        file.file.node().filter(|node| matches!(node.volume.kind, crate::fs::node::volume::Kind::Tmpfs));
     node.and_then(|node| node.data()).ok_or(Errno::EINVAL)
 }
 
@@ -246,7 +245,8 @@ fn lock(ctx: &mut Ctx<'_>, file: &Rc<OpenFile>, command: u32, address: u64) -> S
     let locks = locks(file)?;
     match (command, kind) {
         (5 | 36, 0 | 1) => {
-            let answer = locks.conflict(&wanted).map_or([raw[0] & !0xffff | 2, raw[1], raw[2], raw[3]], describe);
+            let answer =
+                locks.conflict(&wanted).map_or([raw[0] & !0xffff | 2, raw[1], raw[2], raw[3]], describe);
             ctx.memory().store(address, &answer)?;
             Ok(0)
         }
@@ -258,9 +258,9 @@ fn lock(ctx: &mut Ctx<'_>, file: &Rc<OpenFile>, command: u32, address: u64) -> S
             let permitted = if kind == 1 { file.check_writable() } else { file.check_readable() };
             permitted?;
             let waits = matches!(command, 7 | 38);
-            locks.lock_range(wanted).map_err(|errno| {
-                if waits { Stop::Block(Wait::on(locks.queue())) } else { errno.into() }
-            })?;
+            locks
+                .lock_range(wanted)
+                .map_err(|errno| if waits { Stop::Block(Wait::on(locks.queue())) } else { errno.into() })?;
             ctx.files().borrow_mut().has_locks = true;
             Ok(0)
         }
@@ -283,7 +283,8 @@ fn lock_range(file: &OpenFile, whence: u16, start: i64, len: i64) -> Result<(u64
         _ => return Err(Errno::EINVAL),
     };
     let start = base.checked_add_signed(start).ok_or(Errno::EINVAL)?;
-    let other = start.checked_add_signed(len).ok_or(if len > 0 { Errno::EOVERFLOW } else { Errno::EINVAL })?;
+    let other =
+        start.checked_add_signed(len).ok_or(if len > 0 { Errno::EOVERFLOW } else { Errno::EINVAL })?;
     Ok(match len {
         0 => (start, u64::MAX),
         _ if len < 0 => (other, start),

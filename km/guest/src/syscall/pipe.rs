@@ -135,11 +135,8 @@ fn step<'a>(
     let read = read_once(ctx, &from.file, from.start + done, &mut collect);
     read.map_err(|errno| (errno, &*from.file))?;
     let mut source = collect.bytes.as_slice();
-    let written = if source.is_empty() {
-        Ok(0)
-    } else {
-        write_once(ctx, &to.file, to.start + done, &mut source)
-    };
+    let written =
+        if source.is_empty() { Ok(0) } else { write_once(ctx, &to.file, to.start + done, &mut source) };
     let count = *written.as_ref().unwrap_or(&0);
     if let Some(end) = from.file.file.as_any().downcast_ref::<PipeEnd>() {
         crate::fs::pipe::put_back(end, &collect.bytes[count..]);

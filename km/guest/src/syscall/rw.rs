@@ -24,8 +24,18 @@ pub const ROWS: &[Row] = &[
     Row::full(20, "writev", writev),
     Row::full(295, "preadv", preadv),
     Row::full(296, "pwritev", pwritev),
-    Row::partial(327, "preadv2", preadv2, "RWF_HIPRI and the RWF_*SYNC flags change nothing: files are memory"),
-    Row::partial(328, "pwritev2", pwritev2, "RWF_HIPRI and the RWF_*SYNC flags change nothing: files are memory"),
+    Row::partial(
+        327,
+        "preadv2",
+        preadv2,
+        "RWF_HIPRI and the RWF_*SYNC flags change nothing: files are memory",
+    ),
+    Row::partial(
+        328,
+        "pwritev2",
+        pwritev2,
+        "RWF_HIPRI and the RWF_*SYNC flags change nothing: files are memory",
+    ),
 ];
 
 /// Flags of preadv2(2) and pwritev2(2).

@@ -269,9 +269,8 @@ fn readlink_at(ctx: &mut Ctx<'_>, dirfd: u64, path: u64, buffer: u64, len: u64) 
     } else {
         at::walk(ctx, dirfd, &path, Restrict::NO_FOLLOW)?.find(&path)?.node()?
     };
-    let target = link_text(ctx, &node).map_err(|errno| {
-        if path.is_empty() && errno == Errno::EINVAL { Errno::ENOENT } else { errno }
-    })?;
+    let target = link_text(ctx, &node)
+        .map_err(|errno| if path.is_empty() && errno == Errno::EINVAL { Errno::ENOENT } else { errno })?;
     let count = target.len().min(len as usize);
     ctx.memory().write(buffer, &target[..count])?;
     Ok(count as u64)
@@ -323,4 +322,3 @@ fn fstatfs(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     };
     store_statfs(ctx, args[1], &volume)
 }
-

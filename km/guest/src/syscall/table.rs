@@ -60,22 +60,84 @@ pub type Family = (&'static str, &'static [Row]);
 /// All of them.
 pub const FAMILIES: &[Family] = &[
     ("attr", super::attr::ROWS),
+    ("credentials", super::credentials::ROWS),
     ("dir", super::dir::ROWS),
     ("entry", super::entry::ROWS),
     ("epoll", super::epoll::ROWS),
     ("event", super::event::ROWS),
+    ("futex", super::futex::ROWS),
+    ("identity", super::identity::ROWS),
     ("ioctl", super::ioctl::ROWS),
+    ("memory", super::memory::ROWS),
     ("open", super::open::ROWS),
+    ("pidfd", super::pidfd::ROWS),
     ("pipe", super::pipe::ROWS),
     ("poll", super::poll::ROWS),
+    ("prctl", super::prctl::ROWS),
+    ("process", super::process::ROWS),
+    ("random", super::random::ROWS),
+    ("refused", super::refused::ROWS),
+    ("resource", super::resource::ROWS),
     ("rw", super::rw::ROWS),
+    ("sched", super::sched::ROWS),
     ("select", super::select::ROWS),
     ("stat", super::stat::ROWS),
+    ("time", super::time::ROWS),
+    ("wait", super::wait::ROWS),
     ("xattr", super::xattr::ROWS),
 ];
 
-/// The row of a number. A dense index is built at compile time from [`FAMILIES`].
+/// Numbers are below this (`asm/unistd_64.h` ends at 462 so far).
+const NUMBERS_END: usize = 480;
+
+/// For every number its family and its place in it, plus one; 0 for numbers that are in none.
+static INDEX: [(u8, u8); NUMBERS_END] = index();
+
+const fn index() -> [(u8, u8); NUMBERS_END] {
+    let mut index = [(0, 0); NUMBERS_END];
+    let mut family = 0;
+    while family < FAMILIES.len() {
+        let rows = FAMILIES[family].1;
+        let mut row = 0;
+        while row < rows.len() {
+            let number = rows[row].number as usize;
+            assert!(index[number].0 == 0, "two rows have one number");
+            index[number] = (family as u8 + 1, row as u8);
+            row += 1;
+        }
+        family += 1;
+    }
+    index
+}
+
+/// The row of a number.
 #[must_use]
 pub fn find(number: u64) -> Option<&'static Row> {
-    FAMILIES.iter().flat_map(|family| family.1).find(|row| u64::from(row.number) == number)
+    match INDEX.get(usize::try_from(number).ok()?)? {
+        (0, _) => None,
+        (family, row) => Some(&FAMILIES[*family as usize - 1].1[*row as usize]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::syscall::names;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn names_are_those_of_their_numbers() {
+        for row in FAMILIES.iter().flat_map(|family| family.1) {
+            assert_eq!(names::of(u64::from(row.number)), row.name);
+            assert_eq!(find(u64::from(row.number)).map(|found| found.name), Some(row.name));
+            assert_eq!(row.handler.is_none(), matches!(row.support, Support::Refused(..)), "{}", row.name);
+        }
+        assert!(find(479).is_none() && find(u64::MAX).is_none());
+    }
+
+    #[test]
+    fn no_number_has_two_rows() {
+        let rows: Vec<u32> = FAMILIES.iter().flat_map(|family| family.1).map(|row| row.number).collect();
+        assert_eq!(rows.iter().collect::<BTreeSet<_>>().len(), rows.len());
+    }
 }

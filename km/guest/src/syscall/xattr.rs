@@ -44,9 +44,10 @@ fn with_file(ctx: &mut Ctx<'_>, args: &Args, work: Work) -> SysResult {
 }
 
 fn name(ctx: &mut Ctx<'_>, address: u64) -> Result<Vec<u8>> {
-    let name = ctx.memory().string(address, NAME_MAX + 1).map_err(|errno| {
-        if errno == Errno::ENAMETOOLONG { Errno::ERANGE } else { errno }
-    })?;
+    let name = ctx
+        .memory()
+        .string(address, NAME_MAX + 1)
+        .map_err(|errno| if errno == Errno::ENAMETOOLONG { Errno::ERANGE } else { errno })?;
     if name.is_empty() { Err(Errno::ERANGE) } else { Ok(name) }
 }
 

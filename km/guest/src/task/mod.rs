@@ -1,85 +1,142 @@
 //! Processes and threads.
+//!
+//! * [`process`], [`thread`], [`credentials`], [`limits`]: their state.
+//! * [`Tasks`] (here) and `queue`: all of them, who can run and who waits for what.
+//! * `clone`, `exec`, `exit`: how they come, change and go; [`futex`]: how they wait for words of memory.
 
-use crate::fs::FsContext;
-use crate::fs::fd::FdTable;
-use crate::mm::AddressSpace;
-use crate::wait::{Progress, Wait};
-use alloc::collections::BTreeMap;
-use alloc::rc::Rc;
-use core::cell::RefCell;
+pub(crate) mod clone;
+pub mod credentials;
+pub(crate) mod exec;
+pub(crate) mod exit;
+pub mod futex;
+pub mod limits;
+pub mod process;
+mod queue;
+pub mod thread;
+
+pub use credentials::Credentials;
+pub use process::{Process, Status};
+pub use thread::Thread;
+
+use crate::wait::Key;
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
+use alloc::vec::Vec;
 
 /// A process number; the first process is 1.
 pub type Pid = i32;
 /// A thread number; the first thread of a process has the process's.
 pub type Tid = i32;
 
-/// User, groups and capabilities of a process (credentials(7)).
-#[derive(Clone, Debug, Default)]
-pub struct Credentials {
-    /// Effective user; real and saved ones follow it until set*uid are there.
-    pub uid: u32,
-    /// Effective group.
-    pub gid: u32,
-    /// Supplementary groups.
-    pub groups: alloc::vec::Vec<u32>,
-}
-
-/// A process: an address space, descriptors, a place in the file system, credentials.
-pub struct Process {
-    /// Its number.
-    pub pid: Pid,
-    /// Its parent's number, 0 for the first.
-    pub parent: Pid,
-    /// Mappings and page tables.
-    pub space: Rc<RefCell<AddressSpace>>,
-    /// Open files.
-    pub files: Rc<RefCell<FdTable>>,
-    /// Root, working directory and umask.
-    pub fs: Rc<RefCell<FsContext>>,
-    /// Who it is.
-    pub credentials: Credentials,
-}
-
-/// A thread.
-pub struct Thread {
-    /// Its number.
-    pub tid: Tid,
-    /// Its process.
-    pub pid: Pid,
-    /// What its current system call keeps between runs.
-    pub progress: Progress,
-    /// What it waits for; `None` when it can run.
-    pub wait: Option<Wait>,
-}
+/// Numbers are below this (`kernel.pid_max`).
+const NUMBERS_END: i32 = 4_194_304;
+/// Threads that a machine may have.
+const THREADS_MAX: usize = 32_768;
 
 /// All processes and threads.
 #[derive(Default)]
 pub struct Tasks {
     processes: BTreeMap<Pid, Process>,
     threads: BTreeMap<Tid, Thread>,
+    /// Threads that can run, in the order of their turns.
+    ready: VecDeque<Tid>,
+    /// Who waits for a key.
+    waiters: BTreeMap<Key, Vec<Tid>>,
+    /// Who waits with a deadline.
+    deadlines: BTreeSet<(u64, Tid)>,
+    last_number: i32,
 }
 
 impl Tasks {
-    /// A process, if there is one with this number.
+    /// A number that no process, thread, group or session has; `None` at the limit.
+    pub fn new_number(&mut self) -> Option<i32> {
+        if self.threads.len() >= THREADS_MAX {
+            return None;
+        }
+        loop {
+            self.last_number = if self.last_number + 1 >= NUMBERS_END { 300 } else { self.last_number + 1 };
+            let number = self.last_number;
+            let used = self.threads.contains_key(&number)
+                || self.processes.values().any(|process| {
+                    number == process.pid || number == process.group || number == process.session
+                });
+            if !used {
+                return Some(number);
+            }
+        }
+    }
+
+    /// Adds a process.
+    pub fn add_process(&mut self, process: Process) {
+        self.processes.insert(process.pid, process);
+    }
+
+    /// Adds a thread to its process; it can run.
+    pub fn add_thread(&mut self, thread: Thread) {
+        let tid = thread.tid;
+        if let Some(process) = self.processes.get_mut(&thread.pid) {
+            process.threads.push(tid);
+        }
+        self.threads.insert(tid, thread);
+        self.make_ready(tid);
+    }
+
+    /// Takes a thread out of everything.
+    pub fn remove_thread(&mut self, tid: Tid) -> Option<Thread> {
+        self.unblock(tid);
+        self.ready.retain(|ready| *ready != tid);
+        let thread = self.threads.remove(&tid)?;
+        if let Some(process) = self.processes.get_mut(&thread.pid) {
+            process.threads.retain(|other| *other != tid);
+        }
+        Some(thread)
+    }
+
+    /// Takes a process that has no threads out.
+    pub fn remove_process(&mut self, pid: Pid) -> Option<Process> {
+        self.processes.remove(&pid)
+    }
+
+    /// A process, a zombie included.
     #[must_use]
     pub fn process(&self, pid: Pid) -> Option<&Process> {
         self.processes.get(&pid)
     }
 
-    /// A thread, if there is one with this number.
+    /// A process, a zombie included.
+    pub fn process_mut(&mut self, pid: Pid) -> Option<&mut Process> {
+        self.processes.get_mut(&pid)
+    }
+
+    /// All processes, zombies included.
+    pub fn processes(&self) -> impl Iterator<Item = &Process> {
+        self.processes.values()
+    }
+
+    /// All processes, zombies included.
+    pub fn processes_mut(&mut self) -> impl Iterator<Item = &mut Process> {
+        self.processes.values_mut()
+    }
+
+    /// A thread.
     #[must_use]
     pub fn thread(&self, tid: Tid) -> Option<&Thread> {
         self.threads.get(&tid)
     }
 
-    /// All processes by number.
-    pub fn processes(&self) -> impl Iterator<Item = &Process> + '_ {
-        self.processes.values()
+    /// A thread, if it exists.
+    pub fn find_thread_mut(&mut self, tid: Tid) -> Option<&mut Thread> {
+        self.threads.get_mut(&tid)
     }
 
-    /// All threads by number.
-    pub fn threads(&self) -> impl Iterator<Item = &Thread> + '_ {
+    /// All threads.
+    pub fn threads(&self) -> impl Iterator<Item = &Thread> {
         self.threads.values()
+    }
+
+    /// How many threads there are.
+    #[must_use]
+    pub fn thread_count(&self) -> usize {
+        self.threads.len()
     }
 
     /// A thread that is known to exist.
@@ -102,6 +159,21 @@ impl Tasks {
         match self.processes.get_mut(&pid) {
             Some(process) => process,
             None => panic!("no process {pid}"),
+        }
+    }
+
+    /// Gives a thread another number: the one that calls execve(2) becomes its process's first.
+    pub(crate) fn renumber(&mut self, tid: Tid, new: Tid) {
+        if tid == new {
+            return;
+        }
+        self.ready.iter_mut().filter(|ready| **ready == tid).for_each(|ready| *ready = new);
+        if let Some(mut thread) = self.threads.remove(&tid) {
+            if let Some(process) = self.processes.get_mut(&thread.pid) {
+                process.threads.iter_mut().filter(|other| **other == tid).for_each(|other| *other = new);
+            }
+            thread.tid = new;
+            self.threads.insert(new, thread);
         }
     }
 }

@@ -71,12 +71,13 @@ fn fill(root: &Rc<Node>) -> Result<()> {
 pub fn open(view: View<'_>, node: &Rc<Node>, flags: u32) -> Result<Rc<dyn File>> {
     let _ = (view, flags);
     let rdev = node.meta.get().rdev;
-    let device = match (node.meta.get().kind() == S_IFCHR, rdev >> 8 & 0xfff, rdev & 0xff | rdev >> 12 & !0xff) {
-        (true, MEMORY_MAJOR, 3) => Device::Null,
-        (true, MEMORY_MAJOR, 5) => Device::Zero,
-        (true, MEMORY_MAJOR, 7) => Device::Full,
-        (true, MEMORY_MAJOR, 8 | 9) => Device::Random,
-        _ => return Err(Errno::ENXIO),
-    };
+    let device =
+        match (node.meta.get().kind() == S_IFCHR, rdev >> 8 & 0xfff, rdev & 0xff | rdev >> 12 & !0xff) {
+            (true, MEMORY_MAJOR, 3) => Device::Null,
+            (true, MEMORY_MAJOR, 5) => Device::Zero,
+            (true, MEMORY_MAJOR, 7) => Device::Full,
+            (true, MEMORY_MAJOR, 8 | 9) => Device::Random,
+            _ => return Err(Errno::ENXIO),
+        };
     Ok(Rc::new(MemoryDevice::new(Rc::clone(node), device)))
 }

@@ -140,9 +140,11 @@ impl Node {
 
     /// Notes where it was found.
     pub fn set_place(&self, parent: &Rc<Self>, name: &[u8]) {
-        let known = self.place.borrow().as_ref().is_some_and(|place| {
-            Rc::ptr_eq(&place.parent, parent) && *place.name == *name
-        });
+        let known = self
+            .place
+            .borrow()
+            .as_ref()
+            .is_some_and(|place| Rc::ptr_eq(&place.parent, parent) && *place.name == *name);
         if !known {
             *self.place.borrow_mut() = Some(Place { parent: Rc::clone(parent), name: name.into() });
         }

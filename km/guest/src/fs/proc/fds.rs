@@ -72,9 +72,8 @@ fn access_bits(file: &OpenFile) -> u32 {
 impl Magic for Fd {
     fn text(&self, view: View<'_>) -> Result<Vec<u8>> {
         let file = self.descriptor(view)?.file;
-        let root = view.kernel.tasks.process(self.subject.pid).map(|process| {
-            Rc::clone(&process.fs.borrow().root)
-        });
+        let root =
+            view.kernel.tasks.process(self.subject.pid).map(|process| Rc::clone(&process.fs.borrow().root));
         Ok(match file.file.node() {
             Some(node) => path_of(node, root.as_ref()),
             None => file.file.label(),

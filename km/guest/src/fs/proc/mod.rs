@@ -42,10 +42,11 @@ struct Subject {
 
 /// A node of /proc. Its number follows from its place, so that two looks agree.
 fn node(dir: &Rc<Node>, name: &[u8], mode: u32, view: View<'_>, subject: Subject, body: Body) -> Rc<Node> {
-    let (uid, gid) =
-        view.kernel.tasks.process(subject.pid).map_or((0, 0), |process| {
-            (process.credentials.uid, process.credentials.gid)
-        });
+    let (uid, gid) = view
+        .kernel
+        .tasks
+        .process(subject.pid)
+        .map_or((0, 0), |process| (process.credentials.uid, process.credentials.gid));
     Node::with_ino(&dir.volume, number(dir.ino, name), Meta::new(mode, uid, gid), body)
 }
 
@@ -57,7 +58,8 @@ fn number(parent: u64, name: &[u8]) -> u64 {
 }
 
 fn decimal(name: &[u8]) -> Option<i32> {
-    if name.first() == Some(&b'0') && name.len() > 1 || name.first().is_none_or(|byte| !byte.is_ascii_digit()) {
+    if name.first() == Some(&b'0') && name.len() > 1 || name.first().is_none_or(|byte| !byte.is_ascii_digit())
+    {
         return None;
     }
     core::str::from_utf8(name).ok()?.parse().ok()
@@ -68,9 +70,8 @@ struct Root;
 impl Synthetic for Root {
     fn lookup(&self, dir: &Rc<Node>, view: View<'_>, name: &[u8]) -> Result<Option<Rc<Node>>> {
         let own = subject_of(view);
-        let link = |target: Vec<u8>| {
-            Ok(Some(node(dir, name, S_IFLNK | 0o777, view, own, Body::Link(target))))
-        };
+        let link =
+            |target: Vec<u8>| Ok(Some(node(dir, name, S_IFLNK | 0o777, view, own, Body::Link(target))));
         match name {
             b"self" => return link(own.pid.to_string().into_bytes()),
             b"thread-self" => return link(format!("{}/task/{}", own.pid, own.tid).into_bytes()),

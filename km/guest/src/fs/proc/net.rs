@@ -7,7 +7,8 @@ face |bytes    packets errs drop fifo frame compressed multicast|bytes    packet
 compressed\n    lo:       0       0    0    0    0     0          0         0        0       0    0    0    0     0       \
 0          0\n";
 const IF_INET6: &str = "00000000000000000000000000000001 01 80 10 80       lo\n";
-const TCP: &str = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n";
+const TCP: &str =
+    "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n";
 const UNIX: &str = "Num       RefCount Protocol Flags    Type St Inode Path\n";
 const ROUTE: &str = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n";
 

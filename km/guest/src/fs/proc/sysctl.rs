@@ -14,12 +14,8 @@ macro_rules! fixed {
     };
 }
 
-pub(super) const ENTRIES: &[Entry] = &[
-    ("fs", What::Dir(FS)),
-    ("kernel", What::Dir(KERNEL)),
-    ("net", What::Dir(NET)),
-    ("vm", What::Dir(VM)),
-];
+pub(super) const ENTRIES: &[Entry] =
+    &[("fs", What::Dir(FS)), ("kernel", What::Dir(KERNEL)), ("net", What::Dir(NET)), ("vm", What::Dir(VM))];
 
 const FS: &[Entry] = &[
     fixed!("file-max", "1048576"),

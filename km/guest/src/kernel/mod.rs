@@ -1,13 +1,30 @@
 //! All state of the library OS, and what a system-call handler sees of it.
+//!
+//! ```text
+//! trap ──► run.rs: the call, exception or kick ──► settle: woken keys, deadlines, signals
+//!            ▲                                        │ whose turn? none: idle.rs
+//!            └── program ◄── registers, vectors ◄─────┘
+//! ```
+
+mod boot;
+mod fault;
+mod idle;
+mod run;
+mod signals;
+
+pub(crate) use signals::child_changed;
 
 use crate::errno::{Errno, Result};
 use crate::fs::fd::FdTable;
 use crate::fs::file::OpenFile;
 use crate::mm::user::UserMemory;
+use crate::task::futex::Futexes;
 use crate::task::{Process, Tasks, Thread, Tid};
 use crate::wait::Progress;
+use alloc::collections::BTreeSet;
 use alloc::rc::Rc;
 use core::cell::RefCell;
+use km_abi::records::BootConfig;
 
 /// The library OS of one machine.
 #[derive(Default)]
@@ -18,6 +35,22 @@ pub struct Kernel {
     pub vfs: crate::fs::Vfs,
     /// Sockets and connections.
     pub net: crate::net::Net,
+    /// Who waits for words of memory.
+    pub futexes: Futexes,
+    /// The process that was to be started.
+    pub config: BootConfig,
+    /// Another number in every clone, 0 at boot.
+    pub generation: u64,
+    /// Pages of the vDSO, the clock page first.
+    pub vdso: Option<Rc<crate::mm::shared::FixedPages>>,
+    /// The thread whose turn it is.
+    pub(crate) current: Option<Tid>,
+    /// The thread whose vector state and segment bases are in the CPU.
+    live: Option<Tid>,
+    /// When the current thread's turn began, CLOCK_MONOTONIC.
+    turn_began_ns: u64,
+    /// Numbers of unknown system calls that were logged.
+    logged: BTreeSet<u64>,
 }
 
 /// The six argument registers: rdi, rsi, rdx, r10, r8, r9.

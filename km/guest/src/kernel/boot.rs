@@ -1,0 +1,138 @@
+//! From the monitor's records to the first instruction of the first process.
+
+use super::Kernel;
+use crate::errno::{Errno, Result};
+use crate::fs::Vfs;
+use crate::fs::file::FilePage;
+use crate::fs::program;
+use crate::load::vdso;
+use crate::mm::AddressSpace;
+use crate::mm::frame::Frame;
+use crate::mm::shared::FixedPages;
+use crate::random;
+use crate::task::exec::ExecRequest;
+use crate::task::thread::{Thread, Vectors};
+use crate::task::{Credentials, Process, Status};
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+use km_abi::hypercall::Exit;
+use km_abi::layout::CLOCK_GPA;
+use km_hal::{LibOs, Trap, UserContext, records};
+
+/// Where a command without a slash is looked for when the environment has no PATH.
+const DEFAULT_PATH: &[u8] = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// Status of a shell when a command is not found, and when it cannot be executed.
+const NOT_FOUND: i32 = 127;
+const NOT_EXECUTABLE: i32 = 126;
+
+impl LibOs for Kernel {
+    fn boot(context: &mut UserContext) -> Self {
+        random::rekey(&records::call().seed);
+        records::wipe_seed();
+        let config = records::config();
+        let mut kernel = Self {
+            net: crate::net::Net::new(config.terminal),
+            vfs: Vfs::boot(&config),
+            config,
+            vdso: vdso_pages().ok(),
+            ..Self::default()
+        };
+        if let Err(errno) = kernel.start_first_process() {
+            kernel.report_start(errno);
+        }
+        kernel.idle_at_start();
+        kernel.enter(context, Trap::Interrupt);
+        kernel
+    }
+
+    fn trap(&mut self, context: &mut UserContext, trap: Trap) {
+        self.enter(context, trap);
+    }
+}
+
+/// The clock page, and the vDSO that reads it.
+fn vdso_pages() -> Result<Rc<FixedPages>> {
+    let code = Frame::zeroed()?;
+    code.write(0, &vdso::image());
+    let pages = alloc::vec![FilePage::Rootfs(CLOCK_GPA), FilePage::Frame(code)];
+    Ok(Rc::new(FixedPages { name: "[vdso]", pages }))
+}
+
+impl Kernel {
+    fn start_first_process(&mut self) -> Result<()> {
+        let config = self.config.clone();
+        let pid = self.tasks.new_number().ok_or(Errno::EAGAIN)?;
+        let mut process = Process::new(pid, AddressSpace::new()?, self.vfs.context());
+        process.credentials = Credentials::container(config.uid, config.gid, config.groups.clone());
+        for stream in self.net.stdio().open() {
+            process.files.borrow_mut().insert(stream, false, 0)?;
+        }
+        self.tasks.add_process(process);
+        self.tasks.add_thread(Thread::new(pid, pid, UserContext::default(), Vectors::fresh()));
+        program::enter(self, pid, if config.cwd.is_empty() { b"/" } else { &config.cwd })?;
+        let command = config.args.first().cloned().ok_or(Errno::ENOENT)?;
+        let (args, env) = (config.args, config.env);
+        let mut last = Errno::ENOENT;
+        for path in candidates(&command, &env) {
+            let request = ExecRequest {
+                dir: program::AT_FDCWD,
+                path,
+                follow: true,
+                args: args.clone(),
+                env: env.clone(),
+            };
+            match self.exec(pid, request) {
+                Ok(()) => return Ok(()),
+                // As execvp(3): a command that may not be executed is remembered, but looked for further on.
+                Err(errno @ (Errno::ENOENT | Errno::ENOTDIR)) => {
+                    last = if last == Errno::EACCES { last } else { errno }
+                }
+                Err(Errno::EACCES) => last = Errno::EACCES,
+                Err(errno) => return Err(errno),
+            }
+        }
+        Err(last)
+    }
+
+    /// The first program cannot be started: the machine ends as a shell would.
+    fn report_start(&mut self, errno: Errno) {
+        let command = self.config.args.first().cloned().unwrap_or_default();
+        crate::log!("cannot start {}: {errno:?}", alloc::string::String::from_utf8_lossy(&command));
+        let status = if errno == Errno::ENOENT { NOT_FOUND } else { NOT_EXECUTABLE };
+        self.end_machine(Status::Exited(status));
+    }
+
+    /// Ends the machine: the first process has ended.
+    pub fn end_machine(&mut self, status: Status) -> ! {
+        self.write_log();
+        let exit = match status {
+            Status::Signaled(signal) => Exit { status: 0, signal },
+            Status::Exited(status) => Exit { status: status as u32 & 0xff, signal: 0 },
+            Status::Stopped(_) | Status::Continued => Exit::default(),
+        };
+        self.net.exit(exit)
+    }
+}
+
+/// Paths at which a command may be.
+fn candidates(command: &[u8], env: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    if command.contains(&b'/') {
+        return alloc::vec![command.to_vec()];
+    }
+    let path = env.iter().find_map(|variable| variable.strip_prefix(b"PATH=")).unwrap_or(DEFAULT_PATH);
+    let place = |dir: &[u8]| [if dir.is_empty() { b"." } else { dir }, b"/", command].concat();
+    path.split(|byte| *byte == b':').map(place).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_are_looked_for_in_the_path_of_the_environment() {
+        let env = [b"A=1".to_vec(), b"PATH=/a::/b/c".to_vec()];
+        assert_eq!(candidates(b"x", &env), [b"/a/x".to_vec(), b"./x".to_vec(), b"/b/c/x".to_vec()]);
+        assert_eq!(candidates(b"./x", &env), [b"./x".to_vec()]);
+        assert_eq!(candidates(b"x", &[]).len(), 6);
+    }
+}

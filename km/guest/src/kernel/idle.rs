@@ -1,0 +1,79 @@
+//! When nothing can run: the machine waits at the monitor, is snapshot there, and wakes as itself or as a clone.
+
+use super::Kernel;
+use crate::fs::file::File;
+use crate::{random, time};
+use km_abi::hypercall::{Event, EventKind, IDLE_AT_START, Idle, NEVER};
+use km_hal::{cpu, hyper, paging, records};
+
+impl Kernel {
+    /// Hands over what waits and lets the monitor stop the machine until something happens.
+    pub(super) fn idle(&mut self) {
+        self.idle_with(0);
+    }
+
+    /// The machine's program is loaded; if the monitor wants to know, it is told before the first instruction.
+    pub(super) fn idle_at_start(&mut self) {
+        if self.config.stop_at_start {
+            self.idle_with(IDLE_AT_START);
+        }
+    }
+
+    fn idle_with(&mut self, flags: u32) {
+        // A clone starts with nothing in the CPU.
+        self.store_live();
+        self.write_log();
+        let deadline = [self.tasks.next_deadline(), time::next_deadline()].into_iter().flatten().min();
+        let mut idle = Idle {
+            deadline_ns: if flags == 0 { deadline.unwrap_or(NEVER) } else { NEVER },
+            monotonic_ns: time::monotonic_ns(),
+            tsc: cpu::rdtsc(),
+            cr3: paging::current_root(),
+            flags,
+            threads: self.tasks.thread_count() as u32,
+            ..Idle::default()
+        };
+        let tasks = &self.tasks;
+        self.net.describe(&mut idle, |key| tasks.is_awaited(key));
+        let events = self.net.idle(idle);
+        hyper::clear_tick();
+        self.handle(&events);
+    }
+
+    /// Hands over what waits without stopping, and takes events.
+    pub(super) fn exchange(&mut self) {
+        self.write_log();
+        self.net.tick();
+    }
+
+    /// Passes on lines of the library OS.
+    pub(super) fn write_log(&mut self) {
+        let lines = crate::log::take();
+        if !lines.is_empty() {
+            // Whoever reads standard error has the best of it; nothing else can be told.
+            let _ = self.net.stdio().error.write(0, &mut &lines[..]);
+        }
+    }
+
+    /// Events that are not the network's.
+    fn handle(&mut self, events: &[Event]) {
+        for event in events {
+            if let Ok(EventKind::Restored) = EventKind::try_from(event.kind) {
+                self.restored();
+            }
+        }
+    }
+
+    /// This machine is a new clone: what must differ from its siblings is made to.
+    fn restored(&mut self) {
+        let call = records::call();
+        self.generation = call.generation;
+        random::rekey(&call.seed);
+        records::wipe_seed();
+        for process in self.tasks.processes() {
+            process.space.borrow_mut().wipe_marked();
+        }
+        // Real time has jumped: whoever waits for a moment of it looks again.
+        self.tasks.wake_sleepers();
+    }
+}

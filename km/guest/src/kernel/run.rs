@@ -1,0 +1,238 @@
+//! The way of a trap: what the program asked for or did, then whose turn it is.
+
+use super::{Ctx, Kernel, signals};
+use crate::errno::Errno;
+use crate::syscall::names;
+use crate::syscall::table::{self, Support};
+use crate::task::Tid;
+use crate::task::thread::Call;
+use crate::time;
+use crate::wait::{Interruption, Stop, SysResult, Wait};
+use km_hal::{Trap, UserContext, cpu, hyper};
+
+/// Length of the `syscall` instruction: so far the program goes back to make its call again.
+const SYSCALL_BYTES: u64 = 2;
+
+impl Kernel {
+    /// Handles a trap of the thread whose turn it is, and leaves the thread that goes on in `context`.
+    pub fn enter(&mut self, context: &mut UserContext, trap: Trap) {
+        if let Some(thread) = self.current.and_then(|tid| self.tasks.find_thread_mut(tid)) {
+            thread.context = *context;
+            let tid = thread.tid;
+            match trap {
+                Trap::Syscall => self.system_call(tid),
+                Trap::Exception { vector, error, address } => self.exception(tid, vector, error, address),
+                Trap::Interrupt => {}
+            }
+        }
+        self.resume(context);
+    }
+
+    fn system_call(&mut self, tid: Tid) {
+        let thread = self.tasks.thread_mut(tid);
+        let UserContext { rax, rdi, rsi, rdx, r10, r8, r9, .. } = thread.context;
+        thread.forget_call();
+        thread.call = Some(Call { number: rax, args: [rdi, rsi, rdx, r10, r8, r9] });
+        self.run_call(tid, rax, [rdi, rsi, rdx, r10, r8, r9]);
+    }
+
+    /// Runs a call's handler, for the first time or again, and stores what came of it.
+    fn run_call(&mut self, tid: Tid, number: u64, args: [u64; 6]) {
+        match self.dispatch(tid, number, &args) {
+            Ok(value) => self.finish_call(tid, value),
+            Err(Stop::Errno(errno)) => self.finish_call(tid, errno.as_return_value()),
+            Err(Stop::Block(wait)) => self.block(tid, wait),
+            Err(Stop::Replaced) => {
+                if let Some(thread) = self.tasks.find_thread_mut(tid) {
+                    thread.forget_call();
+                }
+            }
+        }
+    }
+
+    fn dispatch(&mut self, tid: Tid, number: u64, args: &[u64; 6]) -> SysResult {
+        let Some(row) = table::find(number) else {
+            self.log_unknown(number);
+            return Err(Errno::ENOSYS.into());
+        };
+        match (row.support, row.handler) {
+            (Support::Refused(errno, _), _) => Err(errno.into()),
+            (_, Some(handler)) => handler(&mut Ctx { kernel: self, tid }, args),
+            (_, None) => Err(Errno::ENOSYS.into()),
+        }
+    }
+
+    fn finish_call(&mut self, tid: Tid, value: u64) {
+        if let Some(thread) = self.tasks.find_thread_mut(tid) {
+            thread.finish_call(value);
+        }
+    }
+
+    /// Lets a thread wait, unless a signal would end the waiting at once.
+    fn block(&mut self, tid: Tid, wait: Wait) {
+        let fatal_only = wait.interruption == Interruption::Never;
+        let interrupted = if fatal_only { signals::dies(self, tid) } else { signals::deliverable(self, tid) };
+        if interrupted {
+            self.tasks.thread_mut(tid).interrupted = Some(wait.interruption);
+        } else {
+            self.tasks.block(tid, wait);
+        }
+    }
+
+    /// A handler is about to run: the call that its signal interrupted fails, or is made again afterwards.
+    pub fn end_interrupted_call(&mut self, tid: Tid, restart: bool) {
+        let Some(thread) = self.tasks.find_thread_mut(tid) else { return };
+        let (Some(call), Some(interruption)) = (thread.call, thread.interrupted) else { return };
+        if restart && interruption == Interruption::Restart {
+            thread.context.rip = thread.context.rip.wrapping_sub(SYSCALL_BYTES);
+            thread.finish_call(call.number);
+        } else {
+            thread.finish_call(Errno::EINTR.as_return_value());
+        }
+        self.futexes.leave(tid);
+    }
+
+    /// Finds the thread that goes on, and makes the CPU and `context` its own. Waits where none can.
+    fn resume(&mut self, context: &mut UserContext) {
+        loop {
+            self.settle();
+            match self.choose() {
+                Some(tid) if self.prepare(tid) => {
+                    self.begin_turn(tid);
+                    *context = self.tasks.thread_mut(tid).context;
+                    return;
+                }
+                Some(_) => {}
+                None => self.idle(),
+            }
+        }
+    }
+
+    /// Takes note of what happened: woken queues, deadlines, pages that files replaced, ticks of the monitor.
+    fn settle(&mut self) {
+        let now_ns = time::monotonic_ns();
+        time::expire(now_ns);
+        self.tasks.expire(now_ns);
+        for key in crate::wait::take_woken() {
+            self.tasks.wake(key);
+        }
+        for stale in crate::fs::stale::take() {
+            for process in self.tasks.processes() {
+                process.space.borrow_mut().drop_stale(stale.id, stale.first, stale.end);
+            }
+        }
+        if hyper::tick_pending() {
+            hyper::clear_tick();
+            self.tick();
+        }
+    }
+
+    /// The current thread keeps its turn until it waits or the monitor's tick ends it.
+    fn choose(&mut self) -> Option<Tid> {
+        if let Some(tid) = self.current
+            && self.can_run(tid)
+        {
+            return Some(tid);
+        }
+        self.current = None;
+        self.current = self.tasks.take_ready();
+        self.current
+    }
+
+    fn can_run(&self, tid: Tid) -> bool {
+        let Some(thread) = self.tasks.thread(tid) else { return false };
+        let stopped = self.tasks.process(thread.pid).is_some_and(|process| process.stopped.is_some());
+        thread.wait.is_none() && !stopped
+    }
+
+    /// A tick: the turn is over if someone else can run.
+    fn tick(&mut self) {
+        self.exchange();
+        if self.tasks.has_ready()
+            && let Some(tid) = self.current.take()
+        {
+            self.tasks.make_ready(tid);
+        }
+    }
+
+    /// Lets a thread finish its call and take its signals; `false` when it does not return to its program now.
+    fn prepare(&mut self, tid: Tid) -> bool {
+        while self.can_run(tid) {
+            let thread = self.tasks.thread_mut(tid);
+            let (call, interrupted) = (thread.call, thread.interrupted);
+            match (call, interrupted) {
+                (Some(call), None) => self.run_call(tid, call.number, call.args),
+                _ if signals::deliverable(self, tid) => {
+                    signals::deliver(self, tid);
+                    // What no handler ended goes on.
+                    if let Some(thread) = self.tasks.find_thread_mut(tid) {
+                        thread.interrupted = None;
+                    }
+                }
+                (Some(_), Some(_)) => self.tasks.thread_mut(tid).interrupted = None,
+                (None, _) => return true,
+            }
+        }
+        false
+    }
+
+    /// Makes the CPU a thread's own: page tables, vector state, segment bases.
+    fn begin_turn(&mut self, tid: Tid) {
+        self.tasks.process_of_mut(tid).space.borrow().activate();
+        self.make_live(tid);
+    }
+
+    /// Puts a thread's vector state and segment bases into the CPU, after those of the thread before are stored.
+    pub fn make_live(&mut self, tid: Tid) {
+        if self.live == Some(tid) {
+            return;
+        }
+        self.store_live();
+        let vectors = &self.tasks.thread_mut(tid).vectors;
+        cpu::restore(&vectors.state);
+        cpu::set_fs_base(vectors.fs_base);
+        cpu::set_gs_base(vectors.gs_base);
+        self.live = Some(tid);
+        self.turn_began_ns = time::monotonic_ns();
+    }
+
+    /// Stores what the CPU holds of a thread.
+    pub fn store_live(&mut self) {
+        let elapsed_ns = self.turn_elapsed_ns();
+        let Some(tid) = self.live.take() else { return };
+        let Some(thread) = self.tasks.find_thread_mut(tid) else { return };
+        cpu::save(&mut thread.vectors.state);
+        thread.vectors.fs_base = cpu::fs_base();
+        thread.vectors.gs_base = cpu::gs_base();
+        thread.cpu_ns += elapsed_ns;
+    }
+
+    /// The CPU holds a stale state of a thread: what is stored is the truth now (execve, rt_sigreturn).
+    pub fn forget_live(&mut self, tid: Tid) {
+        if self.live == Some(tid) {
+            let elapsed_ns = self.turn_elapsed_ns();
+            self.live = None;
+            if let Some(thread) = self.tasks.find_thread_mut(tid) {
+                thread.cpu_ns += elapsed_ns;
+            }
+        }
+    }
+
+    fn turn_elapsed_ns(&self) -> u64 {
+        time::monotonic_ns().saturating_sub(self.turn_began_ns)
+    }
+
+    /// CPU time of a thread in nanoseconds, its current turn included.
+    #[must_use]
+    pub fn cpu_ns(&self, tid: Tid) -> u64 {
+        let running = if self.live == Some(tid) { self.turn_elapsed_ns() } else { 0 };
+        self.tasks.thread(tid).map_or(0, |thread| thread.cpu_ns) + running
+    }
+
+    fn log_unknown(&mut self, number: u64) {
+        if self.logged.len() < 512 && self.logged.insert(number) {
+            let name = names::of(number);
+            crate::log!("system call {name} ({number}) is not implemented");
+        }
+    }
+}

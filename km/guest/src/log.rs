@@ -1,0 +1,34 @@
+//! Lines of the library OS for whoever runs the machine: they go to standard error, marked as its own.
+
+use crate::state::machine_state;
+use alloc::vec::Vec;
+
+/// Bytes kept at most until the kernel hands them over; what comes beyond is dropped.
+const LIMIT: usize = 64 << 10;
+
+machine_state! {
+    fn pending -> Vec<u8> = Vec::new()
+}
+
+/// Writes one line.
+pub fn line(text: &str) {
+    pending(|pending| {
+        if pending.len() + text.len() < LIMIT {
+            pending.extend_from_slice(b"km: ");
+            pending.extend_from_slice(text.as_bytes());
+            pending.push(b'\n');
+        }
+    });
+}
+
+/// The lines since the last call.
+#[must_use]
+pub fn take() -> Vec<u8> {
+    pending(core::mem::take)
+}
+
+/// Writes one formatted line.
+#[macro_export]
+macro_rules! log {
+    ($($argument:tt)*) => { $crate::log::line(&alloc::format!($($argument)*)) };
+}

@@ -1,0 +1,224 @@
+//! Mappings: mmap(2) and its siblings.
+
+use super::table::Row;
+use crate::errno::{Errno, Result};
+use crate::kernel::{Args, Ctx};
+use crate::mm::shared::SharedMemory;
+use crate::mm::vma::{Backing, Prot, Traits};
+use crate::mm::{Advice, MapRequest, Placement, Remap};
+use crate::wait::SysResult;
+use alloc::rc::Rc;
+use km_abi::layout::PAGE_SIZE;
+
+/// The family's rows.
+pub const ROWS: &[Row] =
+    &[
+        Row::partial(9, "mmap", sys_mmap, "MAP_GROWSDOWN does not grow, MAP_HUGETLB is ENOMEM"),
+        Row::full(10, "mprotect", sys_mprotect),
+        Row::full(11, "munmap", sys_munmap),
+        Row::full(12, "brk", sys_brk),
+        Row::full(25, "mremap", sys_mremap),
+        Row::full(26, "msync", sys_msync),
+        Row::full(27, "mincore", sys_mincore),
+        Row::partial(28, "madvise", sys_madvise, "no MADV_REMOVE, no memory failures"),
+        Row::full(149, "mlock", sys_mlock),
+        Row::full(150, "munlock", sys_mlock),
+        Row::full(151, "mlockall", |_, args| {
+            if args[0] == 0 || args[0] > 7 { Err(Errno::EINVAL.into()) } else { Ok(0) }
+        }),
+        Row::full(152, "munlockall", |_, _| Ok(0)),
+        Row::full(324, "membarrier", sys_membarrier),
+        Row::full(325, "mlock2", sys_mlock),
+        Row::refused(237, "mbind", Errno::EPERM, "there is one memory node"),
+        Row::refused(238, "set_mempolicy", Errno::EPERM, "there is one memory node"),
+        Row::refused(239, "get_mempolicy", Errno::EPERM, "there is one memory node"),
+        Row::refused(329, "pkey_mprotect", Errno::EINVAL, "no protection keys, as on many CPUs"),
+        Row::refused(330, "pkey_alloc", Errno::ENOSPC, "no protection keys, as on many CPUs"),
+        Row::refused(331, "pkey_free", Errno::EINVAL, "no protection keys, as on many CPUs"),
+    ];
+
+const MAP_SHARED: u64 = 0x01;
+const MAP_PRIVATE: u64 = 0x02;
+const MAP_SHARED_VALIDATE: u64 = 0x03;
+const MAP_TYPE: u64 = 0x0f;
+const MAP_FIXED: u64 = 0x10;
+const MAP_ANONYMOUS: u64 = 0x20;
+const MAP_32BIT: u64 = 0x40;
+const MAP_NORESERVE: u64 = 0x4000;
+const MAP_POPULATE: u64 = 0x8000;
+const MAP_HUGETLB: u64 = 0x4_0000;
+const MAP_FIXED_NOREPLACE: u64 = 0x10_0000;
+/// PROT_GROWSDOWN, PROT_GROWSUP and PROT_SEM are accepted where Linux accepts them.
+const PROT_IGNORED: u64 = 0x0300_0008;
+/// O_ACCMODE and its values.
+const O_ACCMODE: u32 = 3;
+const O_RDONLY: u32 = 0;
+const O_WRONLY: u32 = 1;
+const O_PATH: u32 = 0x20_0000;
+
+fn protection(bits: u64) -> Result<Prot> {
+    Prot::from_bits((bits & !PROT_IGNORED) as u32).filter(|_| bits >> 32 == 0).ok_or(Errno::EINVAL)
+}
+
+fn sys_mmap(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let [address, len, prot, flags, fd, offset] = *args;
+    if !offset.is_multiple_of(PAGE_SIZE) || len == 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let prot = Prot::from_bits_truncate(prot as u32);
+    let shared = match flags & MAP_TYPE {
+        MAP_SHARED | MAP_SHARED_VALIDATE => true,
+        MAP_PRIVATE => false,
+        _ => return Err(Errno::EINVAL.into()),
+    };
+    if flags & MAP_HUGETLB != 0 {
+        return Err(Errno::ENOMEM.into());
+    }
+    let mut traits = if shared { Traits::SHARED } else { Traits::empty() };
+    let backing = match (flags & MAP_ANONYMOUS != 0, shared) {
+        (true, false) => Backing::Anonymous,
+        (true, true) => Backing::File { pages: Rc::new(SharedMemory::default()), offset: 0 },
+        (false, _) => file_backing(ctx, fd, offset, len, prot, &mut traits)?,
+    };
+    let request = MapRequest {
+        placement: placement(address, flags)?,
+        len,
+        prot,
+        traits,
+        backing,
+        populate: flags & MAP_POPULATE != 0,
+        no_reserve: flags & MAP_NORESERVE != 0,
+    };
+    let space = Rc::clone(&ctx.process().space);
+    let mapped = space.borrow_mut().map(request)?;
+    Ok(mapped)
+}
+
+fn placement(address: u64, flags: u64) -> Result<Placement> {
+    let fixed = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE);
+    if fixed != 0 && !address.is_multiple_of(PAGE_SIZE) {
+        return Err(Errno::EINVAL);
+    }
+    Ok(match fixed {
+        0 if flags & MAP_32BIT != 0 && address == 0 => Placement::Low,
+        0 => Placement::Hint(address),
+        MAP_FIXED => Placement::Replace(address),
+        _ => Placement::Exact(address),
+    })
+}
+
+/// What a descriptor shows, once its access mode allows it.
+fn file_backing(
+    ctx: &mut Ctx<'_>,
+    fd: u64,
+    offset: u64,
+    len: u64,
+    prot: Prot,
+    traits: &mut Traits,
+) -> Result<Backing> {
+    let open = ctx.file(fd)?;
+    let flags = open.flags.get();
+    if flags & O_PATH != 0 {
+        return Err(Errno::EBADF);
+    }
+    let mode = flags & O_ACCMODE;
+    let shared = traits.contains(Traits::SHARED);
+    if mode == O_WRONLY || shared && prot.contains(Prot::WRITE) && mode == O_RDONLY {
+        return Err(Errno::EACCES);
+    }
+    offset.checked_add(len).filter(|end| *end <= i64::MAX as u64).ok_or(Errno::EOVERFLOW)?;
+    traits.set(Traits::NEVER_WRITE, shared && mode == O_RDONLY);
+    let pages = open.file.pages().ok_or(Errno::ENODEV)?;
+    Ok(Backing::File { pages, offset })
+}
+
+fn sys_mprotect(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let prot = protection(args[2])?;
+    ctx.process().space.borrow_mut().protect(args[0], args[1], prot)?;
+    Ok(0)
+}
+
+fn sys_munmap(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    ctx.process().space.borrow_mut().unmap(args[0], args[1])?;
+    Ok(0)
+}
+
+fn sys_brk(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let end = ctx.process().space.borrow_mut().brk(args[0]);
+    Ok(end)
+}
+
+fn sys_mremap(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    const MAYMOVE: u64 = 1;
+    const FIXED: u64 = 2;
+    const DONTUNMAP: u64 = 4;
+    let [address, old_len, new_len, flags, target, _] = *args;
+    let how = match flags {
+        0 => Remap::InPlace,
+        MAYMOVE => Remap::MayMove,
+        flags if flags == MAYMOVE | FIXED => Remap::To(target),
+        flags if flags == MAYMOVE | DONTUNMAP => Remap::LeaveOld,
+        _ => return Err(Errno::EINVAL.into()),
+    };
+    let moved = ctx.process().space.borrow_mut().remap(address, old_len, new_len, how)?;
+    Ok(moved)
+}
+
+fn sys_msync(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    const ASYNC: u64 = 1;
+    const SYNC: u64 = 4;
+    let [address, len, flags, ..] = *args;
+    if flags & !7 != 0 || flags & (ASYNC | SYNC) == ASYNC | SYNC {
+        return Err(Errno::EINVAL.into());
+    }
+    // A shared page is the file's page: there is nothing to write back.
+    ctx.process().space.borrow().check_mapped(address, len)?;
+    Ok(0)
+}
+
+fn sys_mincore(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let [address, len, out, ..] = *args;
+    let present = ctx.process().space.borrow().residency(address, len)?;
+    ctx.memory().write(out, &present)?;
+    Ok(0)
+}
+
+fn sys_mlock(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let start = args[0] & !(PAGE_SIZE - 1);
+    let len = args[1].checked_add(args[0] - start).ok_or(Errno::EINVAL)?;
+    // Nothing is ever swapped out.
+    ctx.process().space.borrow().check_mapped(start, len).map_err(|_| Errno::ENOMEM)?;
+    Ok(0)
+}
+
+fn sys_madvise(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let [address, len, advice, ..] = *args;
+    let advice = match advice as i32 {
+        // DONTNEED, FREE
+        4 | 8 => Advice::Discard,
+        // NORMAL, RANDOM, SEQUENTIAL, WILLNEED, MERGEABLE, UNMERGEABLE, HUGEPAGE, NOHUGEPAGE, DONTDUMP, DODUMP, COLD, PAGEOUT
+        0..=3 | 12..=17 | 20 | 21 => Advice::Ignore,
+        10 => Advice::Mark(Traits::NOT_IN_CHILD, true),
+        11 => Advice::Mark(Traits::NOT_IN_CHILD, false),
+        18 => Advice::Mark(Traits::WIPE_ON_FORK, true),
+        19 => Advice::Mark(Traits::WIPE_ON_FORK, false),
+        22 => Advice::PopulateRead,
+        23 => Advice::PopulateWrite,
+        100 | 101 => return Err(Errno::EPERM.into()),
+        _ => return Err(Errno::EINVAL.into()),
+    };
+    ctx.process().space.borrow_mut().advise(address, len, advice)?;
+    Ok(0)
+}
+
+/// One CPU: every barrier has been passed by the time that a system call is made.
+fn sys_membarrier(_: &mut Ctx<'_>, args: &Args) -> SysResult {
+    /// GLOBAL, GLOBAL_EXPEDITED, PRIVATE_EXPEDITED, PRIVATE_EXPEDITED_SYNC_CORE with their registrations.
+    const COMMANDS: u64 = 0x7f;
+    match args[0] & 0xffff_ffff {
+        _ if args[1] != 0 => Err(Errno::EINVAL.into()),
+        0 => Ok(COMMANDS),
+        command if command & !COMMANDS == 0 && command.is_power_of_two() => Ok(0),
+        _ => Err(Errno::EINVAL.into()),
+    }
+}

@@ -1,0 +1,141 @@
+//! Scheduling: one CPU, turns in order. Policies and priorities are kept for show.
+
+use super::table::Row;
+use crate::errno::{Errno, Result};
+use crate::kernel::{Args, Ctx};
+use crate::wait::{Stop, SysResult, Wait};
+
+/// The family's rows.
+pub const ROWS: &[Row] = &[
+    Row::full(24, "sched_yield", sys_sched_yield),
+    Row::partial(140, "getpriority", sys_getpriority, "always 0"),
+    Row::partial(141, "setpriority", sys_setpriority, "priorities have no effect"),
+    Row::partial(142, "sched_setparam", sys_sched_setparam, "only priority 0"),
+    Row::full(143, "sched_getparam", sys_sched_getparam),
+    Row::partial(144, "sched_setscheduler", sys_sched_setscheduler, "no real-time policies"),
+    Row::full(145, "sched_getscheduler", sys_sched_getscheduler),
+    Row::full(146, "sched_get_priority_max", |_, args| priority_limit(args[0], 99)),
+    Row::full(147, "sched_get_priority_min", |_, args| priority_limit(args[0], 1)),
+    Row::full(148, "sched_rr_get_interval", sys_sched_rr_get_interval),
+    Row::partial(203, "sched_setaffinity", sys_sched_setaffinity, "CPU 0 must be among them"),
+    Row::full(204, "sched_getaffinity", sys_sched_getaffinity),
+    Row::refused(251, "ioprio_set", Errno::EPERM, "there is no disk"),
+    Row::full(252, "ioprio_get", |_, _| Ok(0)),
+    Row::refused(314, "sched_setattr", Errno::EPERM, "no real-time policies"),
+    Row::partial(315, "sched_getattr", sys_sched_getattr, "always SCHED_OTHER"),
+];
+
+/// SCHED_OTHER, SCHED_BATCH, SCHED_IDLE.
+const FAIR_POLICIES: [u64; 3] = [0, 3, 5];
+
+/// Refuses numbers of threads that do not exist.
+fn check_thread(ctx: &mut Ctx<'_>, tid: u64) -> Result<()> {
+    match tid as i32 {
+        0 => Ok(()),
+        tid if tid < 0 => Err(Errno::EINVAL),
+        tid => ctx.kernel.tasks.thread(tid).map(|_| ()).ok_or(Errno::ESRCH),
+    }
+}
+
+/// Goes to the end of the queue: the call ends at the thread's next turn.
+fn sys_sched_yield(ctx: &mut Ctx<'_>, _: &Args) -> SysResult {
+    if ctx.kernel.tasks.has_ready() && ctx.progress().stage == 0 {
+        ctx.progress().stage = 1;
+        // Woken at once: what counts is that others come first.
+        let mut wait = Wait::on(&ctx.thread().futex);
+        wait.deadline_ns = Some(0);
+        return Err(Stop::Block(wait));
+    }
+    Ok(0)
+}
+
+fn priority_limit(policy: u64, limit: u64) -> SysResult {
+    match policy & 0xffff_ffff {
+        0 | 3 | 5 | 6 => Ok(0),
+        1 | 2 => Ok(limit),
+        _ => Err(Errno::EINVAL.into()),
+    }
+}
+
+fn sys_getpriority(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    // The raw call answers 20 - nice.
+    check_who(ctx, args).map(|()| Ok(20))?
+}
+
+fn sys_setpriority(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    check_who(ctx, args)?;
+    if (args[2] as i32) < 0 { Err(Errno::EACCES.into()) } else { Ok(0) }
+}
+
+fn check_who(ctx: &mut Ctx<'_>, args: &Args) -> Result<()> {
+    match args[0] as i32 {
+        0 => check_thread(ctx, args[1]).map_err(|_| Errno::ESRCH),
+        1 | 2 => Ok(()),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+fn sys_sched_setparam(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    check_thread(ctx, args[0])?;
+    let priority: i32 = ctx.memory().load(args[1])?;
+    if priority == 0 { Ok(0) } else { Err(Errno::EINVAL.into()) }
+}
+
+fn sys_sched_getparam(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    check_thread(ctx, args[0])?;
+    if args[1] == 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    ctx.memory().store(args[1], &0i32)?;
+    Ok(0)
+}
+
+fn sys_sched_setscheduler(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    check_thread(ctx, args[0])?;
+    let priority: i32 = ctx.memory().load(args[2])?;
+    match args[1] & 0xbfff_ffff {
+        policy if FAIR_POLICIES.contains(&policy) && priority == 0 => Ok(0),
+        1 | 2 | 6 => Err(Errno::EPERM.into()),
+        _ => Err(Errno::EINVAL.into()),
+    }
+}
+
+fn sys_sched_getscheduler(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    check_thread(ctx, args[0])?;
+    Ok(0)
+}
+
+fn sys_sched_rr_get_interval(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    check_thread(ctx, args[0])?;
+    ctx.memory().store(args[1], &[0u64, 10_000_000])?;
+    Ok(0)
+}
+
+fn sys_sched_setaffinity(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    check_thread(ctx, args[0])?;
+    if args[1] == 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let first: u8 = ctx.memory().load(args[2])?;
+    if first & 1 == 1 { Ok(0) } else { Err(Errno::EINVAL.into()) }
+}
+
+fn sys_sched_getaffinity(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    check_thread(ctx, args[0])?;
+    if args[1] < 8 || !args[1].is_multiple_of(8) {
+        return Err(Errno::EINVAL.into());
+    }
+    ctx.memory().store(args[2], &1u64)?;
+    Ok(8)
+}
+
+fn sys_sched_getattr(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let [tid, address, size, flags, ..] = *args;
+    check_thread(ctx, tid)?;
+    if flags != 0 || size < 48 || address == 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    // size, policy; flags; nice, priority; runtime, deadline, period
+    ctx.memory().store(address, &[48u64, 0, 0, 0, 0, 0])?;
+    Ok(0)
+}

@@ -1,0 +1,145 @@
+//! Clocks and sleeping.
+
+use super::resource::process_cpu_ns;
+use super::table::Row;
+use crate::errno::{Errno, Result};
+use crate::kernel::{Args, Ctx};
+use crate::time::{NANOS_PER_SECOND, Timespec, Timeval, monotonic_ns, realtime_ns};
+use crate::wait::{Interruption, Stop, SysResult, Wait};
+
+/// The family's rows.
+pub const ROWS: &[Row] = &[
+    Row::full(35, "nanosleep", sys_nanosleep),
+    Row::full(96, "gettimeofday", sys_gettimeofday),
+    Row::full(201, "time", sys_time),
+    Row::full(228, "clock_gettime", sys_clock_gettime),
+    Row::full(229, "clock_getres", sys_clock_getres),
+    Row::full(230, "clock_nanosleep", sys_clock_nanosleep),
+    Row::refused(159, "adjtimex", Errno::EPERM, "the clock is the host's"),
+    Row::refused(164, "settimeofday", Errno::EPERM, "the clock is the host's"),
+    Row::refused(227, "clock_settime", Errno::EPERM, "the clock is the host's"),
+    Row::refused(305, "clock_adjtime", Errno::EPERM, "the clock is the host's"),
+];
+
+mod clock {
+    pub const REALTIME: i32 = 0;
+    pub const MONOTONIC: i32 = 1;
+    pub const PROCESS_CPUTIME: i32 = 2;
+    pub const THREAD_CPUTIME: i32 = 3;
+    pub const MONOTONIC_RAW: i32 = 4;
+    pub const REALTIME_COARSE: i32 = 5;
+    pub const MONOTONIC_COARSE: i32 = 6;
+    pub const BOOTTIME: i32 = 7;
+    pub const REALTIME_ALARM: i32 = 8;
+    pub const BOOTTIME_ALARM: i32 = 9;
+    pub const TAI: i32 = 11;
+}
+
+/// A clock's value in nanoseconds.
+///
+/// # Errors
+/// EINVAL for what is no clock.
+pub(crate) fn clock_ns(ctx: &mut Ctx<'_>, id: i32) -> Result<u64> {
+    use clock::*;
+    match id {
+        REALTIME | REALTIME_COARSE | REALTIME_ALARM | TAI => Ok(realtime_ns()),
+        MONOTONIC | MONOTONIC_RAW | MONOTONIC_COARSE | BOOTTIME | BOOTTIME_ALARM => Ok(monotonic_ns()),
+        PROCESS_CPUTIME => {
+            let pid = ctx.process().pid;
+            process_cpu_ns(ctx, pid)
+        }
+        THREAD_CPUTIME => Ok(ctx.kernel.cpu_ns(ctx.tid)),
+        id if id < 0 => cpu_clock_ns(ctx, id),
+        _ => Err(Errno::EINVAL),
+    }
+}
+
+/// A clock that names a process or thread: its complement is shifted, bit 2 says thread (clock_getcpuclockid(3)).
+fn cpu_clock_ns(ctx: &mut Ctx<'_>, id: i32) -> Result<u64> {
+    let number = !(id >> 3);
+    if id & 3 == 3 || number < 0 {
+        return Err(Errno::EINVAL);
+    }
+    if id & 4 == 0 {
+        let pid = if number == 0 { ctx.process().pid } else { number };
+        return process_cpu_ns(ctx, pid).map_err(|_| Errno::EINVAL);
+    }
+    let tid = if number == 0 { ctx.tid } else { number };
+    ctx.kernel.tasks.thread(tid).ok_or(Errno::EINVAL)?;
+    Ok(ctx.kernel.cpu_ns(tid))
+}
+
+fn sys_clock_gettime(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let now_ns = clock_ns(ctx, args[0] as i32)?;
+    ctx.memory().store(args[1], &Timespec::from_ns(now_ns))?;
+    Ok(0)
+}
+
+fn sys_clock_getres(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let id = args[0] as i32;
+    clock_ns(ctx, id)?;
+    let coarse = matches!(id, clock::REALTIME_COARSE | clock::MONOTONIC_COARSE);
+    if args[1] != 0 {
+        ctx.memory().store(args[1], &Timespec::from_ns(if coarse { 4_000_000 } else { 1 }))?;
+    }
+    Ok(0)
+}
+
+fn sys_gettimeofday(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let memory = ctx.memory();
+    if args[0] != 0 {
+        memory.store(args[0], &Timeval::from_ns(realtime_ns()))?;
+    }
+    if args[1] != 0 {
+        memory.store(args[1], &[0i32; 2])?;
+    }
+    Ok(0)
+}
+
+fn sys_time(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let seconds = realtime_ns() / NANOS_PER_SECOND;
+    if args[0] != 0 {
+        ctx.memory().store(args[0], &seconds)?;
+    }
+    Ok(seconds)
+}
+
+fn sys_nanosleep(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    sleep(ctx, clock::MONOTONIC, args[0], false, args[1])
+}
+
+fn sys_clock_nanosleep(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    const ABSTIME: u64 = 1;
+    let [id, flags, request, remaining, ..] = *args;
+    let id = id as i32;
+    match id {
+        clock::THREAD_CPUTIME => return Err(Errno::EINVAL.into()),
+        clock::MONOTONIC_RAW | clock::REALTIME_COARSE | clock::MONOTONIC_COARSE | clock::PROCESS_CPUTIME => {
+            return Err(Errno::EOPNOTSUPP.into());
+        }
+        _ => clock_ns(ctx, id)?,
+    };
+    sleep(ctx, id, request, flags & ABSTIME != 0, remaining)
+}
+
+fn sleep(ctx: &mut Ctx<'_>, id: i32, request: u64, absolute: bool, remaining: u64) -> SysResult {
+    let time_ns = ctx.memory().load::<Timespec>(request)?.to_ns()?;
+    let now_ns = monotonic_ns();
+    // An absolute time is converted at every run: the clock may have been set meanwhile.
+    let deadline_ns = match (absolute, ctx.progress().deadline_ns) {
+        (true, _) => now_ns.saturating_add(time_ns.saturating_sub(clock_ns(ctx, id)?)),
+        (false, Some(deadline_ns)) => deadline_ns,
+        (false, None) => now_ns.saturating_add(time_ns),
+    };
+    ctx.progress().deadline_ns = Some(deadline_ns);
+    if deadline_ns <= now_ns {
+        return Ok(0);
+    }
+    // A signal's handler ends the sleep: what is left is stored before it can run.
+    if !absolute && remaining != 0 {
+        ctx.memory().store(remaining, &Timespec::from_ns(deadline_ns - now_ns))?;
+    }
+    let wait = Wait::on(&ctx.thread().futex).until(Some(deadline_ns));
+    let interruption = if absolute { Interruption::Restart } else { Interruption::Fail };
+    Err(Stop::Block(Wait { interruption, ..wait }))
+}

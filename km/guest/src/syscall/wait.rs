@@ -1,0 +1,160 @@
+//! Waiting for children: wait4(2), waitid(2).
+
+use super::resource::{Rusage, rusage_of_child};
+use super::table::Row;
+use crate::errno::{Errno, Result};
+use crate::kernel::{Args, Ctx};
+use crate::task::{Pid, Process, Status};
+use crate::wait::{SysResult, Wait};
+
+/// The family's rows.
+pub const ROWS: &[Row] = &[Row::full(61, "wait4", sys_wait4), Row::full(247, "waitid", sys_waitid)];
+
+const WNOHANG: u64 = 1;
+const WUNTRACED: u64 = 2;
+const WEXITED: u64 = 4;
+const WCONTINUED: u64 = 8;
+const WNOWAIT: u64 = 0x0100_0000;
+/// __WNOTHREAD, __WALL and __WCLONE: what they choose between is one here.
+const WCLONES: u64 = 0xe000_0000;
+/// SIGCHLD.
+const SIGCHLD: i32 = 17;
+
+/// Which children are meant.
+#[derive(Clone, Copy)]
+enum Which {
+    Any,
+    One(Pid),
+    Group(Pid),
+}
+
+impl Which {
+    fn includes(self, child: &Process) -> bool {
+        match self {
+            Self::Any => true,
+            Self::One(pid) => child.pid == pid,
+            Self::Group(group) => child.group == group,
+        }
+    }
+}
+
+/// What of a child is reported.
+struct Report {
+    pid: Pid,
+    uid: u32,
+    status: Status,
+    usage: Rusage,
+}
+
+/// Looks for a child with something to report. `None`: there are children, but nothing to say of them.
+fn look(ctx: &mut Ctx<'_>, which: Which, options: u64) -> Result<Option<Report>> {
+    let parent = ctx.process().pid;
+    let mut any = false;
+    let mut found = None;
+    for child in ctx.kernel.tasks.processes().filter(|child| child.parent == parent && which.includes(child))
+    {
+        any = true;
+        if let Some(status) = reportable(child, options) {
+            found = Some((child.pid, status));
+            break;
+        }
+    }
+    match found {
+        None if !any => Err(Errno::ECHILD),
+        None => Ok(None),
+        Some((pid, status)) => Ok(report(ctx, pid, status, options)),
+    }
+}
+
+fn reportable(child: &Process, options: u64) -> Option<Status> {
+    let wanted = |status: &Status| match status {
+        Status::Stopped(_) => options & WUNTRACED != 0,
+        _ => options & WCONTINUED != 0,
+    };
+    let ended = child.zombie.filter(|_| options & WEXITED != 0);
+    ended.or_else(|| child.change.filter(|_| child.zombie.is_none()).filter(wanted))
+}
+
+fn report(ctx: &mut Ctx<'_>, pid: Pid, status: Status, options: u64) -> Option<Report> {
+    let keep = options & WNOWAIT != 0;
+    let child = ctx.kernel.tasks.process_mut(pid)?;
+    let report = Report { pid, uid: child.credentials.real_uid, status, usage: rusage_of_child(child) };
+    if !keep && child.zombie.is_some() {
+        ctx.kernel.reap(pid);
+    } else if !keep {
+        child.change = None;
+    }
+    Some(report)
+}
+
+fn sys_wait4(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let [which, status, options, usage, ..] = *args;
+    if options & !(WNOHANG | WUNTRACED | WCONTINUED | WCLONES) != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let which = match which as i32 {
+        i32::MIN => return Err(Errno::ESRCH.into()),
+        -1 => Which::Any,
+        0 => Which::Group(ctx.process().group),
+        pid if pid > 0 => Which::One(pid),
+        group => Which::Group(-group),
+    };
+    let Some(report) = look(ctx, which, options | WEXITED)? else { return no_report(ctx, options) };
+    let memory = ctx.memory();
+    if status != 0 {
+        memory.store(status, &report.status.encode())?;
+    }
+    if usage != 0 {
+        memory.store(usage, &report.usage)?;
+    }
+    Ok(report.pid as u64)
+}
+
+fn no_report(ctx: &mut Ctx<'_>, options: u64) -> SysResult {
+    if options & WNOHANG != 0 {
+        Ok(0)
+    } else {
+        Err(crate::wait::Stop::Block(Wait::on(&ctx.process().children)))
+    }
+}
+
+fn sys_waitid(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let [kind, id, info, options, usage, _] = *args;
+    let known = WNOHANG | WUNTRACED | WEXITED | WCONTINUED | WNOWAIT | WCLONES;
+    if options & !known != 0 || options & (WEXITED | WUNTRACED | WCONTINUED) == 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let which = match (kind, id as i32) {
+        (0, _) => Which::Any,
+        (1, pid) if pid > 0 => Which::One(pid),
+        (2, 0) => Which::Group(ctx.process().group),
+        (2, group) if group > 0 => Which::Group(group),
+        (3, _) => Which::One(super::pidfd::pid_of(ctx, id)?),
+        _ => return Err(Errno::EINVAL.into()),
+    };
+    let report = look(ctx, which, options)?;
+    if report.is_none() && options & WNOHANG == 0 {
+        return no_report(ctx, options);
+    }
+    let memory = ctx.memory();
+    if info != 0 {
+        memory.write(info, &child_info(report.as_ref()))?;
+    }
+    if let Some(report) = report.filter(|_| usage != 0) {
+        memory.store(usage, &report.usage)?;
+    }
+    Ok(0)
+}
+
+/// The siginfo_t of a child; zeros when there is nothing to report.
+fn child_info(report: Option<&Report>) -> [u8; 128] {
+    let mut bytes = [0; 128];
+    if let Some(report) = report {
+        let (code, status) = report.status.code_and_status();
+        let words = [(0, SIGCHLD), (8, code), (16, report.pid), (20, report.uid as i32), (24, status)];
+        for (offset, word) in words {
+            bytes[offset..offset + 4].copy_from_slice(&word.to_le_bytes());
+        }
+    }
+    bytes
+}

@@ -1,0 +1,175 @@
+//! New threads and processes: what clone(2), clone3(2), fork(2) and vfork(2) have in common.
+
+use super::process::{Process, Shares};
+use super::thread::{Thread, Vectors};
+use super::{Pid, Tid};
+use crate::errno::{Errno, Result};
+use crate::kernel::Ctx;
+use crate::mm::user::UserMemory;
+use alloc::rc::Rc;
+use bitflags::bitflags;
+use core::cell::RefCell;
+use km_hal::cpu::XState;
+use km_hal::{UserContext, cpu};
+
+bitflags! {
+    /// Flags of clone(2) without the exit signal in their low byte.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct CloneFlags: u64 {
+        /// CLONE_VM.
+        const VM = 0x100;
+        /// CLONE_FS.
+        const FS = 0x200;
+        /// CLONE_FILES.
+        const FILES = 0x400;
+        /// CLONE_SIGHAND.
+        const SIGHAND = 0x800;
+        /// CLONE_PIDFD.
+        const PIDFD = 0x1000;
+        /// CLONE_PTRACE.
+        const PTRACE = 0x2000;
+        /// CLONE_VFORK.
+        const VFORK = 0x4000;
+        /// CLONE_PARENT.
+        const PARENT = 0x8000;
+        /// CLONE_THREAD.
+        const THREAD = 0x1_0000;
+        /// CLONE_SYSVSEM.
+        const SYSVSEM = 0x4_0000;
+        /// CLONE_SETTLS.
+        const SETTLS = 0x8_0000;
+        /// CLONE_PARENT_SETTID.
+        const PARENT_SETTID = 0x10_0000;
+        /// CLONE_CHILD_CLEARTID.
+        const CHILD_CLEARTID = 0x20_0000;
+        /// CLONE_DETACHED, ignored.
+        const DETACHED = 0x40_0000;
+        /// CLONE_UNTRACED, ignored.
+        const UNTRACED = 0x80_0000;
+        /// CLONE_CHILD_SETTID.
+        const CHILD_SETTID = 0x100_0000;
+        /// CLONE_IO, ignored.
+        const IO = 0x8000_0000;
+        /// CLONE_CLEAR_SIGHAND.
+        const CLEAR_SIGHAND = 0x1_0000_0000;
+    }
+}
+
+/// Flags that make namespaces, which an unprivileged container may not: CLONE_NEW{NS,CGROUP,UTS,IPC,USER,PID,NET,TIME}.
+pub const NAMESPACES: u64 = 0x7e02_0080;
+
+/// What a new thread or process is to be.
+#[derive(Clone, Copy, Debug)]
+pub struct CloneRequest {
+    /// What is shared, and what is stored where.
+    pub flags: CloneFlags,
+    /// Stack pointer of the child, 0 for the parent's.
+    pub stack: u64,
+    /// FS base of the child with CLONE_SETTLS.
+    pub tls: u64,
+    /// Where the number is stored for the parent.
+    pub parent_tid: u64,
+    /// Where the number is stored for the child, or cleared at its end.
+    pub child_tid: u64,
+    /// Sent to the parent when the child ends.
+    pub exit_signal: u32,
+}
+
+impl CloneRequest {
+    /// Refuses combinations that clone(2) refuses.
+    fn check(&self) -> Result<()> {
+        let flags = self.flags;
+        let needs = |flag, needed| flags.contains(flag) && !flags.contains(needed);
+        let contradiction = needs(CloneFlags::SIGHAND, CloneFlags::VM)
+            || needs(CloneFlags::THREAD, CloneFlags::SIGHAND)
+            || flags.contains(CloneFlags::CLEAR_SIGHAND | CloneFlags::SIGHAND)
+            || self.exit_signal > 64;
+        if contradiction { Err(Errno::EINVAL) } else { Ok(()) }
+    }
+}
+
+impl Ctx<'_> {
+    /// Makes the thread or process, ready to run, and returns its number.
+    ///
+    /// # Errors
+    /// EINVAL, EAGAIN at a limit, ENOMEM.
+    pub fn clone_task(&mut self, request: &CloneRequest) -> Result<Tid> {
+        request.check()?;
+        let limit = self.process().limits.current(super::limits::resource::NPROC);
+        if self.kernel.tasks.thread_count() as u64 >= limit {
+            return Err(Errno::EAGAIN);
+        }
+        let number = self.kernel.tasks.new_number().ok_or(Errno::EAGAIN)?;
+        let thread = request.flags.contains(CloneFlags::THREAD);
+        let pid = if thread { self.process().pid } else { self.new_process(number, request)? };
+        self.store_numbers(pid, number, request);
+        self.new_thread(number, pid, request);
+        Ok(number)
+    }
+
+    fn new_process(&mut self, pid: Pid, request: &CloneRequest) -> Result<Pid> {
+        let flags = request.flags;
+        let parent = self.process();
+        let space = if flags.contains(CloneFlags::VM) {
+            Rc::clone(&parent.space)
+        } else {
+            let copy = parent.space.borrow_mut().fork()?;
+            Rc::new(RefCell::new(copy))
+        };
+        let files = shared_or_copied(&parent.files, flags.contains(CloneFlags::FILES));
+        let fs = shared_or_copied(&parent.fs, flags.contains(CloneFlags::FS));
+        let mut child = parent.child(pid, Shares { space, files, fs });
+        if flags.contains(CloneFlags::PARENT) {
+            child.parent = parent.parent;
+            child.exit_signal = parent.exit_signal;
+        } else {
+            child.exit_signal = request.exit_signal;
+        }
+        child.borrows_space = flags.contains(CloneFlags::VFORK);
+        self.inherit_signals(&mut child, flags);
+        self.kernel.tasks.add_process(child);
+        Ok(pid)
+    }
+
+    /// Signal dispositions go along, pending signals do not.
+    fn inherit_signals(&mut self, child: &mut Process, flags: CloneFlags) {
+        let _ = (child, flags);
+    }
+
+    fn store_numbers(&mut self, pid: Pid, number: Tid, request: &CloneRequest) {
+        // Linux ignores bad addresses here as well.
+        if request.flags.contains(CloneFlags::PARENT_SETTID) {
+            let _ = self.memory().store(request.parent_tid, &number);
+        }
+        if request.flags.contains(CloneFlags::CHILD_SETTID) {
+            let space = self.kernel.tasks.process(pid).map(|process| Rc::clone(&process.space));
+            let _ = space.map(|space| UserMemory::new(space).store(request.child_tid, &number));
+        }
+    }
+
+    fn new_thread(&mut self, number: Tid, pid: Pid, request: &CloneRequest) {
+        self.kernel.make_live(self.tid);
+        let mut vectors =
+            Vectors { state: XState::fresh(), fs_base: cpu::fs_base(), gs_base: cpu::gs_base() };
+        cpu::save(&mut vectors.state);
+        if request.flags.contains(CloneFlags::SETTLS) {
+            vectors.fs_base = request.tls;
+        }
+        let parent = self.thread();
+        let stack = if request.stack == 0 { parent.context.rsp } else { request.stack };
+        let context = UserContext { rax: 0, rsp: stack, ..parent.context };
+        let mut thread = Thread::new(number, pid, context, vectors);
+        thread.name.clone_from(&parent.name);
+        if request.flags.contains(CloneFlags::CHILD_CLEARTID) {
+            thread.clear_child_tid = request.child_tid;
+        }
+        if !request.flags.contains(CloneFlags::VM) {
+            thread.rseq = parent.rseq;
+        }
+        self.kernel.tasks.add_thread(thread);
+    }
+}
+
+fn shared_or_copied<T: Clone>(value: &Rc<RefCell<T>>, share: bool) -> Rc<RefCell<T>> {
+    if share { Rc::clone(value) } else { Rc::new(RefCell::new(value.borrow().clone())) }
+}

@@ -1,0 +1,234 @@
+//! How threads and processes end.
+
+use super::process::{Process, Status};
+use super::{Pid, Tid};
+use crate::kernel::{Kernel, child_changed};
+use crate::mm::AddressSpace;
+use crate::mm::user::UserMemory;
+use crate::task::futex::FutexKey;
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+use core::cell::RefCell;
+
+/// Robust futexes that are looked at in a thread's list (ROBUST_LIST_LIMIT).
+const ROBUST_MAX: usize = 2048;
+/// The owner of a futex has died.
+const FUTEX_OWNER_DIED: u32 = 0x4000_0000;
+/// Someone waits for a futex.
+const FUTEX_WAITERS: u32 = 0x8000_0000;
+/// Bits of a futex word that hold its owner.
+const FUTEX_TID_MASK: u32 = 0x3fff_ffff;
+
+impl Kernel {
+    /// Ends one thread; its process ends with the last of them, with `status`.
+    pub fn exit_thread(&mut self, tid: Tid, status: Status) {
+        let Some(thread) = self.tasks.thread(tid) else { return };
+        let pid = thread.pid;
+        let last = self.tasks.process(pid).is_none_or(|process| process.threads.len() <= 1);
+        self.release_memory_words(tid);
+        self.bury_thread(tid);
+        if last {
+            self.process_ended(pid, status);
+        }
+    }
+
+    /// Ends a process with all its threads.
+    pub fn exit_process(&mut self, pid: Pid, status: Status) {
+        let Some(process) = self.tasks.process(pid) else { return };
+        if process.zombie.is_some() {
+            return;
+        }
+        for tid in process.threads.clone() {
+            self.release_memory_words(tid);
+            self.bury_thread(tid);
+        }
+        self.process_ended(pid, status);
+    }
+
+    /// Ends all threads of a process but one (execve(2)).
+    pub(super) fn exit_other_threads(&mut self, pid: Pid, survivor: Tid) {
+        let threads = self.tasks.process(pid).map(|process| process.threads.clone()).unwrap_or_default();
+        for tid in threads.into_iter().filter(|tid| *tid != survivor) {
+            self.release_memory_words(tid);
+            self.bury_thread(tid);
+        }
+    }
+
+    fn bury_thread(&mut self, tid: Tid) {
+        let used_ns = self.cpu_ns(tid);
+        self.forget_live(tid);
+        self.futexes.leave(tid);
+        if let Some(thread) = self.tasks.remove_thread(tid)
+            && let Some(process) = self.tasks.process_mut(thread.pid)
+        {
+            process.gone_cpu_ns += used_ns;
+        }
+    }
+
+    /// What a thread promised to leave in memory: its thread number cleared, its robust futexes marked.
+    pub(super) fn release_memory_words(&mut self, tid: Tid) {
+        let Some(thread) = self.tasks.find_thread_mut(tid) else { return };
+        let clear = core::mem::take(&mut thread.clear_child_tid);
+        let robust = core::mem::take(&mut thread.robust_list);
+        let memory = UserMemory::new(Rc::clone(&self.tasks.process_of_mut(tid).space));
+        if robust != 0 {
+            self.mark_robust(&memory, robust, tid);
+        }
+        // A bad address is the program's own loss, here and below.
+        if clear != 0 && memory.store(clear, &0u32).is_ok() {
+            self.wake_word(&memory, clear, 1);
+        }
+    }
+
+    /// Walks the list of robust futexes (set_robust_list(2)): head, offset of the word, pending entry.
+    fn mark_robust(&mut self, memory: &UserMemory, head: u64, tid: Tid) {
+        let Ok([first, offset, pending]) = memory.load::<[u64; 3]>(head) else { return };
+        let mut entry = first;
+        for _ in 0..ROBUST_MAX {
+            if entry & !1 == head {
+                break;
+            }
+            let Ok(next) = memory.load::<u64>(entry & !1) else { break };
+            if entry != pending {
+                self.mark_owner_died(memory, (entry & !1).wrapping_add(offset), tid);
+            }
+            entry = next;
+        }
+        if pending & !1 != 0 {
+            self.mark_owner_died(memory, (pending & !1).wrapping_add(offset), tid);
+        }
+    }
+
+    fn mark_owner_died(&mut self, memory: &UserMemory, word: u64, tid: Tid) {
+        let Ok(value) = memory.load::<u32>(word) else { return };
+        if value & FUTEX_TID_MASK == tid.cast_unsigned() {
+            let died = memory.store(word, &(value & FUTEX_WAITERS | FUTEX_OWNER_DIED));
+            if died.is_ok() && value & FUTEX_WAITERS != 0 {
+                self.wake_word(memory, word, 1);
+            }
+        }
+    }
+
+    /// Wakes waiters of a word under both names that they may use.
+    fn wake_word(&mut self, memory: &UserMemory, word: u64, count: u64) {
+        for key in [Some(memory.private_key(word)), memory.shared_key(word).ok()].into_iter().flatten() {
+            self.futexes.wake(&mut self.tasks, key, count, u32::MAX);
+        }
+    }
+
+    fn process_ended(&mut self, pid: Pid, status: Status) {
+        let Some(process) = self.tasks.process_mut(pid) else { return };
+        let peak_bytes = process.space.try_borrow().map_or(0, |space| space.usage().1);
+        process.zombie = Some(status);
+        process.children_usage.peak_bytes = process.children_usage.peak_bytes.max(peak_bytes);
+        let files = core::mem::take(&mut process.files);
+        process.space = Rc::new(RefCell::new(AddressSpace::gone()));
+        process.borrows_space = false;
+        process.left.ended.set(true);
+        process.left.queue.wake();
+        // Closing may send bytes and wake others: the process is no longer in anyone's way.
+        drop(files);
+        self.hand_over_children(pid);
+        if pid == 1 {
+            self.end_machine(status);
+        }
+        self.report_end(pid, status);
+    }
+
+    fn report_end(&mut self, pid: Pid, status: Status) {
+        let Some(process) = self.tasks.process(pid) else { return };
+        let parent = process.parent;
+        let unwanted = child_changed(self, parent, pid, status);
+        if let Some(parent) = self.tasks.process_mut(parent) {
+            parent.children.wake();
+        }
+        if unwanted {
+            self.reap(pid);
+        }
+    }
+
+    /// Children of a process that ended belong to its nearest subreaper, or to the first process.
+    fn hand_over_children(&mut self, pid: Pid) {
+        let heir = self.heir_of(pid);
+        let mut zombies: Vec<(Pid, Status)> = Vec::new();
+        for child in self.tasks.processes_mut().filter(|child| child.parent == pid) {
+            child.parent = heir;
+            child.exit_signal = 17;
+            zombies.extend(child.zombie.map(|status| (child.pid, status)));
+        }
+        for (child, status) in zombies {
+            self.report_end(child, status);
+        }
+    }
+
+    fn heir_of(&self, pid: Pid) -> Pid {
+        let mut next = self.tasks.process(pid).map_or(1, |process| process.parent);
+        while let Some(process) = self.tasks.process(next) {
+            if process.settings.subreaper && process.zombie.is_none() {
+                return next;
+            }
+            next = process.parent;
+        }
+        1
+    }
+
+    /// Forgets a zombie; its parent inherits what it used.
+    pub fn reap(&mut self, pid: Pid) -> Option<Process> {
+        let process = self.tasks.remove_process(pid)?;
+        if let Some(parent) = self.tasks.process_mut(process.parent) {
+            parent.children_usage.cpu_ns += process.gone_cpu_ns + process.children_usage.cpu_ns;
+            parent.children_usage.faults += process.faults + process.children_usage.faults;
+            let peak = parent.children_usage.peak_bytes.max(process.children_usage.peak_bytes);
+            parent.children_usage.peak_bytes = peak;
+        }
+        Some(process)
+    }
+
+    /// Stops a process.
+    pub fn stop_process(&mut self, pid: Pid, signal: u32) {
+        let Some(process) = self.tasks.process_mut(pid) else { return };
+        if process.zombie.is_none() && process.stopped.is_none() {
+            process.stopped = Some(signal);
+            self.report_change(pid, Status::Stopped(signal));
+        }
+    }
+
+    /// Lets a stopped process go on.
+    pub fn continue_process(&mut self, pid: Pid) {
+        let Some(process) = self.tasks.process_mut(pid) else { return };
+        if process.stopped.take().is_some() {
+            self.tasks.ready_all(pid);
+            self.report_change(pid, Status::Continued);
+        }
+    }
+
+    fn report_change(&mut self, pid: Pid, status: Status) {
+        let Some(process) = self.tasks.process_mut(pid) else { return };
+        process.change = Some(status);
+        let parent = process.parent;
+        child_changed(self, parent, pid, status);
+        if let Some(parent) = self.tasks.process_mut(parent) {
+            parent.children.wake();
+        }
+    }
+}
+
+impl UserMemory {
+    /// The name of a futex word for threads of this process only.
+    #[must_use]
+    pub fn private_key(&self, word: u64) -> FutexKey {
+        FutexKey::Private(self.identity(), word)
+    }
+
+    /// The name of a futex word for everyone who maps its memory.
+    ///
+    /// # Errors
+    /// EFAULT.
+    pub fn shared_key(&self, word: u64) -> crate::errno::Result<FutexKey> {
+        if self.is_shared(word) {
+            self.physical(word).map(FutexKey::Shared)
+        } else {
+            self.physical(word).map(|_| self.private_key(word))
+        }
+    }
+}

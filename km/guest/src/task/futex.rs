@@ -1,0 +1,199 @@
+//! Threads that wait for a word of memory to change (futex(2)).
+//!
+//! A waiter stands in the queue of its word until a wake-up takes it out, which is how its call, when it runs again, tells
+//! a wake-up from a deadline or a signal. Waking takes the longest waiting first.
+
+use super::{Tasks, Tid};
+use crate::errno::{Errno, Result};
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+
+/// Which word: everyone who names the same one meets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FutexKey {
+    /// A word of one address space, named by the address of its structure.
+    Private(usize, u64),
+    /// A word of shared memory, by its place in guest-physical memory.
+    Shared(u64),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Waiter {
+    tid: Tid,
+    bitset: u32,
+}
+
+/// All queues.
+#[derive(Default)]
+pub struct Futexes {
+    queues: BTreeMap<FutexKey, VecDeque<Waiter>>,
+    waiting: BTreeMap<Tid, FutexKey>,
+}
+
+impl Futexes {
+    /// Puts a thread at the end of a word's queue.
+    pub fn join(&mut self, tid: Tid, key: FutexKey, bitset: u32) {
+        self.leave(tid);
+        self.queues.entry(key).or_default().push_back(Waiter { tid, bitset });
+        self.waiting.insert(tid, key);
+    }
+
+    /// Whether a thread has not been woken yet.
+    #[must_use]
+    pub fn is_waiting(&self, tid: Tid) -> bool {
+        self.waiting.contains_key(&tid)
+    }
+
+    /// Takes a thread out of its queue.
+    pub fn leave(&mut self, tid: Tid) {
+        let Some(key) = self.waiting.remove(&tid) else { return };
+        if let Some(queue) = self.queues.get_mut(&key) {
+            queue.retain(|waiter| waiter.tid != tid);
+            self.drop_empty(key);
+        }
+    }
+
+    /// Wakes up to `count` waiters whose bitset meets `bitset`, and returns how many.
+    pub fn wake(&mut self, tasks: &mut Tasks, key: FutexKey, count: u64, bitset: u32) -> u64 {
+        let mut woken = Vec::new();
+        if let Some(queue) = self.queues.get_mut(&key) {
+            queue.retain(|waiter| {
+                let chosen = (woken.len() as u64) < count && waiter.bitset & bitset != 0;
+                if chosen {
+                    woken.push(waiter.tid);
+                }
+                !chosen
+            });
+            self.drop_empty(key);
+        }
+        for tid in &woken {
+            self.waiting.remove(tid);
+            tasks.interrupt(*tid);
+        }
+        woken.len() as u64
+    }
+
+    /// Moves up to `count` waiters to another word, and returns how many.
+    pub fn requeue(&mut self, from: FutexKey, to: FutexKey, count: u64) -> u64 {
+        let Some(mut queue) = self.queues.remove(&from) else { return 0 };
+        let moved: Vec<Waiter> = (0..count).map_while(|_| queue.pop_front()).collect();
+        if !queue.is_empty() {
+            self.queues.insert(from, queue);
+        }
+        for waiter in &moved {
+            self.waiting.insert(waiter.tid, to);
+        }
+        if !moved.is_empty() {
+            self.queues.entry(to).or_default().extend(&moved);
+        }
+        moved.len() as u64
+    }
+
+    fn drop_empty(&mut self, key: FutexKey) {
+        if self.queues.get(&key).is_some_and(VecDeque::is_empty) {
+            self.queues.remove(&key);
+        }
+    }
+}
+
+/// The operation on a second word that FUTEX_WAKE_OP encodes in its last argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WakeOp {
+    operation: u32,
+    operand: i32,
+    comparison: u32,
+    compared: i32,
+}
+
+impl WakeOp {
+    /// Reads the encoding.
+    ///
+    /// # Errors
+    /// ENOSYS for an operation or a comparison that there is none.
+    pub fn decode(value: u64) -> Result<Self> {
+        let field = |shift: u32, bits: u32| (value as u32) >> shift & ((1 << bits) - 1);
+        // Twelve bits with a sign.
+        let signed = |raw: u32| ((raw << 20) as i32) >> 20;
+        let operand = signed(field(12, 12));
+        let shifted = field(31, 1) == 1;
+        let operand = if shifted { 1i32.wrapping_shl(operand as u32 & 31) } else { operand };
+        let decoded = Self {
+            operation: field(28, 3),
+            operand,
+            comparison: field(24, 4),
+            compared: signed(field(0, 12)),
+        };
+        if decoded.operation > 4 || decoded.comparison > 5 { Err(Errno::ENOSYS) } else { Ok(decoded) }
+    }
+
+    /// The word's new value.
+    #[must_use]
+    pub fn apply(self, old: u32) -> u32 {
+        let operand = self.operand as u32;
+        match self.operation {
+            0 => operand,
+            1 => old.wrapping_add(operand),
+            2 => old | operand,
+            3 => old & !operand,
+            _ => old ^ operand,
+        }
+    }
+
+    /// Whether the second word's waiters are woken as well.
+    #[must_use]
+    pub fn holds(self, old: u32) -> bool {
+        let (old, compared) = (old as i32, self.compared);
+        match self.comparison {
+            0 => old == compared,
+            1 => old != compared,
+            2 => old < compared,
+            3 => old <= compared,
+            4 => old > compared,
+            _ => old >= compared,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIRST: FutexKey = FutexKey::Private(1, 0x1000);
+    const SECOND: FutexKey = FutexKey::Shared(0x2000);
+
+    #[test]
+    fn the_longest_waiting_is_woken_first_and_bitsets_select() {
+        let (mut futexes, mut tasks) = (Futexes::default(), Tasks::default());
+        futexes.join(1, FIRST, u32::MAX);
+        futexes.join(2, FIRST, 0b10);
+        futexes.join(3, FIRST, 0b01);
+        assert_eq!(futexes.wake(&mut tasks, FIRST, 1, 0b01), 1);
+        assert_eq!([1, 2, 3].map(|tid| futexes.is_waiting(tid)), [false, true, true]);
+        assert_eq!(futexes.wake(&mut tasks, FIRST, 9, 0b01), 1);
+        assert_eq!([2, 3].map(|tid| futexes.is_waiting(tid)), [true, false]);
+        futexes.leave(2);
+        assert!(futexes.queues.is_empty() && futexes.waiting.is_empty());
+    }
+
+    #[test]
+    fn requeued_waiters_wait_for_the_other_word() {
+        let (mut futexes, mut tasks) = (Futexes::default(), Tasks::default());
+        (1..=3).for_each(|tid| futexes.join(tid, FIRST, u32::MAX));
+        assert_eq!(futexes.requeue(FIRST, SECOND, 2), 2);
+        assert_eq!(futexes.wake(&mut tasks, FIRST, 9, u32::MAX), 1);
+        assert_eq!(futexes.wake(&mut tasks, SECOND, 9, u32::MAX), 2);
+        assert!(futexes.queues.is_empty());
+    }
+
+    #[test]
+    fn wake_op_has_linuxs_encoding() {
+        // FUTEX_OP(FUTEX_OP_ADD, 3, FUTEX_OP_CMP_GT, -1)
+        let op = WakeOp::decode(1 << 28 | 4 << 24 | 3 << 12 | 0xfff).unwrap();
+        assert_eq!(op.apply(5), 8);
+        assert!(op.holds(0) && !op.holds(u32::MAX));
+        // FUTEX_OP_OPARG_SHIFT | FUTEX_OP_SET of 1 << 4
+        let op = WakeOp::decode(8 << 28 | 4 << 12).unwrap();
+        assert_eq!(op.apply(7), 16);
+        assert_eq!(WakeOp::decode(5 << 28), Err(Errno::ENOSYS));
+    }
+}

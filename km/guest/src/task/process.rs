@@ -1,0 +1,227 @@
+//! A process: what its threads share, and what is left of it for its parent.
+
+use super::limits::Limits;
+use super::{Credentials, Pid, Tid};
+use crate::fs::FsContext;
+use crate::fs::fd::FdTable;
+use crate::mm::AddressSpace;
+use crate::time::monotonic_ns;
+use crate::wait::WaitQueue;
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+use core::cell::{Cell, RefCell};
+
+/// How a process ended, stopped or went on: what wait(2) reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// exit(2) with this status (low 8 bits).
+    Exited(i32),
+    /// Ended by a signal.
+    Signaled(u32),
+    /// Stopped by a signal.
+    Stopped(u32),
+    /// Continued by SIGCONT.
+    Continued,
+}
+
+impl Status {
+    /// As wait(2) encodes it.
+    #[must_use]
+    pub const fn encode(self) -> u32 {
+        match self {
+            Self::Exited(status) => (status as u32 & 0xff) << 8,
+            Self::Signaled(signal) => signal,
+            Self::Stopped(signal) => signal << 8 | 0x7f,
+            Self::Continued => 0xffff,
+        }
+    }
+
+    /// `si_code` and `si_status` of waitid(2) and SIGCHLD.
+    #[must_use]
+    pub const fn code_and_status(self) -> (i32, i32) {
+        match self {
+            Self::Exited(status) => (1, status & 0xff),
+            Self::Signaled(signal) => (2, signal as i32),
+            Self::Stopped(signal) => (5, signal as i32),
+            Self::Continued => (6, 18),
+        }
+    }
+}
+
+/// The program that a process runs.
+#[derive(Clone, Debug, Default)]
+pub struct Program {
+    /// Absolute path (/proc/PID/exe).
+    pub path: Vec<u8>,
+    /// First and last address of the argument strings.
+    pub args: (u64, u64),
+    /// First and last address of the environment strings.
+    pub env: (u64, u64),
+    /// The auxiliary vector.
+    pub auxv: Vec<(u64, u64)>,
+    /// Stack pointer at its first instruction.
+    pub stack: u64,
+}
+
+/// CPU time of children that were waited for.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Usage {
+    /// CPU time in nanoseconds.
+    pub cpu_ns: u64,
+    /// Most memory that was present, in bytes.
+    pub peak_bytes: u64,
+    /// Page faults.
+    pub faults: u64,
+}
+
+/// Settings of prctl(2).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Settings {
+    /// PR_SET_DUMPABLE was set to 0.
+    pub not_dumpable: bool,
+    /// PR_SET_NO_NEW_PRIVS.
+    pub no_new_privs: bool,
+    /// PR_SET_CHILD_SUBREAPER.
+    pub subreaper: bool,
+    /// PR_SET_PDEATHSIG.
+    pub parent_death_signal: u32,
+    /// PR_SET_KEEPCAPS.
+    pub keep_capabilities: bool,
+    /// PR_SET_TIMERSLACK in nanoseconds, 0 for the default.
+    pub timer_slack_ns: u64,
+}
+
+/// Tells others when a process has ended, or a vfork child lets its parent go on.
+#[derive(Default)]
+pub struct Leaving {
+    /// Woken then.
+    pub queue: WaitQueue,
+    /// It has ended.
+    pub ended: Cell<bool>,
+}
+
+/// A process: an address space, descriptors, a place in the file system, credentials.
+pub struct Process {
+    /// Its number.
+    pub pid: Pid,
+    /// Its parent's number, 0 for the first.
+    pub parent: Pid,
+    /// Process group.
+    pub group: Pid,
+    /// Session.
+    pub session: Pid,
+    /// Mappings and page tables.
+    pub space: Rc<RefCell<AddressSpace>>,
+    /// Open files.
+    pub files: Rc<RefCell<FdTable>>,
+    /// Root, working directory and umask.
+    pub fs: Rc<RefCell<FsContext>>,
+    /// Who it is.
+    pub credentials: Credentials,
+    /// Its threads.
+    pub threads: Vec<Tid>,
+    /// What it runs.
+    pub program: Program,
+    /// prlimit(2).
+    pub limits: Limits,
+    /// prctl(2).
+    pub settings: Settings,
+    /// It has ended and waits for its parent to ask how.
+    pub zombie: Option<Status>,
+    /// Stopped by this signal.
+    pub stopped: Option<u32>,
+    /// A stop or a continuation that wait(2) has not reported yet.
+    pub change: Option<Status>,
+    /// Woken when one of its children ends, stops or continues.
+    pub children: WaitQueue,
+    /// Woken when it ends or lets a vfork parent go on.
+    pub left: Rc<Leaving>,
+    /// It lives in its parent's address space, and the parent waits (vfork(2)).
+    pub borrows_space: bool,
+    /// It has called execve(2) since fork (setpgid(2) of the parent is refused then).
+    pub has_executed: bool,
+    /// Signal that its parent gets when it ends, 0 for none.
+    pub exit_signal: u32,
+    /// CPU time of threads that are gone.
+    pub gone_cpu_ns: u64,
+    /// Page faults.
+    pub faults: u64,
+    /// Of its children.
+    pub children_usage: Usage,
+    /// CLOCK_MONOTONIC when it was made.
+    pub started_ns: u64,
+}
+
+impl Process {
+    /// A process without threads, in a group and session of its own.
+    #[must_use]
+    pub fn new(pid: Pid, space: AddressSpace, fs: FsContext) -> Self {
+        Self {
+            pid,
+            parent: 0,
+            group: pid,
+            session: pid,
+            space: Rc::new(RefCell::new(space)),
+            files: Rc::default(),
+            fs: Rc::new(RefCell::new(fs)),
+            credentials: Credentials::default(),
+            threads: Vec::new(),
+            program: Program::default(),
+            limits: Limits::default(),
+            settings: Settings::default(),
+            zombie: None,
+            stopped: None,
+            change: None,
+            children: WaitQueue::default(),
+            left: Rc::default(),
+            borrows_space: false,
+            has_executed: false,
+            exit_signal: 0,
+            gone_cpu_ns: 0,
+            faults: 0,
+            children_usage: Usage::default(),
+            started_ns: monotonic_ns(),
+        }
+    }
+
+    /// What fork(2) gives to a child with number `pid`; its memory, descriptors and place are as given.
+    #[must_use]
+    pub fn child(&self, pid: Pid, shares: Shares) -> Self {
+        Self {
+            pid,
+            parent: self.pid,
+            group: self.group,
+            session: self.session,
+            space: shares.space,
+            files: shares.files,
+            fs: shares.fs,
+            credentials: self.credentials.clone(),
+            threads: Vec::new(),
+            program: self.program.clone(),
+            limits: self.limits.clone(),
+            settings: Settings { subreaper: false, parent_death_signal: 0, ..self.settings },
+            zombie: None,
+            stopped: None,
+            change: None,
+            children: WaitQueue::default(),
+            left: Rc::default(),
+            borrows_space: false,
+            has_executed: false,
+            exit_signal: 0,
+            gone_cpu_ns: 0,
+            faults: 0,
+            children_usage: Usage::default(),
+            started_ns: monotonic_ns(),
+        }
+    }
+}
+
+/// What a child shares with its parent, or has copies of.
+pub struct Shares {
+    /// Memory.
+    pub space: Rc<RefCell<AddressSpace>>,
+    /// Descriptors.
+    pub files: Rc<RefCell<FdTable>>,
+    /// Place in the file system.
+    pub fs: Rc<RefCell<FsContext>>,
+}
