@@ -2,9 +2,9 @@
 
 use crate::{backend, phys};
 use core::fmt::{self, Write as _};
-use km_abi::hypercall::{Event, EVENTS_MAX, Exit, HyperPage, Idle, OPS_MAX, Op, OpCode, Port};
-use km_abi::layout::{HYPER_GPA, OUTPUT_GPA, OUTPUT_SIZE};
 use core::mem::offset_of;
+use km_abi::hypercall::{EVENTS_MAX, Event, Exit, HyperPage, Idle, OPS_MAX, Op, OpCode, Port};
+use km_abi::layout::{HYPER_GPA, OUTPUT_GPA, OUTPUT_SIZE};
 
 /// Events that came with one answer of the monitor.
 #[derive(Clone, Copy, Debug)]

@@ -213,14 +213,7 @@ pub fn update(root: u64, start: u64, end: u64, each: &mut dyn FnMut(u64, Mapping
     });
 }
 
-fn walk(
-    table: u64,
-    level: u32,
-    base: u64,
-    start: u64,
-    end: u64,
-    each: &mut dyn FnMut(u64, u64, Mapping),
-) {
+fn walk(table: u64, level: u32, base: u64, start: u64, end: u64, each: &mut dyn FnMut(u64, u64, Mapping)) {
     let span = PAGE_SIZE << (9 * level);
     let first = start.saturating_sub(base) / span;
     for slot in first..ENTRIES {

@@ -15,3 +15,8 @@ pub mod memory;
 pub mod protocol;
 pub mod snapshot;
 pub mod vm;
+
+/// The library OS of this build, an ELF file that [`vm::Monitor::open`] takes.
+pub static GUEST_IMAGE: &[u8] = include_bytes!(env!("KM_GUEST_IMAGE"));
+/// An image that tries the ground under the library OS (entries, faults, flushes, doorbells), for tests and benches.
+pub static SELFTEST_IMAGE: &[u8] = include_bytes!(env!("KM_SELFTEST_IMAGE"));

@@ -1,2 +1,16 @@
-//! image
+//! The library OS as the program that the monitor loads.
+//!
+//! Built for `x86_64-unknown-none` by km-vmm's build script. For the host it is an empty program, so that commands
+//! over the whole workspace work.
+#![cfg_attr(target_os = "none", no_std, no_main)]
+#![forbid(unsafe_code)]
+
+#[cfg(target_os = "none")]
+#[path = "selftest/mod.rs"]
+mod selftest;
+
+#[cfg(target_os = "none")]
+km_hal::entry!(selftest::Selftest);
+
+#[cfg(not(target_os = "none"))]
 fn main() {}

@@ -77,7 +77,8 @@ fn initialize() {
     BASES.set([0; 2]);
     VECTOR.set(None);
     DOORBELL.set(None);
-    let boot = BootRecord { memory_bytes, free_gpa, xsave_bytes: XSAVE_BYTES, xcr0: 7, ..BootRecord::default() };
+    let boot =
+        BootRecord { memory_bytes, free_gpa, xsave_bytes: XSAVE_BYTES, xcr0: 7, ..BootRecord::default() };
     phys::write_value(RECORDS_GPA, &boot);
     let clock = ClockPage { mult: 1 << 31, shift: 31, tsc_base: rdtsc(), ..ClockPage::default() };
     phys::write_value(CLOCK_GPA, &clock);
@@ -146,7 +147,12 @@ fn translate(va: u64, write: bool) -> Result<*mut u8, Fault> {
 }
 
 /// Calls `each` with the place of every piece of `[va, va + len)` that lies in one page.
-fn pieces(va: u64, len: usize, write: bool, mut each: impl FnMut(*mut u8, usize, usize)) -> Result<(), Fault> {
+fn pieces(
+    va: u64,
+    len: usize,
+    write: bool,
+    mut each: impl FnMut(*mut u8, usize, usize),
+) -> Result<(), Fault> {
     let mut done = 0;
     while done < len {
         let at = va + done as u64;

@@ -56,7 +56,10 @@ pub(crate) fn phys_pointer(gpa: u64, len: u64) -> *mut u8 {
     let floor = state.frames.floor_gpa();
     let image_end = IMAGE_GPA + (&raw const km_image_end as u64 - IMAGE_BASE);
     let inside = gpa >= TABLES_GPA && gpa <= floor && len <= floor - gpa;
-    assert!(inside && (gpa >= image_end || gpa + len <= IMAGE_GPA), "{gpa:#x}+{len:#x} is not memory for all");
+    assert!(
+        inside && (gpa >= image_end || gpa + len <= IMAGE_GPA),
+        "{gpa:#x}+{len:#x} is not memory for all"
+    );
     (DIRECT_MAP + gpa) as *mut u8
 }
 
@@ -129,7 +132,9 @@ pub(crate) fn ring_last(port: Port) -> ! {
 
 pub(crate) fn xsave(state: &mut XState) {
     // SAFETY: the area is aligned and as long as the monitor said that the enabled features need.
-    unsafe { asm!("xsave64 [{}]", in(reg) state.pointer_mut(), in("eax") -1, in("edx") -1, options(nostack)) };
+    unsafe {
+        asm!("xsave64 [{}]", in(reg) state.pointer_mut(), in("eax") -1, in("edx") -1, options(nostack))
+    };
 }
 
 pub(crate) fn xrstor(state: &XState) {
@@ -165,4 +170,3 @@ pub(crate) fn rdtsc() -> u64 {
     // SAFETY: nothing forbids the instruction in ring 3.
     unsafe { intrinsics::_rdtsc() }
 }
-

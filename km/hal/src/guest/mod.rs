@@ -88,7 +88,8 @@ pub(crate) static KM_EXCEPTION: Global<Exception> =
 static LIBRARY: Global<*mut ()> = Global::new(ptr::null_mut());
 
 /// Vectors with an error code.
-const WITH_ERROR: u32 = 1 << 8 | 1 << 10 | 1 << 11 | 1 << 12 | 1 << 13 | 1 << 14 | 1 << 17 | 1 << 21 | 1 << 29 | 1 << 30;
+const WITH_ERROR: u32 =
+    1 << 8 | 1 << 10 | 1 << 11 | 1 << 12 | 1 << 13 | 1 << 14 | 1 << 17 | 1 << 21 | 1 << 29 | 1 << 30;
 
 /// Kinds of entry, as the assembly names them.
 const KIND_SYSCALL: u32 = 0;

@@ -1,0 +1,182 @@
+//! The self-test as a library OS.
+
+extern crate alloc;
+
+mod program;
+
+use alloc::format;
+use km_hal::abi::hypercall::{Exit, Idle};
+use km_hal::paging::{self, Flags, Pool};
+use km_hal::user::{self, Fault};
+use km_hal::{LibOs, Trap, UserContext, cpu, frames, hyper, phys, records};
+
+/// Repetitions of what is measured from within.
+const ROUNDS: u64 = 1000;
+/// How long the machine sleeps in nanoseconds.
+const SLEEP_NS: u64 = 5_000_000;
+/// Kicks that are waited for.
+const KICKS: u64 = 3;
+/// Count of exceptions that stands for the last one: the jump to nowhere.
+const WILD: u64 = 100;
+
+fn say(text: &str) {
+    hyper::write(1, text.as_bytes());
+}
+
+/// Says what each of `count` things cost.
+fn report(what: &str, tsc: u64, count: u64) {
+    let clock = records::clock();
+    let each = ((u128::from(tsc) * u128::from(clock.mult)) >> clock.shift) as u64 / count;
+    say(&format!("{what}: {each} ns\n"));
+}
+
+/// The state of the test.
+pub struct Selftest {
+    calls: u64,
+    pages: u64,
+    exceptions: u64,
+    kicks: u64,
+    since: u64,
+}
+
+impl LibOs for Selftest {
+    fn boot(context: &mut UserContext) -> Self {
+        let root = program_space();
+        memory();
+        program_memory();
+        vector_state();
+        costs(root);
+        sleep();
+        *context = UserContext { rip: program::CODE, rsp: program::STACK, ..UserContext::default() };
+        Self { calls: 0, pages: 0, exceptions: 0, kicks: 0, since: cpu::rdtsc() }
+    }
+
+    fn trap(&mut self, context: &mut UserContext, trap: Trap) {
+        assert_eq!(context.rsp, program::STACK, "the program's stack pointer");
+        match trap {
+            Trap::Syscall if context.rax == program::CALL => self.calls += 1,
+            Trap::Syscall => self.part(context.rax),
+            Trap::Exception { vector: 14, error, address } if address >= program::TOUCHED => {
+                assert_eq!((error, address), (6, program::TOUCHED + (self.pages + 1) * 4096));
+                map(paging::current_root(), address, Flags::BASE | Flags::WRITE);
+                self.pages += 1;
+            }
+            Trap::Exception { vector, .. } => self.exception(context, vector),
+            Trap::Interrupt => self.interrupt(context),
+        }
+    }
+}
+
+impl Selftest {
+    fn part(&mut self, number: u64) {
+        let spent = cpu::rdtsc() - self.since;
+        match number {
+            1 => {
+                assert_eq!(self.calls, program::CALLS);
+                report("system call", spent, self.calls);
+            }
+            2 => {
+                assert_eq!(self.pages, program::PAGES);
+                report("page fault", spent, self.pages);
+            }
+            _ => assert_eq!(self.exceptions, 4),
+        }
+        self.since = cpu::rdtsc();
+    }
+
+    /// The exceptions of the third part, in order; faults are stepped over.
+    fn exception(&mut self, context: &mut UserContext, vector: u8) {
+        if self.exceptions == WILD {
+            assert_eq!((vector, context.rip), (13, 1 << 63));
+            hyper::exit(&mut [], Exit { status: 0, signal: 0 });
+        }
+        let (expected, length) = [(6, 2), (3, 0), (13, 1), (0, 2)][self.exceptions as usize % 4];
+        assert_eq!(vector, expected, "at {:#x}", context.rip);
+        context.rip += length;
+        self.exceptions += 1;
+    }
+
+    fn interrupt(&mut self, context: &mut UserContext) {
+        assert_eq!(context.rip, program::CODE + program::BYTES.len() as u64 - 2, "the loop at the end");
+        assert!(context.rflags & 0x400 != 0, "the program's direction flag");
+        self.kicks += 1;
+        if self.kicks == KICKS {
+            say("kicked\n");
+            // An address that cannot be jumped to must come back as an exception of the program, not of ours.
+            context.rip = 1 << 63;
+            self.exceptions = WILD;
+        }
+    }
+}
+
+fn map(root: u64, va: u64, flags: Flags) -> u64 {
+    let frame = frames::alloc().unwrap_or_else(|| panic!("no frame"));
+    let mapped = paging::map(root, phys::page_of(va), frame, flags, &mut Pool);
+    assert_eq!(mapped, Ok(None));
+    frame
+}
+
+/// Page tables with the program's code.
+fn program_space() -> u64 {
+    let root = paging::new_root(&mut Pool).unwrap_or_else(|_| panic!("no frame"));
+    let code = map(root, program::CODE, Flags::BASE);
+    phys::write(code, program::BYTES);
+    paging::switch(root);
+    root
+}
+
+fn memory() {
+    let before = frames::available();
+    let frame = frames::alloc().unwrap_or_else(|| panic!("no frame"));
+    phys::write_u64(frame, 7);
+    assert_eq!(phys::read_u64(frame), 7);
+    frames::release(frame);
+    assert_eq!(frames::available(), before);
+    let large = alloc::vec![1u8; 1 << 20];
+    assert!(large.iter().all(|byte| *byte == 1), "the heap");
+}
+
+fn program_memory() {
+    let mut first = [0; 8];
+    assert_eq!(user::copy_in(program::CODE, &mut first), Ok(()));
+    assert_eq!(first, program::BYTES[..8]);
+    let beyond = program::CODE + 4096;
+    assert_eq!(user::copy_in(beyond - 3, &mut first), Err(Fault { address: beyond, write: false }));
+    let code = program::CODE + 16;
+    assert_eq!(user::copy_out(code, &first), Err(Fault { address: code, write: true }));
+    assert_eq!(user::zero(code, 1), Err(Fault { address: code, write: true }));
+}
+
+fn vector_state() {
+    let mut state = cpu::XState::fresh();
+    cpu::save(&mut state);
+    cpu::restore(&state);
+    for base in [0x1234_5000, 0] {
+        assert!(cpu::set_fs_base(base) && cpu::set_gs_base(base + 8));
+        assert_eq!((cpu::fs_base(), cpu::gs_base()), (base, base + 8));
+    }
+}
+
+fn costs(root: u64) {
+    let mut state = cpu::XState::fresh();
+    let mut measure = |what: &str, work: &mut dyn FnMut()| {
+        let start = cpu::rdtsc();
+        (0..ROUNDS).for_each(|_| work());
+        report(what, cpu::rdtsc() - start, ROUNDS);
+    };
+    measure("flush", &mut paging::flush);
+    measure("exit to the monitor", &mut || drop(hyper::submit(&mut [])));
+    measure("save and restore of vector state", &mut || {
+        cpu::save(&mut state);
+        cpu::restore(&state);
+    });
+    measure("word of the program", &mut || drop(user::load_u32(program::CODE)));
+    assert_eq!(paging::current_root(), root);
+}
+
+fn sleep() {
+    let start = cpu::rdtsc();
+    let idle = Idle { deadline_ns: SLEEP_NS, ..Idle::default() };
+    assert!(hyper::idle(&mut [], idle).as_slice().is_empty());
+    report("sleep of 5 ms", cpu::rdtsc() - start, 1);
+}

@@ -1,0 +1,68 @@
+//! The ground under the library OS, tried on this host's KVM; prints what each thing costs.
+
+use km_abi::hypercall::Exit;
+use km_abi::records::BootConfig;
+use km_vmm::memory::Rootfs;
+use km_vmm::vm::kick::Ticker;
+use km_vmm::vm::{Arrivals, Host, Monitor, Stop, Transfer};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+/// Collects what the machine says.
+#[derive(Default)]
+struct Listener(Vec<u8>);
+
+impl Host for Listener {
+    fn write(&mut self, _stream: u32, bytes: &[u8]) -> Transfer {
+        self.0.extend_from_slice(bytes);
+        Transfer::Done(bytes.len())
+    }
+
+    fn read(&mut self, _stream: u32, _buffer: &mut [u8]) -> Transfer {
+        Transfer::Again
+    }
+
+    fn shutdown_write(&mut self, _stream: u32) -> Transfer {
+        Transfer::Unknown
+    }
+
+    fn close(&mut self, _stream: u32) -> Transfer {
+        Transfer::Unknown
+    }
+
+    fn poll(&mut self, _arrivals: &mut Arrivals) {}
+}
+
+#[test]
+fn entries_faults_flushes_doorbells_and_kicks_work() {
+    let monitor = match Monitor::open(km_vmm::SELFTEST_IMAGE) {
+        Ok(monitor) => monitor,
+        Err(error) => {
+            eprintln!("SKIPPED, nothing was tested: {error}");
+            return;
+        }
+    };
+    let rootfs = Arc::new(Rootfs::open(tempfile::tempfile().unwrap()).unwrap());
+    let mut vm = monitor.boot(64 << 20, &rootfs, &BootConfig::default(), [0; 32], 0).unwrap();
+    let mut ticker = Ticker::new().unwrap();
+    let mut listener = Listener::default();
+    ticker.start().unwrap();
+    let end = loop {
+        match vm.run(&mut listener).unwrap() {
+            Stop::Idle(idle) => {
+                thread::sleep(Duration::from_nanos(idle.deadline_ns - idle.monotonic_ns));
+                vm.deliver(&Arrivals::default()).unwrap();
+            }
+            end => break end,
+        }
+    };
+    ticker.stop().unwrap();
+    println!("{}{:?}", String::from_utf8_lossy(&listener.0), vm.usage());
+    match end {
+        Stop::Exited(exit) => assert_eq!(exit, Exit::default()),
+        Stop::Broken(breakdown) => panic!("{breakdown}"),
+        other => panic!("{other:?}"),
+    }
+    assert!(String::from_utf8_lossy(&listener.0).contains("kicked"));
+}
