@@ -6,11 +6,7 @@
 #![forbid(unsafe_code)]
 
 #[cfg(target_os = "none")]
-#[path = "selftest/mod.rs"]
-mod selftest;
-
-#[cfg(target_os = "none")]
-km_hal::entry!(selftest::Selftest);
+km_hal::entry!(km_guest::kernel::Kernel);
 
 #[cfg(not(target_os = "none"))]
 fn main() {}
