@@ -36,3 +36,6 @@ pub mod vfs;
 pub mod walk;
 
 pub use vfs::{FsContext, Vfs};
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,9 @@ pub mod dir;
 pub mod inode;
 pub mod xattr;
 
+#[cfg(test)]
+pub(crate) mod tests;
+
 use super::image::Image;
 use crate::errno::{Errno, Result};
 use inode::Inode;
