@@ -4,6 +4,8 @@
 //! with musl and dynamically with glibc, a C++ program dynamically and statically with glibc, a Rust program for both
 //! targets. Filter by name as with any test: `cargo test --test differential -- files/ --exact …`.
 
+#![allow(clippy::expect_used, reason = "a test that cannot go on says why and ends")]
+
 mod common;
 mod guest;
 
@@ -22,7 +24,8 @@ fn main() {
     let trials = guest::programs().into_iter().flat_map(|program| {
         program.builds().into_iter().map(move |build| {
             let program = program.clone();
-            Trial::test(program.test_name(build), move || compare(&program, build)).with_ignored_flag(!runnable)
+            Trial::test(program.test_name(build), move || compare(&program, build))
+                .with_ignored_flag(!runnable)
         })
     });
     libtest_mimic::run(&arguments, trials.collect()).exit();
@@ -61,7 +64,8 @@ fn difference(expected: &Ended, got: &Ended) -> String {
             break;
         }
         if pair.0 != pair.1 {
-            text += &format!("line {number}\n  natively:       {:?}\n  in the machine: {:?}\n", pair.0, pair.1);
+            text +=
+                &format!("line {number}\n  natively:       {:?}\n  in the machine: {:?}\n", pair.0, pair.1);
             shown += 1;
         }
     }

@@ -5,6 +5,7 @@
 
 mod completions;
 mod config;
+mod doctor;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -41,6 +42,8 @@ pub struct Global {
 pub enum Command {
     /// Prints a completion script for a shell.
     Completions(completions::Args),
+    /// Tells what this host offers and lacks, with the fix.
+    Doctor(doctor::Args),
 }
 
 /// The user asked for something that cannot be: exit code 2.
@@ -65,6 +68,7 @@ pub fn parse() -> anyhow::Result<Cli> {
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Completions(args) => completions::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
     }
 }
 

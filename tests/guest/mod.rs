@@ -56,18 +56,28 @@ fn extension(path: &Path) -> &str {
 impl Program {
     fn read(source: &Path) -> Self {
         let text = std::fs::read_to_string(source).expect("programs are text");
-        let part = |path: Option<&std::ffi::OsStr>| path.expect("a path below tests/guest").to_string_lossy().into_owned();
+        let part = |path: Option<&std::ffi::OsStr>| {
+            path.expect("a path below tests/guest").to_string_lossy().into_owned()
+        };
         let values = |directive: &str| -> Vec<String> {
             let start = format!("// {directive}:");
-            text.lines().filter_map(|line| line.strip_prefix(&start)).map(|value| value.trim().to_owned()).collect()
+            text.lines()
+                .filter_map(|line| line.strip_prefix(&start))
+                .map(|value| value.trim().to_owned())
+                .collect()
         };
         let split = |value: &String| value.split('|').map(|word| word.trim().to_owned()).collect::<Vec<_>>();
-        let pair = |value: &String| value.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let pair =
+            |value: &String| value.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned()));
         Self {
             source: source.to_owned(),
             family: part(source.parent().and_then(Path::file_name)),
             name: part(source.file_stem()),
-            flags: values("build").iter().flat_map(|value| value.split_whitespace()).map(str::to_owned).collect(),
+            flags: values("build")
+                .iter()
+                .flat_map(|value| value.split_whitespace())
+                .map(str::to_owned)
+                .collect(),
             args: values("args").first().map(split).unwrap_or_default(),
             env: values("env").iter().filter_map(pair).collect(),
             stdin: values("stdin").join("").replace("\\n", "\n").into_bytes(),
@@ -121,7 +131,8 @@ impl Program {
             _ => "gcc",
         });
         if language == "rs" {
-            let target = if build == Build::Musl { "x86_64-unknown-linux-musl" } else { "x86_64-unknown-linux-gnu" };
+            let target =
+                if build == Build::Musl { "x86_64-unknown-linux-musl" } else { "x86_64-unknown-linux-gnu" };
             command.args(["--edition", "2024", "-O", "--target", target]);
             return command;
         }

@@ -1,0 +1,266 @@
+//! The single checks. Each reads the host and changes nothing.
+
+use super::Finding;
+use km_vmm::kvm::host::{Kvm, KvmKind};
+use landlock::{ABI, Access, AccessFs, CompatLevel, Compatible, Ruleset, RulesetAttr};
+use rustix::process::{Resource, getrlimit};
+use std::fs;
+
+/// Descriptors that a busy server holds: connections, worker sockets, bundles.
+const OPEN_FILES_WANTED: u64 = 65_536;
+/// Memory below which a handful of idle functions fill the machine.
+const MEMORY_WANTED_MIB: u64 = 1024;
+
+/// Everything, in the order of importance.
+pub fn all() -> Vec<Finding> {
+    let mut findings = vec![kvm_device()];
+    findings.extend(kvm_kind());
+    findings.extend([
+        architecture(),
+        cpu(),
+        clock(),
+        memory(),
+        landlock(),
+        user_namespaces(),
+        open_files(),
+        page_scan(),
+    ]);
+    findings
+}
+
+fn kvm_device() -> Finding {
+    let what = "/dev/kvm";
+    match fs::OpenOptions::new().read(true).write(true).open("/dev/kvm") {
+        Ok(_) => Finding::ok(what, "can be opened"),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Finding::fail(
+            what,
+            "is not there",
+            "modprobe kvm_intel or kvm_amd; in a virtual machine, turn on nested virtualization; in a container, pass --device /dev/kvm",
+        ),
+        Err(error) => Finding::fail(
+            what,
+            error.to_string(),
+            "usermod -aG kvm $USER and log in again; in Kubernetes, a group of /dev/kvm in supplementalGroups",
+        ),
+    }
+}
+
+/// The kind of KVM and whether it has what machines need; nothing when it cannot be opened at all.
+fn kvm_kind() -> Option<Finding> {
+    let what = "KVM";
+    match Kvm::open() {
+        Err(km_vmm::kvm::KvmError::Open(_)) => None,
+        Err(error) => {
+            Some(Finding::fail(what, error.to_string(), "a newer kernel, or a host whose KVM is whole"))
+        }
+        Ok(kvm) => Some(match kvm.kind() {
+            KvmKind::Pvm => {
+                Finding::ok(what, "PVM: software-deprivileged guests, no hardware virtualization used")
+            }
+            KvmKind::Svm => Finding::ok(what, "SVM: AMD-V"),
+            KvmKind::Vmx => Finding::ok(what, "VMX: Intel VT-x (not a part of this project's tests)"),
+            KvmKind::Other => Finding::warn(
+                what,
+                "of an unknown kind",
+                "nothing to do if functions are served; tests cover PVM and SVM",
+            ),
+        }),
+    }
+}
+
+fn architecture() -> Finding {
+    let name = rustix::system::uname();
+    let found = format!("{} {}", name.machine().to_string_lossy(), name.release().to_string_lossy());
+    if name.machine().to_bytes() == b"x86_64" {
+        Finding::ok("kernel", found)
+    } else {
+        Finding::fail("kernel", found, "an x86-64 machine: no other CPU is supported")
+    }
+}
+
+/// Value of the first line `NAME : value` in a file like /proc/cpuinfo.
+fn field(text: &str, name: &str) -> Option<String> {
+    let line = text.lines().find(|line| line.split(':').next().is_some_and(|start| start.trim() == name))?;
+    Some(line.split_once(':')?.1.trim().to_owned())
+}
+
+fn cpu_flags() -> Vec<String> {
+    let info = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    field(&info, "flags").unwrap_or_default().split(' ').map(str::to_owned).collect()
+}
+
+fn cpu() -> Finding {
+    let what = "CPU features";
+    let flags = cpu_flags();
+    let lacks = |wanted: &[&'static str]| -> Vec<&'static str> {
+        wanted.iter().copied().filter(|name| !flags.iter().any(|flag| flag == name)).collect()
+    };
+    // Threads switch by FSGSBASE and XSAVE; everything since 2013 (Intel) and 2022 (FSGSBASE in AMD's EPYC: 2019) has them.
+    let needed = lacks(&["fsgsbase", "xsave", "nx", "syscall", "cx16", "sse4_2"]);
+    if !needed.is_empty() {
+        return Finding::fail(
+            what,
+            format!("lacks {}", needed.join(", ")),
+            "another CPU, or a hypervisor that passes them on",
+        );
+    }
+    let wanted = lacks(&["avx2", "rdrand"]);
+    if wanted.is_empty() {
+        return Finding::ok(what, "fsgsbase, xsave, avx2 and what else is used");
+    }
+    Finding::warn(
+        what,
+        format!("lacks {}", wanted.join(", ")),
+        "programs that need them end with SIGILL; a hypervisor may hide them",
+    )
+}
+
+fn clock() -> Finding {
+    let flags = cpu_flags();
+    if flags.iter().any(|flag| flag == "constant_tsc" || flag == "nonstop_tsc") {
+        return Finding::ok("clock", "time-stamp counter of constant rate");
+    }
+    Finding::warn(
+        "clock",
+        "the time-stamp counter's rate is not said to be constant",
+        "clocks in functions may drift from the host's; a newer CPU or hypervisor",
+    )
+}
+
+fn memory() -> Finding {
+    let what = "memory";
+    let info = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let mib = |name: &str| -> u64 {
+        field(&info, name).and_then(|value| value.split(' ').next()?.parse::<u64>().ok()).unwrap_or(0) / 1024
+    };
+    let limit = cgroup_limit_mib();
+    let total = limit.map_or(mib("MemTotal"), |limit| limit.min(mib("MemTotal")));
+    let note = limit.map_or(String::new(), |limit| format!(", the control group allows {limit} MiB"));
+    let found = format!("{} MiB, {} MiB available{note}", mib("MemTotal"), mib("MemAvailable"));
+    if total >= MEMORY_WANTED_MIB {
+        return Finding::ok(what, found);
+    }
+    Finding::warn(
+        what,
+        found,
+        format!("{MEMORY_WANTED_MIB} MiB leave room for more than a few idle functions"),
+    )
+}
+
+fn cgroup_limit_mib() -> Option<u64> {
+    let paths = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
+    let text = paths.iter().find_map(|path| fs::read_to_string(path).ok())?;
+    let bytes: u64 = text.trim().parse().ok()?;
+    // No limit is a number near 2^63 in the first version of control groups.
+    (bytes < 1 << 50).then_some(bytes >> 20)
+}
+
+/// The newest version of landlock's interface that this kernel has.
+fn landlock_version() -> u32 {
+    let known = [(ABI::V6, 6), (ABI::V5, 5), (ABI::V4, 4), (ABI::V3, 3), (ABI::V2, 2), (ABI::V1, 1)];
+    let offered = |abi: ABI| {
+        Ruleset::default()
+            .set_compatibility(CompatLevel::HardRequirement)
+            .handle_access(AccessFs::from_all(abi))
+            .and_then(|rules| {
+                if abi >= ABI::V4 {
+                    rules.handle_access(landlock::AccessNet::from_all(abi))
+                } else {
+                    Ok(rules)
+                }
+            })
+            .and_then(
+                |rules| if abi >= ABI::V6 { rules.scope(landlock::Scope::from_all(abi)) } else { Ok(rules) },
+            )
+            .and_then(Ruleset::create)
+            .is_ok()
+    };
+    known.into_iter().find(|(abi, _)| offered(*abi)).map_or(0, |(_, number)| number)
+}
+
+fn landlock() -> Finding {
+    let what = "landlock";
+    match landlock_version() {
+        0 => Finding::warn(
+            what,
+            "not there",
+            "Linux 5.13 or newer with lsm=landlock; workers are held by seccomp and namespaces without it",
+        ),
+        version @ 1..6 => Finding::warn(
+            what,
+            format!("version {version}"),
+            "Linux 6.12 or newer closes network and signals as well; seccomp does meanwhile",
+        ),
+        version => Finding::ok(what, format!("version {version} or newer")),
+    }
+}
+
+fn user_namespaces() -> Finding {
+    let what = "user namespaces";
+    let number = |path: &str| fs::read_to_string(path).ok().and_then(|text| text.trim().parse::<u64>().ok());
+    let none = number("/proc/sys/user/max_user_namespaces") == Some(0);
+    let barred = number("/proc/sys/kernel/unprivileged_userns_clone") == Some(0)
+        || number("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == Some(1);
+    if none || (barred && !rustix::process::geteuid().is_root()) {
+        return Finding::warn(
+            what,
+            "cannot be made by this user",
+            "sysctl user.max_user_namespaces=15000 (and kernel.unprivileged_userns_clone=1); workers keep the host's root folder in view without",
+        );
+    }
+    Finding::ok(what, "can be made")
+}
+
+fn open_files() -> Finding {
+    let limit = getrlimit(Resource::Nofile);
+    let hard = limit.maximum.unwrap_or(u64::MAX);
+    let found = format!("{} now, {hard} at most", limit.current.unwrap_or(u64::MAX));
+    if hard >= OPEN_FILES_WANTED {
+        return Finding::ok("open files", found);
+    }
+    Finding::warn(
+        "open files",
+        found,
+        format!("ulimit -Hn {OPEN_FILES_WANTED}, or LimitNOFILE={OPEN_FILES_WANTED} in the unit"),
+    )
+}
+
+/// PAGEMAP_SCAN came with Linux 6.7; working sets are sampled by it.
+fn page_scan() -> Finding {
+    let what = "PAGEMAP_SCAN";
+    let name = rustix::system::uname();
+    let release = name.release().to_string_lossy().into_owned();
+    let mut numbers =
+        release.split(|c: char| !c.is_ascii_digit()).map(|part| part.parse::<u32>().unwrap_or(0));
+    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    if version >= (6, 7) {
+        return Finding::ok(what, format!("there (Linux {release})"));
+    }
+    Finding::warn(
+        what,
+        format!("not there (Linux {release})"),
+        "Linux 6.7 or newer finds written pages faster",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_found_by_their_whole_name() {
+        let text = "processor\t: 0\nflags\t\t: fpu xsave\nMemTotal:       100 kB\n";
+        assert_eq!(field(text, "flags").as_deref(), Some("fpu xsave"));
+        assert_eq!(field(text, "MemTotal").as_deref(), Some("100 kB"));
+        assert_eq!(field(text, "Mem"), None);
+    }
+
+    #[test]
+    fn every_bad_finding_has_a_fix() {
+        assert!(
+            all()
+                .iter()
+                .all(|finding| finding.verdict == super::super::Verdict::Ok || !finding.fix.is_empty())
+        );
+    }
+}
