@@ -1,2 +1,37 @@
-//! km.
-fn main() {}
+//! km: one program in a virtual machine of its own, and what the function server builds on that.
+
+mod bundle;
+mod run;
+mod size;
+mod streams;
+mod syscalls;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Runs ordinary Linux programs in virtual machines of their own.
+#[derive(Parser)]
+#[command(name = "km", version, max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run one program in one machine, with standard input, output and error connected
+    Run(run::RunArgs),
+    /// List the system calls that programs may make, and how much of each there is
+    Syscalls(syscalls::SyscallsArgs),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Run(args) => run::run(&args),
+        Command::Syscalls(args) => syscalls::run(&args).map(|()| ExitCode::SUCCESS),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("km: {error:#}");
+        ExitCode::FAILURE
+    })
+}

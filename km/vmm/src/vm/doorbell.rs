@@ -24,6 +24,8 @@ pub(super) enum DoorbellError {
 #[derive(Debug, Default)]
 pub(super) struct Doorbell {
     buffer: Vec<u8>,
+    /// Streams that took a write of this doorbell in part: what follows on them must not overtake the rest.
+    stopped: Vec<u32>,
 }
 
 impl Doorbell {
@@ -37,6 +39,7 @@ impl Doorbell {
         let page: HyperPage = memory.load(HYPER_GPA)?;
         let count = page.op_count as usize;
         let ops = page.ops.get(..count).ok_or(DoorbellError::TooMany(page.op_count))?;
+        self.stopped.clear();
         for (index, op) in ops.iter().enumerate() {
             let result = self.carry_out(op, memory, rootfs, host)?;
             memory.store(result_address(index), &result)?;
@@ -56,10 +59,17 @@ impl Doorbell {
             return Err(DoorbellError::TooLong(op.len));
         }
         match code {
+            OpCode::Write | OpCode::ShutdownWrite | OpCode::Close if self.stopped.contains(&op.stream) => {
+                Ok(AGAIN)
+            }
             OpCode::Write => {
                 self.buffer.resize(op.len as usize, 0);
                 memory.read(op.gpa, &mut self.buffer)?;
-                Ok(result(host.write(op.stream, &self.buffer), op.len))
+                let transfer = host.write(op.stream, &self.buffer);
+                if matches!(transfer, Transfer::Done(count) if (count as u64) < op.len) {
+                    self.stopped.push(op.stream);
+                }
+                Ok(result(transfer, op.len))
             }
             OpCode::Read => self.fill(op, memory, |buffer| host.read(op.stream, buffer)),
             OpCode::RootfsRead => self.fill(op, memory, |buffer| match rootfs.read_at(op.offset, buffer) {

@@ -19,10 +19,12 @@ pub enum Transfer {
 
 /// The streams of a machine. Numbers come from the guest and may be anything.
 pub trait Host {
-    /// Takes bytes that the program wrote.
+    /// Takes bytes that the program wrote. When it takes fewer than it is given, an event tells the guest when there is
+    /// room again.
     fn write(&mut self, stream: u32, bytes: &[u8]) -> Transfer;
 
-    /// Gives bytes that the program reads.
+    /// Gives bytes that the program reads. When it gives fewer than there is room for, an event tells the guest when
+    /// there are more.
     fn read(&mut self, stream: u32, buffer: &mut [u8]) -> Transfer;
 
     /// The program writes no more.
@@ -95,9 +97,9 @@ impl Arrivals {
         room
     }
 
-    /// Only one event at a time may bring bytes: the guest finds them at the start of the buffer.
+    /// How many of `bytes` fit behind what earlier events bring.
     fn room(&self, bytes: &[u8]) -> usize {
-        if self.input.is_empty() { bytes.len().min(INPUT_SIZE as usize) } else { 0 }
+        bytes.len().min(INPUT_SIZE as usize - self.input.len())
     }
 
     fn push_with(&mut self, event: Event, bytes: &[u8]) -> Option<usize> {
@@ -114,11 +116,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_event_at_a_time_brings_bytes() {
+    fn bytes_of_several_events_follow_each_other() {
         let mut arrivals = Arrivals::default();
         assert_eq!(arrivals.open(16, 80, &[1; 100]), Some(100));
-        assert_eq!(arrivals.open(17, 80, &[1; 100]), Some(0));
-        assert_eq!(arrivals.parts().1.len(), 100);
+        assert_eq!(arrivals.open(17, 80, &[2; 100]), Some(100));
+        assert_eq!(arrivals.parts().1[99..101], [1, 2]);
     }
 
     #[test]

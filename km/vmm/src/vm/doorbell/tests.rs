@@ -68,6 +68,14 @@ fn operations_are_carried_out_in_order() {
 }
 
 #[test]
+fn nothing_overtakes_a_write_that_was_taken_in_part() {
+    let ops = [op(OpCode::Write, 1, 10), op(OpCode::Write, 1, 2), op(OpCode::ShutdownWrite, 1, 0)];
+    let (results, _, echo) = ring(&ops, 3);
+    assert_eq!(results.unwrap(), [5, AGAIN, AGAIN]);
+    assert_eq!(echo.written, b"some ");
+}
+
+#[test]
 fn a_guest_that_breaks_the_rules_is_told_apart() {
     assert!(matches!(ring(&[], 17).0, Err(DoorbellError::TooMany(17))));
     let unknown = Op { code: 99, ..Op::default() };

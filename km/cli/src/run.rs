@@ -1,0 +1,115 @@
+//! `km run`: one program in one machine, its streams ours, its exit status ours.
+
+use crate::bundle::Bundle;
+use crate::size;
+use crate::streams::{Forward, Streams};
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use km_abi::hypercall::{Exit, Idle, NEVER};
+use km_vmm::GUEST_IMAGE;
+use km_vmm::memory::Rootfs;
+use km_vmm::vm::kick::Ticker;
+use km_vmm::vm::{Arrivals, Monitor, Stop, Vm};
+use rustix::termios::isatty;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// What memory a machine has unless told otherwise; the default of a function as well.
+const DEFAULT_MEMORY: &str = "256Mi";
+
+/// Run one program in one machine.
+#[derive(Args)]
+pub struct RunArgs {
+    /// Memory of the machine, as a Kubernetes quantity
+    #[arg(long, value_name = "SIZE", default_value = DEFAULT_MEMORY, value_parser = size::parse, env = "KM_MEMORY")]
+    memory: u64,
+    /// Set or replace a variable of the environment; may be given several times
+    #[arg(long, value_name = "K=V", value_parser = variable)]
+    env: Vec<String>,
+    /// Working directory of the program
+    #[arg(long, value_name = "DIR")]
+    cwd: Option<PathBuf>,
+    /// Forward a TCP port of this host to a port of the program; may be given several times
+    #[arg(short, long = "publish", value_name = "HOST:GUEST")]
+    publish: Vec<Forward>,
+    /// A directory with config.json and rootfs.erofs, or a program of this machine
+    #[arg(value_name = "BUNDLE|ELF")]
+    bundle: PathBuf,
+    /// Command and arguments instead of the bundle's; for a program, its arguments
+    #[arg(last = true, value_name = "ARGS")]
+    args: Vec<String>,
+}
+
+fn variable(text: &str) -> Result<String, String> {
+    match text.split_once('=') {
+        Some((name, _)) if !name.is_empty() => Ok(text.to_owned()),
+        _ => Err("a variable is NAME=VALUE".to_owned()),
+    }
+}
+
+/// Runs the program; its exit status is the result.
+///
+/// # Errors
+/// The machine cannot be made, or breaks.
+pub fn run(args: &RunArgs) -> Result<ExitCode> {
+    let mut bundle = Bundle::find(&args.bundle, &args.args)?;
+    change_process(&mut bundle, args)?;
+    let rootfs = Arc::new(Rootfs::open(bundle.rootfs)?);
+    let monitor = Monitor::open(GUEST_IMAGE)?;
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).context("draw a seed")?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let memory = args.memory.next_multiple_of(2 << 20);
+    let mut vm = monitor.boot(memory, &rootfs, &bundle.process, seed, now.as_nanos() as u64)?;
+    let mut streams = Streams::new(&args.publish)?;
+    let exit = drive(&mut vm, &mut streams)?;
+    let status = if exit.signal == 0 { exit.status } else { 128 + exit.signal };
+    Ok(ExitCode::from(status as u8))
+}
+
+fn change_process(bundle: &mut Bundle, args: &RunArgs) -> Result<()> {
+    let process = &mut bundle.process;
+    if !args.args.is_empty() && args.bundle.is_dir() {
+        process.args = args.args.iter().map(|arg| arg.clone().into_bytes()).collect();
+    }
+    if process.args.is_empty() {
+        bail!("{} names no command: give one after --", args.bundle.display());
+    }
+    for variable in &args.env {
+        let name = &variable[..=variable.find('=').unwrap_or_default()];
+        process.env.retain(|old| !old.starts_with(name.as_bytes()));
+        process.env.push(variable.clone().into_bytes());
+    }
+    if let Some(cwd) = &args.cwd {
+        process.cwd = cwd.as_os_str().as_encoded_bytes().to_vec();
+    }
+    process.terminal = isatty(std::io::stdin()) && isatty(std::io::stdout());
+    Ok(())
+}
+
+fn drive(vm: &mut Vm, streams: &mut Streams) -> Result<Exit> {
+    let mut ticker = Ticker::new().context("create a timer")?;
+    let mut arrivals = Arrivals::default();
+    loop {
+        ticker.start().context("start the timer")?;
+        let stop = vm.run(streams)?;
+        ticker.stop().context("stop the timer")?;
+        match stop {
+            Stop::Exited(exit) => return Ok(exit),
+            Stop::Broken(breakdown) => bail!("the machine broke: {breakdown}"),
+            Stop::Cancelled => bail!("the machine was stopped"),
+            Stop::Idle(idle) => {
+                arrivals.clear();
+                streams.wait(time_left(&idle), &mut arrivals)?;
+                vm.deliver(&arrivals)?;
+            }
+        }
+    }
+}
+
+fn time_left(idle: &Idle) -> Option<Duration> {
+    (idle.deadline_ns != NEVER)
+        .then(|| Duration::from_nanos(idle.deadline_ns.saturating_sub(idle.monotonic_ns)))
+}
