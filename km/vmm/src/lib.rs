@@ -5,11 +5,13 @@
 //! * [`boot`]: the first state of a machine.
 //! * [`vm`]: machines as the rest of the monitor runs them.
 //! * [`clock`]: time in guests.
-//! * [`protocol`]: what a server and a worker process say to each other.
 //! * [`snapshot`]: a machine at rest as a file.
+//! * [`jail`]: what a worker process gives up before it sees guest code.
+//! * [`protocol`]: what a server and a worker process say to each other.
 
 pub mod boot;
 pub mod clock;
+pub mod jail;
 pub mod kvm;
 pub mod memory;
 pub mod protocol;

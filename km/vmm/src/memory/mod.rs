@@ -3,6 +3,7 @@
 //! Whatever the guest gives as an address goes through [`GuestMemory`], which checks the range and copies: nothing
 //! here hands out a reference into memory that the guest can change.
 
+pub mod pagemap;
 mod ram;
 mod rootfs;
 
