@@ -4,7 +4,9 @@ use super::vcpu::Vcpu;
 use super::{KvmError, request};
 use crate::memory::{GuestMemory, Rootfs};
 use km_abi::layout::ROOTFS_GPA;
-use kvm_bindings::{CpuId, KVM_MAX_CPUID_ENTRIES, KVM_MEM_READONLY, kvm_sregs, kvm_userspace_memory_region};
+use kvm_bindings::{
+    CpuId, KVM_MAX_CPUID_ENTRIES, KVM_MEM_READONLY, kvm_cpuid_entry2, kvm_sregs, kvm_userspace_memory_region,
+};
 use kvm_ioctls::{Cap, VcpuFd, VmFd};
 use std::path::Path;
 
@@ -41,6 +43,7 @@ pub struct Kvm {
     kvm: kvm_ioctls::Kvm,
     kind: KvmKind,
     cpuid: CpuId,
+    vcpu_cpuid: CpuId,
     tsc_khz: u32,
     /// Never runs; its existence keeps the first and the last vCPU of others from patching kernel text.
     idle: (VmFd, VcpuFd),
@@ -69,7 +72,9 @@ impl Kvm {
         let idle_vcpu = idle.create_vcpu(0).map_err(request("create the idle vCPU"))?;
         let tsc_khz =
             idle_vcpu.get_tsc_khz().map_err(request("read the frequency of the time-stamp counter"))?;
-        Ok(Self { kvm, kind: KvmKind::detect(), cpuid, tsc_khz, idle: (idle, idle_vcpu) })
+        let kind = KvmKind::detect();
+        let vcpu_cpuid = if kind == KvmKind::Pvm { smallest_cpuid(&cpuid)? } else { cpuid.clone() };
+        Ok(Self { kvm, kind, cpuid, vcpu_cpuid, tsc_khz, idle: (idle, idle_vcpu) })
     }
 
     /// How this host runs guests.
@@ -88,6 +93,11 @@ impl Kvm {
     #[must_use]
     pub fn cpuid(&self) -> &CpuId {
         &self.cpuid
+    }
+
+    /// What every vCPU is told of it.
+    pub(super) fn vcpu_cpuid(&self) -> &CpuId {
+        &self.vcpu_cpuid
     }
 
     /// System registers as KVM resets them, the base for those of a boot or a clone.
@@ -112,6 +122,14 @@ impl Kvm {
         let vcpu = Vcpu::create(&vm, self)?;
         Ok(Machine { vcpu, _vm: vm, memory })
     }
+}
+
+/// The leaves without which KVM refuses to set XCR0. Where guests execute CPUID on the CPU itself, all others only make
+/// a vCPU dearer: 88 µs for all of them, 38 µs for these.
+fn smallest_cpuid(all: &CpuId) -> Result<CpuId, KvmError> {
+    let needed = |entry: &&kvm_cpuid_entry2| matches!((entry.function, entry.index), (1 | 0xd, 0));
+    let entries: Vec<_> = all.as_slice().iter().filter(needed).copied().collect();
+    CpuId::from_entries(&entries).map_err(|_| KvmError::Lacks("CPUID entries"))
 }
 
 /// A machine: one vCPU and its RAM. Dropped in this order: vCPU, VM, memory.

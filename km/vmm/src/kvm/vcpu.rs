@@ -35,7 +35,7 @@ pub struct Vcpu {
 impl Vcpu {
     pub(super) fn create(vm: &VmFd, kvm: &Kvm) -> Result<Self, KvmError> {
         let mut fd = vm.create_vcpu(0).map_err(request("create a vCPU"))?;
-        fd.set_cpuid2(kvm.cpuid()).map_err(request("set CPUID"))?;
+        fd.set_cpuid2(kvm.vcpu_cpuid()).map_err(request("set CPUID"))?;
         fd.set_sync_valid_reg(SyncReg::Register);
         fd.set_sync_valid_reg(SyncReg::SystemRegister);
         Ok(Self { fd })
