@@ -12,8 +12,6 @@ mod idle;
 mod run;
 mod signals;
 
-pub(crate) use signals::child_changed;
-
 use crate::errno::{Errno, Result};
 use crate::fs::fd::FdTable;
 use crate::fs::file::OpenFile;

@@ -1,6 +1,6 @@
 //! The way of a trap: what the program asked for or did, then whose turn it is.
 
-use super::{Ctx, Kernel, signals};
+use super::{Ctx, Kernel};
 use crate::errno::Errno;
 use crate::syscall::names;
 use crate::syscall::table::{self, Support};
@@ -71,7 +71,7 @@ impl Kernel {
     /// Lets a thread wait, unless a signal would end the waiting at once.
     fn block(&mut self, tid: Tid, wait: Wait) {
         let fatal_only = wait.interruption == Interruption::Never;
-        let interrupted = if fatal_only { signals::dies(self, tid) } else { signals::deliverable(self, tid) };
+        let interrupted = if fatal_only { self.is_killed(tid) } else { self.has_signal(tid) };
         if interrupted {
             self.tasks.thread_mut(tid).interrupted = Some(wait.interruption);
         } else {
@@ -151,6 +151,9 @@ impl Kernel {
         if self.tasks.has_ready()
             && let Some(tid) = self.current.take()
         {
+            if self.can_run(tid) {
+                self.abort_sequence(tid);
+            }
             self.tasks.make_ready(tid);
         }
     }
@@ -162,8 +165,8 @@ impl Kernel {
             let (call, interrupted) = (thread.call, thread.interrupted);
             match (call, interrupted) {
                 (Some(call), None) => self.run_call(tid, call.number, call.args),
-                _ if signals::deliverable(self, tid) => {
-                    signals::deliver(self, tid);
+                _ if self.has_signal(tid) => {
+                    self.take_signal(tid);
                     // What no handler ended goes on.
                     if let Some(thread) = self.tasks.find_thread_mut(tid) {
                         thread.interrupted = None;

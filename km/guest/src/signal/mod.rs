@@ -88,6 +88,8 @@ impl Signal {
 pub struct SigSet(pub u64);
 
 impl SigSet {
+    /// No signal.
+    pub const EMPTY: Self = Self(0);
     /// SIGKILL and SIGSTOP, which no mask holds.
     const UNSTOPPABLE: Self = Self(1 << Signal::KILL.index() | 1 << Signal::STOP.index());
     /// What an exception raises: it comes first.

@@ -1,19 +1,30 @@
-//! What the families of files need of signals.
+//! What families of calls need of signals.
 
 use crate::kernel::Ctx;
+use crate::signal::info::{Info, code};
+use crate::signal::{SigSet, Signal};
 
 /// A write met a pipe or socket without a reader: SIGPIPE for the calling thread.
 pub(super) fn broken_pipe(ctx: &mut Ctx<'_>) {
-    let _ = ctx;
+    let process = ctx.process();
+    let info = Info::from_sender(Signal::PIPE, code::USER, process.pid, process.credentials.real_uid);
+    ctx.kernel.signal_thread(ctx.tid, info);
 }
 
 /// Blocks other signals until the call ends, or until the handler that ends it returns (ppoll(2)). Only the first run of a
 /// call has an effect.
 pub(super) fn enter_mask(ctx: &mut Ctx<'_>, mask: u64) {
-    let _ = (ctx, mask);
+    let signals = &mut ctx.thread().signals;
+    if signals.saved_mask.is_none() {
+        signals.saved_mask = Some(signals.mask);
+        signals.mask = SigSet::mask(mask);
+    }
 }
 
 /// Undoes [`enter_mask`] at the end of a call.
 pub(super) fn leave_mask(ctx: &mut Ctx<'_>) {
-    let _ = ctx;
+    let signals = &mut ctx.thread().signals;
+    if let Some(mask) = signals.saved_mask.take() {
+        signals.mask = mask;
+    }
 }

@@ -25,6 +25,7 @@ mod resource;
 mod rw;
 mod sched;
 mod select;
+mod signal;
 mod stat;
 pub mod table;
 mod time;

@@ -81,6 +81,7 @@ pub const FAMILIES: &[Family] = &[
     ("rw", super::rw::ROWS),
     ("sched", super::sched::ROWS),
     ("select", super::select::ROWS),
+    ("signal", super::signal::ROWS),
     ("stat", super::stat::ROWS),
     ("time", super::time::ROWS),
     ("wait", super::wait::ROWS),

@@ -133,7 +133,16 @@ impl Ctx<'_> {
 
     /// Signal dispositions go along, pending signals do not.
     fn inherit_signals(&mut self, child: &mut Process, flags: CloneFlags) {
-        let _ = (child, flags);
+        let parent = self.process();
+        if flags.contains(CloneFlags::SIGHAND) {
+            child.signals.actions = Rc::clone(&parent.signals.actions);
+        } else {
+            let mut actions = parent.signals.actions.borrow().clone();
+            if flags.contains(CloneFlags::CLEAR_SIGHAND) {
+                actions.reset_handlers();
+            }
+            child.signals.actions = Rc::new(RefCell::new(actions));
+        }
     }
 
     fn store_numbers(&mut self, pid: Pid, number: Tid, request: &CloneRequest) {
@@ -160,6 +169,11 @@ impl Ctx<'_> {
         let context = UserContext { rax: 0, rsp: stack, ..parent.context };
         let mut thread = Thread::new(number, pid, context, vectors);
         thread.name.clone_from(&parent.name);
+        thread.signals.mask = parent.signals.mask;
+        // A thread on the same memory would run its handlers on its parent's stack.
+        if !request.flags.contains(CloneFlags::VM) || request.flags.contains(CloneFlags::VFORK) {
+            thread.signals.alt_stack = parent.signals.alt_stack;
+        }
         if request.flags.contains(CloneFlags::CHILD_CLEARTID) {
             thread.clear_child_tid = request.child_tid;
         }

@@ -14,6 +14,7 @@ use crate::mm::user::UserMemory;
 use crate::mm::vma::{Backing, Prot, Traits};
 use crate::mm::{AddressSpace, MapRequest, Placement};
 use crate::random;
+use crate::signal::{AltStack, frame};
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::RefCell;
@@ -28,8 +29,6 @@ const STACK_MAX: u64 = 8 << 20;
 const STACK_TOP: u64 = PROGRAM_END - PAGE_SIZE;
 /// EDX of CPUID leaf 1 as every x86-64 CPU with SSE2 has it, for AT_HWCAP.
 const HWCAP: u32 = 0x178b_fbff;
-/// Bytes of a signal frame besides the vector state, for AT_MINSIGSTKSZ.
-const SIGNAL_FRAME_BYTES: u64 = 1024;
 
 /// What to run.
 pub struct ExecRequest {
@@ -219,13 +218,18 @@ impl Kernel {
             (at::SECURE, 0),
             // Ring 3 may use rdfsbase and its siblings.
             (at::HWCAP2, 2),
-            (at::MINSIGSTKSZ, km_hal::cpu::size_bytes() as u64 + SIGNAL_FRAME_BYTES),
+            (at::MINSIGSTKSZ, frame::frame_bytes_max()),
         ]);
         auxv
     }
 
+    /// Handlers are gone with the program that had them.
     fn signals_at_exec(&mut self, pid: Pid) {
-        let _ = pid;
+        let (thread, process) = self.tasks.pair_mut(pid);
+        thread.signals.alt_stack = AltStack::default();
+        let mut actions = process.signals.actions.borrow().clone();
+        actions.reset_handlers();
+        process.signals.actions = Rc::new(RefCell::new(actions));
     }
 
     fn timers_at_exec(&mut self, pid: Pid) {

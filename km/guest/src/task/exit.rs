@@ -2,9 +2,11 @@
 
 use super::process::{Process, Status};
 use super::{Pid, Tid};
-use crate::kernel::{Kernel, child_changed};
+use crate::kernel::Kernel;
 use crate::mm::AddressSpace;
 use crate::mm::user::UserMemory;
+use crate::signal::Signal;
+use crate::signal::info::Info;
 use crate::task::futex::FutexKey;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
@@ -138,7 +140,7 @@ impl Kernel {
     fn report_end(&mut self, pid: Pid, status: Status) {
         let Some(process) = self.tasks.process(pid) else { return };
         let parent = process.parent;
-        let unwanted = child_changed(self, parent, pid, status);
+        let unwanted = self.child_changed(parent, pid, status);
         if let Some(parent) = self.tasks.process_mut(parent) {
             parent.children.wake();
         }
@@ -151,10 +153,17 @@ impl Kernel {
     fn hand_over_children(&mut self, pid: Pid) {
         let heir = self.heir_of(pid);
         let mut zombies: Vec<(Pid, Status)> = Vec::new();
+        let mut mourners: Vec<(Pid, u32)> = Vec::new();
         for child in self.tasks.processes_mut().filter(|child| child.parent == pid) {
             child.parent = heir;
-            child.exit_signal = 17;
+            child.exit_signal = u32::from(Signal::CHLD.number());
+            mourners.push((child.pid, child.settings.parent_death_signal));
             zombies.extend(child.zombie.map(|status| (child.pid, status)));
+        }
+        for (child, signal) in mourners {
+            if let Some(signal) = Signal::new(u64::from(signal)) {
+                self.signal_process(child, Info::from_sender(signal, 0, pid, 0));
+            }
         }
         for (child, status) in zombies {
             self.report_end(child, status);
@@ -206,7 +215,7 @@ impl Kernel {
         let Some(process) = self.tasks.process_mut(pid) else { return };
         process.change = Some(status);
         let parent = process.parent;
-        child_changed(self, parent, pid, status);
+        self.child_changed(parent, pid, status);
         if let Some(parent) = self.tasks.process_mut(parent) {
             parent.children.wake();
         }

@@ -162,6 +162,18 @@ impl Tasks {
         }
     }
 
+    /// A thread that is known to exist, and its process.
+    ///
+    /// # Panics
+    /// When there is none: a bug of the library OS.
+    pub fn pair_mut(&mut self, tid: Tid) -> (&mut Thread, &mut Process) {
+        let Some(thread) = self.threads.get_mut(&tid) else { panic!("no thread {tid}") };
+        match self.processes.get_mut(&thread.pid) {
+            Some(process) => (thread, process),
+            None => panic!("no process of thread {tid}"),
+        }
+    }
+
     /// Gives a thread another number: the one that calls execve(2) becomes its process's first.
     pub(crate) fn renumber(&mut self, tid: Tid, new: Tid) {
         if tid == new {

@@ -5,6 +5,7 @@ use super::{Credentials, Pid, Tid};
 use crate::fs::FsContext;
 use crate::fs::fd::FdTable;
 use crate::mm::AddressSpace;
+use crate::signal::ProcessSignals;
 use crate::time::monotonic_ns;
 use crate::wait::WaitQueue;
 use alloc::rc::Rc;
@@ -150,6 +151,10 @@ pub struct Process {
     pub children_usage: Usage,
     /// CLOCK_MONOTONIC when it was made.
     pub started_ns: u64,
+    /// Dispositions and pending signals.
+    pub signals: ProcessSignals,
+    /// Woken when a signal is queued for the process or one of its threads.
+    pub signal_arrived: Rc<WaitQueue>,
 }
 
 impl Process {
@@ -181,6 +186,8 @@ impl Process {
             faults: 0,
             children_usage: Usage::default(),
             started_ns: monotonic_ns(),
+            signals: ProcessSignals::default(),
+            signal_arrived: Rc::default(),
         }
     }
 
@@ -212,6 +219,8 @@ impl Process {
             faults: 0,
             children_usage: Usage::default(),
             started_ns: monotonic_ns(),
+            signals: ProcessSignals::default(),
+            signal_arrived: Rc::default(),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! A thread: registers, what it waits for, and what the program told the library OS about it.
 
 use super::{Pid, Tid};
+use crate::signal::ThreadSignals;
+use crate::signal::frame::Exception;
 use crate::time::monotonic_ns;
 use crate::wait::{Interruption, Progress, Wait, WaitQueue};
 use alloc::rc::Rc;
@@ -15,17 +17,6 @@ pub struct Call {
     pub number: u64,
     /// Its arguments.
     pub args: [u64; 6],
-}
-
-/// The last CPU exception of a thread, for the context of its signal.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Fault {
-    /// Vector number.
-    pub vector: u64,
-    /// Error code.
-    pub error: u64,
-    /// CR2.
-    pub address: u64,
 }
 
 /// What of a thread is in the CPU while its program runs, and is stored only at a switch.
@@ -81,7 +72,9 @@ pub struct Thread {
     /// CLOCK_MONOTONIC when it was made.
     pub started_ns: u64,
     /// Its last exception.
-    pub fault: Fault,
+    pub fault: Exception,
+    /// Mask, pending signals, alternate stack.
+    pub signals: ThreadSignals,
 }
 
 impl Thread {
@@ -105,7 +98,8 @@ impl Thread {
             rseq: None,
             cpu_ns: 0,
             started_ns: monotonic_ns(),
-            fault: Fault::default(),
+            fault: Exception::default(),
+            signals: ThreadSignals::default(),
         }
     }
 
