@@ -26,6 +26,7 @@ mod rw;
 mod sched;
 mod select;
 mod signal;
+mod socket;
 mod stat;
 pub mod table;
 mod time;
