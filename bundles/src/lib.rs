@@ -11,6 +11,7 @@
 //! config/      the OCI runtime configuration derived from the image's own
 //! store/       content-addressed bundles on a shared volume: publish, lock, verify, collect
 //! unpack/      the tree as a plain directory, for other OCI runtimes
+//! assemble     all of it at once: an image into the store, or into a directory
 //! pack/        the other way: a program of this machine as a tree, an image or a bundle
 //! ```
 //!
@@ -18,10 +19,16 @@
 //! checked against which bound is in [`limits::Limits`]; nothing here ever opens a host path that an image names.
 #![forbid(unsafe_code)]
 
+pub mod assemble;
 pub mod bundle;
 pub mod config;
 pub mod digest;
 pub mod erofs;
+pub mod layer;
 pub mod limits;
 pub mod pack;
+pub mod reference;
+pub mod source;
+pub mod store;
 pub mod tree;
+pub mod unpack;

@@ -3,9 +3,12 @@
 //! Every option can be given in three ways; the first that is present counts: the command line, the environment
 //! (`KONTAIN_` and the option's name), the TOML file that `--config` names. A command's file has an `Args` and a `run`.
 
+mod bundle;
 mod completions;
 mod config;
 mod doctor;
+mod pack;
+mod progress;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -40,10 +43,14 @@ pub struct Global {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Makes a bundle of an image: runtime configuration and root file system in a directory.
+    Bundle(bundle::Args),
     /// Prints a completion script for a shell.
     Completions(completions::Args),
     /// Tells what this host offers and lacks, with the fix.
     Doctor(doctor::Args),
+    /// Makes an OCI image of a program on this machine, its libraries and added files.
+    Pack(pack::Args),
 }
 
 /// The user asked for something that cannot be: exit code 2.
@@ -67,8 +74,10 @@ pub fn parse() -> anyhow::Result<Cli> {
 /// Whatever made it fail.
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
+        Command::Bundle(args) => bundle::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Pack(args) => pack::run(&args),
     }
 }
 

@@ -50,6 +50,7 @@ mod writer;
 mod xattr;
 
 pub use writer::{EROFS_FORMAT, ErofsError, write};
+pub(crate) use xattr::representable;
 
 /// Size of a block.
 pub(crate) const BLOCK: u64 = 4096;

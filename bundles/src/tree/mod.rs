@@ -22,6 +22,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 pub use error::TreeError;
+pub(crate) use error::show;
 pub use spool::{Extent, Spool};
 
 use crate::limits::Limits;

@@ -98,9 +98,12 @@ pub trait File: Any {
         Ok(())
     }
 
-    /// Whether open(2) of its link in /proc/PID/fd gives it once more, for an object without an inode.
-    fn can_reopen(&self) -> bool {
-        false
+    /// What open(2) of its link in /proc/PID/fd gives, for an object without an inode.
+    ///
+    /// # Errors
+    /// ENXIO unless it can be opened again.
+    fn reopen(&self) -> Result<Rc<dyn File>> {
+        Err(Errno::ENXIO)
     }
 
     /// Bytes that a read would give now, for FIONREAD; `None` where that means nothing.

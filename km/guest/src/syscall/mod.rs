@@ -26,7 +26,6 @@ mod rw;
 mod sched;
 mod select;
 mod signal;
-mod socket;
 mod stat;
 pub mod table;
 mod time;

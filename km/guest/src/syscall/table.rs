@@ -82,7 +82,6 @@ pub const FAMILIES: &[Family] = &[
     ("sched", super::sched::ROWS),
     ("select", super::select::ROWS),
     ("signal", super::signal::ROWS),
-    ("socket", super::socket::ROWS),
     ("stat", super::stat::ROWS),
     ("time", super::time::ROWS),
     ("wait", super::wait::ROWS),

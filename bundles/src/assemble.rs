@@ -1,0 +1,106 @@
+//! The whole way at once: a source's image into the store, or into a directory of its own.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::bundle::{self, Bundle, BundleError};
+use crate::limits::Limits;
+use crate::source::{self, Event, ImageSource, SourceError};
+use crate::store::{InUse, Store, StoreError};
+use crate::unpack::{self, UnpackError};
+
+/// Why an image did not become a bundle. Nothing is left behind.
+#[derive(Debug, thiserror::Error)]
+pub enum AssembleError {
+    /// The image cannot be had or is refused.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The bundle cannot be written.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// The store refuses.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The plain directory cannot be written.
+    #[error(transparent)]
+    Unpack(#[from] UnpackError),
+    /// The output directory is there already, or cannot be made.
+    #[error("cannot use the output directory {path}")]
+    Output {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Whether to write a plain directory besides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlainDirectory {
+    /// Only the EROFS image.
+    No,
+    /// Also `rootfs/`, for other OCI runtimes.
+    Rootfs,
+}
+
+/// The bundle of a source's image in the store, unpacked only if it is not there yet.
+///
+/// # Errors
+/// See [`AssembleError`].
+pub fn into_store(
+    source: &mut dyn ImageSource,
+    store: &Store,
+    limits: &Limits,
+    progress: &dyn Fn(Event<'_>),
+) -> Result<InUse, AssembleError> {
+    let image = source.resolve(limits)?;
+    if let Some(found) = store.get(image.manifest_digest)? {
+        return Ok(found);
+    }
+    let tree = source::unpack(source, &image, &store.temporary(), limits, progress)?;
+    store.publish(image.manifest_digest, |dir| {
+        bundle::write(&tree, &image.config, &image.origin(), dir).map(|_| ()).map_err(AssembleError::from)
+    })
+}
+
+/// The bundle of a source's image as the directory `out`, which must be empty or not there yet.
+///
+/// # Errors
+/// See [`AssembleError`].
+pub fn into_directory(
+    source: &mut dyn ImageSource,
+    out: &Path,
+    plain: PlainDirectory,
+    limits: &Limits,
+    progress: &dyn Fn(Event<'_>),
+) -> Result<Bundle, AssembleError> {
+    let output = |source| AssembleError::Output { path: out.to_owned(), source };
+    let out = std::path::absolute(out).map_err(output)?;
+    let parent = out.parent().unwrap_or(Path::new("/"));
+    fs::create_dir_all(parent).map_err(output)?;
+    if fs::read_dir(&out).is_ok_and(|mut entries| entries.next().is_some()) {
+        return Err(output(io::ErrorKind::DirectoryNotEmpty.into()));
+    }
+    let image = source.resolve(limits)?;
+    let tree = source::unpack(source, &image, parent, limits, progress)?;
+    let draft = tempfile::Builder::new().prefix(".bundle-").tempdir_in(parent).map_err(output)?;
+    bundle::write(&tree, &image.config, &image.origin(), draft.path())?;
+    if plain == PlainDirectory::Rootfs {
+        unpack::to_directory(&tree, &draft.path().join("rootfs"))?;
+    }
+    publish(draft, &out).map_err(output)?;
+    Ok(Bundle::open(&out)?)
+}
+
+/// Gives the finished directory its name; an empty directory of that name is replaced.
+fn publish(draft: tempfile::TempDir, out: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(draft.path(), fs::Permissions::from_mode(0o755))?;
+    fs::File::open(draft.path())?.sync_all()?;
+    fs::rename(draft.path(), out)?;
+    // Nothing is left under the temporary name.
+    let _ = draft.keep();
+    out.parent().map_or(Ok(()), |parent| fs::File::open(parent)?.sync_all())
+}

@@ -1,0 +1,119 @@
+//! Tar streams as entries: headers with the extensions that belong to them, every extension bounded and checked.
+//!
+//! Blocks, checksums and numeric fields are the tar crate's; its own merging of extensions is not used, because it
+//! reads extension headers of any size into memory and splits PAX records at newlines inside of values.
+
+use std::io::Read;
+
+use tar::{Entries, Entry, EntryType, Header};
+
+use super::LayerError;
+use super::pax::Pax;
+
+/// An entry with its extensions applied.
+pub(crate) struct Item<'a, R: Read> {
+    /// The entry, to read its data from.
+    pub(crate) entry: Entry<'a, R>,
+    pub(crate) path: Vec<u8>,
+    /// Target of a link.
+    pub(crate) link: Vec<u8>,
+    pub(crate) pax: Pax,
+}
+
+/// What precedes an entry.
+#[derive(Default)]
+struct Extensions {
+    name: Option<Vec<u8>>,
+    link: Option<Vec<u8>>,
+    pax: Option<Pax>,
+}
+
+impl Extensions {
+    const fn is_empty(&self) -> bool {
+        self.name.is_none() && self.link.is_none() && self.pax.is_none()
+    }
+}
+
+/// The next entry of a raw iteration; `None` at the end of the archive.
+pub(crate) fn next<'a, R: Read>(
+    entries: &mut Entries<'a, R>,
+    extension_max: u64,
+) -> Result<Option<Item<'a, R>>, LayerError> {
+    let mut extensions = Extensions::default();
+    while let Some(entry) = entries.next() {
+        let mut entry = entry.map_err(LayerError::from_io)?;
+        match entry.header().entry_type() {
+            EntryType::GNULongName => once(&mut extensions.name, long_name(&mut entry, extension_max)?)?,
+            EntryType::GNULongLink => once(&mut extensions.link, long_name(&mut entry, extension_max)?)?,
+            EntryType::XHeader => {
+                once(&mut extensions.pax, Pax::parse(&body(&mut entry, extension_max)?)?)?;
+            }
+            EntryType::XGlobalHeader => {
+                if !Pax::is_harmless_global(&body(&mut entry, extension_max)?)? {
+                    return Err(LayerError::Tar("a global extension header changes all entries".to_owned()));
+                }
+            }
+            _ => return item(entry, extensions).map(Some),
+        }
+    }
+    if extensions.is_empty() {
+        Ok(None)
+    } else {
+        Err(LayerError::Tar("the last extension header has no entry".to_owned()))
+    }
+}
+
+fn once<T>(slot: &mut Option<T>, value: T) -> Result<(), LayerError> {
+    match slot.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(LayerError::Tar("two extension headers of one kind for one entry".to_owned())),
+    }
+}
+
+fn body<R: Read>(entry: &mut Entry<'_, R>, max: u64) -> Result<Vec<u8>, LayerError> {
+    let size = entry.size();
+    if size > max {
+        return Err(LayerError::ExtensionTooLarge { size, max });
+    }
+    let mut bytes = Vec::new();
+    entry.read_to_end(&mut bytes).map_err(LayerError::from_io)?;
+    if bytes.len() as u64 == size {
+        Ok(bytes)
+    } else {
+        Err(LayerError::Tar("an extension header is cut off".to_owned()))
+    }
+}
+
+/// A GNU long name: up to its terminating NUL, behind which there must be nothing else.
+fn long_name<R: Read>(entry: &mut Entry<'_, R>, max: u64) -> Result<Vec<u8>, LayerError> {
+    let mut bytes = body(entry, max)?;
+    while bytes.last() == Some(&0) {
+        bytes.pop();
+    }
+    Ok(bytes)
+}
+
+fn item<R: Read>(entry: Entry<'_, R>, extensions: Extensions) -> Result<Item<'_, R>, LayerError> {
+    let pax = extensions.pax.unwrap_or_default();
+    let header = entry.header();
+    let path = pax.path.as_deref().map(<[u8]>::to_vec).or(extensions.name);
+    let path = path.unwrap_or_else(|| header.path_bytes().into_owned());
+    let link = pax.linkpath.as_deref().map(<[u8]>::to_vec).or(extensions.link);
+    let link = link.or_else(|| header.link_name_bytes().map(|link| link.into_owned())).unwrap_or_default();
+    let size = entry.size();
+    if let Some(extension) = pax.size.filter(|&extension| extension != size) {
+        return Err(LayerError::SizeConflict { path: crate::tree::show(&path), header: size, extension });
+    }
+    Ok(Item { entry, path, link, pax })
+}
+
+/// The modification time in a header; GNU tar writes times before the epoch as negative base-256 numbers.
+pub(super) fn header_mtime(header: &Header) -> Result<i64, LayerError> {
+    let field = &header.as_old().mtime;
+    if field[0] == 0xff {
+        let tail = field.last_chunk().copied().unwrap_or_default();
+        return Ok(i64::from_be_bytes(tail));
+    }
+    let seconds = header.mtime().map_err(LayerError::from_io)?;
+    i64::try_from(seconds).map_err(|_| LayerError::Tar("a modification time is out of range".to_owned()))
+}

@@ -1,0 +1,142 @@
+//! Why a layer is refused.
+
+use std::io;
+
+use crate::digest::Digest;
+use crate::tree::TreeError;
+
+/// Why a layer is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum LayerError {
+    /// Larger than allowed.
+    #[error("the layer is {size} bytes long; at most {max} are allowed")]
+    TooLarge {
+        /// Declared size.
+        size: u64,
+        /// The bound.
+        max: u64,
+    },
+    /// Ends before its declared size.
+    #[error("the layer is truncated: {found} of {declared} bytes are there")]
+    Truncated {
+        /// Declared size.
+        declared: u64,
+        /// What there is.
+        found: u64,
+    },
+    /// Goes on behind its declared size.
+    #[error("the layer is longer than the {declared} bytes that its manifest declares")]
+    Longer {
+        /// Declared size.
+        declared: u64,
+    },
+    /// Other bytes than declared.
+    #[error("the layer's digest is {found}, its manifest says {declared}")]
+    Digest {
+        /// Declared digest.
+        declared: Digest,
+        /// Digest of what there is.
+        found: Digest,
+    },
+    /// Another content than declared.
+    #[error("the layer's content has the digest {found}, the image's configuration says {declared}")]
+    DiffId {
+        /// Declared digest.
+        declared: Digest,
+        /// Digest of what there is.
+        found: Digest,
+    },
+    /// Decompresses to far too much.
+    #[error("the layer decompresses to more than the {max} bytes allowed for its size")]
+    Bomb {
+        /// The bound.
+        max: u64,
+    },
+    /// The bytes cannot be read.
+    #[error("cannot read the layer")]
+    Read(#[source] io::Error),
+    /// The tar stream is malformed.
+    #[error("the layer is not a valid tar archive: {0}")]
+    Tar(String),
+    /// An entry's extension header is malformed.
+    #[error(transparent)]
+    Pax(#[from] super::pax::PaxError),
+    /// An extension header is longer than allowed.
+    #[error("an extension header of {size} bytes; at most {max} are allowed")]
+    ExtensionTooLarge {
+        /// Its size.
+        size: u64,
+        /// The bound.
+        max: u64,
+    },
+    /// Two sizes that differ: other tools would see other entries.
+    #[error("\"{path}\" has the size {header} in its header and {extension} in its extension header")]
+    SizeConflict {
+        /// The entry.
+        path: String,
+        /// Size in the header.
+        header: u64,
+        /// Size in the extension.
+        extension: u64,
+    },
+    /// A kind of entry that no image has.
+    #[error("\"{path}\" is of the unsupported kind {kind}")]
+    Unsupported {
+        /// The entry.
+        path: String,
+        /// What it is.
+        kind: String,
+    },
+    /// More or larger attributes than allowed.
+    #[error("\"{path}\" has more than {max} bytes of extended attributes")]
+    XattrsTooLarge {
+        /// The entry.
+        path: String,
+        /// The bound.
+        max: usize,
+    },
+    /// The tree refuses an entry.
+    #[error(transparent)]
+    Tree(TreeError),
+}
+
+impl LayerError {
+    /// An error that a reader below carried up, unpacked again.
+    pub(super) fn from_io(error: io::Error) -> Self {
+        match error.downcast::<Self>() {
+            Ok(error) => error,
+            Err(error)
+                if error.kind() == io::ErrorKind::Other || error.kind() == io::ErrorKind::InvalidData =>
+            {
+                Self::Tar(error.to_string())
+            }
+            Err(error) => Self::Read(error),
+        }
+    }
+
+    /// Whether a bound was passed: then there is no point in reading the rest.
+    pub(super) const fn is_limit(&self) -> bool {
+        matches!(
+            self,
+            Self::TooLarge { .. }
+                | Self::Bomb { .. }
+                | Self::ExtensionTooLarge { .. }
+                | Self::XattrsTooLarge { .. }
+                | Self::Tree(
+                    TreeError::TooManyInodes(_)
+                        | TreeError::TooMuchMetadata(_)
+                        | TreeError::TooMuchData(_)
+                        | TreeError::Spool(_)
+                )
+        )
+    }
+}
+
+impl From<TreeError> for LayerError {
+    fn from(error: TreeError) -> Self {
+        match error {
+            TreeError::Read(error) => Self::from_io(error),
+            error => Self::Tree(error),
+        }
+    }
+}

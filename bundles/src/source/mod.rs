@@ -1,0 +1,150 @@
+//! Where images come from, behind one trait: find the manifest, then hand out the layers.
+//!
+//! ```text
+//! ImageSource ─┬─ oci.rs      OCI layout, over Files: a directory (files.rs) or a tar file (archive.rs)
+//!              ├─ docker.rs   tar file of `docker save`
+//!              └─ dir.rs      manifest and blobs side by side
+//! documents.rs                indexes, manifests and configurations: bytes in, checked values out
+//! ```
+
+mod archive;
+mod dir;
+mod docker;
+pub mod documents;
+mod error;
+mod files;
+mod oci;
+
+use std::io::Read;
+use std::path::Path;
+
+use oci_spec::image::ImageConfiguration;
+
+pub use error::SourceError;
+
+use crate::bundle::Origin;
+use crate::digest::Digest;
+use crate::layer::{self, Layer};
+use crate::limits::Limits;
+use crate::reference::Reference;
+use crate::tree::Tree;
+
+/// An image whose manifest and configuration were read and checked; its layers were not yet.
+#[derive(Clone, Debug)]
+pub struct Image {
+    /// Digest of the manifest for this platform, never that of an index.
+    pub manifest_digest: Digest,
+    /// Digest of the configuration.
+    pub config_digest: Digest,
+    /// The configuration.
+    pub config: ImageConfiguration,
+    /// The layers, the lowest first.
+    pub layers: Vec<Layer>,
+}
+
+impl Image {
+    /// What the record of a bundle says about this image.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        Origin {
+            manifest_digest: self.manifest_digest,
+            config_digest: self.config_digest,
+            layers: self.layers.iter().map(|layer| layer.digest.unwrap_or(layer.diff_id)).collect(),
+        }
+    }
+}
+
+/// Something that has an image.
+pub trait ImageSource {
+    /// Reads manifest and configuration.
+    ///
+    /// # Errors
+    /// See [`SourceError`].
+    fn resolve(&mut self, limits: &Limits) -> Result<Image, SourceError>;
+
+    /// The blob of the layer with this number. What is read is verified by [`layer::apply`].
+    ///
+    /// # Errors
+    /// See [`SourceError`].
+    fn open_layer(&mut self, image: &Image, index: usize) -> Result<Box<dyn Read + '_>, SourceError>;
+}
+
+/// Opens the source behind a local reference; archives that are compressed are decompressed to `spool_dir` first.
+///
+/// # Errors
+/// When there is nothing, or it is not what the reference says. A registry is not a local source.
+pub fn open(
+    reference: &Reference,
+    spool_dir: &Path,
+    limits: &Limits,
+) -> Result<Box<dyn ImageSource>, SourceError> {
+    Ok(match reference {
+        Reference::Registry(_) => return Err(SourceError::NotLocal),
+        Reference::OciLayout { path, select } => {
+            Box::new(oci::OciLayout::new(files::Directory::open(path)?, select.clone()))
+        }
+        Reference::OciArchive { path, select } => {
+            Box::new(oci::OciLayout::new(archive::Archive::open(path, spool_dir, limits)?, select.clone()))
+        }
+        Reference::DockerArchive { path, name } => Box::new(docker::DockerArchive::new(
+            archive::Archive::open(path, spool_dir, limits)?,
+            name.clone(),
+        )),
+        Reference::Directory { path } => Box::new(dir::BlobDirectory::new(files::Directory::open(path)?)),
+    })
+}
+
+/// What happens while an image is unpacked.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    /// A layer starts.
+    Layer {
+        /// Its number, from 0.
+        index: usize,
+        /// How many there are.
+        count: usize,
+        /// What is known about it.
+        layer: &'a Layer,
+    },
+    /// So many bytes of it were read.
+    Read(u64),
+    /// It is in the tree.
+    Done,
+}
+
+/// Unpacks all layers into a tree whose spool file is in `spool_dir`.
+///
+/// # Errors
+/// When a layer cannot be had, is not what was declared, or asks for what no image may have.
+pub fn unpack(
+    source: &mut dyn ImageSource,
+    image: &Image,
+    spool_dir: &Path,
+    limits: &Limits,
+    progress: &dyn Fn(Event<'_>),
+) -> Result<Tree, SourceError> {
+    let mut tree = Tree::new(spool_dir, limits)
+        .map_err(|error| SourceError::Layer { index: 0, source: error.into() })?;
+    let mut left = limits.unpacked_bytes;
+    for (index, layer) in image.layers.iter().enumerate() {
+        progress(Event::Layer { index, count: image.layers.len(), layer });
+        let blob = Reported { inner: source.open_layer(image, index)?, progress };
+        let applied = layer::apply(&mut tree, blob, layer, limits, &mut left);
+        applied.map_err(|source| SourceError::Layer { index, source })?;
+        progress(Event::Done);
+    }
+    Ok(tree)
+}
+
+struct Reported<'a, R> {
+    inner: R,
+    progress: &'a dyn Fn(Event<'_>),
+}
+
+impl<R: Read> Read for Reported<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        (self.progress)(Event::Read(read as u64));
+        Ok(read)
+    }
+}

@@ -1,0 +1,72 @@
+//! flock(2) on directories and on the store's lock file.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use rustix::fs::{FlockOperation, Timespec, Timestamps, UTIME_NOW, flock, futimens};
+use rustix::io::Errno;
+
+/// A lock that is held until dropped.
+#[derive(Debug)]
+pub(super) struct Lock(File);
+
+impl Lock {
+    /// Waits for the exclusive lock on a file, which is made if it is missing.
+    pub(super) fn exclusive(path: &Path) -> io::Result<Self> {
+        let file = File::options().create(true).truncate(false).write(true).open(path)?;
+        flock(&file, FlockOperation::LockExclusive)?;
+        Ok(Self(file))
+    }
+
+    /// The shared lock on a directory, `None` if that is not there.
+    pub(super) fn shared_if_there(path: &Path) -> io::Result<Option<Self>> {
+        loop {
+            let file = match File::open(path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+                file => file?,
+            };
+            flock(&file, FlockOperation::LockShared)?;
+            // Whoever held the lock before may have removed the directory, and another may be in its place.
+            match std::fs::metadata(path) {
+                Ok(meta) if meta.ino() == file.metadata()?.ino() => return Ok(Some(Self(file))),
+                _ => {}
+            }
+        }
+    }
+
+    /// The exclusive lock on a directory, `None` if someone else has one.
+    pub(super) fn try_exclusive(path: &Path) -> io::Result<Option<Self>> {
+        let file = File::open(path)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(Self(file))),
+            Err(Errno::WOULDBLOCK) => Ok(None),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// Whether someone has a lock on a directory.
+    pub(super) fn is_held(path: &Path) -> bool {
+        matches!(Self::try_exclusive(path), Ok(None))
+    }
+
+    /// The same lock as one that others may share.
+    pub(super) fn share(&self) -> io::Result<Self> {
+        // Both descriptors are of one open file, so this converts the lock that is held.
+        let file = self.0.try_clone()?;
+        flock(&file, FlockOperation::LockShared)?;
+        Ok(Self(file))
+    }
+
+    /// Sets the directory's time to now.
+    pub(super) fn touch(&self) -> io::Result<()> {
+        let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+        Ok(futimens(&self.0, &Timestamps { last_access: now, last_modification: now })?)
+    }
+
+    /// Syncs the locked directory.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        self.0.sync_all()
+    }
+}

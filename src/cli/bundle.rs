@@ -1,0 +1,44 @@
+//! `kontain-faas bundle`: an image as a bundle in a directory.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use bundles::assemble::{PlainDirectory, into_directory};
+use bundles::limits::Limits;
+use bundles::reference::Reference;
+use bundles::source;
+
+use super::Usage;
+use super::progress::Layers;
+
+/// Options of `bundle`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The image: docker://HOST/REPOSITORY[:TAG][@DIGEST], oci:PATH[:TAG], oci-archive:FILE[:TAG],
+    /// docker-archive:FILE or dir:PATH.
+    #[arg(value_name = "REF")]
+    pub reference: String,
+    /// The directory to make; it must be empty or not there yet.
+    #[arg(short, long, env = "KONTAIN_OUTPUT", value_name = "DIR")]
+    pub output: PathBuf,
+    /// Also write the root file system as a plain directory, for other OCI runtimes: without device nodes,
+    /// set-id bits and privileged attributes.
+    #[arg(long, env = "KONTAIN_UNPACK_DIR")]
+    pub unpack_dir: bool,
+}
+
+/// Makes the bundle and says where it is.
+///
+/// # Errors
+/// When the image cannot be had or is refused, or the directory cannot be written.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let reference: Reference = args.reference.parse().map_err(|error| Usage(format!("{error}")))?;
+    let limits = Limits::default();
+    let plain = if args.unpack_dir { PlainDirectory::Rootfs } else { PlainDirectory::No };
+    let mut source = source::open(&reference, &std::env::temp_dir(), &limits)?;
+    let layers = Layers::new();
+    let bundle = into_directory(&mut *source, &args.output, plain, &limits, &|event| layers.show(event))?;
+    layers.finish();
+    println!("{} {}", bundle.record.manifest_digest, args.output.display());
+    Ok(ExitCode::SUCCESS)
+}
