@@ -23,7 +23,10 @@ impl Kernel {
         // A clone starts with nothing in the CPU.
         self.store_live();
         self.write_log();
-        let deadline = [self.tasks.next_deadline(), time::next_deadline()].into_iter().flatten().min();
+        let deadline = [self.tasks.next_deadline(), time::next_deadline(), self.timers.next_deadline()]
+            .into_iter()
+            .flatten()
+            .min();
         let mut idle = Idle {
             deadline_ns: if flags == 0 { deadline.unwrap_or(NEVER) } else { NEVER },
             monotonic_ns: time::monotonic_ns(),
@@ -74,6 +77,7 @@ impl Kernel {
             process.space.borrow_mut().wipe_marked();
         }
         // Real time has jumped: whoever waits for a moment of it looks again.
+        self.timers.realtime_changed();
         self.tasks.wake_sleepers();
     }
 }

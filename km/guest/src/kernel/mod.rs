@@ -33,6 +33,8 @@ pub struct Kernel {
     pub vfs: crate::fs::Vfs,
     /// Sockets and connections.
     pub net: crate::net::Net,
+    /// Timers that send signals.
+    pub timers: crate::task::timers::Timers,
     /// Who waits for words of memory.
     pub futexes: Futexes,
     /// The process that was to be started.

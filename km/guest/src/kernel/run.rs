@@ -22,7 +22,7 @@ impl Kernel {
             match trap {
                 Trap::Syscall => self.system_call(tid),
                 Trap::Exception { vector, error, address } => self.exception(tid, vector, error, address),
-                Trap::Interrupt => {}
+                Trap::Interrupt => self.tick(),
             }
         }
         self.resume(context);
@@ -113,6 +113,7 @@ impl Kernel {
         let now_ns = time::monotonic_ns();
         time::expire(now_ns);
         self.tasks.expire(now_ns);
+        self.fire_timers(now_ns);
         for key in crate::wait::take_woken() {
             self.tasks.wake(key);
         }

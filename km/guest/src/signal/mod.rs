@@ -173,7 +173,7 @@ impl AltStack {
 }
 
 /// The signal state of a thread.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct ThreadSignals {
     /// Blocked signals.
     pub mask: SigSet,
@@ -186,7 +186,7 @@ pub struct ThreadSignals {
 }
 
 /// The signal state of a process.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct ProcessSignals {
     /// Dispositions; CLONE_SIGHAND shares them.
     pub actions: Rc<RefCell<Actions>>,

@@ -3,51 +3,69 @@
 use super::info::Info;
 use super::{SigSet, Signal};
 use alloc::collections::VecDeque;
+use alloc::rc::Rc;
+use core::cell::RefCell;
 
 /// Real-time signals that may wait for one thread or process (RLIMIT_SIGPENDING's order of magnitude).
 pub const QUEUE_MAX: usize = 4096;
 
-/// A queue in which a standard signal is at most once, and a real-time signal as often as it was sent.
-#[derive(Clone, Debug, core::default::Default)]
+/// A queue in which a standard signal is at most once, and a real-time signal as often as it was sent. A handle:
+/// a signalfd shares the queue of its maker.
+#[derive(Debug, core::default::Default)]
 pub struct Pending {
+    inner: Rc<RefCell<Inner>>,
+}
+
+#[derive(Debug, core::default::Default)]
+struct Inner {
     queue: VecDeque<Info>,
     set: SigSet,
 }
 
 impl Pending {
+    /// The same queue once more.
+    #[must_use]
+    pub fn share(&self) -> Self {
+        Self { inner: Rc::clone(&self.inner) }
+    }
+
     /// The signals in it.
     #[must_use]
     pub fn set(&self) -> SigSet {
-        self.set
+        self.inner.borrow().set
     }
 
     /// Adds a signal; `false` when it is a real-time signal and the queue is full.
-    pub fn push(&mut self, info: Info) -> bool {
-        if !info.signal.real_time() && self.set.contains(info.signal) {
+    pub fn push(&self, info: Info) -> bool {
+        let mut inner = self.inner.borrow_mut();
+        if !info.signal.real_time() && inner.set.contains(info.signal) {
             return true;
         }
-        if info.signal.real_time() && self.queue.len() >= QUEUE_MAX {
+        if info.signal.real_time() && inner.queue.len() >= QUEUE_MAX {
             return false;
         }
-        self.queue.push_back(info);
-        self.set = self.set.with(info.signal);
+        inner.queue.push_back(info);
+        inner.set = inner.set.with(info.signal);
         true
     }
 
     /// Takes the oldest one of a signal.
-    pub fn take(&mut self, signal: Signal) -> Option<Info> {
-        let at = self.queue.iter().position(|info| info.signal == signal)?;
-        let info = self.queue.remove(at);
-        if !self.queue.iter().any(|info| info.signal == signal) {
-            self.set = self.set.without(signal);
+    #[must_use]
+    pub fn take(&self, signal: Signal) -> Option<Info> {
+        let mut inner = self.inner.borrow_mut();
+        let at = inner.queue.iter().position(|info| info.signal == signal)?;
+        let info = inner.queue.remove(at);
+        if !inner.queue.iter().any(|info| info.signal == signal) {
+            inner.set = inner.set.without(signal);
         }
         info
     }
 
     /// Drops all of these signals (they are ignored now, or SIGCONT undoes stops).
-    pub fn discard(&mut self, signals: SigSet) {
-        self.queue.retain(|info| !signals.contains(info.signal));
-        self.set = self.set.minus(signals);
+    pub fn discard(&self, signals: SigSet) {
+        let mut inner = self.inner.borrow_mut();
+        inner.queue.retain(|info| !signals.contains(info.signal));
+        inner.set = inner.set.minus(signals);
     }
 }
 
@@ -62,7 +80,7 @@ mod tests {
     #[test]
     fn standard_signals_merge_and_real_time_signals_queue() {
         let real_time = Signal::new(40).unwrap();
-        let mut pending = Pending::default();
+        let pending = Pending::default();
         for pid in 1..=3 {
             assert!(pending.push(user(Signal::USR1, pid)));
             assert!(pending.push(user(real_time, pid)));
@@ -79,7 +97,7 @@ mod tests {
     #[test]
     fn a_full_queue_says_so() {
         let real_time = Signal::new(64).unwrap();
-        let mut pending = Pending::default();
+        let pending = Pending::default();
         for _ in 0..QUEUE_MAX {
             assert!(pending.push(user(real_time, 1)));
         }

@@ -49,13 +49,6 @@ pub(super) fn rusage_of_child(child: &Process) -> Rusage {
     Rusage::new(child.gone_cpu_ns + used.cpu_ns, used.peak_bytes, child.faults + used.faults)
 }
 
-/// CPU time of a process in nanoseconds.
-pub(super) fn process_cpu_ns(ctx: &mut Ctx<'_>, pid: Pid) -> Result<u64> {
-    let process = ctx.kernel.tasks.process(pid).ok_or(Errno::ESRCH)?;
-    let living: u64 = process.threads.iter().map(|tid| ctx.kernel.cpu_ns(*tid)).sum();
-    Ok(process.gone_cpu_ns + living)
-}
-
 fn sys_getrusage(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     const CHILDREN: i32 = -1;
     const SELF: i32 = 0;
@@ -63,7 +56,7 @@ fn sys_getrusage(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let pid = ctx.process().pid;
     let usage = match args[0] as i32 {
         SELF => {
-            let cpu_ns = process_cpu_ns(ctx, pid)?;
+            let cpu_ns = ctx.kernel.process_cpu_ns(pid);
             let process = ctx.process();
             let bytes = process.space.borrow().usage().1;
             Rusage::new(cpu_ns, bytes, process.faults)
@@ -134,7 +127,7 @@ fn sys_sysinfo(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
 fn sys_times(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     const TICK_NS: u64 = 10_000_000;
     let pid = ctx.process().pid;
-    let own = process_cpu_ns(ctx, pid)? / TICK_NS;
+    let own = ctx.kernel.process_cpu_ns(pid) / TICK_NS;
     let children = ctx.process().children_usage.cpu_ns / TICK_NS;
     if args[0] != 0 {
         ctx.memory().store(args[0], &[own, 0, children, 0])?;

@@ -82,8 +82,11 @@ pub const FAMILIES: &[Family] = &[
     ("sched", super::sched::ROWS),
     ("select", super::select::ROWS),
     ("signal", super::signal::ROWS),
+    ("socket", super::socket::ROWS),
+    ("signalfd", super::signalfd::ROWS),
     ("stat", super::stat::ROWS),
     ("time", super::time::ROWS),
+    ("timer", super::timer::ROWS),
     ("wait", super::wait::ROWS),
     ("xattr", super::xattr::ROWS),
 ];

@@ -1,6 +1,5 @@
 //! Clocks and sleeping.
 
-use super::resource::process_cpu_ns;
 use super::table::Row;
 use crate::errno::{Errno, Result};
 use crate::kernel::{Args, Ctx};
@@ -46,7 +45,7 @@ pub(crate) fn clock_ns(ctx: &mut Ctx<'_>, id: i32) -> Result<u64> {
         MONOTONIC | MONOTONIC_RAW | MONOTONIC_COARSE | BOOTTIME | BOOTTIME_ALARM => Ok(monotonic_ns()),
         PROCESS_CPUTIME => {
             let pid = ctx.process().pid;
-            process_cpu_ns(ctx, pid)
+            Ok(ctx.kernel.process_cpu_ns(pid))
         }
         THREAD_CPUTIME => Ok(ctx.kernel.cpu_ns(ctx.tid)),
         id if id < 0 => cpu_clock_ns(ctx, id),
@@ -62,7 +61,8 @@ fn cpu_clock_ns(ctx: &mut Ctx<'_>, id: i32) -> Result<u64> {
     }
     if id & 4 == 0 {
         let pid = if number == 0 { ctx.process().pid } else { number };
-        return process_cpu_ns(ctx, pid).map_err(|_| Errno::EINVAL);
+        ctx.kernel.tasks.process(pid).ok_or(Errno::EINVAL)?;
+        return Ok(ctx.kernel.process_cpu_ns(pid));
     }
     let tid = if number == 0 { ctx.tid } else { number };
     ctx.kernel.tasks.thread(tid).ok_or(Errno::EINVAL)?;

@@ -2,6 +2,7 @@
 
 use super::process::Program;
 use super::thread::Vectors;
+use super::timers::Slot;
 use super::{Pid, Tid};
 use crate::errno::{Errno, Result};
 use crate::fs::file::Pages;
@@ -102,7 +103,7 @@ impl Kernel {
         files.borrow_mut().close_on_exec();
         let closed = core::mem::replace(&mut process.files, files);
         self.signals_at_exec(pid);
-        self.timers_at_exec(pid);
+        self.timers.forget(pid, Slot::Posix(0));
         drop((old, closed));
     }
 
@@ -230,10 +231,6 @@ impl Kernel {
         let mut actions = process.signals.actions.borrow().clone();
         actions.reset_handlers();
         process.signals.actions = Rc::new(RefCell::new(actions));
-    }
-
-    fn timers_at_exec(&mut self, pid: Pid) {
-        let _ = pid;
     }
 }
 

@@ -13,6 +13,7 @@ pub mod limits;
 pub mod process;
 mod queue;
 pub mod thread;
+pub mod timers;
 
 pub use credentials::Credentials;
 pub use process::{Process, Status};

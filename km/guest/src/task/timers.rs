@@ -1,0 +1,328 @@
+//! Timers that send signals: the three interval timers of a process, and those of timer_create(2).
+//!
+//! A timer of a CPU clock is due when its process has used so much; it is looked at whenever the library OS runs, which a
+//! tick of the monitor makes often enough.
+
+use super::{Pid, Tid};
+use crate::errno::{Errno, Result};
+use crate::kernel::Kernel;
+use crate::signal::Signal;
+use crate::signal::info::{Info, Origin, code};
+use crate::time::{monotonic_ns, realtime_ns};
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+
+/// Timers that a process may make (RLIMIT_SIGPENDING bounds them on Linux).
+const TIMERS_MAX: usize = 4096;
+
+/// Which timer of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Slot {
+    /// ITIMER_REAL, ITIMER_VIRTUAL or ITIMER_PROF.
+    Interval(u8),
+    /// timer_create(2).
+    Posix(i32),
+}
+
+/// What a timer runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Base {
+    /// CLOCK_MONOTONIC and its kin.
+    Monotonic,
+    /// CLOCK_REALTIME: absolute times follow the clock when it is set.
+    Realtime,
+    /// CPU time of the process.
+    Cpu,
+}
+
+/// Who is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// With which signal; `None` for SIGEV_NONE.
+    pub signal: Option<Signal>,
+    /// SIGEV_THREAD_ID.
+    pub thread: Option<Tid>,
+    /// si_value.
+    pub value: u64,
+}
+
+/// A timer.
+#[derive(Clone, Copy, Debug)]
+pub struct Timer {
+    base: Base,
+    notice: Notice,
+    /// When it is due next, on its base (monotonic for both wall clocks).
+    deadline_ns: Option<u64>,
+    /// The absolute CLOCK_REALTIME time that it was set to.
+    realtime_ns: Option<u64>,
+    interval_ns: u64,
+    overrun: i32,
+}
+
+/// How a timer is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// When, 0 to disarm.
+    pub value_ns: u64,
+    /// Period, 0 for once.
+    pub interval_ns: u64,
+    /// `value_ns` is a time of the clock and not a distance.
+    pub absolute: bool,
+}
+
+/// All timers.
+#[derive(Default)]
+pub struct Timers {
+    all: BTreeMap<(Pid, Slot), Timer>,
+    due: BTreeSet<(u64, Pid, Slot)>,
+    on_cpu: BTreeSet<(Pid, Slot)>,
+}
+
+impl Timers {
+    /// When the next timer of a wall clock is due.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<u64> {
+        self.due.first().map(|first| first.0)
+    }
+
+    /// Adds a timer of timer_create(2) that is not armed, and returns its number.
+    ///
+    /// # Errors
+    /// EAGAIN at the limit.
+    pub fn create(&mut self, pid: Pid, base: Base, notice: impl FnOnce(i32) -> Notice) -> Result<i32> {
+        let own = || self.all.range((pid, Slot::Posix(0))..=(pid, Slot::Posix(i32::MAX)));
+        if own().count() >= TIMERS_MAX {
+            return Err(Errno::EAGAIN);
+        }
+        let free = |number: &i32| !self.all.contains_key(&(pid, Slot::Posix(*number)));
+        let number = (0..).find(free).ok_or(Errno::EAGAIN)?;
+        self.all.insert((pid, Slot::Posix(number)), Timer::new(base, notice(number)));
+        Ok(number)
+    }
+
+    /// Makes one of the three interval timers if it is not there yet.
+    pub fn interval(&mut self, pid: Pid, which: u8) {
+        let (base, signal) = match which {
+            0 => (Base::Monotonic, Signal::ALRM),
+            1 => (Base::Cpu, Signal::VTALRM),
+            _ => (Base::Cpu, Signal::PROF),
+        };
+        let notice = Notice { signal: Some(signal), thread: None, value: 0 };
+        self.all.entry((pid, Slot::Interval(which))).or_insert(Timer::new(base, notice));
+    }
+
+    /// The timer of a process.
+    ///
+    /// # Errors
+    /// EINVAL when there is none.
+    pub fn get(&self, pid: Pid, slot: Slot) -> Result<Timer> {
+        self.all.get(&(pid, slot)).copied().ok_or(Errno::EINVAL)
+    }
+
+    /// Arms or disarms a timer; `cpu_ns` is the CPU time of its process.
+    ///
+    /// # Errors
+    /// EINVAL when there is none.
+    pub fn set(&mut self, pid: Pid, slot: Slot, setting: Setting, cpu_ns: u64) -> Result<()> {
+        self.disarm(pid, slot);
+        let timer = self.all.get_mut(&(pid, slot)).ok_or(Errno::EINVAL)?;
+        timer.interval_ns = setting.interval_ns;
+        timer.overrun = 0;
+        timer.realtime_ns = (setting.absolute && timer.base == Base::Realtime).then_some(setting.value_ns);
+        if setting.value_ns == 0 {
+            return Ok(());
+        }
+        let now_ns = if timer.base == Base::Cpu { cpu_ns } else { monotonic_ns() };
+        let deadline_ns = match (setting.absolute, timer.realtime_ns) {
+            (_, Some(target_ns)) => now_ns.saturating_add(target_ns.saturating_sub(realtime_ns())),
+            (true, None) => setting.value_ns,
+            (false, None) => now_ns.saturating_add(setting.value_ns),
+        };
+        self.arm(pid, slot, deadline_ns);
+        Ok(())
+    }
+
+    fn arm(&mut self, pid: Pid, slot: Slot, deadline_ns: u64) {
+        let Some(timer) = self.all.get_mut(&(pid, slot)) else { return };
+        timer.deadline_ns = Some(deadline_ns);
+        if timer.base == Base::Cpu {
+            self.on_cpu.insert((pid, slot));
+        } else {
+            self.due.insert((deadline_ns, pid, slot));
+        }
+    }
+
+    fn disarm(&mut self, pid: Pid, slot: Slot) {
+        let deadline_ns = self.all.get_mut(&(pid, slot)).and_then(|timer| timer.deadline_ns.take());
+        if let Some(deadline_ns) = deadline_ns {
+            self.due.remove(&(deadline_ns, pid, slot));
+            self.on_cpu.remove(&(pid, slot));
+        }
+    }
+
+    /// Deletes a timer.
+    ///
+    /// # Errors
+    /// EINVAL when there is none.
+    pub fn delete(&mut self, pid: Pid, slot: Slot) -> Result<()> {
+        self.disarm(pid, slot);
+        self.all.remove(&(pid, slot)).map(|_| ()).ok_or(Errno::EINVAL)
+    }
+
+    /// Deletes the timers of a process: all of them, or at execve(2) those of timer_create(2).
+    pub fn forget(&mut self, pid: Pid, from: Slot) {
+        let slots: Vec<Slot> = self
+            .all
+            .range((pid, from)..)
+            .take_while(|entry| entry.0.0 == pid)
+            .map(|entry| entry.0.1)
+            .collect();
+        for slot in slots {
+            self.disarm(pid, slot);
+            self.all.remove(&(pid, slot));
+        }
+    }
+
+    /// The clock was set: absolute times are as far away as it says now.
+    pub fn realtime_changed(&mut self) {
+        let now_ns = monotonic_ns();
+        let absolute: Vec<(Pid, Slot, u64)> = self
+            .all
+            .iter()
+            .filter(|entry| entry.1.deadline_ns.is_some())
+            .filter_map(|((pid, slot), timer)| Some((*pid, *slot, timer.realtime_ns?)))
+            .collect();
+        for (pid, slot, target_ns) in absolute {
+            self.disarm(pid, slot);
+            self.arm(pid, slot, now_ns.saturating_add(target_ns.saturating_sub(realtime_ns())));
+        }
+    }
+
+    /// Takes a timer that is due and arms it again if it has a period; the expirations that were missed are its overrun.
+    fn expire(&mut self, pid: Pid, slot: Slot, now_ns: u64) -> Option<Timer> {
+        let deadline_ns = self.all.get(&(pid, slot))?.deadline_ns?;
+        self.disarm(pid, slot);
+        let timer = self.all.get_mut(&(pid, slot))?;
+        if timer.interval_ns > 0 {
+            let missed = now_ns.saturating_sub(deadline_ns) / timer.interval_ns;
+            timer.overrun = i32::try_from(missed).unwrap_or(i32::MAX);
+            // The first expiration may have been at a time of the clock; those that follow are at distances.
+            timer.realtime_ns = None;
+            let next_ns = deadline_ns.saturating_add((missed + 1).saturating_mul(timer.interval_ns));
+            self.arm(pid, slot, next_ns);
+        }
+        self.all.get(&(pid, slot)).copied()
+    }
+}
+
+impl Timer {
+    fn new(base: Base, notice: Notice) -> Self {
+        Self { base, notice, deadline_ns: None, realtime_ns: None, interval_ns: 0, overrun: 0 }
+    }
+
+    /// What it runs on.
+    #[must_use]
+    pub fn base(&self) -> Base {
+        self.base
+    }
+
+    /// How far away its next expiration is (0: disarmed), and its period.
+    #[must_use]
+    pub fn remaining(&self, cpu_ns: u64) -> (u64, u64) {
+        let now_ns = if self.base == Base::Cpu { cpu_ns } else { monotonic_ns() };
+        // One that is due in this instant is not disarmed.
+        let left = self.deadline_ns.map_or(0, |deadline_ns| deadline_ns.saturating_sub(now_ns).max(1));
+        (left, self.interval_ns)
+    }
+
+    /// Expirations that the last signal stands for, besides its own.
+    #[must_use]
+    pub fn overrun(&self) -> i32 {
+        self.overrun
+    }
+
+    fn info(&self, slot: Slot) -> Option<Info> {
+        let signal = self.notice.signal?;
+        Some(match slot {
+            Slot::Interval(_) => Info::kernel(signal),
+            Slot::Posix(id) => {
+                let origin = Origin::Timer { id, overrun: self.overrun, value: self.notice.value };
+                Info { signal, code: code::TIMER, origin }
+            }
+        })
+    }
+}
+
+impl Kernel {
+    /// Sends the signals of the timers that are due.
+    pub(crate) fn fire_timers(&mut self, now_ns: u64) {
+        while let Some(&(deadline_ns, pid, slot)) = self.timers.due.first()
+            && deadline_ns <= now_ns
+        {
+            self.fire(pid, slot, now_ns);
+        }
+        if !self.timers.on_cpu.is_empty() {
+            self.fire_cpu_timers();
+        }
+    }
+
+    fn fire_cpu_timers(&mut self) {
+        for (pid, slot) in self.timers.on_cpu.clone() {
+            let cpu_ns = self.process_cpu_ns(pid);
+            let due = self.timers.get(pid, slot).ok().and_then(|timer| timer.deadline_ns);
+            if due.is_some_and(|deadline_ns| deadline_ns <= cpu_ns) {
+                self.fire(pid, slot, cpu_ns);
+            }
+        }
+    }
+
+    fn fire(&mut self, pid: Pid, slot: Slot, now_ns: u64) {
+        let Some(timer) = self.timers.expire(pid, slot, now_ns) else { return };
+        let Some(info) = timer.info(slot) else { return };
+        match timer.notice.thread {
+            Some(tid) => self.signal_thread(tid, info),
+            None => self.signal_process(pid, info),
+        };
+    }
+
+    /// CPU time of a process in nanoseconds.
+    #[must_use]
+    pub fn process_cpu_ns(&self, pid: Pid) -> u64 {
+        let Some(process) = self.tasks.process(pid) else { return 0 };
+        let living: u64 = process.threads.iter().map(|tid| self.cpu_ns(*tid)).sum();
+        process.gone_cpu_ns + living
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn periods_keep_their_grid_and_count_what_was_missed() {
+        let mut timers = Timers::default();
+        timers.interval(1, 0);
+        let slot = Slot::Interval(0);
+        let start = monotonic_ns();
+        timers.set(1, slot, Setting { value_ns: 100, interval_ns: 10, absolute: false }, 0).unwrap();
+        let due = timers.next_deadline().unwrap();
+        assert_eq!(due, start + 100);
+        assert_eq!(timers.expire(1, slot, due + 25).unwrap().overrun(), 2);
+        assert_eq!(timers.next_deadline(), Some(due + 30));
+        timers.set(1, slot, Setting { value_ns: 0, interval_ns: 0, absolute: false }, 0).unwrap();
+        assert_eq!(timers.next_deadline(), None);
+    }
+
+    #[test]
+    fn exec_forgets_made_timers_and_keeps_interval_timers() {
+        let mut timers = Timers::default();
+        let notice = |value| Notice { signal: None, thread: None, value: value as u64 };
+        timers.interval(1, 0);
+        assert_eq!(timers.create(1, Base::Monotonic, notice), Ok(0));
+        assert_eq!(timers.create(1, Base::Monotonic, notice), Ok(1));
+        assert_eq!(timers.create(2, Base::Monotonic, notice), Ok(0));
+        timers.forget(1, Slot::Posix(0));
+        assert!(timers.get(1, Slot::Posix(0)).is_err());
+        assert!(timers.get(1, Slot::Interval(0)).is_ok() && timers.get(2, Slot::Posix(0)).is_ok());
+    }
+}
