@@ -1,0 +1,209 @@
+//! Sockets: making, naming and connecting them. [`transfer`] moves messages, [`control`] is their ancillary data, [`option`]
+//! getsockopt(2) and setsockopt(2), [`name`] addresses in memory of the program.
+
+mod control;
+mod header;
+mod many;
+mod name;
+mod option;
+mod transfer;
+
+use super::at::wait_for;
+use super::table::Row;
+use crate::errno::{Errno, Result};
+use crate::fs::file::{O_NONBLOCK, O_RDWR, OpenFile};
+use crate::kernel::{Args, Ctx};
+use crate::net::address::Address;
+use crate::net::message::Peer;
+use crate::net::socket::{Halves, Kind, Protocol, Socket};
+use crate::wait::SysResult;
+use alloc::rc::Rc;
+use linux_raw_sys::net as raw;
+
+/// The rows of this family.
+pub const ROWS: &[Row] = &[
+    Row::partial(
+        41,
+        "socket",
+        socket,
+        "AF_INET, AF_INET6, AF_UNIX and AF_NETLINK (route) without raw sockets",
+    ),
+    Row::partial(42, "connect", connect, "beyond loopback everything is ENETUNREACH"),
+    Row::full(43, "accept", accept),
+    Row::partial(44, "sendto", transfer::sendto, "no MSG_OOB, no MSG_FASTOPEN"),
+    Row::partial(45, "recvfrom", transfer::recvfrom, "no MSG_OOB; the error queue is always empty"),
+    Row::partial(46, "sendmsg", transfer::sendmsg, "no MSG_OOB; ancillary data: SCM_RIGHTS, SCM_CREDENTIALS"),
+    Row::partial(
+        47,
+        "recvmsg",
+        transfer::recvmsg,
+        "no MSG_OOB; ancillary data: SCM_RIGHTS, SCM_CREDENTIALS, packet information",
+    ),
+    Row::full(48, "shutdown", shutdown),
+    Row::partial(49, "bind", bind, "loopback and wildcard addresses"),
+    Row::full(50, "listen", listen),
+    Row::full(51, "getsockname", getsockname),
+    Row::full(52, "getpeername", getpeername),
+    Row::full(53, "socketpair", socketpair),
+    Row::partial(54, "setsockopt", option::set, "options of real networks are kept without effect"),
+    Row::partial(55, "getsockopt", option::get, "options of real networks are kept without effect"),
+    Row::full(288, "accept4", accept4),
+    Row::partial(299, "recvmmsg", many::recvmmsg, "as recvmsg"),
+    Row::partial(307, "sendmmsg", many::sendmmsg, "as sendmsg"),
+];
+
+/// SOCK_NONBLOCK.
+const NONBLOCK: u32 = O_NONBLOCK;
+/// SOCK_CLOEXEC.
+const CLOEXEC: u32 = 0o2_000_000;
+
+/// The socket behind an open file.
+fn socket_of(file: &OpenFile) -> Result<&dyn Protocol> {
+    if file.has(crate::fs::file::O_PATH) {
+        return Err(Errno::EBADF);
+    }
+    let socket: Option<&Socket> = file.file.as_any().downcast_ref();
+    socket.map(|socket| &*socket.protocol).ok_or(Errno::ENOTSOCK)
+}
+
+/// Who calls.
+fn caller(ctx: &mut Ctx<'_>) -> Peer {
+    let process = ctx.process();
+    Peer { pid: process.pid, uid: process.credentials.uid, gid: process.credentials.gid }
+}
+
+/// Makes an open file for a socket.
+fn open(protocol: Rc<dyn Protocol>, flags: u32) -> Rc<OpenFile> {
+    OpenFile::new(Socket::new(protocol), O_RDWR | flags & NONBLOCK)
+}
+
+fn install(ctx: &mut Ctx<'_>, file: Rc<OpenFile>, flags: u32) -> Result<u64> {
+    ctx.files().borrow_mut().insert(file, flags & CLOEXEC != 0, 0)
+}
+
+/// Domain, type and flags from the arguments of socket(2).
+fn kind(args: &Args) -> Result<(Kind, u32)> {
+    let (kind, flags) = (args[1] as u32 & 0xf, args[1] as u32 & !0xf);
+    if flags & !(NONBLOCK | CLOEXEC) != 0 {
+        return Err(Errno::EINVAL);
+    }
+    Ok((Kind { domain: args[0] as u32, kind, protocol: args[2] as u32 }, flags))
+}
+
+fn socket(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let (kind, flags) = kind(args)?;
+    let owner = caller(ctx);
+    let protocol = ctx.kernel.net.socket(kind, owner)?;
+    Ok(install(ctx, open(protocol, flags), flags)?)
+}
+
+fn socketpair(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let (kind, flags) = kind(args)?;
+    let owner = caller(ctx);
+    let (first, second) = ctx.kernel.net.socket_pair(kind, owner)?;
+    let (first, second) = (open(first, flags), open(second, flags));
+    let first = install(ctx, first, flags)?;
+    let second = install(ctx, second, flags).inspect_err(|_| drop(ctx.files().borrow_mut().remove(first)))?;
+    if let Err(errno) = ctx.memory().store(args[3], &[first as u32, second as u32]) {
+        for fd in [first, second] {
+            drop(ctx.files().borrow_mut().remove(fd));
+        }
+        return Err(errno.into());
+    }
+    Ok(0)
+}
+
+fn bind(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let file = ctx.file(args[0])?;
+    let address = name::read(ctx, args[1], args[2])?;
+    let socket = socket_of(&file)?;
+    let address = name::make(ctx, socket, address)?;
+    let caller = caller(ctx);
+    socket.bind(caller, &address)?;
+    Ok(0)
+}
+
+fn listen(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let file = ctx.file(args[0])?;
+    let caller = caller(ctx);
+    // A negative backlog is a large one, as in Linux.
+    socket_of(&file)?.listen(caller, args[1] as u32 as usize)?;
+    Ok(0)
+}
+
+fn accept(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    accept_with(ctx, args, 0)
+}
+
+fn accept4(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let flags = args[3] as u32;
+    if flags & !(NONBLOCK | CLOEXEC) != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    accept_with(ctx, args, flags)
+}
+
+fn accept_with(ctx: &mut Ctx<'_>, args: &Args, flags: u32) -> SysResult {
+    let file = ctx.file(args[0])?;
+    let listener = socket_of(&file)?;
+    // Without a descriptor for it, the connection must stay in the queue.
+    if ctx.files().borrow().is_full() {
+        return Err(Errno::EMFILE.into());
+    }
+    let accepted = match listener.accept() {
+        Err(Errno::EAGAIN) => return Err(wait_for(ctx, &file, file.file.timeouts_ns().0)),
+        result => result?,
+    };
+    let peer = accepted.peer().unwrap_or(Address::Unspecified);
+    let accepted = open(accepted, flags);
+    if args[1] != 0 {
+        name::write(ctx, args[1], args[2], &peer, listener)?;
+    }
+    Ok(install(ctx, accepted, flags)?)
+}
+
+/// The first call says EINPROGRESS and the next ones what came of it ([`Protocol::connect`]).
+fn connect(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let file = ctx.file(args[0])?;
+    let address = name::read(ctx, args[1], args[2])?;
+    let socket = socket_of(&file)?;
+    let address = name::find(ctx, address)?;
+    let caller = caller(ctx);
+    let waits = !file.has(O_NONBLOCK);
+    let mut result = socket.connect(caller, &address);
+    if waits && result == Err(Errno::EINPROGRESS) {
+        result = socket.connect(caller, &address);
+    }
+    match result {
+        Err(Errno::EALREADY | Errno::EAGAIN) if waits => Err(wait_for(ctx, &file, file.file.timeouts_ns().1)),
+        result => Ok(result.map(|()| 0)?),
+    }
+}
+
+fn shutdown(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let file = ctx.file(args[0])?;
+    let socket = socket_of(&file)?;
+    let halves = match args[1] as u32 {
+        raw::SHUT_RD => Halves::READ,
+        raw::SHUT_WR => Halves::WRITE,
+        raw::SHUT_RDWR => Halves::all(),
+        _ => return Err(Errno::EINVAL.into()),
+    };
+    socket.shutdown(halves)?;
+    Ok(0)
+}
+
+fn getsockname(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let file = ctx.file(args[0])?;
+    let socket = socket_of(&file)?;
+    name::write(ctx, args[1], args[2], &socket.local(), socket)?;
+    Ok(0)
+}
+
+fn getpeername(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let file = ctx.file(args[0])?;
+    let socket = socket_of(&file)?;
+    let peer = socket.peer()?;
+    name::write(ctx, args[1], args[2], &peer, socket)?;
+    Ok(0)
+}

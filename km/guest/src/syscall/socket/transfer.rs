@@ -1,0 +1,232 @@
+//! Sending and receiving: sendto(2), recvfrom(2), sendmsg(2), recvmsg(2).
+
+use super::header::Header;
+use super::{caller, control, name, socket_of};
+use crate::errno::{Errno, Result};
+use crate::fs::file::OpenFile;
+use crate::kernel::{Args, Ctx};
+use crate::mm::user::UserRanges;
+use crate::net::address::Address;
+use crate::net::message::{Incoming, Outgoing, does_not_wait};
+use crate::net::socket::Protocol;
+use crate::syscall::{at, hooks};
+use crate::wait::{Stop, SysResult};
+use linux_raw_sys::net as raw;
+
+const STREAM: u32 = raw::SOCK_STREAM as u32;
+
+/// A message that a call sends.
+pub(super) struct Sending {
+    pub ranges: UserRanges,
+    pub to: Option<Address>,
+    pub given: control::Given,
+    pub flags: u32,
+    /// Bytes that earlier runs of the call have sent.
+    pub done: usize,
+}
+
+/// Waits as the descriptor and the flags of the call have it.
+fn wait_for(ctx: &mut Ctx<'_>, file: &OpenFile, flags: u32, timeout_ns: Option<u64>) -> Stop {
+    if does_not_wait(flags) { Errno::EAGAIN.into() } else { at::wait_for(ctx, file, timeout_ns) }
+}
+
+/// Sends a message; a stream goes on until all of it is sent. When the call must wait, the number of bytes that are sent
+/// is left in `message.done`.
+pub(super) fn send(ctx: &mut Ctx<'_>, file: &OpenFile, message: &mut Sending) -> SysResult {
+    let socket = socket_of(file)?;
+    message.ranges.skip(message.done);
+    let mut outgoing = Outgoing {
+        data: &mut message.ranges,
+        to: message.to.take(),
+        flags: message.flags,
+        // Files go with the first bytes.
+        files: if message.done == 0 { core::mem::take(&mut message.given.files) } else { alloc::vec![] },
+        sender: message.given.sender,
+    };
+    let is_stream = socket.common().kind.kind == STREAM;
+    let stop = match socket.send(&mut outgoing) {
+        Ok(count) => {
+            message.done += count;
+            if !is_stream || outgoing.data.left() == 0 {
+                return Ok(message.done as u64);
+            }
+            wait_for(ctx, file, message.flags, file.file.timeouts_ns().1)
+        }
+        Err(Errno::EAGAIN) => wait_for(ctx, file, message.flags, file.file.timeouts_ns().1),
+        Err(errno) => {
+            if errno == Errno::EPIPE
+                && is_stream
+                && message.flags & raw::MSG_NOSIGNAL == 0
+                && message.done == 0
+            {
+                hooks::broken_pipe(ctx);
+            }
+            errno.into()
+        }
+    };
+    match stop {
+        Stop::Errno(_) if message.done > 0 => Ok(message.done as u64),
+        stop => Err(stop),
+    }
+}
+
+/// What a receiver gets beside the bytes.
+pub(super) struct Received {
+    pub len: u64,
+    pub from: Option<Address>,
+    pub flags: u32,
+    pub files: alloc::vec::Vec<alloc::rc::Rc<OpenFile>>,
+    pub sender: Option<crate::net::message::Peer>,
+    pub to: Option<core::net::SocketAddr>,
+}
+
+/// Receives a message. `done` is what earlier runs of the call received (MSG_WAITALL of a stream), and is kept up to date.
+pub(super) fn receive(
+    ctx: &mut Ctx<'_>,
+    file: &OpenFile,
+    ranges: &mut UserRanges,
+    flags: u32,
+    done: &mut usize,
+) -> core::result::Result<Received, Stop> {
+    let socket = socket_of(file)?;
+    ranges.skip(*done);
+    let mut incoming = Incoming { flags, ..Incoming::plain(ranges) };
+    let result = socket.receive(&mut incoming);
+    let is_stream = socket.common().kind.kind == STREAM;
+    let timeout_ns = file.file.timeouts_ns().0;
+    match result {
+        Ok(count) => {
+            *done += count;
+            let goes_on = flags & raw::MSG_WAITALL != 0 && is_stream && !incoming.peeks();
+            if goes_on && count > 0 && incoming.data.room() > 0 && incoming.files.is_empty() {
+                let stop = wait_for(ctx, file, flags, timeout_ns);
+                if matches!(stop, Stop::Block(_)) {
+                    return Err(stop);
+                }
+            }
+        }
+        Err(Errno::EAGAIN) => {
+            let stop = wait_for(ctx, file, flags, timeout_ns);
+            if *done == 0 || matches!(stop, Stop::Block(_)) {
+                return Err(stop);
+            }
+        }
+        Err(errno) if *done == 0 => return Err(errno.into()),
+        Err(_) => {}
+    }
+    let Incoming { from, result_flags, files, sender, to, .. } = incoming;
+    Ok(Received { len: *done as u64, from, flags: result_flags, files, sender, to })
+}
+
+/// Keeps in the progress of the call how far it is.
+fn keep(ctx: &mut Ctx<'_>, done: usize, result: &core::result::Result<(), &Stop>) {
+    if let Err(Stop::Block(_)) = result {
+        ctx.progress().done = done as u64;
+    }
+}
+
+pub(super) fn sendto(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let file = ctx.file(args[0])?;
+    socket_of(&file)?;
+    let to = match args[4] {
+        0 => None,
+        address => Some(name::read(ctx, address, args[5]).and_then(|address| name::find(ctx, address))?),
+    };
+    let ranges = UserRanges::one(ctx.memory(), args[1], args[2]);
+    let given = control::Given { files: alloc::vec![], sender: caller(ctx) };
+    let done = ctx.progress().done as usize;
+    send_kept(ctx, &file, Sending { ranges, to, given, flags: args[3] as u32, done })
+}
+
+pub(super) fn sendmsg(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let file = ctx.file(args[0])?;
+    socket_of(&file)?;
+    let done = ctx.progress().done as usize;
+    let message = load(ctx, args[1], args[2] as u32, done)?;
+    send_kept(ctx, &file, message)
+}
+
+fn send_kept(ctx: &mut Ctx<'_>, file: &OpenFile, mut message: Sending) -> SysResult {
+    let result = send(ctx, file, &mut message);
+    keep(ctx, message.done, &result.as_ref().map(|_| ()));
+    result
+}
+
+/// The message that a `struct msghdr` at `address` describes.
+pub(super) fn load(ctx: &mut Ctx<'_>, address: u64, flags: u32, done: usize) -> Result<Sending> {
+    let header = Header::load(ctx, address)?;
+    let to = header.destination(ctx)?;
+    let given = control::read(ctx, header.control, header.control_len)?;
+    Ok(Sending { ranges: header.ranges(ctx)?, to, given, flags, done })
+}
+
+pub(super) fn recvfrom(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let file = ctx.file(args[0])?;
+    let socket = socket_of(&file)?;
+    let mut ranges = UserRanges::one(ctx.memory(), args[1], args[2]);
+    let mut done = ctx.progress().done as usize;
+    let result = receive(ctx, &file, &mut ranges, args[3] as u32, &mut done);
+    keep(ctx, done, &result.as_ref().map(|_| ()));
+    let received = result?;
+    if args[4] != 0 {
+        match received.from {
+            Some(from) => name::write(ctx, args[4], args[5], &from, socket)?,
+            None => ctx.memory().store(args[5], &0u32)?,
+        }
+    }
+    Ok(received.len)
+}
+
+pub(super) fn recvmsg(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let file = ctx.file(args[0])?;
+    let mut done = ctx.progress().done as usize;
+    let result = receive_header(ctx, &file, args[1], args[2] as u32, &mut done);
+    keep(ctx, done, &result.as_ref().map(|_| ()));
+    result
+}
+
+/// recvmsg(2) into a `struct msghdr` at `address`.
+pub(super) fn receive_header(
+    ctx: &mut Ctx<'_>,
+    file: &OpenFile,
+    address: u64,
+    flags: u32,
+    done: &mut usize,
+) -> SysResult {
+    let socket = socket_of(file)?;
+    let header = Header::load(ctx, address)?;
+    let mut ranges = header.ranges(ctx)?;
+    let received = receive(ctx, file, &mut ranges, flags, done)?;
+    let len = received.len;
+    put_ancillary(ctx, socket, address, &header, received, flags)?;
+    Ok(len)
+}
+
+fn put_ancillary(
+    ctx: &mut Ctx<'_>,
+    socket: &dyn Protocol,
+    address: u64,
+    header: &Header,
+    received: Received,
+    flags: u32,
+) -> Result<()> {
+    let name_len = match (header.name, &received.from) {
+        (0, _) => None,
+        (_, None) => Some(0),
+        (place, Some(from)) => Some(name::put(ctx, place, header.name_len as usize, from, socket)?),
+    };
+    let mut writer = control::Writer::new(header.control_len);
+    let common = socket.common();
+    if let Some(sender) = received.sender.filter(|_| common.options.is_on(raw::SO_PASSCRED)) {
+        writer.credentials(sender);
+    }
+    if let Some(to) = received.to {
+        writer.destination(to, common.kind.domain);
+    }
+    if !received.files.is_empty() {
+        writer.files(ctx, received.files, flags & raw::MSG_CMSG_CLOEXEC != 0);
+    }
+    let (control_len, cut) = writer.finish(ctx, header.control)?;
+    let cloexec = flags & raw::MSG_CMSG_CLOEXEC;
+    Header::put_results(ctx, address, name_len, control_len, received.flags | cut | cloexec)
+}
