@@ -60,7 +60,7 @@ fn difference(expected: &Ended, got: &Ended) -> String {
     let mut shown = 0;
     for number in 1.. {
         let pair = (left.next(), right.next());
-        if pair == (None, None) || shown == 8 {
+        if pair == (None, None) || shown == 4 {
             break;
         }
         if pair.0 != pair.1 {

@@ -31,6 +31,5 @@ int main(void) {
     SHOW(read(counter, &value, 8));
     SHOW(read(counter, &value, 8));
     SHOW(eventfd(0, 0x40000000));
-    SHOW(lseek(fd, 0, SEEK_CUR));
     return 0;
 }

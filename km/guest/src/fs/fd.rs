@@ -76,6 +76,12 @@ impl FdTable {
         self.entries.get(fd as u32 as usize)?.as_ref()
     }
 
+    /// Whether no further file fits.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.lowest_free >= self.limit
+    }
+
     /// Puts an open file at the lowest free number that is at least `lowest`.
     ///
     /// # Errors

@@ -98,12 +98,9 @@ pub trait File: Any {
         Ok(())
     }
 
-    /// What open(2) of its link in /proc/PID/fd gives, for an object without an inode.
-    ///
-    /// # Errors
-    /// ENXIO unless it can be opened again.
-    fn reopen(&self) -> Result<Rc<dyn File>> {
-        Err(Errno::ENXIO)
+    /// Whether open(2) of its link in /proc/PID/fd gives it once more, for an object without an inode.
+    fn can_reopen(&self) -> bool {
+        false
     }
 
     /// Bytes that a read would give now, for FIONREAD; `None` where that means nothing.

@@ -160,7 +160,7 @@ fn reopen(open: &Rc<OpenFile>, flags: u32) -> Result<Rc<dyn File>> {
         let end = PipeEnd::open(end.pipe(), None, flags & O_ACCMODE, flags & O_DIRECT != 0);
         return Ok(end);
     }
-    open.file.reopen()
+    if open.file.can_reopen() { Ok(Rc::clone(&open.file)) } else { Err(Errno::ENXIO) }
 }
 
 /// One end of a named pipe waits until the other is open (fifo(7)); it counts as open while it waits.

@@ -103,7 +103,7 @@ pub fn make_node(walk: &Walk<'_>, found: &Found, mode: u32, rdev: u32) -> Result
     match kind {
         S_IFREG => create_file(walk, found, mode),
         meta::S_IFIFO | meta::S_IFSOCK => create(walk, found, mode, Body::Special),
-        meta::S_IFCHR | meta::S_IFBLK if !meta::privileged(walk.who) => Err(Errno::EPERM),
+        meta::S_IFCHR | meta::S_IFBLK if !walk.who.can(meta::CAP_MKNOD) => Err(Errno::EPERM),
         meta::S_IFCHR | meta::S_IFBLK => {
             let node = create(walk, found, mode, Body::Special)?;
             node.update(|meta| meta.rdev = rdev);

@@ -130,6 +130,14 @@ impl File for Console {
         if self.terminal.is_some() { raw::S_IFCHR | 0o620 } else { raw::S_IFIFO | 0o600 }
     }
 
+    fn number(&self) -> u64 {
+        self.queue.key()
+    }
+
+    fn can_reopen(&self) -> bool {
+        true
+    }
+
     fn label(&self) -> Vec<u8> {
         match self.terminal {
             Some(_) => b"/dev/console".to_vec(),

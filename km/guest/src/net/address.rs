@@ -2,6 +2,7 @@
 //!
 //! An IPv6 socket shows an IPv4 address as `::ffff:a.b.c.d`.
 
+use super::unix::Place;
 use crate::errno::{Errno, Result};
 use alloc::vec::Vec;
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
@@ -21,6 +22,13 @@ pub enum Address {
     Ip(SocketAddr),
     /// AF_UNIX.
     Unix(UnixName),
+    /// AF_UNIX with a path that was looked up.
+    UnixAt {
+        /// The file.
+        place: Place,
+        /// Its path as the program gave it.
+        path: Vec<u8>,
+    },
     /// AF_NETLINK.
     Netlink {
         /// Port number; 0 is the kernel.
@@ -69,6 +77,7 @@ impl Address {
             }
             Self::Ip(SocketAddr::V6(address)) => out.v6(*address),
             Self::Unix(name) => out.unix(name),
+            Self::UnixAt { path, .. } => out.path(path),
             Self::Netlink { port, groups } => {
                 out.put(&(AF_NETLINK as u32).to_ne_bytes());
                 out.put(&port.to_ne_bytes());
@@ -118,14 +127,19 @@ impl Encoded {
         self.put(&address.scope_id().to_ne_bytes());
     }
 
+    fn path(&mut self, path: &[u8]) {
+        self.put(&(AF_UNIX as u16).to_ne_bytes());
+        self.put(path);
+        self.put(&[0]);
+    }
+
     fn unix(&mut self, name: &UnixName) {
+        if let UnixName::Path(path) = name {
+            return self.path(path);
+        }
         self.put(&(AF_UNIX as u16).to_ne_bytes());
         match name {
-            UnixName::Unnamed => {}
-            UnixName::Path(path) => {
-                self.put(path);
-                self.put(&[0]);
-            }
+            UnixName::Unnamed | UnixName::Path(_) => {}
             UnixName::Abstract(name) => {
                 self.put(&[0]);
                 self.put(name);

@@ -4,19 +4,23 @@
 //! * [`tcp`], [`udp`], [`unix`], [`netlink`]: the protocols. There is no IP stack: a connection is a pair of queues.
 //! * [`inet`]: addresses and ports of TCP and UDP; [`address`]: `sockaddr`.
 //! * [`options`], [`ip_options`], [`numbers`]: socket options. [`ioctl`]: interfaces and queue lengths.
-//! * [`ring`], [`budget`]: bounded buffers.
+//! * [`ring`], [`inbox`], [`budget`]: bounded buffers.
 
 pub mod address;
 pub mod budget;
+pub mod inbox;
 pub mod inet;
 pub mod ioctl;
 pub mod ip_options;
 pub mod message;
+pub mod netlink;
 pub mod numbers;
 pub mod options;
 pub mod ring;
 pub mod socket;
 pub mod tcp;
+pub mod udp;
+pub mod unix;
 
 use crate::errno::{Errno, Result};
 use crate::host::console::Stdio;
@@ -25,13 +29,18 @@ use crate::wait::{Key, watch};
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use budget::Budget;
+use core::cell::Cell;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use inet::Ports;
 use km_abi::hypercall::{Event, Exit, IDLE_READS_STDIN, Idle, LISTENERS_MAX, Listener};
 use linux_raw_sys::net as raw;
 use message::Peer;
+use netlink::Netlink;
 use socket::{Kind, Protocol};
 use tcp::Tcp;
+use udp::Udp;
+use unix::Unix;
+use unix::names::Names;
 
 /// Share of the machine's memory that socket buffers may take, as a divisor.
 const MEMORY_SHARE: u64 = 4;
@@ -42,6 +51,12 @@ pub struct Shared {
     pub budget: Rc<Budget>,
     /// TCP ports.
     pub tcp_ports: Ports<Tcp>,
+    /// UDP ports.
+    pub udp_ports: Ports<Udp>,
+    /// Names of unix sockets.
+    pub unix_names: Names,
+    /// Netlink sockets that have a port number.
+    pub netlink_sockets: Cell<u32>,
     /// The monitor.
     pub host: Rc<Host>,
 }
@@ -65,7 +80,14 @@ impl Net {
         let budget = Budget::new((km_hal::phys::memory_bytes() / MEMORY_SHARE) as usize);
         let host = Host::new(&budget);
         let stdio = Stdio::new(&host, is_terminal);
-        let shared = Shared { budget, tcp_ports: Ports::default(), host };
+        let shared = Shared {
+            budget,
+            tcp_ports: Ports::default(),
+            udp_ports: Ports::default(),
+            unix_names: Names::default(),
+            netlink_sockets: Cell::new(0),
+            host,
+        };
         Self { shared: Rc::new(shared), stdio }
     }
 
@@ -82,6 +104,14 @@ impl Net {
     pub fn socket(&self, kind: Kind, owner: Peer) -> Result<Rc<dyn Protocol>> {
         match kind.domain {
             raw::AF_INET | raw::AF_INET6 => self.inet_socket(kind, owner),
+            raw::AF_UNIX => Ok(Unix::new(&self.shared, unix_kind(kind)?, owner)),
+            raw::AF_NETLINK => match (kind.kind as i32, kind.protocol) {
+                (SOCK_RAW | SOCK_DGRAM, NETLINK_ROUTE) => Ok(Netlink::new(&self.shared, kind, owner)),
+                (SOCK_RAW | SOCK_DGRAM, _) => Err(Errno::EPROTONOSUPPORT),
+                _ => Err(Errno::ESOCKTNOSUPPORT),
+            },
+            // Packet sockets need CAP_NET_RAW, which exists in no container of ours.
+            raw::AF_PACKET => Err(Errno::EPERM),
             _ => Err(Errno::EAFNOSUPPORT),
         }
     }
@@ -89,13 +119,30 @@ impl Net {
     fn inet_socket(&self, kind: Kind, owner: Peer) -> Result<Rc<dyn Protocol>> {
         match (kind.kind as i32, kind.protocol) {
             (SOCK_STREAM, 0 | raw::SOL_TCP) => {
-                let kind = Kind { protocol: raw::SOL_TCP, ..kind };
-                Ok(Tcp::new(&self.shared, kind, owner))
+                Ok(Tcp::new(&self.shared, Kind { protocol: raw::SOL_TCP, ..kind }, owner))
             }
+            (SOCK_DGRAM, 0 | raw::SOL_UDP) => {
+                Ok(Udp::new(&self.shared, Kind { protocol: raw::SOL_UDP, ..kind }, owner))
+            }
+            // ICMP echo sockets are for the groups of net.ipv4.ping_group_range, which are none.
+            (SOCK_DGRAM, IPPROTO_ICMP | raw::SOL_ICMPV6) => Err(Errno::EACCES),
             (SOCK_STREAM | SOCK_DGRAM, _) => Err(Errno::EPROTONOSUPPORT),
             (SOCK_RAW, _) => Err(Errno::EPERM),
             _ => Err(Errno::ESOCKTNOSUPPORT),
         }
+    }
+
+    /// Two sockets that are connected to each other (socketpair(2)).
+    ///
+    /// # Errors
+    /// As [`Self::socket`]; EOPNOTSUPP for all but unix sockets.
+    pub fn socket_pair(&self, kind: Kind, owner: Peer) -> Result<(Rc<dyn Protocol>, Rc<dyn Protocol>)> {
+        if kind.domain != raw::AF_UNIX {
+            self.socket(kind, owner)?;
+            return Err(Errno::EOPNOTSUPP);
+        }
+        let (first, second) = Unix::pair(&self.shared, unix_kind(kind)?, owner);
+        Ok((first, second))
     }
 
     /// Hands output over and waits for an event or the deadline of `idle`. The events that are not about streams are
@@ -187,7 +234,27 @@ fn note_listener(idle: &mut Idle, listener: Listener) {
     }
 }
 
+/// Checks type and protocol of a unix socket; a raw one is a datagram socket.
+fn unix_kind(kind: Kind) -> Result<Kind> {
+    if !matches!(kind.protocol, 0 | raw::AF_UNIX) {
+        return Err(Errno::EPROTONOSUPPORT);
+    }
+    match kind.kind as i32 {
+        SOCK_STREAM | SOCK_DGRAM | SOCK_SEQPACKET => Ok(Kind { protocol: 0, ..kind }),
+        SOCK_RAW => Ok(Kind { kind: unix::DATAGRAM, protocol: 0, ..kind }),
+        _ => Err(Errno::ESOCKTNOSUPPORT),
+    }
+}
+
+/// NETLINK_ROUTE.
+const NETLINK_ROUTE: u32 = 0;
+/// IPPROTO_ICMP.
+const IPPROTO_ICMP: u32 = 1;
 /// Socket types as the pattern type that [`Net::socket`] matches.
 const SOCK_STREAM: i32 = raw::SOCK_STREAM as i32;
 const SOCK_DGRAM: i32 = raw::SOCK_DGRAM as i32;
 const SOCK_RAW: i32 = raw::SOCK_RAW as i32;
+const SOCK_SEQPACKET: i32 = raw::SOCK_SEQPACKET as i32;
+
+#[cfg(test)]
+mod tests;

@@ -94,7 +94,12 @@ pub(super) fn who(ctx: &mut Ctx<'_>) -> Credentials {
 
 /// Who calls, as access(2) sees it: with the real user and group.
 pub(super) fn real_who(ctx: &mut Ctx<'_>) -> Credentials {
-    who(ctx)
+    let mut who = who(ctx);
+    if who.real_uid != who.uid {
+        who.effective = if who.real_uid == 0 { who.permitted } else { 0 };
+    }
+    (who.uid, who.gid) = (who.real_uid, who.real_gid);
+    who
 }
 
 /// Waits for an open file, or fails: the file is not ready, and `timeout_ns` is how long it may take.

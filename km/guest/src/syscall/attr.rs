@@ -76,7 +76,7 @@ fn change_mode(ctx: &mut Ctx<'_>, node: &Rc<Node>, mode: u64) -> SysResult {
         return Err(Errno::EPERM.into());
     }
     let mut bits = mode as u32 & 0o7777;
-    if !meta::in_group(&who, old.gid) && !meta::privileged(&who) {
+    if !meta::in_group(&who, old.gid) && !who.can(meta::CAP_FSETID) {
         bits &= !S_ISGID;
     }
     node.touch(|meta| meta.mode = meta.kind() | bits);
@@ -115,7 +115,7 @@ fn change_owner(ctx: &mut Ctx<'_>, node: &Rc<Node>, uid: u32, gid: u32) -> SysRe
     let gives = uid != UNCHANGED && uid != old.uid;
     let group = gid != UNCHANGED && gid != old.gid;
     let own = who.uid == old.uid && (!group || meta::in_group(&who, gid));
-    if !meta::privileged(&who) && (gives || !own) {
+    if !who.can(meta::CAP_CHOWN) && (gives || !own) {
         return Err(Errno::EPERM.into());
     }
     node.touch(|meta| {

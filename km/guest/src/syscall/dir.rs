@@ -152,7 +152,7 @@ fn fchdir(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
 
 fn chroot(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let node = directory(ctx, args[0])?;
-    if !meta::privileged(&at::who(ctx)) {
+    if !at::who(ctx).can(meta::CAP_SYS_CHROOT) {
         return Err(Errno::EPERM.into());
     }
     ctx.process().fs.borrow_mut().root = node;

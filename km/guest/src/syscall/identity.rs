@@ -2,6 +2,7 @@
 
 use super::table::Row;
 use crate::errno::{Errno, Result};
+use crate::fs::proc::{RELEASE, VERSION};
 use crate::kernel::{Args, Ctx};
 use crate::task::{Pid, Process};
 use crate::wait::SysResult;
@@ -101,7 +102,7 @@ fn sys_setpgid(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
 fn sys_uname(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let host = ctx.kernel.config.hostname.clone();
     let host = if host.is_empty() { "localhost" } else { &host };
-    let fields = ["Linux", host, "6.1.0-kontain", "#1 SMP PREEMPT_DYNAMIC km", "x86_64", "(none)"];
+    let fields = ["Linux", host, RELEASE, VERSION, "x86_64", "(none)"];
     let mut bytes = [0; 6 * 65];
     for (index, field) in fields.iter().enumerate() {
         let len = field.len().min(64);

@@ -8,25 +8,16 @@ use alloc::vec::Vec;
 
 /// A `struct timespec` at `address` as nanoseconds; `None` for a null pointer.
 pub(super) fn timespec(ctx: &mut Ctx<'_>, address: u64) -> Result<Option<u64>> {
-    pair(ctx, address, NANOS_PER_SECOND, 1)
-}
-
-/// A `struct timeval` at `address` as nanoseconds; `None` for a null pointer.
-pub(super) fn timeval(ctx: &mut Ctx<'_>, address: u64) -> Result<Option<u64>> {
-    pair(ctx, address, 1_000_000, 1000)
-}
-
-fn pair(ctx: &mut Ctx<'_>, address: u64, fractions: u64, unit_ns: u64) -> Result<Option<u64>> {
     if address == 0 {
         return Ok(None);
     }
-    let [seconds, fraction]: [i64; 2] = ctx.memory().load(address)?;
-    let seconds = u64::try_from(seconds).map_err(|_| Errno::EINVAL)?;
-    let fraction = u64::try_from(fraction).map_err(|_| Errno::EINVAL)?;
-    if fraction >= fractions {
-        return Err(Errno::EINVAL);
+    let [seconds, nanos]: [i64; 2] = ctx.memory().load(address)?;
+    match (u64::try_from(seconds), u64::try_from(nanos)) {
+        (Ok(seconds), Ok(nanos)) if nanos < NANOS_PER_SECOND => {
+            Ok(Some(seconds.saturating_mul(NANOS_PER_SECOND).saturating_add(nanos)))
+        }
+        _ => Err(Errno::EINVAL),
     }
-    Ok(Some(seconds.saturating_mul(NANOS_PER_SECOND).saturating_add(fraction * unit_ns)))
 }
 
 /// A time-out in milliseconds, negative for none, as poll(2) and epoll_wait(2) have it.

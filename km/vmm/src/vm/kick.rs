@@ -4,11 +4,12 @@
 //! guest runs, so that a guest with several threads can switch them, and a kick that hits the instant before KVM_RUN is made
 //! up for by the next tick: no state has to be shared with the signal handler.
 
-use nix::sys::signal::{SaFlags, SigAction, SigEvent, SigHandler, SigSet, SigevNotify, Signal, sigaction};
+use nix::errno::Errno;
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use nix::sys::time::TimeSpec;
-use nix::sys::timer::{Expiration, Timer, TimerSetTimeFlags};
-use nix::time::ClockId;
 use nix::unistd::{Pid, gettid};
+use std::mem;
+use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::time::Duration;
@@ -67,12 +68,12 @@ impl Kick {
 fn tgkill(thread: i32) -> nix::Result<()> {
     // SAFETY: the system call takes three integers; a wrong thread of this process ignores the signal.
     let result = unsafe { libc::syscall(libc::SYS_tgkill, Pid::this().as_raw(), thread, SIGNAL as i32) };
-    nix::errno::Errno::result(result).map(|_| ())
+    Errno::result(result).map(|_| ())
 }
 
-/// The timer of a thread that runs vCPUs.
+/// The timer of a thread that runs vCPUs; it stays in that thread.
 #[derive(Debug)]
-pub struct Ticker(Timer);
+pub struct Ticker(libc::timer_t);
 
 impl Ticker {
     /// A timer for the calling thread, not armed.
@@ -80,8 +81,17 @@ impl Ticker {
     /// # Errors
     /// As timer_create(2).
     pub fn new() -> nix::Result<Self> {
-        let notify = SigevNotify::SigevThreadId { signal: SIGNAL, thread_id: gettid().as_raw(), si_value: 0 };
-        Timer::new(ClockId::CLOCK_MONOTONIC, SigEvent::new(notify)).map(Self)
+        let mut timer = ptr::null_mut();
+        // SAFETY: zeros are a valid sigevent; the fields that this way of notifying needs are set, and the call fills
+        // in `timer`.
+        let result = unsafe {
+            let mut event: libc::sigevent = mem::zeroed();
+            event.sigev_notify = libc::SIGEV_THREAD_ID;
+            event.sigev_signo = SIGNAL as i32;
+            event.sigev_notify_thread_id = gettid().as_raw();
+            libc::timer_create(libc::CLOCK_MONOTONIC, &raw mut event, &raw mut timer)
+        };
+        Errno::result(result).map(|_| Self(timer))
     }
 
     /// Ticks from now on.
@@ -89,7 +99,7 @@ impl Ticker {
     /// # Errors
     /// As timer_settime(2).
     pub fn start(&mut self) -> nix::Result<()> {
-        self.0.set(Expiration::Interval(TimeSpec::from_duration(TICK)), TimerSetTimeFlags::empty())
+        self.set(TICK)
     }
 
     /// Ticks no more.
@@ -97,6 +107,21 @@ impl Ticker {
     /// # Errors
     /// As timer_settime(2).
     pub fn stop(&mut self) -> nix::Result<()> {
-        self.0.set(Expiration::OneShot(TimeSpec::from_duration(Duration::ZERO)), TimerSetTimeFlags::empty())
+        self.set(Duration::ZERO)
+    }
+
+    fn set(&mut self, period: Duration) -> nix::Result<()> {
+        let time = *TimeSpec::from_duration(period).as_ref();
+        let value = libc::itimerspec { it_interval: time, it_value: time };
+        // SAFETY: the timer exists until it is dropped, and the value is valid for the call.
+        let result = unsafe { libc::timer_settime(self.0, 0, &raw const value, ptr::null_mut()) };
+        Errno::result(result).map(|_| ())
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        // SAFETY: made by `new`, deleted once. It cannot fail.
+        unsafe { libc::timer_delete(self.0) };
     }
 }

@@ -69,7 +69,7 @@ fn fill(root: &Rc<Node>) -> Result<()> {
 /// # Errors
 /// ENXIO when there is no such device.
 pub fn open(view: View<'_>, node: &Rc<Node>, flags: u32) -> Result<Rc<dyn File>> {
-    let _ = (view, flags);
+    let _ = flags;
     let rdev = node.meta.get().rdev;
     let device =
         match (node.meta.get().kind() == S_IFCHR, rdev >> 8 & 0xfff, rdev & 0xff | rdev >> 12 & !0xff) {
@@ -77,6 +77,10 @@ pub fn open(view: View<'_>, node: &Rc<Node>, flags: u32) -> Result<Rc<dyn File>>
             (true, MEMORY_MAJOR, 5) => Device::Zero,
             (true, MEMORY_MAJOR, 7) => Device::Full,
             (true, MEMORY_MAJOR, 8 | 9) => Device::Random,
+            // There is one terminal, that of the machine, if it has any.
+            (true, TTY_MAJOR, 0 | 1) if view.kernel.vfs.terminal => {
+                return Ok(Rc::clone(&view.kernel.net.stdio().input) as Rc<dyn File>);
+            }
             _ => return Err(Errno::ENXIO),
         };
     Ok(Rc::new(MemoryDevice::new(Rc::clone(node), device)))

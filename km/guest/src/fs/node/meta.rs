@@ -115,17 +115,23 @@ impl Meta {
     }
 }
 
-/// Whether `who` is the owner or may act like it (CAP_FOWNER).
+/// CAP_CHOWN: any owner for any file.
+pub const CAP_CHOWN: u32 = 0;
+/// CAP_DAC_OVERRIDE: permission bits do not bind.
+pub const CAP_DAC_OVERRIDE: u32 = 1;
+/// CAP_FOWNER: acting like the owner of any file.
+pub const CAP_FOWNER: u32 = 3;
+/// CAP_FSETID: set-id bits stay.
+pub const CAP_FSETID: u32 = 4;
+/// CAP_SYS_CHROOT.
+pub const CAP_SYS_CHROOT: u32 = 18;
+/// CAP_MKNOD.
+pub const CAP_MKNOD: u32 = 27;
+
+/// Whether `who` is the owner or may act like it.
 #[must_use]
 pub fn owns(who: &Credentials, meta: &Meta) -> bool {
-    who.uid == meta.uid || privileged(who)
-}
-
-/// Whether `who` has the file capabilities of a container's root (CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER,
-/// CAP_FSETID, CAP_MKNOD).
-#[must_use]
-pub fn privileged(who: &Credentials) -> bool {
-    who.uid == 0
+    who.uid == meta.uid || who.can(CAP_FOWNER)
 }
 
 /// Whether `who` belongs to a group.
@@ -148,7 +154,7 @@ pub fn check(who: &Credentials, meta: &Meta, want: u32) -> Result<()> {
     };
     // CAP_DAC_OVERRIDE does not make a file executable that nobody may execute.
     let executable = meta.is_dir() || meta.mode & 0o111 != 0;
-    let overridden = privileged(who) && (want & MAY_EXEC == 0 || executable);
+    let overridden = who.can(CAP_DAC_OVERRIDE) && (want & MAY_EXEC == 0 || executable);
     if overridden || bits & want == want { Ok(()) } else { Err(Errno::EACCES) }
 }
 
@@ -158,5 +164,5 @@ pub fn check(who: &Credentials, meta: &Meta, want: u32) -> Result<()> {
 /// EPERM.
 pub fn check_sticky(who: &Credentials, dir: &Meta, victim: &Meta) -> Result<()> {
     let restricted = dir.mode & S_ISVTX != 0 && who.uid != victim.uid && who.uid != dir.uid;
-    if restricted && !privileged(who) { Err(Errno::EPERM) } else { Ok(()) }
+    if restricted && !who.can(CAP_FOWNER) { Err(Errno::EPERM) } else { Ok(()) }
 }

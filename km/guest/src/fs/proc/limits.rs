@@ -4,33 +4,41 @@ use super::Subject;
 use super::process::process;
 use crate::errno::Result;
 use crate::fs::synthetic::View;
+use crate::task::limits::INFINITY;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
+/// Name and unit of each resource, by its number, in the order of the file.
+const ROWS: [(u64, &str, &str); 16] = [
+    (0, "Max cpu time", "seconds"),
+    (1, "Max file size", "bytes"),
+    (2, "Max data size", "bytes"),
+    (3, "Max stack size", "bytes"),
+    (4, "Max core file size", "bytes"),
+    (5, "Max resident set", "bytes"),
+    (6, "Max processes", "processes"),
+    (7, "Max open files", "files"),
+    (8, "Max locked memory", "bytes"),
+    (9, "Max address space", "bytes"),
+    (10, "Max file locks", "locks"),
+    (11, "Max pending signals", "signals"),
+    (12, "Max msgqueue size", "bytes"),
+    (13, "Max nice priority", ""),
+    (14, "Max realtime priority", ""),
+    (15, "Max realtime timeout", "us"),
+];
+
+fn value(value: u64) -> String {
+    if value == INFINITY { "unlimited".to_string() } else { value.to_string() }
+}
+
 pub(super) fn limits(view: View<'_>, subject: Subject) -> Result<Vec<u8>> {
-    let files = process(view, subject)?.files.borrow().limit.to_string();
-    let unlimited = "unlimited";
-    let rows: [(&str, &str, &str); 16] = [
-        ("Max cpu time", unlimited, "seconds"),
-        ("Max file size", unlimited, "bytes"),
-        ("Max data size", unlimited, "bytes"),
-        ("Max stack size", "8388608", "bytes"),
-        ("Max core file size", "0", "bytes"),
-        ("Max resident set", unlimited, "bytes"),
-        ("Max processes", unlimited, "processes"),
-        ("Max open files", &files, "files"),
-        ("Max locked memory", "65536", "bytes"),
-        ("Max address space", unlimited, "bytes"),
-        ("Max file locks", unlimited, "locks"),
-        ("Max pending signals", "1024", "signals"),
-        ("Max msgqueue size", "819200", "bytes"),
-        ("Max nice priority", "0", ""),
-        ("Max realtime priority", "0", ""),
-        ("Max realtime timeout", unlimited, "us"),
-    ];
-    let head = format!("{:<26}{:<21}{:<21}Units\n", "Limit", "Soft Limit", "Hard Limit");
-    let lines: String =
-        rows.iter().map(|(name, value, unit)| format!("{name:<26}{value:<21}{value:<21}{unit}\n")).collect();
-    Ok((head + &lines).into_bytes())
+    let limits = &process(view, subject)?.limits;
+    let mut text = format!("{:<26}{:<21}{:<21}Units     \n", "Limit", "Soft Limit", "Hard Limit");
+    for (number, name, unit) in ROWS {
+        let limit = limits.get(number)?;
+        text += &format!("{name:<26}{:<21}{:<21}{unit:<10}\n", value(limit.current), value(limit.maximum));
+    }
+    Ok(text.into_bytes())
 }

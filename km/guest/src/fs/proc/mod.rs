@@ -15,6 +15,8 @@ mod sysctl;
 mod system;
 mod table;
 
+pub use system::{RELEASE, VERSION};
+
 use super::node::meta::{Meta, S_IFDIR, S_IFLNK};
 use super::node::volume::{Kind, Volume};
 use super::node::{Body, Node};

@@ -6,7 +6,7 @@ use crate::errno::{Errno, Result};
 use crate::fs::node::meta::S_IFDIR;
 use crate::fs::node::{Body, Node};
 use crate::fs::synthetic::{Synthetic, View};
-use crate::fs::walk::path_of;
+use crate::fs::walk::{Restrict, Walk, path_of};
 use crate::kernel::Kernel;
 use crate::mm::vma::{Backing, Prot, Vma};
 use crate::task::Process;
@@ -17,13 +17,14 @@ use alloc::vec::Vec;
 
 /// What a process and a thread have in common.
 const COMMON: &[Entry] = &[
-    ("auxv", What::File(|_, _| Ok(Vec::new()))),
+    ("auxv", What::File(status::auxiliary_vector)),
     ("cgroup", What::File(|_, _| Ok(b"0::/\n".to_vec()))),
     ("cmdline", What::File(status::command_line)),
-    ("comm", What::File(status::comm)),
+    ("comm", What::Setting(status::comm, status::set_comm)),
     ("environ", What::File(status::environment)),
     ("cwd", What::Magic(cwd_text, cwd)),
     ("root", What::Magic(root_text, root)),
+    ("exe", What::Magic(exe_text, exe)),
     ("fd", What::Other(fds::links)),
     ("fdinfo", What::Other(fds::infos)),
     ("limits", What::File(limits::limits)),
@@ -66,6 +67,20 @@ fn cwd_text(view: View<'_>, subject: Subject) -> Result<Vec<u8>> {
     Ok(path_of(&fs.cwd, Some(&fs.root)))
 }
 
+fn exe_text(view: View<'_>, subject: Subject) -> Result<Vec<u8>> {
+    let process = process(view, subject)?;
+    if process.zombie.is_some() { Err(Errno::ENOENT) } else { Ok(process.program.path.clone()) }
+}
+
+/// What lies at the path of the program now.
+fn exe(view: View<'_>, subject: Subject) -> Result<Rc<Node>> {
+    let process = process(view, subject)?;
+    let root = Rc::clone(view.kernel.vfs.root());
+    let who = &process.credentials;
+    let walk = Walk { view, who, start: Rc::clone(&root), root, restrict: Restrict::empty() };
+    walk.find(&process.program.path)?.node()
+}
+
 fn root(view: View<'_>, subject: Subject) -> Result<Rc<Node>> {
     Ok(Rc::clone(&process(view, subject)?.fs.borrow().root))
 }
@@ -74,7 +89,13 @@ fn root_text(view: View<'_>, subject: Subject) -> Result<Vec<u8>> {
     Ok(path_of(&process(view, subject)?.fs.borrow().root, None))
 }
 
-fn mapping_line(vma: &Vma, heap: (u64, u64)) -> String {
+/// Where the heap and the first stack are.
+struct Marks {
+    heap: (u64, u64),
+    stack: u64,
+}
+
+fn mapping_line(vma: &Vma, marks: &Marks) -> String {
     let bit = |prot, letter| if vma.prot.contains(prot) { letter } else { '-' };
     let shared = if vma.shared() { 's' } else { 'p' };
     let (dev, ino, offset, path) = match &vma.backing {
@@ -84,9 +105,9 @@ fn mapping_line(vma: &Vma, heap: (u64, u64)) -> String {
         }
         Backing::Anonymous => (0, 0, 0, Vec::new()),
     };
-    let inside = vma.start < heap.1 && heap.0 < vma.end;
     let name = match String::from_utf8_lossy(&path) {
-        name if name.is_empty() && inside => "[heap]".to_string(),
+        name if name.is_empty() && vma.start < marks.heap.1 && marks.heap.0 < vma.end => "[heap]".to_string(),
+        name if name.is_empty() && vma.start <= marks.stack && marks.stack < vma.end => "[stack]".to_string(),
         name => name.into_owned(),
     };
     let line = format!(
@@ -103,14 +124,16 @@ fn mapping_line(vma: &Vma, heap: (u64, u64)) -> String {
 }
 
 fn maps(view: View<'_>, subject: Subject) -> Result<Vec<u8>> {
-    let space = process(view, subject)?.space.borrow();
-    let heap = space.heap();
-    Ok(space.mappings().iter().map(|vma| mapping_line(vma, heap)).collect::<String>().into_bytes())
+    let process = process(view, subject)?;
+    let space = process.space.borrow();
+    let marks = Marks { heap: space.heap(), stack: process.program.stack };
+    Ok(space.mappings().iter().map(|vma| mapping_line(vma, &marks)).collect::<String>().into_bytes())
 }
 
 fn smaps(view: View<'_>, subject: Subject) -> Result<Vec<u8>> {
-    let space = process(view, subject)?.space.borrow();
-    let heap = space.heap();
+    let process = process(view, subject)?;
+    let space = process.space.borrow();
+    let marks = Marks { heap: space.heap(), stack: process.program.stack };
     let text: String = space
         .mappings()
         .iter()
@@ -119,7 +142,7 @@ fn smaps(view: View<'_>, subject: Subject) -> Result<Vec<u8>> {
             let resident_kb = resident.iter().filter(|&&page| page != 0).count() * 4;
             format!(
                 "{}Size: {:>15} kB\nRss: {resident_kb:>16} kB\nPss: {resident_kb:>16} kB\n",
-                mapping_line(vma, heap),
+                mapping_line(vma, &marks),
                 vma.len() / 1024,
             )
         })

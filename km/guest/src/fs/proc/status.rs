@@ -2,18 +2,42 @@
 
 use super::Subject;
 use super::process::process;
-use crate::errno::Result;
+use crate::errno::{Errno, Result};
 use crate::fs::synthetic::View;
+use crate::kernel::Kernel;
+use crate::mm::user::UserMemory;
+use crate::task::Process;
 use alloc::format;
+use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+/// Longest argument or environment list that is shown.
+const TEXT_MAX: u64 = 2 << 20;
+
+/// Strings that lie in a program's memory; what it has unmapped or overwritten is its own doing.
+fn strings(process: &Process, (start, end): (u64, u64)) -> Vec<u8> {
+    let len = end.saturating_sub(start).min(TEXT_MAX);
+    let mut text = alloc::vec![0; len as usize];
+    match UserMemory::new(Rc::clone(&process.space)).read(start, &mut text) {
+        Ok(()) => text,
+        Err(_) => Vec::new(),
+    }
+}
+
 pub(super) fn command_line(view: View<'_>, subject: Subject) -> Result<Vec<u8>> {
-    process(view, subject).map(|_| Vec::new())
+    let process = process(view, subject)?;
+    Ok(if process.zombie.is_some() { Vec::new() } else { strings(process, process.program.args) })
 }
 
 pub(super) fn environment(view: View<'_>, subject: Subject) -> Result<Vec<u8>> {
-    process(view, subject).map(|_| Vec::new())
+    let process = process(view, subject)?;
+    Ok(if process.zombie.is_some() { Vec::new() } else { strings(process, process.program.env) })
+}
+
+pub(super) fn auxiliary_vector(view: View<'_>, subject: Subject) -> Result<Vec<u8>> {
+    let pairs = &process(view, subject)?.program.auxv;
+    Ok(pairs.iter().flat_map(|&(key, value)| [key.to_le_bytes(), value.to_le_bytes()].concat()).collect())
 }
 
 pub(super) fn comm(view: View<'_>, subject: Subject) -> Result<Vec<u8>> {
@@ -22,37 +46,66 @@ pub(super) fn comm(view: View<'_>, subject: Subject) -> Result<Vec<u8>> {
     Ok(name)
 }
 
-fn name(view: View<'_>, subject: Subject) -> Result<String> {
-    process(view, subject).map(|_| String::from("program"))
+pub(super) fn set_comm(kernel: &mut Kernel, subject: Subject, bytes: &[u8]) -> Result<()> {
+    let thread = kernel.tasks.find_thread_mut(subject.tid).ok_or(Errno::ESRCH)?;
+    thread.set_name(bytes.strip_suffix(b"\n").unwrap_or(bytes));
+    Ok(())
 }
 
-fn state(view: View<'_>, subject: Subject) -> char {
+fn name(view: View<'_>, subject: Subject) -> Result<String> {
+    let process = process(view, subject)?;
+    let path = process.program.path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+    let name = view.kernel.tasks.thread(subject.tid).map_or(path, |thread| &thread.name);
+    Ok(String::from_utf8_lossy(&name[..name.len().min(15)]).into_owned())
+}
+
+fn state(view: View<'_>, subject: Subject) -> (char, &'static str) {
+    let stopped = view.kernel.tasks.process(subject.pid).is_some_and(|process| process.stopped.is_some());
     match view.kernel.tasks.thread(subject.tid) {
-        Some(thread) if thread.wait.is_some() => 'S',
-        Some(_) => 'R',
-        None => 'Z',
+        Some(_) if stopped => ('T', "stopped"),
+        Some(thread) if thread.wait.is_some() => ('S', "sleeping"),
+        Some(_) => ('R', "running"),
+        None => ('Z', "zombie"),
     }
 }
 
-fn thread_count(view: View<'_>, subject: Subject) -> usize {
-    view.kernel.tasks.threads().filter(|thread| thread.pid == subject.pid).count()
+/// CPU time of a subject in clock ticks: of all its threads, or of one.
+fn ticks(view: View<'_>, process: &Process) -> u64 {
+    let alive: u64 = process
+        .threads
+        .iter()
+        .filter_map(|&tid| view.kernel.tasks.thread(tid))
+        .map(|thread| thread.cpu_ns)
+        .sum();
+    (alive + process.gone_cpu_ns) / 10_000_000
 }
 
 /// proc_pid_stat(5); fields that mean nothing here are 0.
 pub(super) fn stat(view: View<'_>, subject: Subject) -> Result<Vec<u8>> {
     let process = process(view, subject)?;
     let (virtual_bytes, resident) = process.space.borrow().usage();
+    let (heap, args, env) = (process.space.borrow().heap().0, process.program.args, process.program.env);
     let text = format!(
-        "{} ({}) {} {} {} {} 0 -1 4194304 0 0 0 0 0 0 0 0 20 0 {} 0 1 {virtual_bytes} {} 18446744073709551615 \
-         1 1 0 0 0 0 0 0 0 0 0 0 17 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n",
-        subject.tid,
-        name(view, subject)?,
-        state(view, subject),
-        process.parent,
-        process.pid,
-        process.pid,
-        thread_count(view, subject),
-        resident / 4096,
+        "{tid} ({name}) {state} {parent} {group} {session} 0 -1 4194304 {faults} 0 0 0 {ticks} 0 {children} 0 20 0 \
+         {threads} 0 {started} {virtual_bytes} {pages} 18446744073709551615 1 1 {stack} 0 0 0 0 0 0 0 0 0 17 0 0 0 0 0 0 \
+         0 0 {heap} {} {} {} {} 0\n",
+        args.0,
+        args.1,
+        env.0,
+        env.1,
+        tid = subject.tid,
+        name = name(view, subject)?,
+        state = state(view, subject).0,
+        parent = process.parent,
+        group = process.group,
+        session = process.session,
+        faults = process.faults,
+        ticks = ticks(view, process),
+        children = process.children_usage.cpu_ns / 10_000_000,
+        threads = process.threads.len(),
+        started = process.started_ns / 10_000_000,
+        pages = resident / 4096,
+        stack = process.program.stack,
     );
     Ok(text.into_bytes())
 }
@@ -67,33 +120,64 @@ pub(super) fn statm(view: View<'_>, subject: Subject) -> Result<Vec<u8>> {
 /// proc_pid_status(5).
 pub(super) fn status(view: View<'_>, subject: Subject) -> Result<Vec<u8>> {
     let process = process(view, subject)?;
-    let (virtual_bytes, resident) = process.space.borrow().usage();
-    let (uid, gid) = (process.credentials.uid, process.credentials.gid);
-    let groups: String = process.credentials.groups.iter().map(|group| format!("{group} ")).collect();
-    let state = match state(view, subject) {
-        'S' => "S (sleeping)",
-        'R' => "R (running)",
-        _ => "Z (zombie)",
-    };
-    let capabilities = if uid == 0 { 0xa804_25fb_u64 } else { 0 };
-    let umask = process.fs.borrow().umask;
-    let (size_kb, resident_kb) = (virtual_bytes / 1024, resident / 1024);
-    let text = format!(
-        "Name:\t{name}\nUmask:\t{umask:04o}\nState:\t{state}\nTgid:\t{pid}\nNgid:\t0\nPid:\t{tid}\nPPid:\t{parent}\n\
-         TracerPid:\t0\nUid:\t{uid}\t{uid}\t{uid}\t{uid}\nGid:\t{gid}\t{gid}\t{gid}\t{gid}\nFDSize:\t256\n\
-         Groups:\t{groups}\nVmPeak:\t{size_kb:8} kB\nVmSize:\t{size_kb:8} kB\nVmLck:\t       0 kB\n\
-         VmPin:\t       0 kB\nVmHWM:\t{resident_kb:8} kB\nVmRSS:\t{resident_kb:8} kB\nRssAnon:\t{resident_kb:8} kB\n\
-         RssFile:\t       0 kB\nRssShmem:\t       0 kB\nVmData:\t{size_kb:8} kB\nVmStk:\t     132 kB\n\
-         VmSwap:\t       0 kB\nThreads:\t{threads}\n\
-         CapInh:\t0000000000000000\nCapPrm:\t{capabilities:016x}\nCapEff:\t{capabilities:016x}\n\
-         CapBnd:\t00000000a80425fb\nCapAmb:\t0000000000000000\nNoNewPrivs:\t0\nSeccomp:\t0\n\
-         Cpus_allowed:\t1\nCpus_allowed_list:\t0\nMems_allowed:\t1\nMems_allowed_list:\t0\n\
-         voluntary_ctxt_switches:\t1\nnonvoluntary_ctxt_switches:\t0\n",
+    let who = &process.credentials;
+    let (letter, word) = state(view, subject);
+    let groups: String = who.groups.iter().map(|group| format!("{group} ")).collect();
+    let head = format!(
+        "Name:\t{name}\nUmask:\t{umask:04o}\nState:\t{letter} ({word})\nTgid:\t{pid}\nNgid:\t0\nPid:\t{tid}\n\
+         PPid:\t{parent}\nTracerPid:\t0\nUid:\t{}\t{}\t{}\t{}\nGid:\t{}\t{}\t{}\t{}\nFDSize:\t256\nGroups:\t{groups}\n\
+         NStgid:\t{pid}\nNSpid:\t{tid}\nNSpgid:\t{group}\nNSsid:\t{session}\n",
+        who.real_uid,
+        who.uid,
+        who.saved_uid,
+        who.uid,
+        who.real_gid,
+        who.gid,
+        who.saved_gid,
+        who.gid,
         name = name(view, subject)?,
+        umask = process.fs.borrow().umask,
         pid = process.pid,
         tid = subject.tid,
         parent = process.parent,
-        threads = thread_count(view, subject),
+        group = process.group,
+        session = process.session,
     );
-    Ok(text.into_bytes())
+    Ok((head + &memory_lines(process) + &other_lines(process)).into_bytes())
+}
+
+fn memory_lines(process: &Process) -> String {
+    let (virtual_bytes, resident) = process.space.borrow().usage();
+    let rows = [
+        ("VmPeak", virtual_bytes),
+        ("VmSize", virtual_bytes),
+        ("VmLck", 0),
+        ("VmPin", 0),
+        ("VmHWM", resident),
+        ("VmRSS", resident),
+        ("RssAnon", resident),
+        ("RssFile", 0),
+        ("RssShmem", 0),
+        ("VmData", virtual_bytes),
+        ("VmStk", 132 << 10),
+        ("VmSwap", 0),
+    ];
+    rows.iter().map(|(name, bytes)| format!("{name}:\t{:8} kB\n", bytes / 1024)).collect()
+}
+
+fn other_lines(process: &Process) -> String {
+    let who = &process.credentials;
+    format!(
+        "Threads:\t{threads}\nSigQ:\t0/4096\nCapInh:\t{:016x}\nCapPrm:\t{:016x}\nCapEff:\t{:016x}\nCapBnd:\t{:016x}\n\
+         CapAmb:\t{:016x}\nNoNewPrivs:\t{no_new}\nSeccomp:\t0\nSeccomp_filters:\t0\nCpus_allowed:\t1\n\
+         Cpus_allowed_list:\t0\nMems_allowed:\t1\nMems_allowed_list:\t0\nvoluntary_ctxt_switches:\t1\n\
+         nonvoluntary_ctxt_switches:\t0\n",
+        who.inheritable,
+        who.permitted,
+        who.effective,
+        who.bounding,
+        0,
+        threads = process.threads.len(),
+        no_new = u8::from(process.settings.no_new_privs),
+    )
 }

@@ -10,9 +10,9 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 /// Release of Linux whose interface this is.
-pub const RELEASE: &str = "6.1.0";
+pub const RELEASE: &str = "6.1.0-kontain";
 /// The rest of uname(2)'s answer.
-pub const VERSION: &str = "#1 SMP kontain-faas";
+pub const VERSION: &str = "#1 SMP PREEMPT_DYNAMIC km";
 
 pub(super) const ENTRIES: &[Entry] = &[
     ("cgroups", What::File(|_, _| Ok(b"#subsys_name\thierarchy\tnum_cgroups\tenabled\n".to_vec()))),

@@ -183,7 +183,7 @@ fn permissions_are_those_of_owner_group_and_others() {
     world.write("/tmp/secret", b"x").unwrap();
     world.find("/tmp").unwrap().touch(|meta| meta.mode = S_IFDIR | 0o1777);
     world.find("/tmp/secret").unwrap().touch(|meta| meta.mode = meta.mode & S_IFMT | 0o600);
-    world.who = Credentials { uid: 1000, gid: 1001, ..Credentials::default() };
+    world.who = Credentials::container(1000, 1001, Vec::new());
     assert_eq!(world.read("/tmp/secret").err(), Some(Errno::EACCES));
     assert_eq!(world.unlink("/tmp/secret").err(), Some(Errno::EPERM), "/tmp is sticky");
     assert_eq!(world.unlink("/five").err(), Some(Errno::EACCES));

@@ -187,11 +187,12 @@ impl Wire for Loop {
     fn close(&self, manner: Manner) {
         self.mine().closed.set(true);
         let unread = !self.mine().incoming.borrow().is_empty();
-        let had_finished = self.mine().finished.replace(true);
         if (manner == Manner::Abort || unread) && !self.other().closed.get() {
-            let errno = if had_finished { Errno::EPIPE } else { Errno::ECONNRESET };
+            // A RST is no end of the bytes, unless a FIN has come before it.
+            let errno = if self.mine().finished.get() { Errno::EPIPE } else { Errno::ECONNRESET };
             self.with_peer(|peer| peer.reset(errno));
         } else {
+            self.mine().finished.set(true);
             self.with_peer(|peer| peer.common.wake_readers());
         }
     }

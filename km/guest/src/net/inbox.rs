@@ -1,0 +1,190 @@
+//! Messages that wait to be received: unix sockets of every type, UDP and netlink.
+
+use super::address::Address;
+use super::budget::Budget;
+use super::message::{Incoming, Outgoing, Peer};
+use crate::errno::{Errno, Result};
+use crate::fs::file::OpenFile;
+use crate::fs::io::Source;
+use alloc::collections::VecDeque;
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+use core::net::SocketAddr;
+use linux_raw_sys::net::MSG_TRUNC;
+
+/// What a message costs beside its bytes.
+const OVERHEAD: usize = 256;
+/// Bytes of a stream that go into one message, so that an allocation stays small.
+pub const PIECE_MAX: usize = 32 << 10;
+
+/// One message, or one piece of a stream.
+pub struct Message {
+    bytes: Vec<u8>,
+    /// Bytes of a stream that are received already.
+    start: usize,
+    /// The sender's address, if it has one.
+    pub from: Option<Address>,
+    /// Where it was sent to.
+    pub to: Option<SocketAddr>,
+    files: Vec<Rc<OpenFile>>,
+    sender: Peer,
+    charge: usize,
+    budget: Rc<Budget>,
+}
+
+impl Message {
+    /// Takes up to `len` bytes of what is sent.
+    ///
+    /// # Errors
+    /// ENOBUFS without memory for it, EFAULT.
+    pub fn of(outgoing: &mut Outgoing<'_>, len: usize, budget: &Rc<Budget>) -> Result<Self> {
+        let len = len.min(outgoing.data.left());
+        let charge = len + OVERHEAD;
+        if !budget.take(charge) {
+            return Err(Errno::ENOBUFS);
+        }
+        let mut message = Self {
+            bytes: alloc::vec![0; len],
+            start: 0,
+            from: None,
+            to: None,
+            files: core::mem::take(&mut outgoing.files),
+            sender: outgoing.sender,
+            charge,
+            budget: Rc::clone(budget),
+        };
+        let count = take_all(outgoing.data, &mut message.bytes)?;
+        message.bytes.truncate(count);
+        Ok(message)
+    }
+
+    /// Its bytes.
+    pub fn len(&self) -> usize {
+        self.bytes.len() - self.start
+    }
+
+    fn rest(&self) -> &[u8] {
+        &self.bytes[self.start..]
+    }
+
+    /// Hands over what goes along with the first byte.
+    fn give_extras(&mut self, incoming: &mut Incoming<'_>) {
+        incoming.from = self.from.clone();
+        incoming.to = self.to;
+        incoming.sender = Some(self.sender);
+        incoming.files = if incoming.peeks() { self.files.clone() } else { core::mem::take(&mut self.files) };
+    }
+}
+
+impl Drop for Message {
+    fn drop(&mut self) {
+        self.budget.give_back(self.charge);
+    }
+}
+
+/// Fills `buffer`, piece by piece: user memory comes in ranges.
+fn take_all(source: &mut dyn Source, buffer: &mut [u8]) -> Result<usize> {
+    let mut done = 0;
+    while done < buffer.len() {
+        match source.take(&mut buffer[done..])? {
+            0 => break,
+            count => done += count,
+        }
+    }
+    Ok(done)
+}
+
+/// Messages in order.
+#[derive(Default)]
+pub struct Inbox {
+    messages: VecDeque<Message>,
+    bytes: usize,
+}
+
+impl Inbox {
+    /// Whether nothing is there.
+    pub fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
+    /// How many messages are there.
+    pub fn count(&self) -> usize {
+        self.messages.len()
+    }
+
+    /// Bytes of all messages.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Bytes of the first message.
+    pub fn first_len(&self) -> usize {
+        self.messages.front().map_or(0, Message::len)
+    }
+
+    /// Appends a message.
+    pub fn push(&mut self, message: Message) {
+        self.bytes += message.len();
+        self.messages.push_back(message);
+    }
+
+    /// Receives the first message whole: what does not fit is lost and MSG_TRUNC set.
+    ///
+    /// # Errors
+    /// EAGAIN without one, EFAULT.
+    pub fn receive(&mut self, incoming: &mut Incoming<'_>) -> Result<usize> {
+        let message = self.messages.front_mut().ok_or(Errno::EAGAIN)?;
+        let len = message.len();
+        let room = incoming.data.room();
+        let count = incoming.data.put(message.rest());
+        message.give_extras(incoming);
+        if !incoming.peeks() {
+            self.bytes -= len;
+            self.messages.pop_front();
+        }
+        count?;
+        if len > room {
+            incoming.result_flags |= MSG_TRUNC;
+        }
+        Ok(if incoming.flags & MSG_TRUNC != 0 { len } else { len.min(room) })
+    }
+
+    /// Receives bytes across messages, up to one with open files, which begins a receive of its own.
+    ///
+    /// # Errors
+    /// EAGAIN without bytes, EFAULT.
+    pub fn receive_stream(&mut self, incoming: &mut Incoming<'_>) -> Result<usize> {
+        if self.messages.is_empty() {
+            return Err(Errno::EAGAIN);
+        }
+        let mut done = 0;
+        let mut index = 0;
+        while let Some(message) = self.messages.get_mut(index) {
+            if done > 0
+                && (!message.files.is_empty() || !incoming.files.is_empty() || incoming.data.room() == 0)
+            {
+                break;
+            }
+            let count = match incoming.data.put(message.rest()) {
+                Ok(count) => count,
+                Err(_) if done > 0 => break,
+                Err(errno) => return Err(errno),
+            };
+            if done == 0 {
+                message.give_extras(incoming);
+            }
+            done += count;
+            if incoming.peeks() {
+                index += 1;
+            } else {
+                message.start += count;
+                self.bytes -= count;
+                if message.len() > 0 {
+                    break;
+                }
+                self.messages.pop_front();
+            }
+        }
+        Ok(done)
+    }
+}

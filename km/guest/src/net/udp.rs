@@ -1,0 +1,238 @@
+//! UDP sockets over loopback. A datagram goes straight into the inbox of whoever is bound to its address.
+
+use super::Shared;
+use super::address::Address;
+use super::inbox::{Inbox, Message};
+use super::inet::{self, Scope};
+use super::ip_options::IpOptions;
+use super::message::{Incoming, Outgoing, Peer};
+use super::socket::{Common, Halves, Kind, Protocol};
+use crate::errno::{Errno, Result};
+use crate::fs::file::Ready;
+use alloc::rc::{Rc, Weak};
+use alloc::vec::Vec;
+use core::any::Any;
+use core::cell::{Cell, RefCell};
+use core::net::SocketAddr;
+use linux_raw_sys::net as raw;
+
+/// Longest datagram: 65,535 less the headers of IPv4 and UDP.
+const LONGEST: usize = 65_507;
+
+/// A UDP socket.
+pub struct Udp {
+    me: Weak<Self>,
+    net: Rc<Shared>,
+    common: Common,
+    options: IpOptions,
+    local: Cell<SocketAddr>,
+    remote: Cell<Option<SocketAddr>>,
+    claimed: Cell<Option<u16>>,
+    inbox: RefCell<Inbox>,
+    shut: Cell<Halves>,
+}
+
+impl Udp {
+    /// A new socket.
+    pub fn new(net: &Rc<Shared>, kind: Kind, owner: Peer) -> Rc<Self> {
+        Rc::new_cyclic(|me| Self {
+            me: me.clone(),
+            net: Rc::clone(net),
+            common: Common::new(kind, owner),
+            options: IpOptions::default(),
+            local: Cell::new(inet::unbound(kind.domain)),
+            remote: Cell::new(None),
+            claimed: Cell::new(None),
+            inbox: RefCell::default(),
+            shut: Cell::new(Halves::empty()),
+        })
+    }
+
+    fn claim(&self, address: SocketAddr) -> Result<()> {
+        let me = self.me.upgrade().ok_or(Errno::EBADF)?;
+        let scope = Scope { ip: address.ip(), only_v6: self.options.only_v6() };
+        let port = self.net.udp_ports.claim(&me, scope, address.port())?;
+        self.claimed.set(Some(port));
+        self.local.set(SocketAddr::new(address.ip(), port));
+        Ok(())
+    }
+
+    /// Where datagrams to `to` go.
+    fn destination(&self, to: &Address) -> Result<SocketAddr> {
+        let to = inet::expect_ip(self.common.kind.domain, to)?;
+        if to.port() == 0 || (to.is_ipv4() && self.options.only_v6()) {
+            return Err(if to.port() == 0 { Errno::EINVAL } else { Errno::ENETUNREACH });
+        }
+        Ok(SocketAddr::new(inet::route(to.ip())?, to.port()))
+    }
+
+    /// The address that the receiver of a datagram to `to` sees.
+    fn source(&self, to: SocketAddr) -> Result<SocketAddr> {
+        if self.claimed.get().is_none() {
+            self.claim(inet::unbound(self.common.kind.domain))?;
+        }
+        let mut source = self.local.get();
+        if source.ip().is_unspecified() {
+            source.set_ip(inet::source_for(to.ip()));
+        }
+        Ok(source)
+    }
+
+    /// The socket that gets datagrams from `from` to `to`: one that is connected to the sender before any other.
+    fn receiver(&self, from: SocketAddr, to: SocketAddr) -> Option<Rc<Self>> {
+        let takes = |socket: &Self| socket.remote.get().is_none_or(|remote| remote == from);
+        let found = self.net.udp_ports.matching(to.ip(), to.port(), takes);
+        found.iter().find(|socket| socket.remote.get().is_some()).or(found.first()).cloned()
+    }
+
+    fn deliver(&self, message: Message) {
+        // A full socket loses datagrams, as udp(7) has it.
+        if self.inbox.borrow().bytes() + message.len() <= self.common.options.message_limit() {
+            self.inbox.borrow_mut().push(message);
+            self.common.wake_readers();
+        }
+    }
+}
+
+impl Protocol for Udp {
+    fn common(&self) -> &Common {
+        &self.common
+    }
+
+    fn bind(&self, _caller: Peer, address: &Address) -> Result<()> {
+        let address = inet::expect_ip(self.common.kind.domain, address)?;
+        if !inet::is_local(address.ip()) {
+            return Err(Errno::EADDRNOTAVAIL);
+        }
+        if self.claimed.get().is_some() || (address.is_ipv4() && self.options.only_v6()) {
+            return Err(Errno::EINVAL);
+        }
+        self.claim(address)
+    }
+
+    fn connect(&self, _caller: Peer, address: &Address) -> Result<()> {
+        if *address == Address::Unspecified {
+            self.remote.set(None);
+            return Ok(());
+        }
+        let to = match self.destination(address) {
+            // Connecting to port 0 works; sending does not.
+            Err(Errno::EINVAL) => return Ok(()),
+            result => result?,
+        };
+        let source = self.source(to)?;
+        self.local.set(source);
+        self.remote.set(Some(to));
+        Ok(())
+    }
+
+    fn send(&self, message: &mut Outgoing<'_>) -> Result<usize> {
+        if message.flags & raw::MSG_OOB != 0 {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        if self.shut.get().contains(Halves::WRITE) {
+            return Err(Errno::EPIPE);
+        }
+        self.common.take_error()?;
+        let to = match message.to.take() {
+            Some(to) => self.destination(&to)?,
+            None => self.remote.get().ok_or(Errno::EDESTADDRREQ)?,
+        };
+        let len = message.data.left();
+        if len > LONGEST {
+            return Err(Errno::EMSGSIZE);
+        }
+        let from = self.source(to)?;
+        let mut message = Message::of(message, len, &self.net.budget)?;
+        message.from = Some(Address::Ip(from));
+        message.to = Some(to);
+        match self.receiver(from, to) {
+            Some(receiver) => receiver.deliver(message),
+            // Nobody is there: only a connected socket hears of it.
+            None if self.remote.get().is_some() => {
+                self.common.error.set(Some(Errno::ECONNREFUSED));
+                self.common.queue.wake();
+            }
+            None => {}
+        }
+        Ok(len)
+    }
+
+    fn receive(&self, message: &mut Incoming<'_>) -> Result<usize> {
+        if message.flags & (raw::MSG_ERRQUEUE | raw::MSG_OOB) != 0 {
+            return Err(if message.flags & raw::MSG_OOB != 0 { Errno::EOPNOTSUPP } else { Errno::EAGAIN });
+        }
+        self.common.take_error()?;
+        let result = self.inbox.borrow_mut().receive(message);
+        if !self.options.wants_destination() {
+            message.to = None;
+        }
+        match result {
+            Err(Errno::EAGAIN) if self.shut.get().contains(Halves::READ) => Ok(0),
+            result => result,
+        }
+    }
+
+    fn shutdown(&self, halves: Halves) -> Result<()> {
+        if self.remote.get().is_none() {
+            return Err(Errno::ENOTCONN);
+        }
+        self.shut.set(self.shut.get() | halves);
+        self.common.queue.wake();
+        Ok(())
+    }
+
+    fn local(&self) -> Address {
+        Address::Ip(self.local.get())
+    }
+
+    fn peer(&self) -> Result<Address> {
+        self.remote.get().map(Address::Ip).ok_or(Errno::ENOTCONN)
+    }
+
+    fn ready(&self) -> Ready {
+        let shut = self.shut.get();
+        let mut ready = Ready::OUT;
+        if !self.inbox.borrow().is_empty() {
+            ready |= Ready::IN;
+        }
+        if shut.contains(Halves::READ) {
+            ready |= Ready::IN | Ready::RDHUP;
+        }
+        if shut == Halves::all() {
+            ready |= Ready::HUP;
+        }
+        if self.common.error.get().is_some() {
+            ready |= Ready::ERR;
+        }
+        ready
+    }
+
+    fn close(&self) {
+        if let Some(port) = self.claimed.take() {
+            self.net.udp_ports.release(self, port);
+        }
+    }
+
+    fn readable_bytes(&self) -> usize {
+        self.inbox.borrow().first_len()
+    }
+
+    fn set_option(&self, level: u32, name: u32, value: &[u8]) -> Result<()> {
+        match level {
+            raw::SOL_UDP => Err(Errno::ENOPROTOOPT),
+            level => self.options.set(&self.common, self.claimed.get().is_some(), level, name, value),
+        }
+    }
+
+    fn option(&self, level: u32, name: u32) -> Result<Vec<u8>> {
+        match level {
+            raw::SOL_UDP => Err(Errno::ENOPROTOOPT),
+            level => self.options.get(&self.common, level, name),
+        }
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
