@@ -4,6 +4,7 @@
 //! `cli/` returns typed errors; here they become one line on stderr and an exit code (0 success, 1 failure, 2 usage).
 
 mod cli;
+mod load;
 
 use std::process::ExitCode;
 

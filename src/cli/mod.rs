@@ -3,9 +3,11 @@
 //! Every option can be given in three ways; the first that is present counts: the command line, the environment
 //! (`KONTAIN_` and the option's name), the TOML file that `--config` names. A command's file has an `Args` and a `run`.
 
+mod bench;
 mod bundle;
 mod completions;
 mod config;
+mod demo;
 mod doctor;
 mod pack;
 mod progress;
@@ -45,6 +47,10 @@ pub struct Global {
 pub enum Command {
     /// Makes a bundle of an image: runtime configuration and root file system in a directory.
     Bundle(bundle::Args),
+    /// Measures what calls cost here: latencies, throughput, cold boots, and the same programs as processes.
+    Bench(bench::Args),
+    /// Publishes four sample programs, calls them, and shows what a call costs.
+    Demo(demo::Args),
     /// Prints a completion script for a shell.
     Completions(completions::Args),
     /// Tells what this host offers and lacks, with the fix.
@@ -75,6 +81,8 @@ pub fn parse() -> anyhow::Result<Cli> {
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Bundle(args) => bundle::run(&args),
+        Command::Bench(args) => bench::run(&args),
+        Command::Demo(args) => demo::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Pack(args) => pack::run(&args),
