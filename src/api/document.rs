@@ -1,0 +1,267 @@
+//! YAML files of Image documents.
+//!
+//! A file may hold several documents. Each is read by itself, so that one wrong document costs itself alone, and each
+//! problem comes with the line and the field it is about.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::{self, Deserialize, Deserializer, MapAccess, SeqAccess};
+use serde_saphyr::Spanned;
+
+use super::image::Image;
+use super::validate;
+
+/// Longest file that is read.
+pub const FILE_MAX: u64 = 4 << 20;
+
+/// Something wrong in a document.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {}{message}", field.as_ref().map(|field| format!("{field}: ")).unwrap_or_default())]
+pub struct DocumentError {
+    /// Line of the file, from 1.
+    pub line: u64,
+    /// Field, where one can be named.
+    pub field: Option<String>,
+    /// What is wrong and how to put it right.
+    pub message: String,
+}
+
+/// A document of a file.
+#[derive(Debug)]
+pub struct Document {
+    /// `namespace/name` as far as it can be told, for documents with problems too.
+    pub name: Option<String>,
+    /// The Image, or everything that is wrong with it.
+    pub image: Result<Image, Vec<DocumentError>>,
+}
+
+/// Reads all documents of a file. Empty ones are left out.
+pub fn read(text: &str) -> Vec<Document> {
+    split(text)
+        .into_iter()
+        .filter(|(_, text)| !is_blank(text))
+        .map(|(line, text)| parse(line, &text))
+        .collect()
+}
+
+/// Cuts at the document markers; gives each part with the number of lines before it.
+///
+/// YAML reads `---` at the start of a line as a marker wherever it stands (YAML 1.2, 9.1.2), so lines are enough.
+fn split(text: &str) -> Vec<(u64, String)> {
+    let mut parts = vec![(0, String::new())];
+    for (number, line) in (0u64..).zip(text.split_inclusive('\n')) {
+        let bare = line.trim_end();
+        if bare == "---" || line.starts_with("--- ") || line.starts_with("---\t") {
+            parts.push((number, line[3..].to_owned()));
+        } else if bare == "..." {
+            parts.push((number + 1, String::new()));
+        } else if let Some((_, part)) = parts.last_mut() {
+            part.push_str(line);
+        }
+    }
+    parts
+}
+
+fn is_blank(text: &str) -> bool {
+    text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#'))
+}
+
+fn parse(before: u64, text: &str) -> Document {
+    let tree = serde_saphyr::from_str::<Spanned<Node>>(text).ok();
+    let name = tree.as_ref().and_then(document_name);
+    let image = match serde_saphyr::from_str::<Image>(text) {
+        Err(error) => Err(vec![syntax_error(before, &error, tree.as_ref())]),
+        Ok(image) => {
+            let problems = validate::problems(&image);
+            if problems.is_empty() { Ok(image) } else { Err(locate(before, problems, tree.as_ref())) }
+        }
+    };
+    Document { name, image }
+}
+
+fn document_name(tree: &Spanned<Node>) -> Option<String> {
+    let text = |path: &str| tree.value.find(path).and_then(|node| node.value.scalar.clone());
+    let namespace = text("metadata.namespace").unwrap_or_else(|| super::image::DEFAULT_NAMESPACE.to_owned());
+    text("metadata.name").map(|name| format!("{namespace}/{name}"))
+}
+
+fn syntax_error(before: u64, error: &serde_saphyr::Error, tree: Option<&Spanned<Node>>) -> DocumentError {
+    let line = error.location().map_or(1, |location| location.line().max(1));
+    let field = tree.and_then(|tree| tree.value.path_at(line)).filter(|path| !path.is_empty());
+    // The parser adds its own excerpt of the document below the message; the first line says what is wrong.
+    let message = error.without_snippet().to_string();
+    let message = message.lines().next().unwrap_or_default().to_owned();
+    DocumentError { line: before + line, field, message }
+}
+
+fn locate(before: u64, problems: Vec<validate::Problem>, tree: Option<&Spanned<Node>>) -> Vec<DocumentError> {
+    problems
+        .into_iter()
+        .map(|problem| {
+            let line = tree.and_then(|tree| tree.value.line_of(&problem.field)).unwrap_or(1);
+            DocumentError { line: before + line, field: Some(problem.field), message: problem.message }
+        })
+        .collect()
+}
+
+/// A document as a tree of positions.
+#[derive(Debug, Default)]
+struct Node {
+    scalar: Option<String>,
+    children: BTreeMap<String, Spanned<Node>>,
+}
+
+impl Node {
+    /// The node at a path like `spec.env[0].name`.
+    fn find(&self, path: &str) -> Option<&Spanned<Self>> {
+        let mut parts = steps(path);
+        let first = self.children.get(&parts.next()?)?;
+        parts.try_fold(first, |node, step| node.value.children.get(&step))
+    }
+
+    /// Line of the deepest part of the path that is there.
+    fn line_of(&self, path: &str) -> Option<u64> {
+        let mut node = self;
+        let mut line = None;
+        for step in steps(path) {
+            let Some(child) = node.children.get(&step) else { break };
+            line = Some(child.referenced.line());
+            node = &child.value;
+        }
+        line
+    }
+
+    /// Path of the deepest field whose value begins at or before a line, on that line.
+    fn path_at(&self, line: u64) -> Option<String> {
+        let (step, child) = self
+            .children
+            .iter()
+            .filter(|(_, child)| child.referenced.line() <= line)
+            .max_by_key(|(_, child)| child.referenced.line())?;
+        let here = (child.referenced.line() == line).then(|| step.clone());
+        match child.value.path_at(line) {
+            Some(rest) if rest.starts_with('[') => Some(format!("{step}{rest}")),
+            Some(rest) => Some(format!("{step}.{rest}")),
+            None => here,
+        }
+    }
+}
+
+/// The keys of a path; list positions keep their brackets.
+fn steps(path: &str) -> impl Iterator<Item = String> + '_ {
+    path.split('.').flat_map(|part| match part.split_once('[') {
+        Some((name, index)) => vec![name.to_owned(), format!("[{index}")],
+        None => vec![part.to_owned()],
+    })
+}
+
+impl<'de> Deserialize<'de> for Node {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(NodeVisitor)
+    }
+}
+
+struct NodeVisitor;
+
+impl NodeVisitor {
+    fn scalar<E>(value: impl fmt::Display) -> Result<Node, E> {
+        Ok(Node { scalar: Some(value.to_string()), children: BTreeMap::new() })
+    }
+}
+
+impl<'de> de::Visitor<'de> for NodeVisitor {
+    type Value = Node;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("YAML")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
+        let mut node = Node::default();
+        while let Some(key) = map.next_key::<String>()? {
+            node.children.insert(key, map.next_value()?);
+        }
+        Ok(node)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Node, A::Error> {
+        let mut node = Node::default();
+        while let Some(child) = list.next_element()? {
+            node.children.insert(format!("[{}]", node.children.len()), child);
+        }
+        Ok(node)
+    }
+
+    fn visit_str<E: de::Error>(self, value: &str) -> Result<Node, E> {
+        Self::scalar(value)
+    }
+
+    fn visit_bool<E: de::Error>(self, value: bool) -> Result<Node, E> {
+        Self::scalar(value)
+    }
+
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Node, E> {
+        Self::scalar(value)
+    }
+
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Node, E> {
+        Self::scalar(value)
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Node, E> {
+        Self::scalar(value)
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Node, E> {
+        Ok(Node::default())
+    }
+
+    fn visit_none<E: de::Error>(self) -> Result<Node, E> {
+        Ok(Node::default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str =
+        "apiVersion: build.kontain.app/v1\nkind: Image\nmetadata:\n  name: good\nspec:\n  image: oci:x\n";
+
+    fn errors(text: &str) -> Vec<DocumentError> {
+        read(text).pop().unwrap().image.unwrap_err()
+    }
+
+    #[test]
+    fn a_bad_document_leaves_the_others() {
+        let text = format!("# comment\n---\n{GOOD}---\nnonsense: [\n---\n{GOOD}");
+        let documents = read(&text);
+        assert_eq!(
+            documents.iter().map(|document| document.image.is_ok()).collect::<Vec<_>>(),
+            [true, false, true]
+        );
+        assert_eq!(documents[0].name.as_deref(), Some("default/good"));
+    }
+
+    #[test]
+    fn problems_have_line_and_field() {
+        let text = format!("---\n{GOOD}  timeout: 2h\n");
+        let found = errors(&text);
+        assert_eq!((found[0].line, found[0].field.as_deref()), (8, Some("spec.timeout")));
+        let found = errors(&format!("{GOOD}  tiemout: 2s\n"));
+        assert_eq!(found[0].line, 7);
+        assert!(found[0].message.contains("tiemout") && found[0].message.contains("timeout"), "{}", found[0]);
+        let found = errors(&format!("{GOOD}  port: many\n"));
+        assert_eq!((found[0].line, found[0].field.as_deref()), (7, Some("spec.port")), "{}", found[0]);
+        let found = errors(&format!("{GOOD}  resources:\n    limits:\n      memory: lots\n"));
+        assert_eq!((found[0].line, found[0].field.as_deref()), (9, Some("spec.resources.limits.memory")));
+        assert!(found[0].message.contains("Mi"), "{}", found[0]);
+    }
+
+    #[test]
+    fn a_missing_field_is_named() {
+        let found = errors("apiVersion: build.kontain.app/v1\nkind: Image\nmetadata:\n  name: a\nspec: {}\n");
+        assert!(found[0].message.contains("image"), "{}", found[0]);
+    }
+}

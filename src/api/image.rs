@@ -1,0 +1,253 @@
+//! `Image`: what a function is made of and how it is called.
+//!
+//! Unknown fields of the specification are refused, so that a typing error is a message and not a default.
+
+use serde::{Deserialize, Serialize};
+
+use super::units::{Quantity, Span};
+
+/// The only version.
+pub const API_VERSION: &str = "build.kontain.app/v1";
+/// The only kind.
+pub const KIND: &str = "Image";
+/// Namespace of documents that name none.
+pub const DEFAULT_NAMESPACE: &str = "default";
+
+/// A document.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Image {
+    /// [`API_VERSION`].
+    pub api_version: String,
+    /// [`KIND`].
+    pub kind: String,
+    /// Name and namespace; whatever else Kubernetes keeps there is left alone.
+    pub metadata: Metadata,
+    /// What the user wants.
+    pub spec: ImageSpec,
+}
+
+/// Whose document it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Metadata {
+    /// Last part of the function's URL.
+    pub name: String,
+    /// First part of the function's URL.
+    #[serde(default = "default_namespace")]
+    pub namespace: String,
+    /// Counts changes of the specification; kept by an API server, 0 in files.
+    #[serde(default)]
+    pub generation: i64,
+}
+
+/// The specification.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ImageSpec {
+    /// Where the OCI image is, with its transport.
+    pub image: String,
+    /// Names of secrets with registry credentials.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub image_pull_secrets: Vec<NameRef>,
+    /// How the program takes calls.
+    #[serde(default)]
+    pub protocol: Protocol,
+    /// Where the program listens; the image decides if this is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// Replaces the image's entrypoint (and its command).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub command: Vec<String>,
+    /// Replaces the image's command.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub args: Vec<String>,
+    /// Added to the image's environment.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub env: Vec<EnvVar>,
+    /// Secrets that become files of the machine.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<SecretMount>,
+    /// How calls are kept apart.
+    #[serde(default)]
+    pub isolation: Isolation,
+    /// From which moment machines are cloned; the protocol decides if this is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<Snapshot>,
+    /// How long a call may take.
+    #[serde(default = "default_timeout")]
+    pub timeout: Span,
+    /// Calls in flight at once on one node.
+    #[serde(default = "default_concurrency")]
+    pub concurrency: u32,
+    /// What one machine gets.
+    #[serde(default)]
+    pub resources: Resources,
+    /// Requests that the program answers before its snapshot is taken.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warmup: Vec<Warmup>,
+}
+
+/// A reference to an object in the same namespace.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NameRef {
+    /// Its name.
+    pub name: String,
+}
+
+/// One variable of the environment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EnvVar {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    #[serde(default)]
+    pub value: String,
+}
+
+/// A secret and where its files appear.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SecretMount {
+    /// Name of the secret.
+    pub name: String,
+    /// Folder in the machine.
+    pub mount_path: String,
+}
+
+/// How the program takes calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// It is an HTTP server.
+    #[default]
+    Http,
+    /// It speaks the system calls of the first Kontain FAAS.
+    Kontain,
+    /// It reads the request from stdin and writes the response to stdout.
+    Stdio,
+}
+
+/// How calls are kept apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Isolation {
+    /// A machine for each call.
+    #[default]
+    Vm,
+    /// One machine, put back to the snapshot after each call.
+    Reset,
+    /// A machine for each call, in a worker process of its own.
+    Process,
+}
+
+/// From which moment machines are cloned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Snapshot {
+    /// The program waits for its first connection.
+    Ready,
+    /// The program is loaded and has not run.
+    Start,
+    /// Not cloned: each machine boots.
+    None,
+}
+
+/// What one machine gets.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Resources {
+    /// The limits.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// The limits of one machine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Memory of the machine.
+    #[serde(default = "default_memory")]
+    pub memory: Quantity,
+}
+
+/// A request that is sent before the snapshot is taken.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Warmup {
+    /// Its method.
+    #[serde(default = "default_method")]
+    pub method: String,
+    /// Its path, query included.
+    #[serde(default = "default_path")]
+    pub path: String,
+    /// Its body.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub body: String,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { memory: default_memory() }
+    }
+}
+
+impl ImageSpec {
+    /// The snapshot mode in force.
+    pub fn snapshot(&self) -> Snapshot {
+        self.snapshot.unwrap_or(match self.protocol {
+            Protocol::Stdio => Snapshot::Start,
+            Protocol::Http | Protocol::Kontain => Snapshot::Ready,
+        })
+    }
+}
+
+fn default_namespace() -> String {
+    DEFAULT_NAMESPACE.to_owned()
+}
+
+fn default_timeout() -> Span {
+    Span::from_secs(30)
+}
+
+fn default_concurrency() -> u32 {
+    64
+}
+
+fn default_memory() -> Quantity {
+    Quantity::from_mib(256)
+}
+
+fn default_method() -> String {
+    "GET".to_owned()
+}
+
+fn default_path() -> String {
+    "/".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_are_those_of_the_contract() {
+        let spec: ImageSpec = serde_saphyr::from_str("image: oci:x").unwrap();
+        assert_eq!(spec.timeout.duration().as_secs(), 30);
+        assert_eq!(spec.concurrency, 64);
+        assert_eq!(spec.resources.limits.memory.bytes(), 256 << 20);
+        assert_eq!(
+            (spec.protocol, spec.isolation, spec.snapshot()),
+            (Protocol::Http, Isolation::Vm, Snapshot::Ready)
+        );
+    }
+
+    #[test]
+    fn the_record_reads_back_equal() {
+        let spec: ImageSpec =
+            serde_saphyr::from_str("image: dir:x\nport: 1\nwarmup: [{path: /a}]\nsnapshot: none").unwrap();
+        let json = serde_json::to_string(&spec).unwrap();
+        assert_eq!(serde_json::from_str::<ImageSpec>(&json).unwrap(), spec);
+    }
+}

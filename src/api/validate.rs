@@ -1,0 +1,228 @@
+//! What an Image may say beyond what its types allow, and what this version does not do yet.
+
+use std::fmt;
+
+use super::image::{API_VERSION, Image, ImageSpec, Isolation, KIND, Protocol};
+
+/// Longest call that can be asked for.
+const TIMEOUT_MAX_SECS: u64 = 3600;
+/// Most calls at once that can be asked for.
+const CONCURRENCY_MAX: u32 = 10_000;
+/// Transports that read the disk beside the document.
+const LOCAL_TRANSPORTS: [&str; 4] = ["oci:", "oci-archive:", "docker-archive:", "dir:"];
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Path of the field, like `spec.port`.
+    pub field: String,
+    /// What is wrong and how to put it right.
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.message)
+    }
+}
+
+/// Everything that is wrong with an Image; nothing when it can be published.
+pub fn problems(image: &Image) -> Vec<Problem> {
+    let mut found = Problems::default();
+    if image.api_version != API_VERSION {
+        found.add("apiVersion", format!("`{}` is not served: write {API_VERSION}", image.api_version));
+    }
+    if image.kind != KIND {
+        found.add("kind", format!("`{}` is not served: write {KIND}", image.kind));
+    }
+    if !is_dns_subdomain(&image.metadata.name) {
+        found.add("metadata.name", name_message(&image.metadata.name));
+    }
+    if !is_dns_label(&image.metadata.namespace) {
+        found.add("metadata.namespace", name_message(&image.metadata.namespace));
+    }
+    check_reference(&image.spec, &mut found);
+    check_not_yet(&image.spec, &mut found);
+    check_bounds(&image.spec, &mut found);
+    check_process(&image.spec, &mut found);
+    check_warmup(&image.spec, &mut found);
+    found.0
+}
+
+#[derive(Default)]
+struct Problems(Vec<Problem>);
+
+impl Problems {
+    fn add(&mut self, field: impl Into<String>, message: impl Into<String>) {
+        self.0.push(Problem { field: field.into(), message: message.into() });
+    }
+}
+
+fn name_message(name: &str) -> String {
+    format!(
+        "`{name}` cannot be part of a URL: use lower-case letters, digits and `-`, starting and ending with a letter or digit"
+    )
+}
+
+fn check_reference(spec: &ImageSpec, found: &mut Problems) {
+    let reference = spec.image.as_str();
+    if reference.is_empty() {
+        return found.add("spec.image", "is empty: name an image, like oci:my-image");
+    }
+    if reference.chars().any(char::is_control) {
+        return found.add("spec.image", "has a control character");
+    }
+    if !LOCAL_TRANSPORTS.iter().any(|transport| reference.starts_with(transport)) {
+        found.add(
+            "spec.image",
+            format!(
+                "`{reference}` is in a registry, which is not supported yet: copy it beside the document \
+                 (skopeo copy docker://… oci:NAME) and write oci:NAME, or use oci-archive:, docker-archive: or dir:"
+            ),
+        );
+    }
+}
+
+fn check_not_yet(spec: &ImageSpec, found: &mut Problems) {
+    match spec.isolation {
+        Isolation::Vm => {}
+        Isolation::Reset | Isolation::Process => {
+            found.add("spec.isolation", "only `vm` is supported yet: remove the field");
+        }
+    }
+    match spec.protocol {
+        Protocol::Http => {}
+        Protocol::Kontain | Protocol::Stdio => {
+            found.add("spec.protocol", "only `http` is supported yet: remove the field");
+        }
+    }
+    if !spec.secrets.is_empty() {
+        found.add("spec.secrets", "secrets are not supported yet: remove the field");
+    }
+    if !spec.image_pull_secrets.is_empty() {
+        found.add(
+            "spec.imagePullSecrets",
+            "there is no cluster to read secrets from, and local images need none: remove the field",
+        );
+    }
+}
+
+fn check_bounds(spec: &ImageSpec, found: &mut Problems) {
+    if spec.port == Some(0) {
+        found.add("spec.port", "must be between 1 and 65535");
+    }
+    let timeout = spec.timeout.duration();
+    if timeout.is_zero() || timeout.as_secs() > TIMEOUT_MAX_SECS || timeout.as_millis() == 0 {
+        found.add("spec.timeout", format!("`{}` must be between 1ms and 1h", spec.timeout));
+    }
+    if spec.concurrency == 0 || spec.concurrency > CONCURRENCY_MAX {
+        found.add("spec.concurrency", format!("must be between 1 and {CONCURRENCY_MAX}"));
+    }
+    let memory = spec.resources.limits.memory;
+    if memory.bytes() < km_abi::layout::MEMORY_MIN || memory.bytes() > km_abi::layout::MEMORY_MAX {
+        found.add("spec.resources.limits.memory", format!("`{memory}` must be between 16Mi and 16Gi"));
+    }
+}
+
+fn check_process(spec: &ImageSpec, found: &mut Problems) {
+    for (index, variable) in spec.env.iter().enumerate() {
+        let field = format!("spec.env[{index}]");
+        if variable.name.is_empty() || variable.name.contains(['=', '\0']) {
+            found.add(format!("{field}.name"), "must not be empty, nor contain `=` or a zero byte");
+        }
+        if variable.value.contains('\0') {
+            found.add(format!("{field}.value"), "must not contain a zero byte");
+        }
+    }
+    for (field, list) in [("spec.command", &spec.command), ("spec.args", &spec.args)] {
+        if list.iter().any(|text| text.contains('\0')) {
+            found.add(field, "must not contain a zero byte");
+        }
+    }
+    if spec.command.first().is_some_and(String::is_empty) {
+        found.add("spec.command", "its first element, the program, must not be empty");
+    }
+}
+
+fn check_warmup(spec: &ImageSpec, found: &mut Problems) {
+    for (index, request) in spec.warmup.iter().enumerate() {
+        if http::Method::from_bytes(request.method.as_bytes()).is_err() || request.method == "CONNECT" {
+            found
+                .add(format!("spec.warmup[{index}].method"), format!("`{}` is not a method", request.method));
+        }
+        if !request.path.starts_with('/') || request.path.parse::<http::uri::PathAndQuery>().is_err() {
+            found.add(format!("spec.warmup[{index}].path"), "must be a path that starts with `/`");
+        }
+    }
+}
+
+/// RFC 1123 label, as a Kubernetes namespace is one.
+pub fn is_dns_label(text: &str) -> bool {
+    let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let bytes = text.as_bytes();
+    bytes.len() <= 63
+        && bytes.first().copied().is_some_and(inner)
+        && bytes.last().copied().is_some_and(inner)
+        && bytes.iter().all(|&byte| inner(byte) || byte == b'-')
+}
+
+/// RFC 1123 subdomain, as the name of a Kubernetes object is one.
+pub fn is_dns_subdomain(text: &str) -> bool {
+    text.len() <= 253 && text.split('.').all(is_dns_label)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn image(spec: &str) -> Image {
+        let text = format!(
+            "apiVersion: build.kontain.app/v1\nkind: Image\nmetadata: {{name: a}}\nspec:\n  image: oci:x\n{spec}"
+        );
+        serde_saphyr::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn a_plain_image_is_accepted() {
+        assert_eq!(problems(&image("")), []);
+    }
+
+    #[test]
+    fn each_wrong_field_is_named() {
+        let cases = [
+            ("  isolation: reset", "spec.isolation"),
+            ("  protocol: stdio", "spec.protocol"),
+            ("  secrets: [{name: a, mountPath: /x}]", "spec.secrets"),
+            ("  imagePullSecrets: [{name: a}]", "spec.imagePullSecrets"),
+            ("  port: 0", "spec.port"),
+            ("  timeout: 2h", "spec.timeout"),
+            ("  timeout: 0s", "spec.timeout"),
+            ("  concurrency: 0", "spec.concurrency"),
+            ("  resources: {limits: {memory: 1Mi}}", "spec.resources.limits.memory"),
+            ("  env: [{name: 'a=b'}]", "spec.env[0].name"),
+            ("  warmup: [{path: x}]", "spec.warmup[0].path"),
+            ("  warmup: [{method: 'G T'}]", "spec.warmup[0].method"),
+        ];
+        for (text, field) in cases {
+            let found = problems(&image(text));
+            assert_eq!(
+                found.iter().map(|problem| problem.field.as_str()).collect::<Vec<_>>(),
+                [field],
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn names_are_what_a_url_can_hold() {
+        for name in ["a", "a-b", "0", "a1"] {
+            assert!(is_dns_label(name), "{name}");
+        }
+        for name in ["", "-a", "a-", "A", "a_b", "a.b", "a/b", "%61", "ä", &"x".repeat(64)] {
+            assert!(!is_dns_label(name), "{name}");
+        }
+        assert!(is_dns_subdomain("a.b-c"));
+        assert!(!is_dns_subdomain("a..b"));
+        assert!(!is_dns_subdomain(".."));
+    }
+}
