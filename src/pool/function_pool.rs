@@ -1,0 +1,412 @@
+//! Shells of one revision of a function: made ahead by demand, taken by calls, slots used again.
+//!
+//! A call takes a shell in one short critical section; whatever takes time (workers, machines, teardown) is done by tasks
+//! of their own.
+
+use std::fs::File;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use km_vmm::protocol::{Assign, Ended, Kind, ProcessSpec, RefusedReason, Role, SnapshotMode};
+use tokio::sync::mpsc;
+
+use super::demand::Found;
+use super::node::Node;
+use super::slot::{Event, Slot, SlotError, record};
+use super::table::{Counts, Shell, Table, TakeError};
+use super::worker::{Worker, WorkerError};
+use crate::logs::CallLog;
+
+/// Shells that a pool begins at once.
+const MAKING_MAX: usize = 16;
+/// How long a shell may take to be made.
+const MAKE_LIMIT: Duration = Duration::from_secs(30);
+/// How long a machine may take to be gone.
+const END_LIMIT: Duration = Duration::from_secs(5);
+/// First and longest pause after a shell could not be made.
+const RETRY_FIRST: Duration = Duration::from_millis(20);
+const RETRY_MAX: Duration = Duration::from_secs(2);
+
+/// What machines are made from.
+#[derive(Debug)]
+pub struct Source {
+    /// `namespace/function`, for messages.
+    pub function: String,
+    /// Key of the snapshot.
+    pub key: String,
+    /// Memory of a machine.
+    pub memory_bytes: u64,
+    /// Where the program listens.
+    pub port: u16,
+    /// The process.
+    pub process: ProcessSpec,
+    /// The root file system.
+    pub rootfs: File,
+    /// The snapshot mode, and its file if there is one. Without a file machines boot.
+    pub snapshot: (SnapshotMode, Option<File>),
+    /// Calls at once.
+    pub concurrency: u32,
+}
+
+/// What happens to a pool that its owner must know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PoolEvent {
+    /// Workers do not take the snapshot.
+    SnapshotRefused,
+}
+
+/// How a machine's use ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Its response is complete: it may run until it is idle.
+    Finish,
+    /// Nobody wants its response.
+    Cancel,
+    /// It ended by itself.
+    Ended,
+}
+
+/// The pool.
+#[derive(Debug)]
+pub struct Pool {
+    node: Arc<Node>,
+    source: Source,
+    table: Mutex<Table>,
+    /// Held while a worker or slot is added, so that a burst of calls does not start a worker each.
+    growth: tokio::sync::Mutex<()>,
+    verified: AtomicBool,
+    events: mpsc::UnboundedSender<PoolEvent>,
+}
+
+impl Pool {
+    /// A pool, which begins to make shells at once if the node allows.
+    pub fn new(node: Arc<Node>, source: Source, events: mpsc::UnboundedSender<PoolEvent>) -> Arc<Self> {
+        let pool = Arc::new_cyclic(|_| Self {
+            node: node.clone(),
+            source,
+            table: Mutex::new(Table::new(Instant::now(), false)),
+            growth: tokio::sync::Mutex::default(),
+            verified: AtomicBool::new(false),
+            events,
+        });
+        if node.register(&pool) {
+            *pool.lock() = Table::new(Instant::now(), true);
+            pool.tend();
+        }
+        pool
+    }
+
+    /// Machines boot for each call.
+    pub fn boots(&self) -> bool {
+        self.source.snapshot.1.is_none()
+    }
+
+    /// Key of the snapshot.
+    pub fn key(&self) -> &str {
+        &self.source.key
+    }
+
+    /// Where the program listens.
+    pub fn port(&self) -> u16 {
+        self.source.port
+    }
+
+    /// Numbers for people.
+    pub fn counts(&self) -> Counts {
+        self.lock().counts()
+    }
+
+    /// Shells that wait.
+    pub fn waiting(&self) -> usize {
+        self.lock().counts().waiting
+    }
+
+    /// When a shell was last asked for.
+    pub fn last_call(&self) -> Instant {
+        self.lock().last()
+    }
+
+    /// Takes a shell, waiting for one if need be; says whether one was there.
+    ///
+    /// # Errors
+    /// When none can be made.
+    pub async fn take(self: &Arc<Self>) -> Result<(Shell, Found), TakeError> {
+        let taken = self.lock().take(Instant::now())?;
+        self.tend();
+        match taken {
+            Ok(shell) => Ok((shell, Found::Shell)),
+            Err(waiting) => {
+                let done = Done(self.clone());
+                let shell = waiting.await.unwrap_or(Err(TakeError::Closed))?;
+                std::mem::forget(done);
+                Ok((shell, Found::Nothing))
+            }
+        }
+    }
+
+    /// Takes a machine back whose call is over; gives what the worker says of it.
+    pub async fn recycle(
+        self: &Arc<Self>,
+        mut shell: Shell,
+        ending: Ending,
+        log: &mut CallLog,
+    ) -> Option<Ended> {
+        let _done = Done(self.clone());
+        let ended = match ending {
+            Ending::Ended => Ok(None),
+            Ending::Finish => end(&mut shell.slot, Kind::Finish, log).await.map(Some),
+            Ending::Cancel => end(&mut shell.slot, Kind::Cancel, log).await.map(Some),
+        };
+        match ended {
+            Ok(ended) => {
+                shell.slot.shrink();
+                let mut table = self.lock();
+                if let Some(ended) = &ended {
+                    table.sample(ended.dirty_pages);
+                }
+                table.emptied(shell.slot);
+                drop(table);
+                ended
+            }
+            Err(error) => {
+                if !matches!(error, SlotError::Gone) {
+                    tracing::warn!(function = self.source.function, %error, "a worker is given up");
+                    shell.slot.worker().kill();
+                }
+                None
+            }
+        }
+    }
+
+    /// Looks after the pool when nothing else does: depth, idle workers.
+    pub fn tick(self: &Arc<Self>) {
+        let (mut surplus, gone) = {
+            let mut table = self.lock();
+            table.purge();
+            let mut gone = table.sleep(Instant::now(), self.node.idle);
+            if gone.is_empty() {
+                gone = table.spare_workers();
+            }
+            (table.surplus(Instant::now(), self.source.concurrency), gone)
+        };
+        drop(gone);
+        if let Some(shell) = surplus.take() {
+            self.destroy(shell);
+        }
+        self.tend();
+    }
+
+    /// Destroys one waiting shell.
+    pub fn give_up_shell(self: &Arc<Self>) -> bool {
+        let shell = self.lock().give_up();
+        shell.is_some_and(|shell| {
+            self.destroy(shell);
+            true
+        })
+    }
+
+    /// Lets go of all shells and workers; calls in flight finish.
+    pub fn close(&self) {
+        let gone = self.lock().close();
+        drop(gone);
+    }
+
+    fn destroy(self: &Arc<Self>, mut shell: Shell) {
+        let pool = self.clone();
+        tokio::spawn(async move {
+            match end_quietly(&mut shell.slot).await {
+                Ok(()) => pool.lock().emptied(shell.slot),
+                Err(_) => shell.slot.worker().kill(),
+            }
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        // The table is whole between any two statements.
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins the shells that are missing.
+    fn tend(self: &Arc<Self>) {
+        let missing = {
+            let mut table = self.lock();
+            let room = MAKING_MAX.saturating_sub(table.counts().making);
+            if room == 0 { 0 } else { table.missing(Instant::now(), self.source.concurrency) }
+        };
+        for _ in 0..missing {
+            tokio::spawn(self.clone().make());
+        }
+    }
+
+    async fn make(self: Arc<Self>) {
+        match tokio::time::timeout(MAKE_LIMIT, self.make_shell()).await {
+            Ok(Ok((shell, took))) => {
+                let unwanted = self.lock().made(shell, took);
+                drop(unwanted);
+            }
+            Ok(Err(error)) => self.make_failed(error).await,
+            Err(_) => self.make_failed(TakeError::Worker("a machine took too long to be made".into())).await,
+        }
+    }
+
+    async fn make_failed(self: &Arc<Self>, error: TakeError) {
+        tracing::warn!(function = self.source.function, %error, "no machine can be made");
+        let failures = {
+            let mut table = self.lock();
+            table.failed(&error);
+            table.failures()
+        };
+        let pause = RETRY_FIRST.saturating_mul(1 << failures.min(10)).min(RETRY_MAX);
+        tokio::time::sleep(pause).await;
+        self.tend();
+    }
+
+    async fn make_shell(self: &Arc<Self>) -> Result<(Shell, Duration), TakeError> {
+        let charge = self.charge().await?;
+        let mut slot = self.slot().await.map_err(|error| self.refusal(error))?;
+        if self.boots() {
+            return Ok((Shell { slot, charge }, Duration::ZERO));
+        }
+        let _permit = self.node.makers.acquire().await;
+        let begin = Instant::now();
+        if let Err(error) = prepare(&mut slot).await {
+            slot.worker().kill();
+            return Err(TakeError::Worker(error.to_string()));
+        }
+        Ok((Shell { slot, charge }, begin.elapsed()))
+    }
+
+    async fn charge(self: &Arc<Self>) -> Result<super::budget::Charge, TakeError> {
+        let bytes = self.lock().estimate();
+        if let Some(charge) = self.node.budget.charge(bytes) {
+            return Ok(charge);
+        }
+        if self.node.reclaim(self) {
+            tokio::time::sleep(RETRY_FIRST).await;
+        }
+        self.node.budget.charge(bytes).ok_or(TakeError::Memory)
+    }
+
+    /// An empty slot: one that is there, another one of a worker, one of another worker.
+    async fn slot(self: &Arc<Self>) -> Result<Slot, WorkerError> {
+        if let Some(slot) = self.lock().empty_slot() {
+            return Ok(slot);
+        }
+        let _growth = self.growth.lock().await;
+        let (slot, growable) = {
+            let mut table = self.lock();
+            (table.empty_slot(), table.growable())
+        };
+        match (slot, growable) {
+            (Some(slot), _) => Ok(slot),
+            (None, Some(worker)) => worker.add_slot().await,
+            (None, None) => self.hire().await?.add_slot().await,
+        }
+    }
+
+    async fn hire(self: &Arc<Self>) -> Result<Arc<Worker>, WorkerError> {
+        let worker = self.node.stock.take().await?;
+        let (mode, snapshot) = &self.source.snapshot;
+        let assign = Assign {
+            function: self.source.function.clone(),
+            digest: self.source.key.clone(),
+            memory_bytes: self.source.memory_bytes,
+            port: self.source.port,
+            process: self.source.process.clone(),
+            role: Role::Serve,
+            snapshot: *mode,
+            has_snapshot_fd: snapshot.is_some(),
+            verified: self.verified.load(Ordering::Relaxed),
+        };
+        worker.assign(assign, &self.source.rootfs, snapshot.as_ref()).await?;
+        self.verified.store(true, Ordering::Relaxed);
+        self.lock().hired(&worker);
+        tokio::spawn(watch(Arc::downgrade(self), worker.gone()));
+        Ok(worker)
+    }
+
+    fn refusal(&self, error: WorkerError) -> TakeError {
+        if let WorkerError::Refused(refused) = &error
+            && refused.reason == RefusedReason::Snapshot
+        {
+            // The owner is gone when the function was removed meanwhile.
+            let _ = self.events.send(PoolEvent::SnapshotRefused);
+            return TakeError::Closed;
+        }
+        TakeError::Worker(error.to_string())
+    }
+}
+
+/// Memory of a machine is whole pages.
+pub fn page_aligned(bytes: u64) -> u64 {
+    bytes.next_multiple_of(km_abi::layout::PAGE_SIZE)
+}
+
+/// Whoever took a shell or waited for one is done with it when this is dropped.
+struct Done(Arc<Pool>);
+
+impl Drop for Done {
+    fn drop(&mut self) {
+        self.0.lock().done();
+        self.0.tend();
+    }
+}
+
+/// Notices the end of a worker at once, so that its shells are replaced before a call asks for them.
+async fn watch(pool: Weak<Pool>, gone: tokio_util::sync::CancellationToken) {
+    gone.cancelled().await;
+    if let Some(pool) = pool.upgrade() {
+        pool.lock().purge();
+        pool.tend();
+    }
+}
+
+async fn prepare(slot: &mut Slot) -> Result<(), SlotError> {
+    slot.queue_empty(Kind::Prepare);
+    slot.flush().await?;
+    loop {
+        match slot.event().await? {
+            Event::Frame(Kind::Prepared, _) => return Ok(()),
+            // What a program writes while it is pre-run belongs to no call.
+            Event::Frame(Kind::Log, _) => {}
+            Event::Frame(kind, _) => return Err(SlotError::Unexpected(kind)),
+            Event::Data => return Err(SlotError::Unexpected(Kind::Data)),
+        }
+    }
+}
+
+/// Ends the machine in a slot and waits until the slot is empty.
+async fn end(slot: &mut Slot, how: Kind, log: &mut CallLog) -> Result<Ended, SlotError> {
+    slot.queue_empty(how);
+    let wait = async {
+        slot.flush().await?;
+        loop {
+            match slot.event().await? {
+                Event::Data => slot.consume(usize::MAX),
+                Event::Frame(Kind::Log, payload) => log.frame(&payload),
+                Event::Frame(Kind::Ended, payload) => return record(Kind::Ended, &payload),
+                Event::Frame(..) => {}
+            }
+        }
+    };
+    tokio::time::timeout(END_LIMIT, wait)
+        .await
+        .unwrap_or_else(|_| Err(SlotError::Io(std::io::ErrorKind::TimedOut.into())))
+}
+
+/// Destroys a shell that no call used.
+async fn end_quietly(slot: &mut Slot) -> Result<(), SlotError> {
+    slot.queue_empty(Kind::Cancel);
+    let wait = async {
+        slot.flush().await?;
+        loop {
+            if let Event::Frame(Kind::Ended, _) = slot.event().await? {
+                return Ok(());
+            }
+        }
+    };
+    tokio::time::timeout(END_LIMIT, wait)
+        .await
+        .unwrap_or_else(|_| Err(SlotError::Io(std::io::ErrorKind::TimedOut.into())))
+}

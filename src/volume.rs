@@ -1,0 +1,146 @@
+//! Where things lie on the shared volume.
+//!
+//! ```text
+//! store/sha256/<digest>/{config.json,rootfs.erofs,image.json}   bundles; written by the downloader, immutable
+//! functions/<namespace>/<function>.json                         what is published; written by the downloader
+//! status/<namespace>/<function>.json                            how its bake went; written by the server
+//! snapshots/<key>.snap                                          written by the server
+//! oci-runtime-bundles/<namespace>/<function>                    symlinks for people
+//! ```
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::api::FunctionName;
+
+/// The volume.
+#[derive(Clone, Debug)]
+pub struct Volume {
+    root: PathBuf,
+}
+
+impl Volume {
+    /// Opens a volume and makes the folders that are missing.
+    ///
+    /// # Errors
+    /// When one of them cannot be made.
+    pub fn open(root: &Path) -> io::Result<Self> {
+        fs::create_dir_all(root)?;
+        // Workers get descriptors, not paths, but the logs and the symlinks show them: make them absolute once.
+        let volume = Self { root: fs::canonicalize(root)? };
+        for folder in [volume.functions(), volume.status(), volume.snapshots(), volume.bundle_links()] {
+            fs::create_dir_all(folder)?;
+        }
+        Ok(volume)
+    }
+
+    /// The volume's own folder.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Folder of the published functions.
+    pub fn functions(&self) -> PathBuf {
+        self.root.join("functions")
+    }
+
+    /// Folder of the bake reports.
+    pub fn status(&self) -> PathBuf {
+        self.root.join("status")
+    }
+
+    /// Folder of the snapshots.
+    pub fn snapshots(&self) -> PathBuf {
+        self.root.join("snapshots")
+    }
+
+    /// Folder of the symlinks for people.
+    pub fn bundle_links(&self) -> PathBuf {
+        self.root.join("oci-runtime-bundles")
+    }
+
+    /// The record of a function.
+    pub fn function(&self, name: &FunctionName) -> PathBuf {
+        self.functions().join(name.namespace()).join(format!("{}.json", name.function()))
+    }
+
+    /// The bake report of a function.
+    pub fn report(&self, name: &FunctionName) -> PathBuf {
+        self.status().join(name.namespace()).join(format!("{}.json", name.function()))
+    }
+
+    /// The symlink of a function.
+    pub fn bundle_link(&self, name: &FunctionName) -> PathBuf {
+        self.bundle_links().join(name.namespace()).join(name.function())
+    }
+
+    /// Folder of a bundle; nothing for a text that is no digest, which must never become a path.
+    pub fn bundle(&self, digest: &str) -> Option<PathBuf> {
+        let hex = digest.strip_prefix("sha256:")?;
+        let is_digest =
+            hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        is_digest.then(|| self.root.join("store/sha256").join(hex))
+    }
+}
+
+/// Replaces a file in one step: the old bytes or the new ones, whatever happens in between.
+///
+/// # Errors
+/// Those of the file system; the old file is untouched then.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+    fs::create_dir_all(folder)?;
+    let temporary = folder.join(format!(".{:016x}.tmp", fastrand::u64(..)));
+    let result = write_synced(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
+    if result.is_err() {
+        let _ = fs::remove_file(&temporary);
+        return result;
+    }
+    File::open(folder)?.sync_all()
+}
+
+fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::options().write(true).create_new(true).mode(0o644).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Removes a file; one that is not there is as good as removed.
+///
+/// # Errors
+/// Those of the file system.
+pub fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_digests_become_paths() {
+        let folder = tempfile::tempdir().unwrap();
+        let volume = Volume::open(folder.path()).unwrap();
+        assert!(volume.bundle(&format!("sha256:{}", "a1".repeat(32))).is_some());
+        for wrong in ["sha256:../../etc", "sha512:00", "", &format!("sha256:{}", "A1".repeat(32))] {
+            assert!(volume.bundle(wrong).is_none(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn replace_leaves_nothing_beside_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b.json");
+        replace(&path, b"one").unwrap();
+        replace(&path, b"two").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::read_dir(folder.path().join("a")).unwrap().count(), 1);
+        remove(&path).unwrap();
+        remove(&path).unwrap();
+    }
+}
