@@ -3,8 +3,14 @@
 //! `main` parses the command line and hands over to the file in `cli/` that bears the command's name. Everything below
 //! `cli/` returns typed errors; here they become one line on stderr and an exit code (0 success, 1 failure, 2 usage).
 
+mod api;
 mod cli;
 mod load;
+mod logs;
+mod metrics;
+mod pool;
+mod server;
+mod volume;
 
 use std::process::ExitCode;
 

@@ -9,8 +9,10 @@ mod completions;
 mod config;
 mod demo;
 mod doctor;
+mod logging;
 mod pack;
 mod progress;
+mod serve;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -51,6 +53,8 @@ pub enum Command {
     Bench(bench::Args),
     /// Publishes four sample programs, calls them, and shows what a call costs.
     Demo(demo::Args),
+    /// Serves functions.
+    Serve(Box<serve::Args>),
     /// Prints a completion script for a shell.
     Completions(completions::Args),
     /// Tells what this host offers and lacks, with the fix.
@@ -83,6 +87,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Bundle(args) => bundle::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Demo(args) => demo::run(&args),
+        Command::Serve(args) => serve::run(*args),
         Command::Completions(args) => completions::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Pack(args) => pack::run(&args),

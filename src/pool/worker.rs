@@ -16,9 +16,8 @@ use command_fds::{CommandFdExt, FdMapping};
 use km_vmm::protocol::{
     Assign, Assigned, CONTROL_FD, ControlError, FromWorker, Hello, Refused, SLOTS_MAX, ToWorker, packet,
 };
-use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Interest};
-use tokio::net::UnixStream;
+use tokio::net::{UnixDatagram, UnixStream};
 use tokio::process::{Child, ChildStderr};
 use tokio_util::sync::CancellationToken;
 
@@ -71,7 +70,8 @@ pub enum WorkerError {
 /// A worker process.
 #[derive(Debug)]
 pub struct Worker {
-    control: AsyncFd<OwnedFd>,
+    /// A seqpacket socket; the type's own calls are not used, only its place in the event loop.
+    control: UnixDatagram,
     hello: Hello,
     pid: u32,
     slots: AtomicU8,
@@ -102,8 +102,7 @@ impl Worker {
         if let Some(stderr) = child.stderr.take() {
             tokio::spawn(last_words(stderr, pid));
         }
-        let control = AsyncFd::register_with_interest(ours, Interest::READABLE | Interest::WRITABLE)
-            .map_err(|failed| WorkerError::Socket(failed.into()))?;
+        let control = UnixDatagram::from_std(ours.into())?;
         let life = Life::default();
         tokio::spawn(reap(child, life.clone()));
         // From here on dropping the guard ends the process.
@@ -158,7 +157,7 @@ impl Worker {
         let message = ToWorker::Assign(Box::new(assign)).encode()?;
         let mut fds = vec![rootfs.as_fd()];
         fds.extend(snapshot.map(AsFd::as_fd));
-        self.control.async_io(Interest::WRITABLE, |socket| packet::send(socket, &message, &fds)).await?;
+        self.control.async_io(Interest::WRITABLE, || packet::send(&self.control, &message, &fds)).await?;
         match limited(ASSIGN_LIMIT, receive(&self.control)).await? {
             FromWorker::Assigned(assigned) => Ok(assigned),
             FromWorker::Refused(refused) => Err(WorkerError::Refused(refused)),
@@ -179,7 +178,7 @@ impl Worker {
         let (ours, theirs) = packet::slot_pair()?;
         let message = ToWorker::Slot { index }.encode()?;
         let fds = [theirs.as_fd()];
-        self.control.async_io(Interest::WRITABLE, |socket| packet::send(socket, &message, &fds)).await?;
+        self.control.async_io(Interest::WRITABLE, || packet::send(&self.control, &message, &fds)).await?;
         let stream = std::os::unix::net::UnixStream::from(ours);
         stream.set_nonblocking(true)?;
         Ok(Slot::new(UnixStream::from_std(stream)?, self.clone()))
@@ -209,8 +208,8 @@ async fn limited<T>(
     tokio::time::timeout(limit, work).await.unwrap_or(Err(WorkerError::Silent(limit)))
 }
 
-async fn receive(control: &AsyncFd<OwnedFd>) -> Result<FromWorker, WorkerError> {
-    let packet = control.async_io(Interest::READABLE, |socket| packet::receive(socket)).await?;
+async fn receive(control: &UnixDatagram) -> Result<FromWorker, WorkerError> {
+    let packet = control.async_io(Interest::READABLE, || packet::receive(control)).await?;
     if packet.bytes.is_empty() {
         return Err(WorkerError::Gone);
     }

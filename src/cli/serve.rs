@@ -1,0 +1,176 @@
+//! `kontain-faas serve`: the server, with the embedded source if `--images` names a folder.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use ipnet::IpNet;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::logging::{self, LogArgs};
+use crate::api::units::{Quantity, Span};
+use crate::pool::budget::Budget;
+use crate::pool::node::{Node, NodeOptions};
+use crate::pool::snapshots::Snapshots;
+use crate::server::listen::Limits;
+use crate::server::{Server, ServerOptions};
+use crate::volume::Volume;
+
+/// Options of `serve`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Folder of Image documents (YAML) to publish; without it what the volume holds is served.
+    #[arg(long, env = "KONTAIN_IMAGES", value_name = "DIR")]
+    pub images: Option<PathBuf>,
+    /// Folder for bundles, published functions and snapshots.
+    #[arg(long, env = "KONTAIN_VOLUME", value_name = "DIR", default_value = "/kontain")]
+    pub volume: PathBuf,
+    /// Address of the function port.
+    #[arg(long, env = "KONTAIN_LISTEN", value_name = "ADDR", default_value = "0.0.0.0:8080")]
+    pub listen: SocketAddr,
+    /// Address of the admin port.
+    #[arg(long, env = "KONTAIN_ADMIN", value_name = "ADDR", default_value = "127.0.0.1:9090")]
+    pub admin: SocketAddr,
+    /// The `km` program; by default the one beside this program, then the one in PATH.
+    #[arg(long, env = "KONTAIN_KM", value_name = "FILE")]
+    pub km: Option<PathBuf>,
+    /// Longest body of a request.
+    #[arg(long, env = "KONTAIN_MAX_BODY", value_name = "SIZE", default_value = "4Gi")]
+    pub max_body: Quantity,
+    /// Calls in flight on this node.
+    #[arg(long, env = "KONTAIN_MAX_CALLS", value_name = "N", default_value_t = 4096)]
+    pub max_calls: usize,
+    /// Open client connections.
+    #[arg(long, env = "KONTAIN_MAX_CONNECTIONS", value_name = "N", default_value_t = 16384)]
+    pub max_connections: usize,
+    /// Proxies (address or network) whose X-Forwarded-* and Forwarded headers are believed.
+    #[arg(long, env = "KONTAIN_TRUSTED_PROXIES", value_name = "CIDR", value_delimiter = ',',
+          default_values = ["127.0.0.0/8", "::1/128"])]
+    pub trusted_proxies: Vec<IpNet>,
+    /// A request's head must come, and an idle connection's next one begin, within this time.
+    #[arg(long, env = "KONTAIN_HEADER_TIMEOUT", value_name = "DURATION", default_value = "75s")]
+    pub header_timeout: Span,
+    /// A client must take something of its response within this time.
+    #[arg(long, env = "KONTAIN_WRITE_TIMEOUT", value_name = "DURATION", default_value = "60s")]
+    pub write_timeout: Span,
+    /// How long the listener stays after SIGTERM, so that load balancers notice.
+    #[arg(long, env = "KONTAIN_DRAIN_DELAY", value_name = "DURATION", default_value = "0s")]
+    pub drain_delay: Span,
+    /// Memory for machines; by default what the control group or host has, less a reserve.
+    #[arg(long, env = "KONTAIN_MEMORY", value_name = "SIZE")]
+    pub memory: Option<Quantity>,
+    /// Disk space for snapshots; the least recently used go first.
+    #[arg(long, env = "KONTAIN_SNAPSHOT_BUDGET", value_name = "SIZE", default_value = "20Gi")]
+    pub snapshot_budget: Quantity,
+    /// Jailed worker processes that wait for a function.
+    #[arg(long, env = "KONTAIN_STOCK", value_name = "N", default_value_t = 2)]
+    pub stock: usize,
+    /// Workers leave after so long without a call of their function.
+    #[arg(long, env = "KONTAIN_WORKER_IDLE", value_name = "DURATION", default_value = "5m")]
+    pub worker_idle: Span,
+    /// Log records.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// Serves until SIGTERM or SIGINT; a second one ends it at once.
+///
+/// # Errors
+/// When it cannot begin.
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    logging::start(&args.log)?;
+    raise_file_limit();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(serve(args))?;
+    // Blocking work that is left (a document that is being bundled) does not hold the exit up.
+    runtime.shutdown_background();
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn serve(args: Args) -> anyhow::Result<()> {
+    let volume = Volume::open(&args.volume).with_context(|| {
+        format!("cannot use {} as the volume: name another with --volume", args.volume.display())
+    })?;
+    let stop = stop_on_signal()?;
+    let functions = bind(args.listen, "--listen").await?;
+    let admin = bind(args.admin, "--admin").await?;
+    tracing::info!(functions = %functions.local_addr()?, admin = %admin.local_addr()?, volume = %volume.root().display(), "serving");
+    let snapshots = Snapshots::open(volume.snapshots(), args.snapshot_budget.bytes())?;
+    let budget = args.memory.map_or_else(Budget::of_host, |memory| Budget::new(memory.bytes()));
+    let node_options =
+        NodeOptions { km: find_km(args.km)?, stock: args.stock, idle: args.worker_idle.duration() };
+    let node = Node::new(&node_options, snapshots, budget);
+    let options = ServerOptions {
+        max_body: args.max_body.bytes(),
+        max_calls: args.max_calls,
+        trusted_proxies: args.trusted_proxies,
+        drain_delay: args.drain_delay.duration(),
+        limits: Limits {
+            connections: args.max_connections,
+            header_timeout: args.header_timeout.duration(),
+            write_timeout: args.write_timeout.duration(),
+        },
+    };
+    let changed = Arc::new(Notify::new());
+    let server = Server::new(options, volume.clone(), node);
+    server.run(functions, admin, changed, stop).await;
+    Ok(())
+}
+
+async fn bind(address: SocketAddr, option: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}: name another with {option}"))
+}
+
+/// The token that the first SIGTERM or SIGINT cancels; the second ends the process.
+fn stop_on_signal() -> anyhow::Result<CancellationToken> {
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let stop = CancellationToken::new();
+    let token = stop.clone();
+    tokio::spawn(async move {
+        for _ in 0..2 {
+            tokio::select! {
+                _ = term.recv() => {}
+                _ = int.recv() => {}
+            }
+            if token.is_cancelled() {
+                std::process::exit(1);
+            }
+            token.cancel();
+        }
+    });
+    Ok(stop)
+}
+
+/// The `km` program: the one that was named, the one beside this program, the one in PATH.
+pub fn find_km(named: Option<PathBuf>) -> anyhow::Result<PathBuf> {
+    if let Some(named) = named {
+        anyhow::ensure!(named.is_file(), "--km {}: there is no such file", named.display());
+        return Ok(named);
+    }
+    let beside = std::env::current_exe().ok().and_then(|exe| exe.parent().map(|folder| folder.join("km")));
+    let in_path = std::env::var_os("PATH")
+        .into_iter()
+        .flat_map(|path| std::env::split_paths(&path).map(|folder| folder.join("km")).collect::<Vec<_>>());
+    beside
+        .into_iter()
+        .chain(in_path)
+        .find(|path| path.is_file())
+        .context("the program km is neither beside this one nor in PATH: name it with --km")
+}
+
+/// Each call holds descriptors; the soft limit of most systems is far below what they allow.
+fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if setrlimit(Resource::Nofile, raised).is_err() {
+        tracing::warn!(limit = limit.current, "cannot raise the limit of open files");
+    }
+}

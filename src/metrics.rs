@@ -1,0 +1,236 @@
+//! Numbers for Prometheus. Functions' metrics bear the names of OpenTelemetry's FaaS conventions, in Prometheus' spelling.
+
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+/// Bounds of the histograms, in seconds: from a restored machine's 50 µs to the longest call.
+const BOUNDS: [f64; 18] = [
+    0.00005, 0.0001, 0.0002, 0.0004, 0.0008, 0.0016, 0.0032, 0.0064, 0.0128, 0.0256, 0.05, 0.1, 0.25, 1.0,
+    5.0, 30.0, 300.0, 3600.0,
+];
+
+/// A function.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct OfFunction {
+    /// `namespace/function`.
+    pub faas_name: String,
+}
+
+/// A function and a status.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct OfStatus {
+    /// `namespace/function`; empty where no function was found.
+    pub faas_name: String,
+    /// Status of the response.
+    pub http_response_status_code: u16,
+}
+
+/// A function and a reason.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct OfReason {
+    /// `namespace/function`.
+    pub faas_name: String,
+    /// The problem document's reason.
+    pub error_type: String,
+}
+
+/// A function and a state of its machines.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct OfState {
+    /// `namespace/function`.
+    pub faas_name: String,
+    /// `waiting`, `making` or `running`.
+    pub state: &'static str,
+}
+
+/// A histogram of durations per function.
+pub type Durations = Family<OfFunction, Histogram, fn() -> Histogram>;
+
+/// All metrics.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Requests that were answered, ours and functions'.
+    pub invocations: Family<OfStatus, Counter>,
+    /// Calls that did not end well.
+    pub errors: Family<OfReason, Counter>,
+    /// Calls that ended at their deadline.
+    pub timeouts: Family<OfFunction, Counter>,
+    /// Calls that found no shell waiting.
+    pub coldstarts: Family<OfFunction, Counter>,
+    /// Head of the request → end of the response.
+    pub invoke: Durations,
+    /// Head of the request → machine taken.
+    pub queue: Durations,
+    /// Machine taken → first instruction of the call.
+    pub init: Durations,
+    /// Machine stopped → machine gone.
+    pub teardown: Durations,
+    /// Calls in flight.
+    pub active: Family<OfFunction, Gauge>,
+    /// Bakes by result.
+    pub bakes: Family<OfReason, Counter>,
+    /// Machines by state.
+    pub machines: Family<OfState, Gauge>,
+    /// Worker processes.
+    pub workers: Family<OfFunction, Gauge>,
+    /// Memory for machines: taken.
+    pub memory_used: Gauge<u64, AtomicU64>,
+    /// Memory for machines: all.
+    pub memory_limit: Gauge<u64, AtomicU64>,
+    /// Snapshots on disk.
+    pub snapshot_bytes: Gauge<u64, AtomicU64>,
+    /// Open client connections.
+    pub connections: Gauge,
+}
+
+fn histogram() -> Histogram {
+    Histogram::new(BOUNDS)
+}
+
+fn durations() -> Durations {
+    Family::new_with_constructor(histogram)
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut metrics = Self {
+            registry: Registry::default(),
+            invocations: Family::default(),
+            errors: Family::default(),
+            timeouts: Family::default(),
+            coldstarts: Family::default(),
+            invoke: durations(),
+            queue: durations(),
+            init: durations(),
+            teardown: durations(),
+            active: Family::default(),
+            bakes: Family::default(),
+            machines: Family::default(),
+            workers: Family::default(),
+            memory_used: Gauge::default(),
+            memory_limit: Gauge::default(),
+            snapshot_bytes: Gauge::default(),
+            connections: Gauge::default(),
+        };
+        metrics.register();
+        metrics
+    }
+}
+
+impl Metrics {
+    /// The text form that Prometheus reads.
+    pub fn encode(&self) -> String {
+        let mut text = String::new();
+        // Writing into a String does not fail.
+        let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
+        text
+    }
+
+    fn register(&mut self) {
+        let faas = self.registry.sub_registry_with_prefix("faas");
+        faas.register("invocations", "Requests answered", self.invocations.clone());
+        faas.register("errors", "Calls that did not end well", self.errors.clone());
+        faas.register("timeouts", "Calls ended at their deadline", self.timeouts.clone());
+        faas.register("coldstarts", "Calls that found no shell waiting", self.coldstarts.clone());
+        faas.register_with_unit(
+            "invoke_duration",
+            "Request to end of response",
+            Unit::Seconds,
+            self.invoke.clone(),
+        );
+        faas.register_with_unit(
+            "queue_duration",
+            "Request to machine taken",
+            Unit::Seconds,
+            self.queue.clone(),
+        );
+        faas.register_with_unit(
+            "init_duration",
+            "Machine taken to first instruction",
+            Unit::Seconds,
+            self.init.clone(),
+        );
+        faas.register_with_unit(
+            "teardown_duration",
+            "Machine stopped to gone",
+            Unit::Seconds,
+            self.teardown.clone(),
+        );
+        faas.register("active_requests", "Calls in flight", self.active.clone());
+        let own = self.registry.sub_registry_with_prefix("kontain");
+        own.register("bakes", "Bakes by result", self.bakes.clone());
+        own.register("machines", "Machines by state", self.machines.clone());
+        own.register("workers", "Worker processes", self.workers.clone());
+        own.register_with_unit(
+            "memory_used",
+            "Memory of machines, as charged",
+            Unit::Bytes,
+            self.memory_used.clone(),
+        );
+        own.register_with_unit("memory_limit", "Memory for machines", Unit::Bytes, self.memory_limit.clone());
+        own.register_with_unit("snapshot", "Snapshots on disk", Unit::Bytes, self.snapshot_bytes.clone());
+        own.register("connections", "Open client connections", self.connections.clone());
+    }
+
+    /// The handles of one function, looked up once.
+    pub fn of(&self, name: &str) -> FunctionMetrics {
+        let label = OfFunction { faas_name: name.to_owned() };
+        FunctionMetrics {
+            coldstarts: self.coldstarts.get_or_create_owned(&label),
+            timeouts: self.timeouts.get_or_create_owned(&label),
+            invoke: self.invoke.get_or_create_owned(&label),
+            queue: self.queue.get_or_create_owned(&label),
+            init: self.init.get_or_create_owned(&label),
+            teardown: self.teardown.get_or_create_owned(&label),
+            active: self.active.get_or_create_owned(&label),
+        }
+    }
+
+    /// Forgets a function that was removed.
+    pub fn forget(&self, name: &str) {
+        let label = OfFunction { faas_name: name.to_owned() };
+        for family in [&self.coldstarts, &self.timeouts] {
+            family.remove(&label);
+        }
+        for family in [&self.invoke, &self.queue, &self.init, &self.teardown] {
+            family.remove(&label);
+        }
+        self.active.remove(&label);
+        self.workers.remove(&label);
+        for state in ["waiting", "making", "running"] {
+            self.machines.remove(&OfState { faas_name: name.to_owned(), state });
+        }
+    }
+}
+
+/// Handles of one function.
+#[derive(Clone, Debug)]
+pub struct FunctionMetrics {
+    /// See [`Metrics::coldstarts`].
+    pub coldstarts: Counter,
+    /// See [`Metrics::timeouts`].
+    pub timeouts: Counter,
+    /// See [`Metrics::invoke`].
+    pub invoke: Histogram,
+    /// See [`Metrics::queue`].
+    pub queue: Histogram,
+    /// See [`Metrics::init`].
+    pub init: Histogram,
+    /// See [`Metrics::teardown`].
+    pub teardown: Histogram,
+    /// See [`Metrics::active`].
+    pub active: Gauge,
+}
+
+/// Microseconds as the seconds that histograms hold.
+pub fn seconds(us: u64) -> f64 {
+    Duration::from_micros(us).as_secs_f64()
+}

@@ -1,0 +1,121 @@
+//! Who may call now: the function's concurrency with a short queue, and the node's.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use http::StatusCode;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::problem::{Component, Problem};
+
+/// How long a call may wait for its turn.
+const QUEUE_WAIT: Duration = Duration::from_secs(10);
+/// Calls that may wait, at least.
+const QUEUE_MIN: usize = 16;
+/// What clients that are turned away are told to wait.
+const RETRY_SECS: u32 = 1;
+
+/// A function's limit.
+#[derive(Debug)]
+pub struct Admission {
+    turns: Arc<Semaphore>,
+    queued: AtomicUsize,
+    queue_max: usize,
+    concurrency: usize,
+}
+
+impl Admission {
+    /// So many calls at once, and at most as many waiting.
+    pub fn new(concurrency: u32) -> Self {
+        let concurrency = usize::try_from(concurrency).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
+        Self {
+            turns: Arc::new(Semaphore::new(concurrency)),
+            queued: AtomicUsize::new(0),
+            queue_max: concurrency.max(QUEUE_MIN),
+            concurrency,
+        }
+    }
+
+    /// Waits for a turn.
+    ///
+    /// # Errors
+    /// 429 when the queue is full or does not move.
+    pub async fn enter(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        if let Ok(turn) = self.turns.clone().try_acquire_owned() {
+            return Ok(turn);
+        }
+        let _place = Place::take(self).ok_or_else(|| self.full())?;
+        match tokio::time::timeout(QUEUE_WAIT, self.turns.clone().acquire_owned()).await {
+            Ok(Ok(turn)) => Ok(turn),
+            _ => Err(self.full()),
+        }
+    }
+
+    /// Calls that have their turn.
+    pub fn running(&self) -> usize {
+        self.concurrency.saturating_sub(self.turns.available_permits())
+    }
+
+    /// Calls that wait.
+    pub fn queued(&self) -> usize {
+        self.queued.load(Ordering::Relaxed)
+    }
+
+    fn full(&self) -> Problem {
+        let detail = format!("the function has {} calls in flight and its queue is full", self.concurrency);
+        Problem::new(StatusCode::TOO_MANY_REQUESTS, Component::Admission, "FunctionBusy", detail)
+            .retry_after(RETRY_SECS)
+    }
+}
+
+/// A place in the queue.
+struct Place<'a>(&'a AtomicUsize);
+
+impl<'a> Place<'a> {
+    fn take(admission: &'a Admission) -> Option<Self> {
+        let next = |count| (count < admission.queue_max).then_some(count + 1);
+        admission.queued.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).ok()?;
+        Some(Self(&admission.queued))
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The node's answer when it has no room.
+pub fn node_full(detail: impl Into<String>) -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, Component::Admission, "NodeBusy", detail)
+        .retry_after(RETRY_SECS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn turns_queue_and_end() {
+        let admission = Arc::new(Admission::new(1));
+        let turn = admission.enter().await.unwrap();
+        let waiting: Vec<_> = (0..QUEUE_MIN)
+            .map(|_| {
+                let admission = admission.clone();
+                tokio::spawn(async move { admission.enter().await.map(drop) })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        assert_eq!((admission.running(), admission.queued()), (1, QUEUE_MIN));
+        assert_eq!(admission.enter().await.unwrap_err().status, StatusCode::TOO_MANY_REQUESTS);
+        drop(turn);
+        for task in waiting {
+            task.await.unwrap().unwrap();
+        }
+        let _turn = admission.enter().await.unwrap();
+        // The clock is paused: the wait of ten seconds passes at once.
+        assert_eq!(admission.enter().await.unwrap_err().retry_after, Some(1));
+        assert_eq!(admission.queued(), 0);
+    }
+}

@@ -1,0 +1,213 @@
+//! Connections: accepted, bounded in number and patience, handed to hyper, drained at the end.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use prometheus_client::metrics::gauge::Gauge;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, Sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::body::Body;
+
+/// Most headers of a request.
+const HEADERS_MAX: usize = 100;
+/// Longest head of a request.
+const HEAD_MAX: usize = 64 << 10;
+/// The first bytes of a connection must come within this time; hyper's own timers begin once it knows the version.
+const FIRST_LIMIT: Duration = Duration::from_secs(10);
+/// Bytes after which the version is known.
+const PREFACE: usize = 24;
+/// HTTP/2 streams of one connection at once.
+const STREAMS_MAX: u32 = 256;
+/// HTTP/2 streams that a client may reset before they were looked at.
+const RESETS_MAX: usize = 32;
+/// HTTP/2 connections are asked for a sign of life this often, and given up after as long again.
+const H2_PING: Duration = Duration::from_secs(30);
+/// After an accept that failed for want of descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Limits of connections.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Open connections.
+    pub connections: usize,
+    /// A head must be whole, and the next request begin, within this time.
+    pub header_timeout: Duration,
+    /// A client must take something of its response within this time.
+    pub write_timeout: Duration,
+}
+
+/// Serves connections until `stop`, then lets those that are open finish their requests.
+pub async fn serve<F, R>(
+    listener: TcpListener,
+    limits: Limits,
+    open: Gauge,
+    stop: CancellationToken,
+    handle: F,
+) where
+    F: Fn(SocketAddr, Request<Incoming>) -> R + Clone + Send + 'static,
+    R: Future<Output = Response<Body>> + Send + 'static,
+{
+    let places = Arc::new(Semaphore::new(limits.connections));
+    let builder = builder(limits);
+    let graceful = GracefulShutdown::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = accept(&listener, &places) => accepted,
+            () = stop.cancelled() => break,
+        };
+        let (stream, peer, place) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        let handle = handle.clone();
+        let service = hyper::service::service_fn(move |request| {
+            let response = handle(peer, request);
+            async move { Ok::<_, Infallible>(response.await) }
+        });
+        let io = TokioIo::new(Patient::new(stream, limits.write_timeout));
+        let connection = builder.serve_connection_with_upgrades(io, service).into_owned();
+        let connection = graceful.watch(connection);
+        let open = open.clone();
+        open.inc();
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::trace!(%error, %peer, "connection ended");
+            }
+            open.dec();
+            drop(place);
+        });
+    }
+    drop(listener);
+    graceful.shutdown().await;
+}
+
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
+    let place = places.clone().acquire_owned().await.map_err(io::Error::other)?;
+    let (stream, peer) = listener.accept().await?;
+    // A response is often two writes; waiting for the first one's acknowledgement would cost 40 ms.
+    stream.set_nodelay(true)?;
+    Ok((stream, peer, place))
+}
+
+fn builder(limits: Limits) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_timeout)
+        .max_headers(HEADERS_MAX)
+        .max_buf_size(HEAD_MAX)
+        .preserve_header_case(true)
+        .title_case_headers(true);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_pending_accept_reset_streams(RESETS_MAX)
+        .max_local_error_reset_streams(RESETS_MAX)
+        .max_header_list_size(HEAD_MAX as u32)
+        .keep_alive_interval(H2_PING)
+        .keep_alive_timeout(H2_PING);
+    builder
+}
+
+/// A stream with a time limit for its first bytes and for each write that the client does not take.
+struct Patient {
+    stream: TcpStream,
+    /// Until the first bytes came or went.
+    first: Option<Pin<Box<Sleep>>>,
+    seen: usize,
+    write_timeout: Duration,
+    stalled: Option<Pin<Box<Sleep>>>,
+}
+
+impl Patient {
+    fn new(stream: TcpStream, write_timeout: Duration) -> Self {
+        let first = Some(Box::pin(tokio::time::sleep(FIRST_LIMIT)));
+        Self { stream, first, seen: 0, write_timeout, stalled: None }
+    }
+
+    /// Passes the result of a write on, and gives up when the client takes nothing for too long.
+    fn written<T>(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if result.is_ready() {
+            self.stalled = None;
+            return result;
+        }
+        let until = Instant::now() + self.write_timeout;
+        let timer = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
+        match timer.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl AsyncRead for Patient {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buf.filled().len();
+        let result = Pin::new(&mut this.stream).poll_read(cx, buf);
+        if let Some(first) = &mut this.first {
+            this.seen += buf.filled().len() - before;
+            if this.seen >= PREFACE {
+                this.first = None;
+            } else if result.is_pending() && first.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+        }
+        result
+    }
+}
+
+impl AsyncWrite for Patient {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        this.first = None;
+        let result = Pin::new(&mut this.stream).poll_write(cx, bytes);
+        this.written(cx, result)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        this.first = None;
+        let result = Pin::new(&mut this.stream).poll_write_vectored(cx, bufs);
+        this.written(cx, result)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,220 @@
+//! The server: listens, routes, invokes, drains.
+//!
+//! * [`listen`]: connections and their limits. [`admin`]: the admin port.
+//! * [`invoke`]: the way of a call, with [`route`], [`headers`], [`intake`] (request body), [`admission`], [`body`]
+//!   (response body), [`tunnel`] (switched protocols), [`verdict`] and [`problem`] (what went wrong), [`calls`] (records).
+//! * [`functions`]: what is served; [`follow`] reads it from the volume, [`revise`] makes each version ready.
+
+pub mod admin;
+pub mod admission;
+pub mod body;
+pub mod calls;
+pub mod finish;
+pub mod follow;
+pub mod functions;
+pub mod headers;
+pub mod intake;
+pub mod invoke;
+pub mod listen;
+pub mod problem;
+pub mod revise;
+pub mod route;
+pub mod tunnel;
+pub mod verdict;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use http::header::{CONNECTION, HeaderValue};
+use http::{Method, Request, Response, Version};
+use hyper::body::Incoming;
+use ipnet::IpNet;
+use prometheus_client::metrics::gauge::Gauge;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+use self::body::Body;
+use self::calls::Calls;
+use self::functions::Functions;
+use self::headers::{CALL_ID, Peer};
+use self::listen::Limits;
+use crate::metrics::{Metrics, OfReason, OfStatus};
+use crate::pool::Node;
+use crate::volume::Volume;
+
+/// Options of the server.
+#[derive(Clone, Debug)]
+pub struct ServerOptions {
+    /// Longest body of a request.
+    pub max_body: u64,
+    /// Calls in flight on this node.
+    pub max_calls: usize,
+    /// Proxies whose word about the client is taken.
+    pub trusted_proxies: Vec<IpNet>,
+    /// How long the listener stays after the first signal.
+    pub drain_delay: Duration,
+    /// Limits of connections.
+    pub limits: Limits,
+}
+
+/// A server.
+#[derive(Debug)]
+pub struct Server {
+    /// Its options.
+    pub options: ServerOptions,
+    /// Its volume.
+    pub volume: Volume,
+    /// Workers, memory, snapshots.
+    pub node: Arc<Node>,
+    /// What it serves.
+    pub functions: Functions,
+    /// Its numbers.
+    pub metrics: Metrics,
+    /// The last calls.
+    pub calls: Calls,
+    /// Turns of the node.
+    pub turns: Arc<Semaphore>,
+    scanned: AtomicBool,
+    draining: AtomicBool,
+}
+
+impl Server {
+    /// A server that serves nothing yet.
+    pub fn new(options: ServerOptions, volume: Volume, node: Arc<Node>) -> Arc<Self> {
+        let turns = Arc::new(Semaphore::new(options.max_calls.min(Semaphore::MAX_PERMITS)));
+        Arc::new(Self {
+            options,
+            volume,
+            node,
+            functions: Functions::default(),
+            metrics: Metrics::default(),
+            calls: Calls::default(),
+            turns,
+            scanned: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
+        })
+    }
+
+    /// Serves both listeners until `stop`, then drains. `changed` says that the volume has news.
+    pub async fn run(
+        self: &Arc<Self>,
+        functions: TcpListener,
+        admin: TcpListener,
+        changed: Arc<Notify>,
+        stop: CancellationToken,
+    ) {
+        let follower = tokio::spawn(follow::follow(self.clone(), changed));
+        let listener_stop = CancellationToken::new();
+        let server = self.clone();
+        let served = tokio::spawn(listen::serve(
+            functions,
+            self.options.limits,
+            self.metrics.connections.clone(),
+            listener_stop.clone(),
+            move |peer, request| server.clone().handle(peer, request),
+        ));
+        let server = self.clone();
+        let admin_stop = CancellationToken::new();
+        let admin = tokio::spawn(listen::serve(
+            admin,
+            self.options.limits,
+            Gauge::default(),
+            admin_stop.clone(),
+            move |_, request| {
+                let response = admin::answer(&server, &request);
+                async move { response }
+            },
+        ));
+        stop.cancelled().await;
+        tracing::info!("draining: calls in flight finish, the node is not ready any more");
+        self.draining.store(true, Ordering::Relaxed);
+        tokio::time::sleep(self.options.drain_delay).await;
+        listener_stop.cancel();
+        // Panics of a task were printed where they happened.
+        let _ = served.await;
+        follower.abort();
+        admin_stop.cancel();
+        let _ = admin.await;
+    }
+
+    /// The volume was read once.
+    pub fn scanned(&self) {
+        self.scanned.store(true, Ordering::Relaxed);
+    }
+
+    /// Why this node should get no calls, if so.
+    pub fn unready(&self) -> Option<String> {
+        if self.draining.load(Ordering::Relaxed) {
+            return Some("draining".to_owned());
+        }
+        if let Some(problem) = self.node.stock.problem() {
+            return Some(problem);
+        }
+        if !self.scanned.load(Ordering::Relaxed) {
+            return Some("the published functions are not read yet".to_owned());
+        }
+        let all = self.functions.all();
+        let untried = all.iter().filter(|function| !function.was_tried()).count();
+        (untried > 0).then(|| format!("{untried} of {} functions are being made ready", all.len()))
+    }
+
+    /// Answers a request to the function port.
+    async fn handle(self: Arc<Self>, peer: SocketAddr, request: Request<Incoming>) -> Response<Body> {
+        if request.method() == Method::GET && request.uri().path() == "/healthz" {
+            return admin::health();
+        }
+        let id = headers::call_id(request.headers());
+        let version = request.version();
+        let name = function_label(request.uri().path());
+        let peer = Peer::new(peer, &self.options.trusted_proxies);
+        let mut response = match invoke::invoke(&self, peer, &id, request).await {
+            Ok(response) => response,
+            Err(problem) => {
+                let known = self.functions.get(&name).map(|_| name.clone()).unwrap_or_default();
+                let label = OfReason { faas_name: known, error_type: problem.reason.to_owned() };
+                self.metrics.errors.get_or_create(&label).inc();
+                let status = problem.status.as_u16();
+                tracing::debug!(
+                    function = name,
+                    call = id,
+                    status,
+                    reason = problem.reason,
+                    "{}",
+                    problem.detail
+                );
+                problem.response(&id)
+            }
+        };
+        self.count(&name, response.status().as_u16());
+        let headers = response.headers_mut();
+        if let Ok(id) = HeaderValue::try_from(id) {
+            headers.insert(CALL_ID, id);
+        }
+        if self.draining.load(Ordering::Relaxed)
+            && version < Version::HTTP_2
+            && !headers.contains_key(CONNECTION)
+        {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
+    fn count(&self, name: &str, status: u16) {
+        // Names that are not published would let clients fill the memory with labels.
+        let faas_name = if self.functions.get(name).is_some() { name.to_owned() } else { String::new() };
+        self.metrics
+            .invocations
+            .get_or_create(&OfStatus { faas_name, http_response_status_code: status })
+            .inc();
+    }
+}
+
+/// The first two parts of a path, for labels and logs.
+fn function_label(path: &str) -> String {
+    let mut parts = path.splitn(4, '/').skip(1);
+    let (namespace, function) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    format!("{namespace}/{function}")
+}

@@ -1,0 +1,121 @@
+//! Answers that are ours and not a function's: RFC 9457 problem documents, one per row of the error table.
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::{Response, StatusCode};
+use serde::Serialize;
+
+use super::body::Body;
+
+/// Who has the problem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Component {
+    /// The request itself.
+    Request,
+    /// Names and routes.
+    Router,
+    /// Limits of function and node.
+    Admission,
+    /// Making the function ready.
+    Bake,
+    /// The function's program.
+    Function,
+    /// Workers and machines.
+    Worker,
+}
+
+/// A problem.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Status of the response.
+    pub status: StatusCode,
+    /// Who has it.
+    pub component: Component,
+    /// One word for machines.
+    pub reason: &'static str,
+    /// One line for people.
+    pub detail: String,
+    /// When to try again, in seconds.
+    pub retry_after: Option<u32>,
+}
+
+/// The document.
+#[derive(Serialize)]
+struct Document<'a> {
+    r#type: &'static str,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    component: Component,
+    reason: &'a str,
+    call_id: &'a str,
+}
+
+impl Problem {
+    /// A problem that does not go away by waiting.
+    pub fn new(
+        status: StatusCode,
+        component: Component,
+        reason: &'static str,
+        detail: impl Into<String>,
+    ) -> Self {
+        Self { status, component, reason, detail: detail.into(), retry_after: None }
+    }
+
+    /// The same, with the time after which to try again.
+    pub fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
+    /// Nothing is published there.
+    pub fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, Component::Router, "NotFound", detail)
+    }
+
+    /// The deadline of the call passed.
+    pub fn deadline() -> Self {
+        let detail = "the call took longer than the function's timeout and was ended";
+        Self::new(StatusCode::GATEWAY_TIMEOUT, Component::Function, "Deadline", detail)
+    }
+
+    /// The function did not answer well.
+    pub fn bad_gateway(component: Component, reason: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_GATEWAY, component, reason, detail)
+    }
+
+    /// The result that a call's record shows.
+    pub fn reason_word(&self) -> &'static str {
+        if self.status == StatusCode::GATEWAY_TIMEOUT { "deadline" } else { self.reason }
+    }
+
+    /// The response that says so.
+    pub fn response(&self, call_id: &str) -> Response<Body> {
+        let document = Document {
+            r#type: "about:blank",
+            title: self.status.canonical_reason().unwrap_or_default(),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            component: self.component,
+            reason: self.reason,
+            call_id,
+        };
+        // Texts and numbers always have a JSON form.
+        let bytes = serde_json::to_vec(&document).unwrap_or_default();
+        let mut response = Response::new(Body::full(Bytes::from(bytes)));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(seconds) = self.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.status == StatusCode::METHOD_NOT_ALLOWED {
+            headers.insert(
+                http::header::ALLOW,
+                HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
+            );
+        }
+        response
+    }
+}

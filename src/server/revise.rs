@@ -1,0 +1,277 @@
+//! One task per function: makes each published version ready and swaps it in, keeps its snapshot good.
+//!
+//! ```text
+//! published ──► snapshot there? ──yes──► serve from it ◄─────────────┐
+//!                    │ no                    │ refused               │
+//!                    ▼                       ▼                       │
+//!              served before? ──yes──► serve by cold boots ──► bake ─┘
+//!                    │ no: 503                                  │ failed
+//!                    └────────────────────────────────────► bake, try again later
+//! ```
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use tokio::sync::{mpsc, watch};
+
+use super::Server;
+use super::admission::Admission;
+use super::functions::{Function, Revision, Serving};
+use super::problem::{Component, Problem};
+use crate::api::Published;
+use crate::api::record::{BakeReport, Phase};
+use crate::metrics::OfReason;
+use crate::pool::bake::{self, BakeFailure};
+use crate::pool::function_pool::{PoolEvent, page_aligned};
+use crate::pool::program::Program;
+use crate::pool::{Pool, Source, snapshots};
+
+/// First and longest pause before a failed bake is tried again.
+const RETRY_FIRST: Duration = Duration::from_secs(30);
+/// The first pause where the cause lies with the host, which may recover at any time.
+const HOST_RETRY_FIRST: Duration = Duration::from_secs(1);
+const RETRY_MAX: Duration = Duration::from_secs(900);
+/// What clients are told to wait while the host has a problem.
+const HOST_RETRY_SECS: u32 = 2;
+/// How often to ask whether a worker could be started by now.
+const HELLO_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Looks after a function until it is removed.
+pub async fn supervise(
+    server: Arc<Server>,
+    function: Arc<Function>,
+    mut versions: watch::Receiver<Arc<Published>>,
+) {
+    loop {
+        let published = versions.borrow_and_update().clone();
+        let revision = Reviser { server: &server, function: &function, published: &published };
+        // A change or removal ends whatever is under way for the old version.
+        let changed = tokio::select! {
+            changed = versions.changed() => changed,
+            () = revision.run() => versions.changed().await,
+        };
+        if changed.is_err() {
+            break;
+        }
+    }
+    retire(&server, &function.serve(Serving::Baking));
+}
+
+/// Lets go of what served before.
+fn retire(server: &Server, serving: &Serving) {
+    if let Serving::Ready(revision) = serving {
+        revision.pool.close();
+        server.node.snapshots.release(revision.pool.key());
+    }
+}
+
+struct Reviser<'a> {
+    server: &'a Arc<Server>,
+    function: &'a Arc<Function>,
+    published: &'a Arc<Published>,
+}
+
+/// A program and the key of its snapshot.
+struct Prepared {
+    program: Program,
+    key: String,
+    admission: Arc<Admission>,
+}
+
+impl Reviser<'_> {
+    async fn run(&self) {
+        let (mut pause, mut host_pause) = (RETRY_FIRST, HOST_RETRY_FIRST);
+        // It answered calls before a restart: then it answers them now, by cold boots if need be.
+        let mut proven = self.was_ready();
+        loop {
+            match self.serve(proven).await {
+                Ok(()) => {
+                    proven = true;
+                    (pause, host_pause) = (RETRY_FIRST, HOST_RETRY_FIRST);
+                }
+                Err(failure) => {
+                    self.failed(&failure);
+                    tokio::time::sleep(if failure.is_of_host() { pause.min(host_pause) } else { pause })
+                        .await;
+                    pause = (pause * 2).min(RETRY_MAX);
+                    host_pause = (host_pause * 2).min(RETRY_MAX);
+                }
+            }
+        }
+    }
+
+    /// Serves the version for as long as its snapshot is good; returns when it is not.
+    async fn serve(&self, proven: bool) -> Result<(), BakeFailure> {
+        let prepared = self.prepare().await?;
+        let boots = bake::mode(self.published) == km_vmm::protocol::SnapshotMode::None;
+        let mut events = None;
+        let snapshot = if boots { None } else { self.server.node.snapshots.get(&prepared.key) };
+        if snapshot.is_none() {
+            if proven {
+                events = Some(self.install(&prepared, None)?);
+                if !boots {
+                    self.report(
+                        Phase::Ready,
+                        "ColdBoot",
+                        "served by cold boots while the snapshot is made again",
+                    );
+                }
+            }
+            if !(boots && proven) {
+                self.bake(&prepared).await?;
+            }
+        }
+        if boots {
+            if events.is_none() {
+                events = Some(self.install(&prepared, None)?);
+            }
+        } else {
+            let file = snapshot.or_else(|| self.server.node.snapshots.get(&prepared.key));
+            let file =
+                file.ok_or_else(|| host_failure("Disk", "the snapshot vanished after it was written"))?;
+            events = Some(self.install(&prepared, Some(file))?);
+        }
+        self.report(Phase::Ready, "Ready", "calls are served");
+        if let Some(events) = &mut events {
+            // The pool holds the sender for as long as it serves; it ends with us.
+            while let Some(event) = events.recv().await {
+                match event {
+                    PoolEvent::SnapshotRefused => break,
+                }
+            }
+        }
+        tracing::warn!(function = %self.function.name, "the snapshot is refused; it is baked again");
+        self.server.node.snapshots.discard(&prepared.key);
+        Ok(())
+    }
+
+    async fn prepare(&self) -> Result<Prepared, BakeFailure> {
+        let digest = &self.published.digest;
+        let bundle = self.server.volume.bundle(digest);
+        let bundle = bundle.ok_or_else(|| host_failure("Bundle", format!("`{digest}` is not a digest")))?;
+        let program = Program::of(self.published, &bundle)
+            .map_err(|error| host_failure("Bundle", error.to_string()))?;
+        let hello = loop {
+            match (self.server.node.stock.hello(), self.server.node.stock.problem()) {
+                (Some(hello), _) => break hello,
+                (None, Some(problem)) => return Err(host_failure("Host", problem)),
+                (None, None) => tokio::time::sleep(HELLO_INTERVAL).await,
+            }
+        };
+        let key = snapshots::key(digest, &self.published.spec, &program, &hello);
+        let admission = Arc::new(Admission::new(self.published.spec.concurrency));
+        Ok(Prepared { program, key, admission })
+    }
+
+    async fn bake(&self, prepared: &Prepared) -> Result<(), BakeFailure> {
+        tracing::info!(function = %self.function.name, "bake begins");
+        let node = &self.server.node;
+        let result =
+            bake::bake(node, self.published, &prepared.program, &prepared.key, &self.function.log).await;
+        let reason = result.as_ref().map_or_else(|failure| failure.reason, |_| "Baked");
+        let label = OfReason { faas_name: self.function.name.to_string(), error_type: reason.to_owned() };
+        self.server.metrics.bakes.get_or_create(&label).inc();
+        let baked = result?;
+        for warning in &baked.warnings {
+            tracing::warn!(function = %self.function.name, "{warning}");
+        }
+        let (boot_ms, total_ms) = (baked.boot.as_millis(), baked.total.as_millis());
+        tracing::info!(function = %self.function.name, boot_ms, total_ms, "baked");
+        Ok(())
+    }
+
+    /// Puts a new pool in place; the old one finishes its calls.
+    fn install(
+        &self,
+        prepared: &Prepared,
+        snapshot: Option<std::fs::File>,
+    ) -> Result<mpsc::UnboundedReceiver<PoolEvent>, BakeFailure> {
+        let path = &prepared.program.rootfs;
+        let rootfs = std::fs::File::open(path)
+            .map_err(|error| host_failure("Bundle", format!("cannot open {}: {error}", path.display())))?;
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let source = Source {
+            function: self.function.name.to_string(),
+            key: prepared.key.clone(),
+            memory_bytes: page_aligned(self.published.spec.resources.limits.memory.bytes()),
+            port: prepared.program.port,
+            process: prepared.program.process.clone(),
+            rootfs,
+            snapshot: (bake::mode(self.published), snapshot),
+            concurrency: self.published.spec.concurrency,
+        };
+        self.server.node.snapshots.hold(&prepared.key);
+        let pool = Pool::new(self.server.node.clone(), source, sender);
+        let revision =
+            Revision { published: self.published.clone(), admission: prepared.admission.clone(), pool };
+        let old = self.function.serve(Serving::Ready(Arc::new(revision)));
+        if let Serving::Ready(old) = &*old {
+            old.pool.close();
+            if old.pool.key() != prepared.key {
+                self.server.node.snapshots.release(old.pool.key());
+            }
+        }
+        Ok(receiver)
+    }
+
+    /// Notes a failed bake; what served before goes on.
+    fn failed(&self, failure: &BakeFailure) {
+        let mut message = failure.message.clone();
+        if !failure.output.is_empty() {
+            message = format!("{message}; last output: {}", failure.output.join(" ⏎ "));
+        }
+        tracing::error!(function = %self.function.name, reason = failure.reason, "bake failed: {message}");
+        if !matches!(*self.function.serving(), Serving::Ready(_)) {
+            let problem = if failure.is_of_host() {
+                Problem::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    Component::Bake,
+                    failure.reason,
+                    message.clone(),
+                )
+                .retry_after(HOST_RETRY_SECS)
+            } else {
+                Problem::bad_gateway(Component::Bake, failure.reason, message.clone())
+            };
+            self.function.serve(Serving::Failed(problem));
+        }
+        self.report(Phase::Failed, failure.reason, &message);
+    }
+
+    fn was_ready(&self) -> bool {
+        let path = self.server.volume.report(&self.function.name);
+        let report =
+            std::fs::read(path).ok().and_then(|bytes| serde_json::from_slice::<BakeReport>(&bytes).ok());
+        report.is_some_and(|report| {
+            report.phase == Phase::Ready
+                && (report.generation, &report.digest) == (self.published.generation, &self.published.digest)
+        })
+    }
+
+    /// Notes where the function stands, for `/functions` and for the downloader's status.
+    fn report(&self, phase: Phase, reason: &str, message: &str) {
+        let report = BakeReport {
+            generation: self.published.generation,
+            digest: self.published.digest.clone(),
+            phase,
+            reason: reason.to_owned(),
+            message: message.to_owned(),
+        };
+        if phase == Phase::Ready {
+            tracing::info!(function = %self.function.name, digest = report.digest, "ready");
+        }
+        let path = self.server.volume.report(&self.function.name);
+        let bytes = serde_json::to_vec(&report).unwrap_or_default();
+        self.function.set_report(report);
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = crate::volume::replace(&path, &bytes) {
+                tracing::warn!(%error, "cannot write {}", path.display());
+            }
+        });
+    }
+}
+
+fn host_failure(reason: &'static str, message: impl Into<String>) -> BakeFailure {
+    BakeFailure { reason, message: message.into(), output: Vec::new() }
+}

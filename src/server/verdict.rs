@@ -1,0 +1,43 @@
+//! From the end of a machine to a row of the error table.
+
+use km_vmm::protocol::Outcome;
+
+use super::calls::describe;
+use super::problem::{Component, Problem};
+use crate::pool::machine::Verdict;
+
+/// The answer for a response that did not come whole.
+pub fn problem(verdict: &Verdict, error: &hyper::Error) -> Problem {
+    match verdict {
+        Verdict::Ended(ended) => outcome(&ended.outcome),
+        Verdict::Worker(text) => {
+            let detail = format!("the function's worker failed and took the call with it: {text}");
+            Problem::bad_gateway(Component::Worker, "WorkerFailed", detail)
+        }
+        Verdict::Closed if !is_malformed(error) => {
+            let detail = "the function closed the connection without a whole answer";
+            Problem::bad_gateway(Component::Function, "NoResponse", detail)
+        }
+        Verdict::Closed | Verdict::Alive => {
+            let detail = format!("the function's answer is not HTTP: {error}");
+            Problem::bad_gateway(Component::Function, "NotHttp", detail)
+        }
+    }
+}
+
+fn is_malformed(error: &hyper::Error) -> bool {
+    error.is_parse() || error.is_parse_status() || error.is_parse_too_large()
+}
+
+fn outcome(outcome: &Outcome) -> Problem {
+    let detail = describe(outcome);
+    let reason = match outcome {
+        Outcome::Deadline => return Problem::deadline(),
+        Outcome::Exited { .. } => "Exited",
+        Outcome::Signaled { .. } => "Crashed",
+        Outcome::Fault { .. } => "MachineFault",
+        Outcome::OutOfMemory => "OutOfMemory",
+        Outcome::Idle | Outcome::Closed | Outcome::Cancelled => "NoResponse",
+    };
+    Problem::bad_gateway(Component::Function, reason, detail)
+}
