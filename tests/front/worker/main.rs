@@ -1,0 +1,196 @@
+//! A worker without machines: speaks the worker protocol and answers canned HTTP, so that the server's front can be tested
+//! where there is no KVM and against answers that no decent program gives.
+//!
+//! The path of a request says what happens; see [`answer`]. The program's command says how it boots; see [`boot`].
+
+mod slot;
+
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use km_vmm::protocol::call::{Boot, NotReady, NotReadyReason, Outcome, Prepared, Ready, Snapshotted};
+use km_vmm::protocol::control::{
+    Assign, Assigned, FromWorker, Hello, Jail, Refused, RefusedReason, Role, ToWorker,
+};
+use km_vmm::protocol::{Frame, Kind, packet};
+
+use slot::{Slot, SlotEnd};
+
+fn main() {
+    let served = slot::control_descriptor().map_err(Into::into).and_then(|control| serve(&control));
+    if let Err(end) = served {
+        eprintln!("fake worker: {end}");
+    }
+}
+
+fn serve(control: &OwnedFd) -> Result<(), Box<dyn std::error::Error>> {
+    let say = |message: &FromWorker| -> Result<(), Box<dyn std::error::Error>> {
+        Ok(packet::send(control.as_fd(), &message.encode()?, &[])?)
+    };
+    say(&FromWorker::Hello(Hello {
+        abi_version: 1,
+        build: "fake".into(),
+        kvm: "fake".into(),
+        jail: Jail::default(),
+    }))?;
+    let mut assigned: Option<(Assign, Option<OwnedFd>)> = None;
+    loop {
+        let mut packet = packet::receive(control.as_fd())?;
+        if packet.bytes.is_empty() {
+            return Ok(());
+        }
+        match ToWorker::decode(&packet.bytes)? {
+            ToWorker::Assign(assign) => {
+                let snapshot = if packet.fds.len() > 1 { packet.fds.pop() } else { None };
+                if let Some(why) = refusal(&assign, snapshot.as_ref().map(AsFd::as_fd)) {
+                    say(&FromWorker::Refused(Refused { reason: RefusedReason::Snapshot, message: why }))?;
+                    return Ok(());
+                }
+                say(&FromWorker::Assigned(Assigned {
+                    resident_bytes: 4096,
+                    open_us: 1,
+                    jail: Jail::default(),
+                }))?;
+                assigned = Some((*assign, snapshot));
+            }
+            ToWorker::Slot { .. } => {
+                let (assign, snapshot) = assigned.as_ref().ok_or("a slot before the function")?;
+                let stream = packet.fds.pop().ok_or("a slot without a stream")?;
+                let (assign, snapshot) =
+                    (assign.clone(), snapshot.as_ref().map(OwnedFd::try_clone).transpose()?);
+                std::thread::spawn(move || run(Slot::new(stream), &assign, snapshot));
+            }
+            ToWorker::Shutdown => return Ok(()),
+        }
+    }
+}
+
+/// A snapshot to serve from must be one that the fake wrote.
+fn refusal(assign: &Assign, snapshot: Option<BorrowedFd<'_>>) -> Option<String> {
+    let snapshot = snapshot.filter(|_| assign.role == Role::Serve)?;
+    let mut bytes = [0; 4];
+    let read = rustix::io::pread(snapshot, &mut bytes, 0);
+    (read != Ok(4) || &bytes != b"fake").then(|| "the snapshot is damaged".to_owned())
+}
+
+/// Drives one slot until its stream ends.
+fn run(mut slot: Slot, assign: &Assign, snapshot: Option<OwnedFd>) {
+    while let Ok(frame) = slot.next() {
+        let done = match frame.kind {
+            Kind::Prepare => slot.json(Kind::Prepared, &Prepared::default()),
+            Kind::Boot => boot(&mut slot, assign, &frame),
+            Kind::Call => call(&mut slot, assign),
+            Kind::Snapshot => write_snapshot(&mut slot, snapshot.as_ref()),
+            Kind::Cancel => slot.ended(Outcome::Cancelled),
+            _ => Ok(()),
+        };
+        if done.is_err() {
+            return;
+        }
+    }
+}
+
+/// The command decides: `/silent` never listens, `/crash` exits, anything else gets ready.
+fn boot(slot: &mut Slot, assign: &Assign, frame: &Frame) -> Result<(), SlotEnd> {
+    let _: Boot = frame.record().map_err(|_| SlotEnd)?;
+    slot.log(1, b"booting\n")?;
+    let not_ready = |reason, message: &str| NotReady { reason, message: message.into(), ports: Vec::new() };
+    match assign.process.args.first().map(String::as_str) {
+        Some("/silent") => {
+            slot.json(Kind::NotReady, &not_ready(NotReadyReason::NotListening, "the program does not listen"))
+        }
+        Some("/crash") => {
+            slot.log(2, b"no such module\n")?;
+            slot.json(Kind::NotReady, &not_ready(NotReadyReason::Exited, "the program exited with status 1"))
+        }
+        Some("/slow-boot") => {
+            std::thread::sleep(std::time::Duration::from_millis(1500));
+            slot.json(Kind::Ready, &Ready::default())
+        }
+        _ => slot.json(Kind::Ready, &Ready::default()),
+    }
+}
+
+fn write_snapshot(slot: &mut Slot, snapshot: Option<&OwnedFd>) -> Result<(), SlotEnd> {
+    let file = snapshot.ok_or(SlotEnd)?.try_clone().map_err(|_| SlotEnd)?;
+    File::from(file).write_all(b"fake snapshot").map_err(|_| SlotEnd)?;
+    slot.json(
+        Kind::Snapshotted,
+        &Snapshotted { file_bytes: 13, data_bytes: 13, content_digest: "00".repeat(32), write_us: 1 },
+    )
+}
+
+/// Answers one call, then waits until the server is done with the machine.
+fn call(slot: &mut Slot, assign: &Assign) -> Result<(), SlotEnd> {
+    slot.started()?;
+    let head = slot.head()?;
+    let outcome = match answer(slot, &head)? {
+        Some(outcome) => return slot.ended(outcome),
+        None => slot.wait_for_end()?,
+    };
+    if assign.role == Role::Bake { slot.json(Kind::Ready, &Ready::default()) } else { slot.ended(outcome) }
+}
+
+/// What happens, by path. `Some` ends the machine at once.
+fn answer(slot: &mut Slot, head: &str) -> Result<Option<Outcome>, SlotEnd> {
+    let target = head.split(' ').nth(1).unwrap_or("/");
+    let path = target.split('?').next().unwrap_or("/");
+    let mut parts = path.trim_matches('/').split('/');
+    let (what, number) =
+        (parts.next().unwrap_or_default(), parts.next().and_then(|text| text.parse().ok()).unwrap_or(0));
+    match what {
+        // The head of the request as the program saw it.
+        "head" => slot.respond("200 OK", head.as_bytes())?,
+        "discard" => {
+            let count = slot.body(head)?;
+            slot.respond("200 OK", format!("{count}\n").as_bytes())?;
+        }
+        "bytes" => slot.bytes(number)?,
+        "chunks" => slot.chunks(number)?,
+        "events" => slot.events()?,
+        "status" => slot.respond(&format!("{number} Any"), b"")?,
+        "slow" => {
+            std::thread::sleep(std::time::Duration::from_millis(number));
+            slot.respond("200 OK", b"slow\n")?;
+        }
+        "log" => {
+            slot.log(1, b"to stdout\npartial")?;
+            slot.log(2, b"\x1b[31mred\n")?;
+            slot.respond("200 OK", b"logged\n")?;
+        }
+        "flood" => {
+            for _ in 0..number {
+                slot.log(1, &[b'x'; 4096])?;
+            }
+            slot.respond("200 OK", b"flooded\n")?;
+        }
+        "old" => {
+            slot.data(b"HTTP/1.0 200 OK\r\nX-mIxEd: yes\r\n\r\nuntil the end")?;
+            slot.eof()?;
+        }
+        "socket" => return slot.echo_tunnel(head).map(Some),
+        "hang" => slot.wait_for_cancel()?,
+        "half" => {
+            slot.data(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")?;
+            slot.eof()?;
+        }
+        "half-exit" => {
+            slot.data(b"HTTP/1.0 200 OK\r\n\r\nhalf")?;
+            return Ok(Some(Outcome::Signaled { signal: 11 }));
+        }
+        "garbage" => {
+            slot.data(b"this is no HTTP\r\n\r\n")?;
+            slot.eof()?;
+        }
+        "double" => slot.data(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab")?,
+        "nothing" => slot.eof()?,
+        "exit" => return Ok(Some(Outcome::Exited { status: 3 })),
+        "segv" => return Ok(Some(Outcome::Signaled { signal: 11 })),
+        "memory" => return Ok(Some(Outcome::OutOfMemory)),
+        "fault" => return Ok(Some(Outcome::Fault { message: "triple fault".into() })),
+        "abort" => std::process::abort(),
+        _ => slot.respond("200 OK", b"hello\n")?,
+    }
+    Ok(None)
+}
