@@ -85,7 +85,8 @@ fn place(end: u64, head: u64, inline: Option<u64>) -> (u64, bool) {
         offset = align_block(offset);
     }
     let Some(inline) = inline else { return (offset, false) };
-    let fits = |offset: u64| (offset + head) % BLOCK + inline <= BLOCK && (offset + head) % BLOCK != 0;
+    let fits =
+        |offset: u64| (offset + head) % BLOCK + inline <= BLOCK && !(offset + head).is_multiple_of(BLOCK);
     if fits(offset) {
         (offset, true)
     } else if offset != FIRST_INODE && fits(align_block(offset)) {

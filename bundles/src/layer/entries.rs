@@ -40,7 +40,7 @@ pub(crate) fn next<'a, R: Read>(
     extension_max: u64,
 ) -> Result<Option<Item<'a, R>>, LayerError> {
     let mut extensions = Extensions::default();
-    while let Some(entry) = entries.next() {
+    for entry in entries.by_ref() {
         let mut entry = entry.map_err(LayerError::from_io)?;
         match entry.header().entry_type() {
             EntryType::GNULongName => once(&mut extensions.name, long_name(&mut entry, extension_max)?)?,

@@ -104,7 +104,7 @@ pub enum Document {
     /// One manifest per platform.
     Index(ImageIndex),
     /// An image.
-    Manifest(ImageManifest),
+    Manifest(Box<ImageManifest>),
 }
 
 #[derive(Deserialize)]
@@ -141,7 +141,7 @@ pub fn parse(bytes: &[u8], announced: Option<&str>) -> Result<Document, Document
     Ok(if is_index {
         Document::Index(serde_json::from_slice(bytes).map_err(json)?)
     } else {
-        Document::Manifest(serde_json::from_slice(bytes).map_err(json)?)
+        Document::Manifest(Box::new(serde_json::from_slice(bytes).map_err(json)?))
     })
 }
 

@@ -9,7 +9,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use super::error::io_error;
 use super::lock::Lock;
 use super::{InUse, Store, StoreError};
-use crate::bundle::{Bundle, BundleError};
+use crate::bundle::Bundle;
 use crate::digest::Digest;
 
 /// A directory under `tmp`; whatever of it is left when this is dropped is removed.
@@ -49,24 +49,6 @@ impl Store {
         let path = self.path(digest);
         let lock = draft.lock.share().map_err(io_error(&path))?;
         Ok(InUse { bundle: Bundle::open(&path)?, _lock: lock })
-    }
-
-    /// Makes an image's bundle and publishes it, unless it is there already.
-    ///
-    /// # Errors
-    /// As [`Self::publish`].
-    pub fn get_or_publish<E: From<StoreError>>(
-        &self,
-        digest: Digest,
-        write: impl FnOnce(&Path) -> Result<Bundle, BundleError>,
-    ) -> Result<InUse, E>
-    where
-        E: From<BundleError>,
-    {
-        if let Some(found) = self.get(digest)? {
-            return Ok(found);
-        }
-        self.publish(digest, |dir| write(dir).map(|_| ()).map_err(E::from))
     }
 
     /// Takes a bundle out that nobody uses.

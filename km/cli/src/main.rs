@@ -1,10 +1,12 @@
 //! km: one program in a virtual machine of its own, and what the function server builds on that.
 
+mod bake;
 mod bundle;
 mod run;
 mod size;
 mod streams;
 mod syscalls;
+mod worker;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -21,6 +23,11 @@ struct Cli {
 enum Command {
     /// Run one program in one machine, with standard input, output and error connected
     Run(run::RunArgs),
+    /// Boot one program until it is ready and write a snapshot of it
+    Bake(bake::BakeArgs),
+    /// Hold machines for a server, which starts this
+    #[command(hide = true)]
+    Worker,
     /// List the system calls that programs may make, and how much of each there is
     Syscalls(syscalls::SyscallsArgs),
 }
@@ -28,6 +35,8 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Run(args) => run::run(&args),
+        Command::Bake(args) => bake::run(&args),
+        Command::Worker => worker::run(),
         Command::Syscalls(args) => syscalls::run(&args).map(|()| ExitCode::SUCCESS),
     };
     outcome.unwrap_or_else(|error| {

@@ -130,7 +130,7 @@ pub type SysResult = core::result::Result<u64, Stop>;
 pub struct Progress {
     /// Absolute CLOCK_MONOTONIC deadline once computed, in nanoseconds.
     pub deadline_ns: Option<u64>,
-    /// Bytes or items already done.
+    /// Bytes or items already done: what the call returns if a signal ends it.
     pub done: u64,
     /// Free use by the handler.
     pub stage: u64,

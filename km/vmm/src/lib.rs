@@ -6,17 +6,23 @@
 //! * [`vm`]: machines as the rest of the monitor runs them.
 //! * [`clock`]: time in guests.
 //! * [`snapshot`]: a machine at rest as a file.
+//! * [`shell`]: machines from a snapshot, made ahead of calls.
+//! * [`worker`]: the process that holds machines and serves their calls.
 //! * [`jail`]: what a worker process gives up before it sees guest code.
+//! * [`client`]: a worker process from outside, without an event loop: for baking by hand and for tests.
 //! * [`protocol`]: what a server and a worker process say to each other.
 
 pub mod boot;
+pub mod client;
 pub mod clock;
 pub mod jail;
 pub mod kvm;
 pub mod memory;
 pub mod protocol;
+pub mod shell;
 pub mod snapshot;
 pub mod vm;
+pub mod worker;
 
 /// The library OS of this build, an ELF file that [`vm::Monitor::open`] takes.
 pub static GUEST_IMAGE: &[u8] = include_bytes!(env!("KM_GUEST_IMAGE"));

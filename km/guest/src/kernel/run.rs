@@ -79,11 +79,14 @@ impl Kernel {
         }
     }
 
-    /// A handler is about to run: the call that its signal interrupted fails, or is made again afterwards.
+    /// A handler is about to run: the call that its signal interrupted fails, or is made again afterwards. One that has
+    /// done a part of its work returns how much.
     pub fn end_interrupted_call(&mut self, tid: Tid, restart: bool) {
         let Some(thread) = self.tasks.find_thread_mut(tid) else { return };
         let (Some(call), Some(interruption)) = (thread.call, thread.interrupted) else { return };
-        if restart && interruption == Interruption::Restart {
+        if thread.progress.done > 0 {
+            thread.finish_call(thread.progress.done);
+        } else if restart && interruption == Interruption::Restart {
             thread.context.rip = thread.context.rip.wrapping_sub(SYSCALL_BYTES);
             thread.finish_call(call.number);
         } else {

@@ -177,8 +177,8 @@ fn fcntl(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
         // Owner of signals: nobody is asked to own, as after open(2).
         8 | 10 | 15 => Ok(0),
         9 | 11 => Ok(0),
-        1031 => Ok(pipe(&file)?.capacity() as u64),
-        1032 => Ok(file_pipe(&file)?.pipe().set_capacity(argument)? as u64),
+        1031 => Ok(pipe(&file)?.set_capacity(argument)? as u64),
+        1032 => Ok(pipe(&file)?.capacity() as u64),
         1033 => add_seals(&file, argument as u32),
         1034 => Ok(u64::from(file_data(&file)?.seals.get())),
         // Hints about how long data lives.

@@ -3,7 +3,7 @@
 use super::at::wait_for;
 use super::table::Row;
 use crate::errno::{Errno, Result};
-use crate::fs::file::{File, O_APPEND, O_NONBLOCK, OpenFile};
+use crate::fs::file::{File, O_APPEND, OpenFile, Ready};
 use crate::fs::generated::GeneratedFile;
 use crate::fs::io::{Sink, Source};
 use crate::fs::node::data::SIZE_MAX;
@@ -98,7 +98,12 @@ fn read_with(ctx: &mut Ctx<'_>, transfer: Transfer) -> SysResult {
 ///
 /// # Errors
 /// As [`File::read`].
-pub(super) fn read_once(ctx: &Ctx<'_>, file: &OpenFile, offset: u64, out: &mut dyn Sink) -> Result<usize> {
+pub(super) fn read_once(
+    ctx: &mut Ctx<'_>,
+    file: &OpenFile,
+    offset: u64,
+    out: &mut dyn Sink,
+) -> Result<usize> {
     file.file.prepare(View { kernel: &*ctx.kernel, tid: ctx.tid }, offset)?;
     file.file.read(offset, out)
 }
@@ -117,12 +122,15 @@ fn write_with(ctx: &mut Ctx<'_>, transfer: Transfer) -> SysResult {
             if position.is_none() && file.file.seekable() {
                 file.offset.set(offset.saturating_add(count as u64));
             }
-            ctx.progress().done = done + count as u64;
-            let waits = ranges.left() > 0 && count > 0 && !file.has(O_NONBLOCK);
-            if waits && file.file.queue().is_some() && flags & RWF_NOWAIT == 0 {
-                return Err(partly(wait_for(ctx, &file, file.file.timeouts_ns().1), done + count as u64));
+            let total = done + count as u64;
+            ctx.progress().done = total;
+            // A short write of something that still has room is the object's own way (an eventfd, a datagram).
+            let full = ranges.left() > 0 && count > 0 && !file.file.ready().contains(Ready::OUT);
+            if !full || flags & RWF_NOWAIT != 0 {
+                return Ok(total);
             }
-            Ok(done + count as u64)
+            let stop = wait_for(ctx, &file, file.file.timeouts_ns().1);
+            if matches!(stop, Stop::Block(_)) { Err(stop) } else { Ok(total) }
         }
         Err(Errno::EAGAIN) if flags & RWF_NOWAIT == 0 => {
             let stop = wait_for(ctx, &file, file.file.timeouts_ns().1);
@@ -135,11 +143,6 @@ fn write_with(ctx: &mut Ctx<'_>, transfer: Transfer) -> SysResult {
             if done > 0 { Ok(done) } else { Err(errno.into()) }
         }
     }
-}
-
-/// A write that cannot go on after `done` bytes is a short one, not an error.
-fn partly(stop: Stop, _done: u64) -> Stop {
-    stop
 }
 
 fn write_offset(file: &OpenFile, append: bool) -> u64 {

@@ -7,5 +7,5 @@ pub mod pagemap;
 mod ram;
 mod rootfs;
 
-pub use ram::{GuestMemory, MemoryError};
+pub use ram::{GRANULE, GuestMemory, MemoryError};
 pub use rootfs::Rootfs;

@@ -53,7 +53,7 @@ pub enum FromWorker {
 }
 
 /// What a worker is, before it knows a function.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Hello {
     /// Version of the monitor–guest interface.
@@ -134,7 +134,7 @@ pub struct Assign {
     pub function: String,
     /// Key of the snapshot: what shaped it, as the server computed it. Bound into the file.
     pub digest: String,
-    /// Memory of a machine in bytes.
+    /// Memory of a machine in bytes; a multiple of [`crate::memory::GRANULE`].
     pub memory_bytes: u64,
     /// TCP port of the program.
     pub port: u16,
@@ -271,10 +271,12 @@ fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ControlError> {
 }
 
 fn check_assign(assign: &Assign) -> Result<(), ControlError> {
-    use km_abi::layout::{MEMORY_MAX, MEMORY_MIN, PAGE_SIZE};
+    use km_abi::layout::{MEMORY_MAX, MEMORY_MIN};
+
+    use crate::memory::GRANULE;
 
     if !(MEMORY_MIN..=MEMORY_MAX).contains(&assign.memory_bytes)
-        || !assign.memory_bytes.is_multiple_of(PAGE_SIZE)
+        || !assign.memory_bytes.is_multiple_of(GRANULE)
     {
         return Err(ControlError::Field("memory_bytes"));
     }

@@ -39,6 +39,9 @@ pub enum FrameError {
     /// A log frame without its stream byte, or with an unknown one.
     #[error("log frame names no stream")]
     Log,
+    /// A frame that has no place here.
+    #[error("unexpected {0:?} frame")]
+    Unexpected(Kind),
     /// The stream failed.
     #[error("slot stream: {0}")]
     Io(#[from] io::Error),

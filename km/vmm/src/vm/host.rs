@@ -35,6 +35,12 @@ pub trait Host {
 
     /// Adds what happened since the last doorbell, without waiting.
     fn poll(&mut self, arrivals: &mut Arrivals);
+
+    /// The tick has interrupted the guest: a chance to see that it must not go on. `false` ends its run with
+    /// [`super::Stop::Cancelled`].
+    fn interrupted(&mut self) -> bool {
+        true
+    }
 }
 
 /// Events for a guest, with the bytes that go along in the input buffer.

@@ -7,7 +7,7 @@ use super::report::{Breakdown, exit_reason};
 use crate::boot::image::GuestImage;
 use crate::kvm::KvmError;
 use crate::kvm::exit::VmExit;
-use crate::kvm::host::Machine;
+use crate::kvm::host::{KvmKind, Machine};
 use crate::memory::{GuestMemory, MemoryError, Rootfs};
 use km_abi::hypercall::{Exit, HyperPage, Idle, Interrupted, OpCode, Port, TRANSFER_MAX};
 use km_abi::layout::{DIRECT_MAP, HYPER_GPA};
@@ -74,6 +74,14 @@ impl Vm {
         &self.machine.memory
     }
 
+    /// The time-stamp counter as the guest would read it now.
+    ///
+    /// # Errors
+    /// KVM refuses.
+    pub fn tsc(&self, kind: KvmKind) -> Result<u64, KvmError> {
+        self.machine.vcpu.tsc(kind)
+    }
+
     /// What it used so far.
     #[must_use]
     pub fn usage(&self) -> Usage {
@@ -113,6 +121,7 @@ impl Vm {
                     Ok(port) => self.answer(port, host),
                     Err(_) => Some(self.broken(&exit)?),
                 },
+                VmExit::Interrupted if !host.interrupted() => Some(Stop::Cancelled),
                 VmExit::Interrupted => self.tick()?,
                 _ => Some(self.broken(&exit)?),
             };

@@ -1,0 +1,324 @@
+//! What hostile and odd layers must end in: refused with a typed error, or the same as other tools make of it.
+
+mod common;
+
+use bundles::layer::LayerError;
+use bundles::layer::pax::PaxError;
+use bundles::limits::Limits;
+use bundles::tree::{Kind, TreeError};
+use common::layers::{content, names, node, tree, tree_with};
+use common::tarball::{Raw, Tarball};
+
+fn refusal(tarball: Tarball) -> LayerError {
+    tree(&[tarball]).unwrap_err()
+}
+
+macro_rules! assert_refused {
+    ($tarball:expr, $pattern:pat) => {
+        let error = refusal($tarball);
+        assert!(matches!(error, $pattern), "{error:?}");
+    };
+}
+
+#[test]
+fn parent_components_are_refused() {
+    for name in ["../x", "a/../../x", "..", "/..", "a/.."] {
+        assert_refused!(Tarball::new().file(name, b""), LayerError::Tree(TreeError::ParentComponent(_)));
+    }
+    let tarball = Tarball::new().file("a", b"").hardlink("b", "../a", 0o644);
+    assert_refused!(tarball, LayerError::Tree(TreeError::ParentComponent(_)));
+}
+
+#[test]
+fn absolute_paths_are_relative_to_the_root() {
+    let tree = tree(&[Tarball::new().file("/etc/x", b"1").file("//y", b"2").hardlink("z", "/etc/x", 0o644)])
+        .unwrap();
+    assert_eq!(content(&tree, "etc/x").unwrap(), "1");
+    assert_eq!(content(&tree, "y").unwrap(), "2");
+    assert_eq!(content(&tree, "z").unwrap(), "1");
+}
+
+#[test]
+fn writes_through_links_stay_inside() {
+    let layer = Tarball::new()
+        .symlink("out", "../../../../tmp")
+        .symlink("abs", "/tmp")
+        .file("out/one", b"1")
+        .file("abs/two", b"2")
+        .symlink("dangling", "new/place")
+        .file("dangling/three", b"3");
+    let tree = tree(&[layer]).unwrap();
+    assert_eq!(names(&tree, "tmp"), ["one", "two"]);
+    assert_eq!(content(&tree, "new/place/three").unwrap(), "3");
+    // The file itself is put in place of a link, never through it.
+    let layer = Tarball::new().file("target", b"old").symlink("link", "target").file("link", b"new");
+    let tree = common::layers::tree(&[layer]).unwrap();
+    assert_eq!(
+        (content(&tree, "target").unwrap(), content(&tree, "link").unwrap()),
+        ("old".into(), "new".into())
+    );
+}
+
+#[test]
+fn loops_of_links_are_refused() {
+    let tarball = Tarball::new().symlink("a", "b").symlink("b", "a").file("a/x", b"");
+    assert_refused!(tarball, LayerError::Tree(TreeError::SymlinkLoop(_)));
+    let tarball = Tarball::new().symlink("a", "a/b").file("a/x", b"");
+    assert_refused!(tarball, LayerError::Tree(TreeError::SymlinkLoop(_)));
+    // Not a loop, but a walk of millions of steps.
+    let zigzag = "d/../".repeat(15);
+    let mut tarball = Tarball::new().dir("d").symlink("l0", &zigzag);
+    for level in 1..20 {
+        let below = format!("l{}/", level - 1);
+        tarball = tarball.symlink(&format!("l{level}"), &below.repeat(10));
+    }
+    assert_refused!(
+        tarball.file("l19/x", b""),
+        LayerError::Tree(TreeError::SymlinkLoop(_) | TreeError::PathTooLong(_))
+    );
+}
+
+#[test]
+fn hard_links_lead_to_files_of_the_image() {
+    assert_refused!(
+        Tarball::new().hardlink("a", "etc/passwd", 0o644),
+        LayerError::Tree(TreeError::LinkTargetMissing { .. })
+    );
+    assert_refused!(
+        Tarball::new().dir("d").hardlink("a", "d", 0o755),
+        LayerError::Tree(TreeError::LinkToDirectory { .. })
+    );
+    assert_refused!(
+        Tarball::new().hardlink("a", "/", 0o755),
+        LayerError::Tree(TreeError::LinkToDirectory { .. })
+    );
+    let tree = tree(&[Tarball::new().file("a", b"x"), Tarball::new().hardlink("b", "a", 0o644)]).unwrap();
+    assert_eq!(tree.lookup(b"a").unwrap(), tree.lookup(b"b").unwrap());
+}
+
+#[test]
+fn hard_link_to_a_link_changes_no_mode() {
+    let layer = Tarball::new()
+        .file_mode("secret", b"", 0o600)
+        .symlink("link", "secret")
+        .hardlink("other", "link", 0o4777);
+    let tree = tree(&[layer]).unwrap();
+    assert_eq!(node(&tree, "secret").unwrap().meta.mode, 0o600);
+    let other = tree.child(bundles::tree::NodeId::ROOT, b"other").unwrap();
+    assert!(matches!(tree.node(other).kind, Kind::Symlink(_)));
+}
+
+#[test]
+fn kinds_replace_each_other() {
+    let layer = Tarball::new()
+        .dir("real")
+        .file("real/in", b"")
+        .symlink("name", "real")
+        .dir("name")
+        .file("name/x", b"");
+    let tree_one = tree(&[layer]).unwrap();
+    assert_eq!(names(&tree_one, "real"), ["in"]);
+    assert_eq!(names(&tree_one, "name"), ["x"]);
+    let layer = Tarball::new().file("parent", b"").file("parent/child", b"c");
+    assert_eq!(content(&tree(&[layer]).unwrap(), "parent/child").unwrap(), "c");
+    let layers = [
+        Tarball::new().file("d/x", b"").dir("e"),
+        Tarball::new().file("d", b"file").dir("e").file("e/y", b""),
+    ];
+    let tree_two = tree(&layers).unwrap();
+    assert_eq!(content(&tree_two, "d").unwrap(), "file");
+    assert_refused!(Tarball::new().file(".", b""), LayerError::Tree(TreeError::RootReplaced));
+    assert_refused!(Tarball::new().symlink("/", "x"), LayerError::Tree(TreeError::RootReplaced));
+}
+
+#[test]
+fn duplicates_the_last_wins_once() {
+    let layer = Tarball::new()
+        .file("a", b"1")
+        .file_mode("./a", b"2", 0o600)
+        .file("b/../a".replace("b/../", "").as_str(), b"3");
+    let tree = tree(&[layer]).unwrap();
+    assert_eq!(names(&tree, "/"), ["a"]);
+    assert_eq!(content(&tree, "a").unwrap(), "3");
+}
+
+#[test]
+fn whiteouts() {
+    assert_refused!(Tarball::new().file(".wh.", b""), LayerError::Tree(TreeError::EmptyWhiteout(_)));
+    assert_refused!(Tarball::new().file("a/.wh.", b""), LayerError::Tree(TreeError::EmptyWhiteout(_)));
+    let base = || Tarball::new().file("d/low", b"").file("d/sub/low", b"").file("x", b"").file("y/z", b"");
+    // Of the directory itself, of its parent, of what is not there: no effect.
+    let none = Tarball::new()
+        .file("d/.wh..", b"")
+        .file("d/.wh...", b"")
+        .file(".wh..", b"")
+        .file(".wh.absent", b"")
+        .file("no/.wh.x", b"");
+    let tree_none = tree(&[base(), none]).unwrap();
+    assert_eq!(names(&tree_none, "/"), ["d", "x", "y"]);
+    let some = Tarball::new().file(".wh.x", b"").file("d/.wh.sub", b"").file(".wh.y", b"");
+    let tree_some = tree(&[base(), some]).unwrap();
+    assert_eq!((names(&tree_some, "/"), names(&tree_some, "d")), (vec!["d".into()], vec!["low".into()]));
+    // Through a link on the way, and with the order of entries turned around.
+    let through = Tarball::new().file("d/sub/new", b"").symlink("way", "d").file("way/.wh.sub", b"");
+    assert_eq!(names(&tree(&[base(), through]).unwrap(), "d/sub"), ["new"]);
+}
+
+#[test]
+fn opaque_hides_lower_layers_only() {
+    let base = Tarball::new().file("d/low", b"").file("d/sub/low", b"").file("d/gone/low", b"");
+    for opaque_first in [true, false] {
+        let opaque = |tarball: Tarball| tarball.file("d/.wh..wh..opq", b"");
+        let files = |tarball: Tarball| tarball.file("d/new", b"").file("d/sub/new", b"");
+        let upper = if opaque_first { files(opaque(Tarball::new())) } else { opaque(files(Tarball::new())) };
+        let tree = tree(&[base.clone(), upper]).unwrap();
+        assert_eq!(
+            (names(&tree, "d"), names(&tree, "d/sub")),
+            (vec!["new".into(), "sub".into()], vec!["new".into()])
+        );
+    }
+    // A layer's own files are not hidden by its own whiteouts, and reserved names are not files.
+    let own = Tarball::new()
+        .file("a", b"")
+        .file(".wh.a", b"")
+        .file(".wh..wh.plnk/x", b"")
+        .file(".wh..wh.aufs", b"");
+    assert_eq!(names(&tree(&[own]).unwrap(), "/"), ["a"]);
+}
+
+#[test]
+fn pax_sizes_must_agree() {
+    let tarball = Tarball::new().pax(&[("size", b"1024")]).file("a", &[b'x'; 512]).file("b", b"");
+    assert_refused!(tarball, LayerError::SizeConflict { header: 512, extension: 1024, .. });
+    let tarball = Tarball::new().pax(&[("size", b"0")]).file("a", &[b'x'; 512]);
+    assert_refused!(tarball, LayerError::SizeConflict { .. });
+    assert!(tree(&[Tarball::new().pax(&[("size", b"3")]).file("a", b"abc")]).is_ok());
+    // The size of an extension header itself is never that of the entry it describes.
+    let tarball = Tarball::new().pax(&[("size", b"3")]).extension(b'L', b"long\0").file("a", b"abc");
+    assert_eq!(content(&tree(&[tarball]).unwrap(), "long").unwrap(), "abc");
+}
+
+#[test]
+fn malformed_and_huge_extensions() {
+    for body in [b"99 path=x\n".as_slice(), b"path=x\n", b"9 path=x", b"0 path=x\n", b"10 pathxx\n"] {
+        assert_refused!(
+            Tarball::new().extension(b'x', body).file("a", b""),
+            LayerError::Pax(PaxError::Malformed(_))
+        );
+    }
+    let huge = |kind| Tarball::new().extension(kind, &vec![b'x'; (1 << 20) + 1]).file("a", b"");
+    for kind in [b'x', b'g', b'L', b'K'] {
+        assert_refused!(huge(kind), LayerError::ExtensionTooLarge { .. });
+    }
+    // A size that is not there is refused before anything is reserved for it.
+    let lie = Tarball::new().raw(&Raw { name: b"x", kind: b'x', size: 1 << 40, ..Raw::default() }, b"");
+    assert_refused!(lie, LayerError::ExtensionTooLarge { .. });
+    assert_refused!(Tarball::new().extension(b'g', b"13 path=evil\n").file("a", b""), LayerError::Tar(_));
+    assert!(tree(&[Tarball::new().extension(b'g', b"13 comment=x\n").file("a", b"")]).is_ok());
+    assert_refused!(
+        Tarball::new().pax(&[("path", b"a")]).pax(&[("path", b"b")]).file("c", b""),
+        LayerError::Tar(_)
+    );
+    assert_refused!(Tarball::new().file("a", b"").pax(&[("path", b"b")]), LayerError::Tar(_));
+}
+
+#[test]
+fn sparse_files_are_refused() {
+    let tarball = Tarball::new().raw(&Raw { name: b"bomb", kind: b'S', ..Raw::default() }, b"");
+    assert_refused!(tarball, LayerError::Unsupported { .. });
+    let tarball = Tarball::new()
+        .pax(&[("GNU.sparse.major", b"1"), ("GNU.sparse.realsize", b"99999999999")])
+        .file("a", b"");
+    assert_refused!(tarball, LayerError::Pax(PaxError::Sparse));
+    assert_refused!(
+        Tarball::new().raw(&Raw { name: b"v", kind: b'V', ..Raw::default() }, b""),
+        LayerError::Unsupported { .. }
+    );
+}
+
+#[test]
+fn bombs_of_inodes_names_and_data() {
+    let limits = Limits { inodes: 100, ..Limits::default() };
+    let many = (0..200).fold(Tarball::new(), |tarball, number| tarball.file(&format!("f{number}"), b""));
+    assert!(matches!(tree_with(&[many], &limits), Err(LayerError::Tree(TreeError::TooManyInodes(100)))));
+    // The same name again and again costs as much.
+    let again = (0..200).fold(Tarball::new(), |tarball, _| tarball.file("same", b""));
+    assert!(matches!(tree_with(&[again], &limits), Err(LayerError::Tree(TreeError::TooManyInodes(100)))));
+    let limits = Limits { metadata_bytes: 10_000, ..Limits::default() };
+    let dirs = (0..500).fold(Tarball::new(), |tarball, _| tarball.dir("same"));
+    assert!(matches!(tree_with(&[dirs], &limits), Err(LayerError::Tree(TreeError::TooMuchMetadata(10_000)))));
+    let limits = Limits { unpacked_bytes: 10_000, ..Limits::default() };
+    let big = Tarball::new().file("a", &[1; 20_000]);
+    assert!(matches!(
+        tree_with(&[big], &limits),
+        Err(LayerError::Tree(TreeError::TooMuchData(_)) | LayerError::Bomb { .. })
+    ));
+    let xattrs: Vec<(String, Vec<u8>)> =
+        (0..3).map(|n| (format!("SCHILY.xattr.user.n{n}"), vec![b'v'; 30_000])).collect();
+    let records: Vec<(&str, &[u8])> =
+        xattrs.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
+    assert_refused!(Tarball::new().pax(&records).file("a", b""), LayerError::XattrsTooLarge { .. });
+}
+
+#[test]
+fn names_beyond_linux() {
+    let long = |name: Vec<u8>| Tarball::new().extension(b'L', &name).file("short", b"");
+    assert_refused!(long(vec![b'a'; 256]), LayerError::Tree(TreeError::ComponentTooLong(_)));
+    assert!(tree(&[long(vec![b'a'; 255])]).is_ok());
+    assert_refused!(long(b"d/".repeat(2048)), LayerError::Tree(TreeError::PathTooLong(_)));
+    assert!(tree(&[long(b"d/".repeat(2000))]).is_ok());
+    assert_refused!(long(b"a\0b".to_vec()), LayerError::Tree(TreeError::Nul(_)));
+    assert_refused!(
+        Tarball::new().pax(&[("path", b"a\0b")]).file("c", b""),
+        LayerError::Tree(TreeError::Nul(_))
+    );
+    assert_refused!(
+        Tarball::new().pax(&[("linkpath", b"a\0b")]).symlink("c", "x"),
+        LayerError::Tree(TreeError::Nul(_))
+    );
+    assert_refused!(Tarball::new().symlink("c", ""), LayerError::Tree(TreeError::Empty));
+    // Deeper and deeper through links, each path short by itself.
+    let mut tarball = Tarball::new();
+    for level in 0..30 {
+        let deep = "n".repeat(90);
+        let target = format!("s{level}/{deep}/{deep}");
+        tarball = tarball.pax(&[("linkpath", target.as_bytes())]).symlink(&format!("s{}", level + 1), "");
+    }
+    let tarball = tarball.dir("s0").file("s30/x", b"");
+    assert_refused!(tarball, LayerError::Tree(TreeError::PathTooLong(_)));
+}
+
+#[test]
+fn damaged_streams() {
+    let good = Tarball::new().file("a", &[b'x'; 5000]).finish();
+    let apply = |bytes: &[u8]| {
+        let digest = bundles::digest::Digest::of(bytes);
+        let layer = bundles::layer::Layer { digest: Some(digest), size: bytes.len() as u64, diff_id: digest };
+        let limits = Limits::default();
+        let mut tree = bundles::tree::Tree::new(&std::env::temp_dir(), &limits).unwrap();
+        bundles::layer::apply(&mut tree, bytes, &layer, &limits, &mut (1 << 30))
+    };
+    assert!(apply(&good).is_ok());
+    assert!(matches!(apply(&good[..1000]), Err(LayerError::Tree(TreeError::Truncated(_)))));
+    assert!(matches!(apply(&good[..100]), Err(LayerError::Tar(_))));
+    let mut checksum = good.clone();
+    checksum[0] = b'b';
+    assert!(matches!(apply(&checksum), Err(LayerError::Tar(_))));
+    assert!(apply(b"").is_ok(), "an empty layer is an empty archive");
+}
+
+#[test]
+fn devices_and_times() {
+    let layer =
+        Tarball::new().device("null", b'3', 1, 3).device("sda", b'4', 8, 0).device("pipe", b'6', 0, 0);
+    let layer = layer
+        .pax(&[("mtime", b"-1.5"), ("uid", b"3000000"), ("SCHILY.xattr.com.apple.x", b"1")])
+        .file("old", b"");
+    let tree = tree(&[layer]).unwrap();
+    assert!(matches!(node(&tree, "null").unwrap().kind, Kind::CharDevice(1, 3)));
+    assert!(matches!(node(&tree, "sda").unwrap().kind, Kind::BlockDevice(8, 0)));
+    assert!(matches!(node(&tree, "pipe").unwrap().kind, Kind::Fifo));
+    let old = &node(&tree, "old").unwrap().meta;
+    assert_eq!((old.mtime, old.mtime_nsec, old.uid, old.xattrs.len()), (-2, 500_000_000, 3_000_000, 0));
+    assert_refused!(Tarball::new().device("x", b'3', 0o7_777_777, 1), LayerError::Tar(_));
+}

@@ -1,0 +1,141 @@
+//! The store: publishing, sharing, collecting, verifying, and full disks.
+
+mod common;
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use bundles::assemble::{AssembleError, into_store};
+use bundles::limits::Limits;
+use bundles::reference::Reference;
+use bundles::source;
+use bundles::store::{GcPolicy, InUse, Store, StoreError};
+use common::image::{Layout, Packing};
+use common::skip;
+use common::tarball::Tarball;
+
+fn put(store: &Store, dir: &Path, name: &str) -> Result<InUse, AssembleError> {
+    let layer = Tarball::new().file("name", name.as_bytes()).file("data", &vec![7; 200_000]);
+    let reference: Reference =
+        Layout::new(&dir.join(name), &[(layer, Packing::Gzip)]).write().parse().unwrap();
+    let limits = Limits::default();
+    into_store(&mut *source::open(&reference, &store.temporary(), &limits)?, store, &limits, &|_| {})
+}
+
+const NOW: GcPolicy = GcPolicy { grace: Duration::ZERO, high_water_bytes: None };
+
+#[test]
+fn collects_what_nothing_wants() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("store")).unwrap();
+    let digests: Vec<_> = ["a", "b", "c"]
+        .map(|name| put(&store, dir.path(), name).unwrap().bundle.record.manifest_digest)
+        .to_vec();
+    assert_eq!(store.list().unwrap().len(), 3);
+    let using = store.get(digests[1]).unwrap().unwrap();
+    let reachable = HashSet::from([digests[0]]);
+    let later = GcPolicy { grace: Duration::from_secs(3600), high_water_bytes: None };
+    assert!(store.collect(&reachable, &later).unwrap().removed.is_empty());
+    let collected = store.collect(&reachable, &NOW).unwrap();
+    assert_eq!((collected.removed, collected.in_use), (vec![digests[2]], 1));
+    assert!(collected.freed_bytes > 200_000);
+    assert!(matches!(store.remove(digests[1]), Err(StoreError::InUse(_))));
+    assert!(matches!(store.remove(digests[2]), Err(StoreError::Missing(_))));
+    assert!(store.list().unwrap().iter().any(|listed| listed.digest == digests[1] && listed.in_use));
+    drop(using);
+    // Beyond the high-water mark the grace time is void.
+    let full = GcPolicy { grace: Duration::from_secs(3600), high_water_bytes: Some(300_000) };
+    assert_eq!(store.collect(&reachable, &full).unwrap().removed, [digests[1]]);
+    assert!(store.get(digests[0]).unwrap().is_some());
+}
+
+#[test]
+fn leftovers_of_the_dead_go_those_of_the_living_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path()).unwrap();
+    fs::create_dir(store.temporary().join("dead")).unwrap();
+    fs::write(store.temporary().join("dead/rootfs.erofs"), b"half").unwrap();
+    let digest = bundles::digest::Digest::of(b"x");
+    let result = store.publish(digest, |draft| {
+        assert_eq!(store.collect(&HashSet::new(), &NOW).unwrap().leftovers, 1);
+        assert!(draft.is_dir());
+        Err::<(), _>(StoreError::Missing(digest))
+    });
+    assert!(result.is_err());
+    assert_eq!(fs::read_dir(store.temporary()).unwrap().count(), 0);
+}
+
+#[test]
+fn verify_finds_a_flipped_bit() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("store")).unwrap();
+    let digest = put(&store, dir.path(), "a").unwrap().bundle.record.manifest_digest;
+    assert_eq!(store.verify(digest).unwrap(), []);
+    let rootfs = store.path(digest).join("rootfs.erofs");
+    let mut bytes = fs::read(&rootfs).unwrap();
+    bytes[5000] ^= 1;
+    fs::write(&rootfs, bytes).unwrap();
+    assert_eq!(store.verify(digest).unwrap().len(), 1);
+    fs::write(store.path(digest).join("image.json"), b"{}").unwrap();
+    assert_eq!(store.verify(digest).unwrap().len(), 1);
+    // A record that nobody can read is replaced at the next publication.
+    assert!(store.get(digest).unwrap().is_none());
+    put(&store, dir.path(), "a").unwrap();
+    assert_eq!(store.verify(digest).unwrap(), []);
+    assert_eq!(fs::read_dir(store.temporary()).unwrap().count(), 0);
+}
+
+#[test]
+fn two_publishers_one_bundle() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("store")).unwrap();
+    put(&store, dir.path(), "warm").unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let (store, dir) = (store.clone(), dir.path().join(thread.to_string()));
+            scope.spawn(move || put(&store, &dir, "same").unwrap());
+        }
+    });
+    assert_eq!(store.list().unwrap().len(), 2);
+    assert_eq!(fs::read_dir(store.temporary()).unwrap().count(), 0);
+}
+
+#[test]
+fn full_disk_leaves_the_old() {
+    const TEST: &str = "full_disk_leaves_the_old";
+    let dir = tempfile::tempdir().unwrap();
+    let volume = dir.path().join("volume");
+    fs::create_dir(&volume).unwrap();
+    let mount = |size: u32| {
+        let options = format!("size={size}k,remount");
+        let options = if size == 0 { "size=600k" } else { &options };
+        Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(&volume).status()
+    };
+    if !rustix::process::geteuid().is_root() || !mount(0).is_ok_and(|status| status.success()) {
+        return skip(TEST, "needs the right to mount a small tmpfs");
+    }
+    let store = Store::open(&volume.join("store")).unwrap();
+    let old = put(&store, dir.path(), "old").unwrap().bundle.record.manifest_digest;
+    // From "almost enough" to "hardly anything": wherever the disk is full, nothing half-made is published.
+    for size in (230..620).step_by(10).rev() {
+        assert!(mount(size).unwrap().success());
+        match put(&store, dir.path(), "new") {
+            Ok(published) => {
+                let digest = published.bundle.record.manifest_digest;
+                drop(published);
+                assert_eq!(store.verify(digest).unwrap(), [], "at {size} KiB");
+                store.remove(digest).unwrap();
+            }
+            Err(error) => {
+                let text = format!("{:#}", anyhow::Error::from(error));
+                assert!(text.contains("No space left"), "{text}");
+            }
+        }
+        assert_eq!(fs::read_dir(store.temporary()).unwrap().count(), 0);
+        assert_eq!(store.verify(old).unwrap(), []);
+    }
+    Command::new("umount").arg(&volume).status().unwrap();
+}

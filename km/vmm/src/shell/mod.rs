@@ -1,0 +1,169 @@
+//! Shells: machines made from a snapshot, led over the working set, and waiting for the call that they are for.
+//!
+//! ```text
+//! snapshot ── map privately ─► machine ── Touch events until done ─► shell ── begin(), Restored ─► the call
+//! ```
+//!
+//! Making one costs milliseconds and happens off the path of any call; [`Shell::begin`] is all that a call waits for.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use km_abi::hypercall::{Idle, TouchEntry};
+use km_abi::layout::{CALL_RECORD_OFFSET, CLOCK_GPA, RECORDS_GPA};
+use km_abi::records::CallRecord;
+
+use crate::kvm::KvmError;
+use crate::memory::{GuestMemory, MemoryError, Rootfs};
+use crate::snapshot::Snapshot;
+use crate::vm::kick::Ticker;
+use crate::vm::{Arrivals, Host, Monitor, MonitorError, Stop, Transfer, Vm};
+
+/// How long touching a working set may take: a snapshot whose library OS does not answer is broken.
+const TOUCH_LIMIT: Duration = Duration::from_secs(5);
+/// How far a guest's wall clock runs behind while baking, so that every restore is a jump past the intervals after which
+/// generators of random numbers ask for fresh entropy.
+pub const BAKE_BEHIND: Duration = Duration::from_secs(2 * 3600);
+
+/// Why a shell cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum ShellError {
+    /// The snapshot cannot be mapped.
+    #[error("map the snapshot: {0}")]
+    File(#[from] io::Error),
+    /// Its memory cannot be had or written.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
+    /// KVM refuses.
+    #[error(transparent)]
+    Monitor(#[from] MonitorError),
+    /// KVM fails.
+    #[error(transparent)]
+    Kvm(#[from] KvmError),
+    /// The tick cannot be started.
+    #[error("tick: {0}")]
+    Tick(#[from] nix::Error),
+    /// The guest did something else than touch pages.
+    #[error("the snapshot does not go idle again: {0}")]
+    Stopped(String),
+}
+
+/// What shells are made from.
+pub struct Mould {
+    /// KVM and the library OS.
+    pub monitor: Arc<Monitor>,
+    /// The rootfs that the snapshot was made with.
+    pub rootfs: Arc<Rootfs>,
+    /// The snapshot.
+    pub snapshot: Snapshot,
+}
+
+/// A machine that waits for its call.
+pub struct Shell {
+    /// The machine, idle.
+    pub vm: Vm,
+    /// What it said when it went idle.
+    pub idle: Box<Idle>,
+    /// Time to make it.
+    pub create: Duration,
+    /// Time to touch the working set.
+    pub prerun: Duration,
+}
+
+impl Mould {
+    /// Makes a shell and leads it over the pages of `touch`.
+    ///
+    /// # Errors
+    /// The host refuses a mapping or a machine, or the snapshot does not answer.
+    pub fn shell(&self, touch: &[TouchEntry], ticker: &mut Ticker) -> Result<Shell, ShellError> {
+        let start = Instant::now();
+        let trailer = self.snapshot.trailer();
+        let file = self.snapshot.file().try_clone()?;
+        let memory = GuestMemory::clone_of(file, 0, trailer.memory_bytes())?;
+        let vm = self.monitor.resume(memory, &self.rootfs, trailer.state().cr3)?;
+        let create = start.elapsed();
+        let mut shell = Shell { vm, idle: Box::default(), create, prerun: Duration::ZERO };
+        // Written now so that the pages are copied; the call's own values replace these.
+        self.begin(&shell.vm, &CallRecord::default())?;
+        ticker.start()?;
+        let touched = shell.touch(touch);
+        ticker.stop()?;
+        touched?;
+        shell.prerun = start.elapsed() - create;
+        Ok(shell)
+    }
+
+    /// Makes a machine unique: seed, generation, and the clocks of this moment. The guest looks at them when it is told
+    /// that it was restored.
+    ///
+    /// # Errors
+    /// KVM does not tell the guest's counter.
+    pub fn begin(&self, vm: &Vm, record: &CallRecord) -> Result<(), ShellError> {
+        let tsc = vm.tsc(self.monitor.kind())?;
+        let monotonic_ns = self.snapshot.trailer().state().monotonic_ns;
+        let page = self.monitor.clock().page(tsc, monotonic_ns, wall_clock_ns(Duration::ZERO));
+        vm.memory().store(CLOCK_GPA, &page)?;
+        vm.memory().store(RECORDS_GPA + CALL_RECORD_OFFSET, record)?;
+        Ok(())
+    }
+}
+
+impl Shell {
+    /// Delivers the touch list piece by piece; an empty one too, so that a snapshot that does not run is found here.
+    fn touch(&mut self, mut entries: &[TouchEntry]) -> Result<(), ShellError> {
+        let mut arrivals = Arrivals::default();
+        let mut silence = Silence { until: Instant::now() + TOUCH_LIMIT };
+        loop {
+            arrivals.clear();
+            let count = arrivals.touch(entries).unwrap_or(0);
+            self.vm.deliver(&arrivals)?;
+            match self.vm.run(&mut silence)? {
+                Stop::Idle(idle) => self.idle = idle,
+                Stop::Broken(breakdown) => return Err(ShellError::Stopped(breakdown.to_string())),
+                Stop::Exited(exit) => return Err(ShellError::Stopped(format!("{exit:?}"))),
+                Stop::Cancelled => return Err(ShellError::Stopped("it takes too long".into())),
+            }
+            entries = &entries[count.min(entries.len())..];
+            if entries.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Nanoseconds since 1970 on a wall clock that runs `behind`.
+#[must_use]
+pub fn wall_clock_ns(behind: Duration) -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(behind);
+    u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// No streams: what a machine meets that may only touch pages.
+struct Silence {
+    until: Instant,
+}
+
+impl Host for Silence {
+    fn write(&mut self, _stream: u32, _bytes: &[u8]) -> Transfer {
+        Transfer::Unknown
+    }
+
+    fn read(&mut self, _stream: u32, _buffer: &mut [u8]) -> Transfer {
+        Transfer::Unknown
+    }
+
+    fn shutdown_write(&mut self, _stream: u32) -> Transfer {
+        Transfer::Unknown
+    }
+
+    fn close(&mut self, _stream: u32) -> Transfer {
+        Transfer::Unknown
+    }
+
+    fn poll(&mut self, _arrivals: &mut Arrivals) {}
+
+    fn interrupted(&mut self) -> bool {
+        Instant::now() < self.until
+    }
+}

@@ -1,0 +1,149 @@
+//! Boot until ready, warm-up calls, and the snapshot.
+
+use std::time::{Duration, Instant};
+
+use super::conversation::{Conversation, Verdict};
+use super::drive::{Finished, Machine, Over};
+use super::function::micros;
+use super::ready::{Readiness, Until, message, ports};
+use super::slot::{Held, Slot, SlotError};
+use super::stream::SlotStream;
+use crate::protocol::{Boot, Call, Kind, NotReady, NotReadyReason, Ready, Role, SnapshotMode};
+use crate::vm::{Arrivals, Host};
+
+/// Longest boot; a larger wish is cut.
+const BOOT_MAX: Duration = Duration::from_secs(600);
+
+/// Boots the program and runs it until it is ready. Answers `Ready` or `NotReady`.
+///
+/// # Errors
+/// The stream is of no use any more, or KVM fails.
+pub fn boot(
+    slot: &mut Slot,
+    boot: &Boot,
+    since: Instant,
+    stream: &mut SlotStream,
+) -> Result<Held, SlotError> {
+    let machine = match slot.function.boot() {
+        Ok(machine) => machine,
+        Err(error) => {
+            stream.queue_record(
+                Kind::NotReady,
+                &NotReady { reason: NotReadyReason::Fault, message: error.to_string(), ports: Vec::new() },
+            )?;
+            return Ok(Held::Empty);
+        }
+    };
+    let limit = Duration::from_millis(boot.timeout_ms).min(BOOT_MAX);
+    let mut conversation = Conversation::new(stream, Some(since + limit));
+    let assign = &slot.function.assign;
+    let until = match (assign.role, assign.snapshot) {
+        (Role::Bake, SnapshotMode::Start) => Until::Start,
+        (Role::Bake, _) => Until::Ready,
+        (Role::Serve, _) => Until::Listening,
+    };
+    let wish = Wish { until, since, limit };
+    become_ready(slot, machine, &wish, Arrivals::default(), &mut conversation)
+}
+
+/// What a program is to reach, and by when.
+struct Wish {
+    until: Until,
+    since: Instant,
+    limit: Duration,
+}
+
+fn become_ready(
+    slot: &mut Slot,
+    mut machine: Machine,
+    wish: &Wish,
+    mut arrivals: Arrivals,
+    conversation: &mut Conversation<'_>,
+) -> Result<Held, SlotError> {
+    let port = slot.function.assign.port;
+    let mut ready = Readiness::new(port, wish.until);
+    let over = machine.drive(conversation, &mut arrivals, &mut ready, &mut slot.ticker)?;
+    let idle = machine.idle.as_deref();
+    let (reason, text) = match over {
+        Over::Reached => match (ready.failure(), idle) {
+            (None, Some(idle)) => {
+                let threads = idle.threads;
+                let ready = Ready { ready_us: micros(wish.since.elapsed()), ports: ports(idle), threads };
+                conversation.stream.queue_record(Kind::Ready, &ready)?;
+                return Ok(Held::Booted(Box::new(machine)));
+            }
+            (failure, idle) => {
+                let reason = failure.unwrap_or(NotReadyReason::NotListening);
+                (reason, message(reason, port, idle, wish.limit))
+            }
+        },
+        Over::Stopped(Verdict::Deadline) => {
+            let reason = ready.reason_at_limit(idle);
+            (reason, message(reason, port, idle, wish.limit))
+        }
+        Over::Stopped(_) => (NotReadyReason::Fault, "was cancelled".to_owned()),
+        Over::Exited(exit) if exit.signal != 0 => {
+            (NotReadyReason::Exited, format!("was ended by signal {} while starting", exit.signal))
+        }
+        Over::Exited(exit) => {
+            (NotReadyReason::Exited, format!("exited with status {} while starting", exit.status))
+        }
+        Over::Broken(breakdown) => (NotReadyReason::Fault, breakdown.to_string()),
+    };
+    let message = match conversation.tail.text() {
+        Some(tail) => format!("{text}; last output: {tail}"),
+        None => text,
+    };
+    let ports = idle.map(ports).unwrap_or_default().iter().map(|listening| listening.port).collect();
+    conversation.stream.queue_record(Kind::NotReady, &NotReady { reason, message, ports })?;
+    Ok(Held::Empty)
+}
+
+/// Lets the program answer a warm-up call and come to rest again. Answers with the response, then `Ready` or `NotReady`.
+///
+/// # Errors
+/// The stream is of no use any more, or KVM fails.
+pub fn warm_up(
+    slot: &mut Slot,
+    mut machine: Box<Machine>,
+    call: &Call,
+    since: Instant,
+    stream: &mut SlotStream,
+) -> Result<Held, SlotError> {
+    let limit = Duration::from_millis(call.deadline_ms).min(BOOT_MAX);
+    let mut conversation = Conversation::new(stream, Some(since + limit));
+    let mut arrivals = Arrivals::default();
+    conversation.connect(machine.next_connection());
+    conversation.open(call.port, &mut arrivals);
+    let over = machine.drive(&mut conversation, &mut arrivals, &mut Finished, &mut slot.ticker)?;
+    let wish = Wish { until: Until::Ready, since, limit };
+    match over {
+        Over::Reached | Over::Stopped(Verdict::GraceOver) => {
+            conversation.hang_up();
+            arrivals.clear();
+            conversation.poll(&mut arrivals);
+            become_ready(slot, *machine, &wish, arrivals, &mut conversation)
+        }
+        other => {
+            let text = format!("did not answer a warm-up request: {other:?}");
+            let reason =
+                if matches!(other, Over::Exited(_)) { NotReadyReason::Exited } else { NotReadyReason::Fault };
+            conversation
+                .stream
+                .queue_record(Kind::NotReady, &NotReady { reason, message: text, ports: vec![] })?;
+            Ok(Held::Empty)
+        }
+    }
+}
+
+/// Writes the snapshot and lets the machine go: the template never runs again.
+///
+/// # Errors
+/// The stream is of no use any more.
+pub fn snapshot(slot: &Slot, machine: &Machine, stream: &mut SlotStream) -> Result<Held, SlotError> {
+    match slot.function.snapshot(machine) {
+        Ok(snapshotted) => stream.queue_record(Kind::Snapshotted, &snapshotted)?,
+        Err(error) => return slot.failed(&error.to_string(), stream),
+    }
+    Ok(Held::Empty)
+}

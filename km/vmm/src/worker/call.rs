@@ -1,0 +1,161 @@
+//! One call: a machine that has seen none before, the frames of its connection, its end.
+
+use std::time::{Duration, Instant};
+
+use km_abi::hypercall::EventKind;
+
+use super::conversation::{Conversation, Verdict};
+use super::drive::{Finished, Machine, Over};
+use super::function::micros;
+use super::ready::{Readiness, Until, message};
+use super::slot::{Held, Slot, SlotError, ended};
+use super::stream::SlotStream;
+use crate::protocol::{Call, Ended, Kind, Outcome, SnapshotMode, Started};
+use crate::vm::{Arrivals, Breakdown};
+
+/// Longest call (contract: at most an hour); a larger wish is cut.
+const DEADLINE_MAX: Duration = Duration::from_secs(3600 + 60);
+/// What is left of the response goes out within this time, or not at all.
+const LAST_BYTES: Duration = Duration::from_secs(10);
+
+/// Runs a call on what the slot holds and destroys the machine. `taken` is when the call came.
+///
+/// # Errors
+/// The stream is of no use any more, or KVM fails.
+pub fn run(
+    slot: &mut Slot,
+    held: Held,
+    call: &Call,
+    taken: Instant,
+    stream: &mut SlotStream,
+) -> Result<Ended, SlotError> {
+    let deadline = taken + Duration::from_millis(call.deadline_ms).min(DEADLINE_MAX);
+    let (mut machine, fresh) = match obtain(slot, held) {
+        Ok(machine) => machine,
+        Err(message) => return Ok(ended(Outcome::Fault { message })),
+    };
+    let exits_before = machine.vm.usage().exits;
+    let mut conversation = Conversation::new(stream, Some(deadline));
+    conversation.connect(machine.next_connection());
+    let mut timing = Timing { taken, boot: None };
+    let over = answer(slot, &mut machine, fresh, call.port, &mut conversation, &mut timing)?;
+    let outcome = outcome(over, &mut conversation);
+    let first_byte = conversation.first_byte();
+    let limit = if outcome == Outcome::Cancelled { Duration::ZERO } else { LAST_BYTES };
+    conversation.stream.flush_within(Some(limit))?;
+    let failure = conversation.take_failure();
+    let run_us = micros(taken.elapsed());
+    let exits = machine.vm.usage().exits - exits_before;
+    let mut report = ended(outcome);
+    tear_down(slot, machine, &mut report);
+    if let Some(failure) = failure {
+        return Err(failure.into());
+    }
+    let first_byte_us = first_byte.map(|at| micros(at - taken));
+    let boot_us = timing.boot.map_or(run_us, micros);
+    Ok(Ended { boot_us, first_byte_us, run_us, exits, ..report })
+}
+
+struct Timing {
+    taken: Instant,
+    boot: Option<Duration>,
+}
+
+/// The machine of a call, and whether it is a clone that must be told so.
+fn obtain(slot: &mut Slot, held: Held) -> Result<(Machine, bool), String> {
+    match held {
+        Held::Shell(shell) => Ok((Machine::new(shell.vm, Some(shell.idle)), true)),
+        Held::Booted(machine) => Ok((*machine, false)),
+        Held::Empty => match slot.function.shell(&mut slot.ticker) {
+            Ok(Some((shell, _))) => Ok((Machine::new(shell.vm, Some(shell.idle)), true)),
+            Ok(None) => {
+                slot.function.boot().map(|machine| (machine, false)).map_err(|error| error.to_string())
+            }
+            Err(error) => Err(error.to_string()),
+        },
+    }
+}
+
+/// Brings the machine to where it listens, where that is not done yet, and lets it answer.
+fn answer(
+    slot: &mut Slot,
+    machine: &mut Machine,
+    fresh: bool,
+    port: u16,
+    conversation: &mut Conversation<'_>,
+    timing: &mut Timing,
+) -> Result<Over, SlotError> {
+    let mut arrivals = Arrivals::default();
+    if fresh {
+        if let Err(error) = slot.function.begin(&machine.vm) {
+            return Ok(Over::Broken(Breakdown::of_reason(error.to_string())));
+        }
+        arrivals.push(EventKind::Restored, 0);
+    }
+    let at_start = fresh && slot.function.assign.snapshot == SnapshotMode::Start;
+    if at_start || machine.idle.is_none() {
+        started(conversation, timing)?;
+        let mut ready = Readiness::new(port, Until::Listening);
+        let over = machine.drive(conversation, &mut arrivals, &mut ready, &mut slot.ticker)?;
+        if let (Over::Reached, Some(reason)) = (&over, ready.failure()) {
+            let text = message(reason, port, machine.idle.as_deref(), Duration::ZERO);
+            return Ok(Over::Broken(Breakdown::of_reason(format!("the program {text}"))));
+        }
+        if !matches!(over, Over::Reached) {
+            return Ok(over);
+        }
+        arrivals.clear();
+    }
+    conversation.open(port, &mut arrivals);
+    started(conversation, timing)?;
+    Ok(machine.drive(conversation, &mut arrivals, &mut Finished, &mut slot.ticker)?)
+}
+
+/// Notes, once, that the next thing is the first instruction of the call. The frame goes out with the first output.
+fn started(conversation: &mut Conversation<'_>, timing: &mut Timing) -> Result<(), SlotError> {
+    if timing.boot.is_none() {
+        let boot = timing.taken.elapsed();
+        conversation.stream.queue_record(Kind::Started, &Started { boot_us: micros(boot) })?;
+        timing.boot = Some(boot);
+    }
+    Ok(())
+}
+
+fn outcome(over: Over, conversation: &mut Conversation<'_>) -> Outcome {
+    match over {
+        Over::Reached => Outcome::Idle,
+        Over::Stopped(Verdict::GraceOver) => Outcome::Closed,
+        Over::Stopped(Verdict::Deadline) => Outcome::Deadline,
+        Over::Stopped(Verdict::Cancelled) => Outcome::Cancelled,
+        Over::Exited(exit) => match u8::try_from(exit.signal) {
+            Ok(0) => Outcome::Exited { status: u8::try_from(exit.status & 0xff).unwrap_or(0) },
+            Ok(signal) => Outcome::Signaled { signal },
+            Err(_) => Outcome::Fault { message: format!("the guest reports signal {}", exit.signal) },
+        },
+        Over::Broken(breakdown) => {
+            let message = breakdown.to_string();
+            let tail = conversation.tail.text();
+            if message.contains("out of memory") {
+                return Outcome::OutOfMemory;
+            }
+            Outcome::Fault {
+                message: tail.map_or(message.clone(), |tail| format!("{message}\nlast output: {tail}")),
+            }
+        }
+    }
+}
+
+/// Looks at what the machine used, destroys it, and then learns: nobody waits for that.
+fn tear_down(slot: &Slot, machine: Machine, report: &mut Ended) {
+    let start = Instant::now();
+    let usage = slot.function.usage(&machine.vm);
+    drop(machine);
+    report.teardown_us = micros(start.elapsed());
+    if let Ok(usage) = usage {
+        report.dirty_pages = usage.written_pages();
+        report.touched_pages = usage.written_pages() + usage.read_pages();
+        if report.outcome == Outcome::Idle {
+            slot.function.learn(&usage);
+        }
+    }
+}

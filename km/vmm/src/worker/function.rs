@@ -1,0 +1,261 @@
+//! The function that a worker serves: where its machines come from, and what was learned of its calls.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use km_abi::hypercall::TouchEntry;
+use km_abi::layout::ROOTFS_GPA;
+use km_abi::records::{BootConfig, CallRecord};
+use rustix::rand::{GetRandomFlags, getrandom};
+
+use crate::jail::rights;
+use crate::memory::pagemap::PageMap;
+use crate::memory::{GuestMemory, Rootfs};
+use crate::protocol::{Assign, ProcessSpec, Refused, RefusedReason, Role, SnapshotMode, Snapshotted};
+use crate::shell::{BAKE_BEHIND, Mould, Shell, ShellError, wall_clock_ns};
+use crate::snapshot::format::State;
+use crate::snapshot::working_set::{Usage, WorkingSet};
+use crate::snapshot::{Expected, Identity, MemoryImage, Moment, PAGE, Page, Snapshot, SnapshotError, write};
+use crate::vm::kick::Ticker;
+use crate::vm::{Monitor, MonitorError, Vm};
+
+use super::drive::Machine;
+
+/// Address space beside guest memory: code, stacks, buffers, allocator.
+const ADDRESS_SPACE: u64 = 1 << 30;
+
+/// What a worker is before it knows a function.
+pub struct Ground {
+    /// KVM and the library OS.
+    pub monitor: Arc<Monitor>,
+    /// Identity of build and host.
+    pub identity: Identity,
+    /// The process's page map.
+    pub page_map: PageMap,
+}
+
+/// A function, and all that its slots share.
+pub struct Function {
+    /// What the server said.
+    pub assign: Assign,
+    ground: Arc<Ground>,
+    rootfs: Arc<Rootfs>,
+    mould: Option<Mould>,
+    snapshot_file: Option<File>,
+    learned: Mutex<WorkingSet>,
+}
+
+impl Function {
+    /// Takes on a function; `fds` are those that came with the message.
+    ///
+    /// # Errors
+    /// What the server is to be told.
+    pub fn new(assign: Assign, fds: Vec<OwnedFd>, ground: Arc<Ground>) -> Result<Self, Refused> {
+        let mut fds = fds.into_iter().map(File::from);
+        let rootfs = fds.next().ok_or_else(|| refuse(RefusedReason::Assignment, "no rootfs came along"))?;
+        let rootfs = Rootfs::open(rootfs).map_err(|error| refuse(RefusedReason::Rootfs, error))?;
+        let mut function = Self {
+            assign,
+            ground,
+            rootfs: Arc::new(rootfs),
+            mould: None,
+            snapshot_file: None,
+            learned: Mutex::default(),
+        };
+        match (function.assign.role, function.assign.has_snapshot_fd, fds.next()) {
+            (_, false, None) => {}
+            (Role::Bake, true, Some(file)) => function.snapshot_file = Some(file),
+            (Role::Serve, true, Some(file)) => function.open_snapshot(file)?,
+            _ => return Err(refuse(RefusedReason::Assignment, "descriptors do not match the message")),
+        }
+        function.limit().map_err(|error| refuse(RefusedReason::Host, error))?;
+        Ok(function)
+    }
+
+    fn open_snapshot(&mut self, file: File) -> Result<(), Refused> {
+        let wrong = |error: SnapshotError| refuse(RefusedReason::Snapshot, error);
+        let snapshot = Snapshot::open(file, &self.expected()).map_err(wrong)?;
+        if !self.assign.verified {
+            snapshot.verify().map_err(wrong)?;
+        }
+        let (monitor, rootfs) = (Arc::clone(&self.ground.monitor), Arc::clone(&self.rootfs));
+        self.mould = Some(Mould { monitor, rootfs, snapshot });
+        Ok(())
+    }
+
+    fn limit(&self) -> Result<(), crate::jail::JailError> {
+        let memory = self.assign.memory_bytes.saturating_add(PAGE as u64);
+        let slots = u64::from(crate::protocol::SLOTS_MAX);
+        let machines = memory.saturating_mul(slots).saturating_add(self.rootfs.mapped());
+        // Only a bake writes a file, and that one only.
+        let file = if self.snapshot_file.is_some() { memory } else { 0 };
+        rights::limit_to(machines.saturating_add(ADDRESS_SPACE), file)
+    }
+
+    fn expected(&self) -> Expected {
+        let moment = match self.assign.snapshot {
+            SnapshotMode::Start => Moment::Start,
+            SnapshotMode::Ready | SnapshotMode::None => Moment::Ready,
+        };
+        Expected {
+            identity: self.ground.identity,
+            key: self.assign.digest.clone(),
+            memory_bytes: self.assign.memory_bytes,
+            rootfs_bytes: self.rootfs.bytes(),
+            moment,
+        }
+    }
+
+    /// Bytes of the snapshot that are not holes.
+    #[must_use]
+    pub fn resident_bytes(&self) -> u64 {
+        self.mould.as_ref().map_or(0, |mould| mould.snapshot.trailer().data_pages() * PAGE as u64)
+    }
+
+    /// Makes a shell; nothing without a snapshot. Also the number of pages touched.
+    ///
+    /// # Errors
+    /// See [`ShellError`].
+    pub fn shell(&self, ticker: &mut Ticker) -> Result<Option<(Shell, u64)>, ShellError> {
+        let Some(mould) = &self.mould else { return Ok(None) };
+        let touch: Arc<[TouchEntry]> = self.learned.lock().unwrap_or_else(PoisonError::into_inner).list();
+        Ok(Some((mould.shell(&touch, ticker)?, touch.len() as u64)))
+    }
+
+    /// Makes a clone unique, just before its call.
+    ///
+    /// # Errors
+    /// The host has no random bytes, or KVM refuses.
+    pub fn begin(&self, vm: &Vm) -> Result<(), ShellError> {
+        let Some(mould) = &self.mould else { return Ok(()) };
+        let mut generation = [0; 8];
+        random(&mut generation)?;
+        let mut record = CallRecord { seed: [0; 32], generation: u64::from_le_bytes(generation).max(1) };
+        random(&mut record.seed)?;
+        mould.begin(vm, &record)
+    }
+
+    /// A machine that boots the program.
+    ///
+    /// # Errors
+    /// KVM refuses, or the memory is too small.
+    pub fn boot(&self) -> Result<Machine, BootFailure> {
+        let mut seed = [0; 32];
+        random(&mut seed)?;
+        let bakes = self.assign.role == Role::Bake;
+        let behind = if bakes { BAKE_BEHIND } else { Duration::ZERO };
+        let stop_at_start = bakes && self.assign.snapshot == SnapshotMode::Start;
+        let config = config(&self.assign.process, stop_at_start);
+        let monitor = &self.ground.monitor;
+        let vm =
+            monitor.boot(self.assign.memory_bytes, &self.rootfs, &config, seed, wall_clock_ns(behind))?;
+        Ok(Machine::new(vm, None))
+    }
+
+    /// Which pages a machine has used.
+    ///
+    /// # Errors
+    /// The kernel does not tell.
+    pub fn usage(&self, vm: &Vm) -> io::Result<Usage> {
+        let map = &self.ground.page_map;
+        let ram = map.of(vm.memory())?;
+        let mut read = ram.file;
+        let rootfs = map.range(self.rootfs.host_address(), self.rootfs.mapped())?;
+        read.extend(rootfs.file.iter().map(|range| ROOTFS_GPA + range.start..ROOTFS_GPA + range.end));
+        Ok(Usage { written: ram.private, read })
+    }
+
+    /// Learns from a call that has ended.
+    pub fn learn(&self, usage: &Usage) {
+        let Some(mould) = &self.mould else { return };
+        let mut learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
+        if learned.learn(usage) {
+            learned.rebuild(&mould.snapshot, mould.snapshot.trailer().state().cr3);
+        }
+    }
+
+    /// Writes the snapshot of an idle machine.
+    ///
+    /// # Errors
+    /// The machine was never idle, this is no bake, or the file cannot be written.
+    pub fn snapshot(&self, machine: &Machine) -> Result<Snapshotted, SnapshotError> {
+        let start = Instant::now();
+        let (Some(file), Some(idle)) = (&self.snapshot_file, &machine.idle) else {
+            return Err(SnapshotError::Malformed("there is nothing to write, or nowhere to"));
+        };
+        let state =
+            State { cr3: idle.cr3, monotonic_ns: idle.monotonic_ns, realtime_ns: wall_clock_ns(BAKE_BEHIND) };
+        let memory = Image { memory: machine.vm.memory(), map: &self.ground.page_map };
+        let written = write(file, &memory, &self.expected(), state)?;
+        Ok(Snapshotted {
+            file_bytes: written.file_bytes,
+            data_bytes: written.data_bytes,
+            content_digest: written.digest,
+            write_us: micros(start.elapsed()),
+        })
+    }
+}
+
+/// Why a program cannot be booted.
+#[derive(Debug, thiserror::Error)]
+pub enum BootFailure {
+    /// The machine cannot be made.
+    #[error(transparent)]
+    Monitor(#[from] MonitorError),
+    /// No random bytes.
+    #[error("random bytes: {0}")]
+    Random(#[from] io::Error),
+}
+
+/// RAM of a machine that has booted: what was never touched is zero.
+struct Image<'a> {
+    memory: &'a GuestMemory,
+    map: &'a PageMap,
+}
+
+impl MemoryImage for Image<'_> {
+    fn populated(&self) -> io::Result<Vec<Range<u64>>> {
+        Ok(self.map.of(self.memory)?.private)
+    }
+
+    fn read_page(&self, gpa: u64, page: &mut Page) -> io::Result<()> {
+        self.memory.read(gpa, page).map_err(io::Error::other)
+    }
+}
+
+fn config(process: &ProcessSpec, stop_at_start: bool) -> BootConfig {
+    let bytes = |texts: &[String]| texts.iter().map(|text| text.clone().into_bytes()).collect();
+    BootConfig {
+        args: bytes(&process.args),
+        env: bytes(&process.env),
+        cwd: process.cwd.clone().into_bytes(),
+        uid: process.uid,
+        gid: process.gid,
+        groups: process.groups.clone(),
+        hostname: process.hostname.clone(),
+        terminal: false,
+        stop_at_start,
+    }
+}
+
+fn random(bytes: &mut [u8]) -> io::Result<()> {
+    // Up to 256 bytes come whole (getrandom(2)).
+    match getrandom(&mut *bytes, GetRandomFlags::empty())? {
+        count if count == bytes.len() => Ok(()),
+        _ => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
+}
+
+fn refuse(reason: RefusedReason, message: impl ToString) -> Refused {
+    Refused { reason, message: message.to_string() }
+}
+
+/// Whole microseconds.
+#[must_use]
+pub fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

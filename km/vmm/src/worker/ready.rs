@@ -1,0 +1,236 @@
+//! When a booting program is ready, and why it is not.
+//!
+//! Ready: the machine is idle, so every thread of every process is blocked; one of them waits for a listening socket at
+//! the function's port; and the guest used less than [`BUSY`] of CPU in the last [`WINDOW`]. Periodic timers of a
+//! runtime are normal and do not disturb that.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use km_abi::hypercall::{IDLE_AT_START, Idle, LISTENERS_MAX, Listener, NEVER};
+
+use super::conversation::Conversation;
+use super::drive::{Goal, Look};
+use crate::protocol::{ListeningPort, NotReadyReason};
+
+/// The time that is looked back.
+pub const WINDOW: Duration = Duration::from_millis(50);
+/// CPU time of the guest in that window from which on it counts as busy.
+pub const BUSY: Duration = Duration::from_millis(1);
+/// A program that is quiet for so long and listens elsewhere will not come here any more.
+const SETTLED: Duration = Duration::from_secs(10);
+
+/// What a program must have reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// Loaded, no instruction executed.
+    Start,
+    /// Waiting at the port, this instant: good enough to serve a call.
+    Listening,
+    /// Ready in the full sense: good enough for a snapshot.
+    Ready,
+}
+
+/// Looks whether a program is ready.
+pub struct Readiness {
+    port: u16,
+    until: Until,
+    samples: VecDeque<(Instant, Duration)>,
+    quiet_since: Option<Instant>,
+    failure: Option<NotReadyReason>,
+}
+
+impl Readiness {
+    /// For a program that should listen on `port`.
+    #[must_use]
+    pub fn new(port: u16, until: Until) -> Self {
+        Self { port, until, samples: VecDeque::new(), quiet_since: None, failure: None }
+    }
+
+    /// Why the program will never be ready, once that is certain.
+    #[must_use]
+    pub fn failure(&self) -> Option<NotReadyReason> {
+        self.failure
+    }
+
+    /// Why a program whose time is over is not ready; `idle` is what it said last.
+    #[must_use]
+    pub fn reason_at_limit(&self, idle: Option<&Idle>) -> NotReadyReason {
+        let Some(idle) = idle else { return NotReadyReason::NeverIdle };
+        match () {
+            () if awaits(idle, self.port) => NotReadyReason::NeverIdle,
+            () if listeners(idle).is_empty() => NotReadyReason::NotListening,
+            () => self.elsewhere(idle),
+        }
+    }
+
+    fn elsewhere(&self, idle: &Idle) -> NotReadyReason {
+        let here = listeners(idle).iter().any(|listener| listener.port == self.port);
+        if here || listeners(idle).is_empty() {
+            NotReadyReason::NotListening
+        } else {
+            NotReadyReason::WrongPort
+        }
+    }
+
+    /// Adds a sample; gives the moment at which the window will be quiet if nothing more happens, `None` if it is so.
+    fn sample(&mut self, now: Instant, guest: Duration) -> Option<Instant> {
+        self.samples.push_back((now, guest));
+        // One sample from before the window stays: what was used since then includes what was used in the window.
+        while self.samples.get(1).is_some_and(|(at, _)| *at + WINDOW <= now) {
+            self.samples.pop_front();
+        }
+        let quiet =
+            |(at, before): &(Instant, Duration)| *at + WINDOW <= now && guest.saturating_sub(*before) < BUSY;
+        if self.samples.front().is_some_and(quiet) {
+            self.quiet_since.get_or_insert(now);
+            return None;
+        }
+        self.quiet_since = None;
+        // The oldest sample since which little was used becomes the start of the window.
+        let start = self.samples.iter().find(|(_, before)| guest.saturating_sub(*before) < BUSY);
+        Some(start.map_or(now, |(at, _)| *at) + WINDOW)
+    }
+
+    fn judge(&mut self, idle: &Idle, now: Instant, guest: Duration) -> Look {
+        if self.until == Until::Start {
+            return if idle.flags & IDLE_AT_START != 0 { Look::Reached } else { Look::Wait(None) };
+        }
+        let quiet_at = self.sample(now, guest);
+        if awaits(idle, self.port) {
+            let reached = quiet_at.is_none() || self.until == Until::Listening;
+            return if reached { Look::Reached } else { Look::Wait(quiet_at) };
+        }
+        let for_ever = idle.deadline_ns == NEVER;
+        let settled = self.quiet_since.is_some_and(|since| now >= since + SETTLED);
+        if for_ever || (settled && !listeners(idle).is_empty()) {
+            self.failure = Some(self.elsewhere(idle));
+            return Look::Reached;
+        }
+        Look::Wait(None)
+    }
+}
+
+impl Goal for Readiness {
+    fn look(&mut self, idle: &Idle, guest: Duration, _conversation: &Conversation<'_>) -> Look {
+        self.judge(idle, Instant::now(), guest)
+    }
+}
+
+/// The listening sockets that a guest reports; the count is the guest's and may be anything.
+#[must_use]
+pub fn listeners(idle: &Idle) -> &[Listener] {
+    &idle.listeners[..(idle.listener_count as usize).min(LISTENERS_MAX)]
+}
+
+/// A blocked thread waits for connections to `port`.
+#[must_use]
+pub fn awaits(idle: &Idle, port: u16) -> bool {
+    listeners(idle).iter().any(|listener| listener.port == port && listener.awaited != 0)
+}
+
+/// The listening sockets, for the protocol.
+#[must_use]
+pub fn ports(idle: &Idle) -> Vec<ListeningPort> {
+    let port = |listener: &Listener| ListeningPort { port: listener.port, awaited: listener.awaited != 0 };
+    listeners(idle).iter().map(port).collect()
+}
+
+/// One line that names the fix.
+#[must_use]
+pub fn message(reason: NotReadyReason, port: u16, idle: Option<&Idle>, limit: Duration) -> String {
+    let listening: Vec<String> =
+        idle.map(listeners).unwrap_or_default().iter().map(|listener| listener.port.to_string()).collect();
+    match reason {
+        NotReadyReason::WrongPort => format!(
+            "listens on {}, port says {port}: set the function's port, or make the program listen on $PORT",
+            listening.join(", ")
+        ),
+        NotReadyReason::NotListening if listening.contains(&port.to_string()) => {
+            format!("listens on {port}, but no thread waits for connections there")
+        }
+        NotReadyReason::NotListening => {
+            format!("does not listen on any TCP port: it should listen on {port}, which is in $PORT")
+        }
+        NotReadyReason::NeverIdle => format!(
+            "is still busy after {}s: it must come to rest before its first call{}",
+            limit.as_secs(),
+            if listening.is_empty() { format!(" and listen on {port}") } else { String::new() }
+        ),
+        NotReadyReason::Exited => "exited while starting".to_owned(),
+        NotReadyReason::Fault => "the machine broke while the program was starting".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn idle(listeners: &[(u16, u16)], deadline_ns: u64) -> Idle {
+        let mut idle = Idle { deadline_ns, listener_count: listeners.len() as u32, ..Idle::default() };
+        for (slot, &(port, awaited)) in idle.listeners.iter_mut().zip(listeners) {
+            *slot = Listener { port, awaited };
+        }
+        idle
+    }
+
+    fn ms(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn ready_is_waiting_at_the_port_and_quiet_for_a_window() {
+        let start = Instant::now();
+        let waiting = idle(&[(8080, 1)], 5);
+        let mut ready = Readiness::new(8080, Until::Ready);
+        assert_eq!(ready.judge(&waiting, start, ms(5)), Look::Wait(Some(start + WINDOW)));
+        assert_eq!(ready.judge(&waiting, start + ms(20), ms(9)), Look::Wait(Some(start + ms(70))));
+        assert_eq!(ready.judge(&waiting, start + ms(60), ms(9)), Look::Wait(Some(start + ms(70))));
+        assert_eq!(ready.judge(&waiting, start + ms(70), ms(9)), Look::Reached);
+        let mut listening = Readiness::new(8080, Until::Listening);
+        assert_eq!(listening.judge(&waiting, start, ms(5)), Look::Reached);
+    }
+
+    #[test]
+    fn periodic_timers_do_not_disturb() {
+        let start = Instant::now();
+        let mut ready = Readiness::new(80, Until::Ready);
+        let waiting = idle(&[(80, 1)], 5);
+        let looks: Vec<Look> = (0..4)
+            .map(|n| ready.judge(&waiting, start + ms(20 * n), Duration::from_micros(300 * n)))
+            .collect();
+        assert_eq!(looks[3], Look::Reached);
+    }
+
+    #[test]
+    fn who_waits_for_ever_elsewhere_is_told_so_at_once() {
+        let mut wrong = Readiness::new(8080, Until::Ready);
+        let there = idle(&[(3000, 1)], NEVER);
+        assert_eq!(wrong.judge(&there, Instant::now(), ms(1)), Look::Reached);
+        assert_eq!(wrong.failure(), Some(NotReadyReason::WrongPort));
+        let text = message(NotReadyReason::WrongPort, 8080, Some(&there), ms(0));
+        assert!(text.starts_with("listens on 3000, port says 8080"), "{text}");
+        let mut nowhere = Readiness::new(8080, Until::Ready);
+        assert_eq!(nowhere.judge(&idle(&[], NEVER), Instant::now(), ms(1)), Look::Reached);
+        assert_eq!(nowhere.failure(), Some(NotReadyReason::NotListening));
+        let mut unwatched = Readiness::new(8080, Until::Ready);
+        assert_eq!(unwatched.judge(&idle(&[(8080, 0)], NEVER), Instant::now(), ms(1)), Look::Reached);
+        assert_eq!(unwatched.failure(), Some(NotReadyReason::NotListening));
+    }
+
+    #[test]
+    fn the_limit_has_a_reason_of_its_own() {
+        let ready = Readiness::new(8080, Until::Ready);
+        assert_eq!(ready.reason_at_limit(None), NotReadyReason::NeverIdle);
+        assert_eq!(ready.reason_at_limit(Some(&idle(&[(8080, 1)], 9))), NotReadyReason::NeverIdle);
+        assert_eq!(ready.reason_at_limit(Some(&idle(&[(1, 1)], 9))), NotReadyReason::WrongPort);
+        assert_eq!(ready.reason_at_limit(Some(&idle(&[], 9))), NotReadyReason::NotListening);
+    }
+
+    #[test]
+    fn a_count_beyond_the_list_is_cut() {
+        let mut hostile = idle(&[(1, 1)], NEVER);
+        hostile.listener_count = u32::MAX;
+        assert_eq!(listeners(&hostile).len(), LISTENERS_MAX);
+    }
+}

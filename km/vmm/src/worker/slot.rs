@@ -1,0 +1,152 @@
+//! One slot: a thread that holds at most one machine and does what its stream says.
+//!
+//! ```text
+//!          Prepare ──────────────► Shell ──┐
+//! Empty ──┤                                ├─ Call ─► (call) ─► Ended ─► Empty        role Serve
+//!          Boot ─► Ready ────────► Booted ─┘
+//!          Boot ─► Ready ─► Booted ─ Call … Finish ─► Ready ─► Booted ─ Snapshot ─► Empty     role Bake
+//! ```
+//!
+//! A machine is made, run and destroyed on this thread: only this slot waits for it.
+
+use std::os::fd::OwnedFd;
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use super::call;
+use super::drive::Machine;
+use super::function::{Function, micros};
+use super::stream::SlotStream;
+use super::{bake, drive::DriveError};
+use crate::protocol::{Boot, Call, Ended, Frame, FrameError, Kind, Outcome, Prepared, Role};
+use crate::shell::Shell;
+use crate::vm::kick::Ticker;
+
+/// Why a slot gives up its stream; the server may open another one.
+#[derive(Debug, thiserror::Error)]
+pub enum SlotError {
+    /// The server does not keep to the protocol.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// The stream failed.
+    #[error("slot stream: {0}")]
+    Stream(#[from] std::io::Error),
+    /// A machine cannot be driven.
+    #[error(transparent)]
+    Drive(#[from] DriveError),
+}
+
+/// What a slot holds.
+pub enum Held {
+    /// Nothing.
+    Empty,
+    /// A clone that waits for its call.
+    Shell(Box<Shell>),
+    /// A machine that has booted.
+    Booted(Box<Machine>),
+}
+
+/// A slot and what it needs to make machines.
+pub struct Slot {
+    /// The function.
+    pub function: Arc<Function>,
+    /// This thread's tick.
+    pub ticker: Ticker,
+}
+
+/// Serves one stream after the other until the worker leaves.
+pub fn run(streams: &Receiver<OwnedFd>, function: &OnceLock<Arc<Function>>, mut ticker: Ticker) {
+    while let Ok(socket) = streams.recv() {
+        let Some(function) = function.get() else { continue };
+        let mut slot = Slot { function: Arc::clone(function), ticker };
+        let served =
+            SlotStream::new(socket).map_err(SlotError::from).and_then(|mut stream| slot.serve(&mut stream));
+        if let Err(error) = served {
+            eprintln!("km worker: {}: {error}", function.assign.function);
+        }
+        ticker = slot.ticker;
+    }
+}
+
+impl Slot {
+    fn serve(&mut self, stream: &mut SlotStream) -> Result<(), SlotError> {
+        let mut held = Held::Empty;
+        loop {
+            stream.flush_within(None)?;
+            match stream.next()? {
+                Some(frame) => held = self.obey(&frame, held, stream)?,
+                None if stream.ended() => return Ok(()),
+                None => {
+                    stream.wait(true, None)?;
+                }
+            }
+        }
+    }
+
+    fn obey(&mut self, frame: &Frame, held: Held, stream: &mut SlotStream) -> Result<Held, SlotError> {
+        let now = Instant::now();
+        let bakes = self.function.assign.role == Role::Bake;
+        match (frame.kind, held) {
+            (Kind::Prepare, Held::Empty) => self.prepare(stream),
+            (Kind::Boot, Held::Empty) => bake::boot(self, &frame.record::<Boot>()?, now, stream),
+            (Kind::Call, Held::Booted(machine)) if bakes => {
+                bake::warm_up(self, machine, &frame.record::<Call>()?, now, stream)
+            }
+            (Kind::Call, held) if !bakes => {
+                let ended = call::run(self, held, &frame.record::<Call>()?, now, stream)?;
+                stream.queue_record(Kind::Ended, &ended)?;
+                Ok(Held::Empty)
+            }
+            (Kind::Snapshot, Held::Booted(machine)) if bakes => bake::snapshot(self, &machine, stream),
+            // What was sent before the server heard of the end of a call.
+            (Kind::Data | Kind::End | Kind::Finish | Kind::Cancel, Held::Empty) => Ok(Held::Empty),
+            (Kind::Cancel, held) => {
+                let start = Instant::now();
+                drop(held);
+                let teardown_us = micros(start.elapsed());
+                stream.queue_record(Kind::Ended, &Ended { teardown_us, ..ended(Outcome::Cancelled) })?;
+                Ok(Held::Empty)
+            }
+            (kind, _) => Err(FrameError::Unexpected(kind).into()),
+        }
+    }
+
+    fn prepare(&mut self, stream: &mut SlotStream) -> Result<Held, SlotError> {
+        match self.function.shell(&mut self.ticker) {
+            Ok(Some((shell, touched_pages))) => {
+                let prepared = Prepared {
+                    create_us: micros(shell.create),
+                    prerun_us: micros(shell.prerun),
+                    touched_pages,
+                };
+                stream.queue_record(Kind::Prepared, &prepared)?;
+                Ok(Held::Shell(Box::new(shell)))
+            }
+            Ok(None) => self.failed("there is no snapshot to make a machine from", stream),
+            Err(error) => self.failed(&error.to_string(), stream),
+        }
+    }
+
+    /// Tells the server that no machine could be had.
+    pub fn failed(&self, message: &str, stream: &mut SlotStream) -> Result<Held, SlotError> {
+        let message = message.to_owned();
+        stream.queue_record(Kind::Ended, &ended(Outcome::Fault { message }))?;
+        Ok(Held::Empty)
+    }
+}
+
+/// An end without figures.
+#[must_use]
+pub fn ended(outcome: Outcome) -> Ended {
+    Ended {
+        outcome,
+        boot_us: 0,
+        first_byte_us: None,
+        run_us: 0,
+        teardown_us: 0,
+        dirty_pages: 0,
+        touched_pages: 0,
+        exits: 0,
+    }
+}
