@@ -1,7 +1,8 @@
 //! The vDSO's ELF image: a shared object in one page, as vdso(7) has it, around the code of [`km_hal::vdso`].
 //!
 //! It has what loaders look at and no more: PT_LOAD and PT_DYNAMIC, a symbol table with a System V hash table, and no
-//! section headers. Symbols carry no versions: glibc, musl and Go take those without for any version.
+//! section headers. All symbols have the version LINUX_2.6: Go walks the version definitions without asking whether there
+//! are any.
 
 use alloc::vec::Vec;
 use km_hal::vdso::{TEXT_OFFSET, functions, text};
@@ -14,6 +15,10 @@ const HEADER: usize = 64;
 const PROGRAM_HEADER: usize = 56;
 const SYMBOL: usize = 24;
 const NAME: &[u8] = b"linux-vdso.so.1\0";
+const VERSION: &[u8] = b"LINUX_2.6\0";
+/// ELF hashes of the two names above.
+const NAME_HASH: u32 = 0xdee_bfa1;
+const VERSION_HASH: u32 = 0x03ae_75f6;
 
 /// The bytes of the page, the same for every process.
 #[must_use]
@@ -25,6 +30,8 @@ pub fn image() -> Vec<u8> {
     bytes.extend(program_header(elf::PT_DYNAMIC.0, elf::PF_R.0, tables.dynamic_offset(), dynamic.len()));
     bytes.extend(&tables.symbols);
     bytes.extend(&tables.hash);
+    bytes.extend(&tables.definitions);
+    bytes.extend(&tables.versions);
     bytes.extend(dynamic);
     bytes.extend(&tables.strings);
     bytes.resize(TEXT_OFFSET as usize, 0);
@@ -36,6 +43,10 @@ pub fn image() -> Vec<u8> {
 struct Tables {
     symbols: Vec<u8>,
     hash: Vec<u8>,
+    /// Version definitions.
+    definitions: Vec<u8>,
+    /// The version of each symbol.
+    versions: Vec<u8>,
     strings: Vec<u8>,
 }
 
@@ -43,6 +54,7 @@ impl Tables {
     fn new() -> Self {
         let mut strings = alloc::vec![0];
         strings.extend(NAME);
+        strings.extend(VERSION);
         let mut symbols = alloc::vec![0; SYMBOL];
         for function in functions() {
             for prefix in ["__vdso_", ""] {
@@ -51,8 +63,14 @@ impl Tables {
                 symbols.extend(symbol(name, TEXT_OFFSET + function.offset));
             }
         }
-        let hash = hash_table(symbols.len() / SYMBOL);
-        Self { symbols, hash, strings }
+        let count = symbols.len() / SYMBOL;
+        Self {
+            hash: hash_table(count),
+            definitions: definitions(),
+            versions: versions(count),
+            symbols,
+            strings,
+        }
     }
 
     fn symbols_offset() -> usize {
@@ -63,13 +81,21 @@ impl Tables {
         Self::symbols_offset() + self.symbols.len()
     }
 
-    fn dynamic_offset(&self) -> usize {
+    fn definitions_offset(&self) -> usize {
         self.hash_offset() + self.hash.len()
+    }
+
+    fn versions_offset(&self) -> usize {
+        self.definitions_offset() + self.definitions.len()
+    }
+
+    fn dynamic_offset(&self) -> usize {
+        self.versions_offset() + self.versions.len()
     }
 
     /// The dynamic section. Its length does not depend on its values.
     fn dynamic(&self) -> Vec<u8> {
-        const ENTRIES: usize = 7;
+        const ENTRIES: usize = 10;
         let strings = self.dynamic_offset() + ENTRIES * 16;
         let entries: [(i64, usize); ENTRIES] = [
             (elf::DT_SONAME.0, 1),
@@ -78,6 +104,9 @@ impl Tables {
             (elf::DT_STRSZ.0, self.strings.len()),
             (elf::DT_SYMTAB.0, Self::symbols_offset()),
             (elf::DT_SYMENT.0, SYMBOL),
+            (elf::DT_VERSYM.0, self.versions_offset()),
+            (elf::DT_VERDEF.0, self.definitions_offset()),
+            (elf::DT_VERDEFNUM.0, 2),
             (elf::DT_NULL.0, 0),
         ];
         entries.iter().flat_map(|&(tag, value)| words(&[tag.cast_unsigned(), value as u64])).collect()
@@ -129,6 +158,29 @@ fn hash_table(symbols: usize) -> Vec<u8> {
     values.iter().flat_map(|value: &u32| value.to_le_bytes()).collect()
 }
 
+/// Two version definitions with one name each: the object's own, and that of its symbols.
+fn definitions() -> Vec<u8> {
+    const SIZE: u32 = 20;
+    const SIZE_WITH_NAME: u32 = 28;
+    let definition = |flags: u16, index: u16, hash: u32, next: u32, name: u32| {
+        let halves = [elf::VER_DEF_CURRENT, flags, index, 1];
+        let mut bytes: Vec<u8> = halves.iter().flat_map(|half| half.to_le_bytes()).collect();
+        bytes.extend([hash, SIZE, next, name, 0].iter().flat_map(|word| word.to_le_bytes()));
+        bytes
+    };
+    let mut bytes = definition(elf::VER_FLG_BASE.0, 1, NAME_HASH, SIZE_WITH_NAME, 1);
+    bytes.extend(definition(0, 2, VERSION_HASH, 0, 1 + NAME.len() as u32));
+    bytes
+}
+
+/// The first symbol is none; all others are of the second definition.
+fn versions(symbols: usize) -> Vec<u8> {
+    let mut bytes: Vec<u8> =
+        (0..symbols).flat_map(|index| if index == 0 { [0, 0] } else { [2, 0] }).collect();
+    bytes.resize(bytes.len().next_multiple_of(8), 0);
+    bytes
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,6 +201,8 @@ mod tests {
         assert!(
             tables.dynamic_offset() + tables.dynamic().len() + tables.strings.len() <= TEXT_OFFSET as usize
         );
+        let hash = |name: &[u8]| object::elf::hash(&name[..name.len() - 1]);
+        assert_eq!((hash(NAME), hash(VERSION)), (NAME_HASH, VERSION_HASH));
         let first = &file.symbols().next();
         assert!(first.is_none_or(|symbol| symbol.address() == 0));
     }
