@@ -1,5 +1,6 @@
 //! Open files: the [`File`] trait that every kind implements, and [`OpenFile`], the description that descriptors share.
 
+use super::inotify::{event, notify};
 use super::io::{Sink, Source};
 use super::node::Node;
 use super::synthetic::View;
@@ -239,6 +240,11 @@ impl Drop for OpenFile {
             let me = self.identity();
             node.locks.unlock_whole(me);
             node.locks.unlock_owner(super::locks::Owner::Open(me));
+            let wrote = self.flags.get() & O_ACCMODE != 0;
+            let closed = if wrote { event::CLOSE_WRITE } else { event::CLOSE_NOWRITE };
+            if !self.has(O_PATH) {
+                notify(node, closed);
+            }
         }
         self.file.close();
     }

@@ -19,6 +19,7 @@ pub mod fd;
 pub mod file;
 pub mod generated;
 pub mod image;
+pub mod inotify;
 pub mod io;
 pub mod locks;
 pub mod node;

@@ -3,6 +3,7 @@
 use super::dev;
 use super::file::{File, O_ACCMODE, O_NONBLOCK, O_PATH, OpenFile};
 use super::generated::GeneratedFile;
+use super::inotify::{event, notify};
 use super::node::meta::{self, MAY_EXEC, MAY_READ, MAY_WRITE, Meta, S_IFBLK, S_IFCHR, S_IFIFO};
 use super::node::volume::Volume;
 use super::node::{Body, Node};
@@ -59,6 +60,7 @@ pub fn open(
             let node = Rc::clone(node);
             check_kind(&found, &node, flags)?;
             let file = open_node(walk, &node, flags)?;
+            notify(&node, event::OPEN);
             Ok(OpenFile::new(file, flags & KEPT))
         }
         None if flags & O_CREAT == 0 => Err(Errno::ENOENT.into()),
@@ -75,6 +77,7 @@ fn create(walk: &Walk<'_>, found: &Found, flags: u32, mode: u32) -> Result<Rc<Op
         return Err(Errno::EINVAL);
     }
     let node = ops::create_file(walk, found, mode)?;
+    notify(&node, event::OPEN);
     Ok(OpenFile::new(Rc::new(RegularFile::new(node)), flags & KEPT))
 }
 

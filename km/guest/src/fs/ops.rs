@@ -1,5 +1,6 @@
 //! What changes the tree: creating, linking, removing and renaming entries, with the checks of the manual pages.
 
+use super::inotify::{event, notify, notify_entry, notify_gone};
 use super::node::data::Data;
 use super::node::dir::Dir;
 use super::node::meta::{self, MAY_EXEC, MAY_WRITE, Meta, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISGID};
@@ -40,6 +41,7 @@ pub fn create(walk: &Walk<'_>, found: &Found, mode: u32, body: Body) -> Result<R
     if node.dir().is_some() {
         found.parent.update(|meta| meta.nlink += 1);
     }
+    notify_entry(&found.parent, &found.name, &node, event::CREATE, 0);
     Ok(node)
 }
 
@@ -137,7 +139,9 @@ pub fn hard_link(walk: &Walk<'_>, node: &Rc<Node>, found: &Found) -> Result<()> 
         return Err(Errno::EMLINK);
     }
     node.touch(|meta| meta.nlink += 1);
-    dir::insert(&found.parent, &found.name, node)
+    dir::insert(&found.parent, &found.name, node)?;
+    notify_entry(&found.parent, &found.name, node, event::CREATE, 0);
+    Ok(())
 }
 
 /// Checks that an entry may be removed, and gives its node.
@@ -172,7 +176,16 @@ pub fn unlink(walk: &Walk<'_>, found: &Found) -> Result<()> {
     }
     dir::remove(&found.parent, &found.name)?;
     node.drop_link();
+    removed(found, &node);
     Ok(())
+}
+
+/// Tells watchers that an entry is gone, and its node if that was the last one.
+fn removed(found: &Found, node: &Rc<Node>) {
+    notify_entry(&found.parent, &found.name, node, event::DELETE, 0);
+    if node.meta.get().nlink == 0 {
+        notify_gone(node);
+    }
 }
 
 /// rmdir(2). `path` tells `.` and `..` apart from the root.
@@ -198,6 +211,7 @@ pub fn remove_dir(walk: &Walk<'_>, found: &Found, path: &[u8]) -> Result<()> {
     found.parent.update(|meta| meta.nlink = meta.nlink.saturating_sub(1));
     node.touch(|meta| meta.nlink = 1);
     node.drop_link();
+    removed(found, &node);
     Ok(())
 }
 
@@ -240,7 +254,16 @@ pub fn rename(walk: &Walk<'_>, from: &Found, to: &Found, flags: u64) -> Result<(
         to.parent.update(|meta| meta.nlink += 1);
     }
     node.touch(|_| ());
+    moved(from, to, &node);
     Ok(())
+}
+
+/// Tells watchers of a rename; its two events have a number in common.
+fn moved(from: &Found, to: &Found, node: &Rc<Node>) {
+    let cookie = node.volume.new_ino() as u32;
+    notify_entry(&from.parent, &from.name, node, event::MOVED_FROM, cookie);
+    notify_entry(&to.parent, &to.name, node, event::MOVED_TO, cookie);
+    notify(node, event::MOVE_SELF);
 }
 
 /// Checks that a rename may replace the target, and takes it out of the counts.
@@ -269,6 +292,9 @@ fn replace(
         (false, None) => {}
     }
     target.drop_link();
+    if target.meta.get().nlink == 0 {
+        notify_gone(target);
+    }
     Ok(())
 }
 
@@ -287,6 +313,8 @@ fn exchange(walk: &Walk<'_>, from: &Found, to: &Found, node: &Rc<Node>) -> Resul
     change(from, node, &other);
     node.touch(|_| ());
     other.touch(|_| ());
+    moved(from, to, node);
+    moved(to, from, &other);
     Ok(())
 }
 

@@ -1,6 +1,7 @@
 //! Open regular files and directories, and handles for paths.
 
 use super::file::{File, FilePage, PageUse, Pages};
+use super::inotify::{event, notify};
 use super::io::{Sink, Source};
 use super::node::data::PAGE;
 use super::node::{Node, meta};
@@ -55,6 +56,7 @@ pub fn write(node: &Rc<Node>, offset: u64, from: &mut dyn Source) -> Result<usiz
 /// Data changed: times, and the set-id bits go.
 fn changed(node: &Rc<Node>) {
     node.modified();
+    notify(node, event::MODIFY);
     let mode = node.meta.get().mode;
     if mode & (meta::S_ISUID | meta::S_ISGID) != 0 {
         let group = if mode & 0o010 != 0 { meta::S_ISGID } else { 0 };

@@ -3,11 +3,23 @@
 use super::file::{File, Ready};
 use super::io::Sink;
 use crate::errno::{Errno, Result};
+use crate::state::machine_state;
 use crate::time;
-use crate::wait::WaitQueue;
+use crate::wait::{Key, WaitQueue, wake_key};
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::any::Any;
 use core::cell::Cell;
+
+machine_state! {
+    /// The timers that are set to a point in real time.
+    fn on_realtime -> BTreeSet<Key> = BTreeSet::new()
+}
+
+/// CLOCK_REALTIME has jumped: whoever waits for a moment of it looks again.
+pub fn realtime_changed() {
+    on_realtime(|keys| keys.iter().copied().for_each(wake_key));
+}
 
 /// A timer. Its deadlines are kept on CLOCK_MONOTONIC; one on CLOCK_REALTIME is translated whenever it is looked at,
 /// because that clock jumps in a clone.
@@ -59,6 +71,10 @@ impl TimerFd {
             }
         };
         self.deadline.set(deadline);
+        on_realtime(|keys| match deadline {
+            Some(Deadline { realtime: true, .. }) => keys.insert(self.queue.key()),
+            _ => keys.remove(&self.queue.key()),
+        });
         self.arm();
         if self.expirations() > 0 {
             self.queue.wake_for(Ready::IN.bits());
@@ -128,6 +144,7 @@ impl File for TimerFd {
     }
 
     fn close(&self) {
+        on_realtime(|keys| keys.remove(&self.queue.key()));
         time::disarm(self.queue.key());
     }
 

@@ -2,6 +2,7 @@
 
 use super::erofs::Erofs;
 use super::image::Image;
+use super::inotify::{event, notify};
 use super::node::Node;
 use super::node::meta::Meta;
 use super::node::volume::{Kind, Volume};
@@ -44,6 +45,7 @@ impl Default for Setup {
 pub struct Vfs {
     root: Rc<Node>,
     mounts: Vec<Mount>,
+    generation: Option<Rc<Node>>,
     /// Inodes without a name: memfd_create(2).
     pub(crate) nameless: Rc<Volume>,
     /// The directory that their labels seem to lie in.
@@ -87,6 +89,7 @@ impl Vfs {
         let mut vfs = Self {
             mounts: alloc::vec![Mount { path: "/", root: Rc::clone(&root), read_only: false }],
             root,
+            generation: None,
             nameless_dir: Node::directory(&nameless, 0o755),
             nameless,
             terminal: setup.terminal,
@@ -102,10 +105,16 @@ impl Vfs {
         let root = Rc::clone(&self.root);
         let _ = directory(&root, b"tmp", 0o1777);
         let _ = self.mount(&root, "/proc", super::proc::volume(2), false);
-        let _ = self.mount(&root, "/sys", super::sys::tree(3, self.memory_bytes), true);
+        let sys = super::sys::tree(3, self.memory_bytes);
+        let _ = self.mount(&root, "/sys", Rc::clone(&sys), true);
+        let cgroup = super::sys::cgroup(6, self.memory_bytes);
+        if let Ok(Some(fs)) = dir::lookup(&sys, b"fs") {
+            let _ = self.mount_at(&fs, b"cgroup", "/sys/fs/cgroup", cgroup, true);
+        }
         let dev = super::dev::tree(4);
         let _ = self.mount(&root, "/dev", Rc::clone(&dev), false);
         let _ = self.mount_at(&dev, b"shm", "/dev/shm", memory(5, limit), false);
+        self.generation = dir::lookup(&dev, b"generation").ok().flatten();
         let _ = super::etc::supply(&root, &self.hostname);
     }
 
@@ -126,6 +135,13 @@ impl Vfs {
         point.mount(&root);
         self.mounts.push(Mount { path, root, read_only });
         Ok(())
+    }
+
+    /// This machine is a new clone: whoever watches the generation file is told.
+    pub fn generation_changed(&self) {
+        if let Some(node) = &self.generation {
+            notify(node, event::MODIFY);
+        }
     }
 
     /// The root directory of the machine.

@@ -78,6 +78,8 @@ impl Kernel {
         }
         // Real time has jumped: whoever waits for a moment of it looks again.
         self.timers.realtime_changed();
+        crate::fs::timerfd::realtime_changed();
+        self.vfs.generation_changed();
         self.tasks.wake_sleepers();
     }
 }

@@ -9,7 +9,7 @@ use core::cell::RefCell;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 /// Device number of shared memory objects; no file system has it.
-const DEVICE: u64 = 1;
+const DEVICE: u64 = 0x100;
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
 

@@ -3,6 +3,7 @@
 use super::at::{self, AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW};
 use super::table::Row;
 use crate::errno::{Errno, Result};
+use crate::fs::inotify::{event, notify};
 use crate::fs::node::Node;
 use crate::fs::node::data::SIZE_MAX;
 use crate::fs::node::meta::{self, MAY_WRITE, S_IFLNK, S_IFREG, S_ISGID, S_ISUID, Time};
@@ -80,6 +81,7 @@ fn change_mode(ctx: &mut Ctx<'_>, node: &Rc<Node>, mode: u64) -> SysResult {
         bits &= !S_ISGID;
     }
     node.touch(|meta| meta.mode = meta.kind() | bits);
+    notify(node, event::ATTRIB);
     Ok(0)
 }
 
@@ -126,6 +128,7 @@ fn change_owner(ctx: &mut Ctx<'_>, node: &Rc<Node>, uid: u32, gid: u32) -> SysRe
             meta.mode &= !(S_ISUID | group);
         }
     });
+    notify(node, event::ATTRIB);
     Ok(0)
 }
 
@@ -184,6 +187,7 @@ fn change_times(ctx: &mut Ctx<'_>, node: &Rc<Node>, times: [NewTime; 2]) -> SysR
         meta.atime = pick(times[0], meta.atime);
         meta.mtime = pick(times[1], meta.mtime);
     });
+    notify(node, event::ATTRIB);
     Ok(0)
 }
 

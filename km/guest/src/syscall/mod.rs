@@ -10,6 +10,7 @@ mod event;
 mod futex;
 mod hooks;
 mod identity;
+mod inotify;
 mod ioctl;
 mod memory;
 pub mod names;

@@ -5,6 +5,7 @@ use super::table::Row;
 use crate::errno::{Errno, Result};
 use crate::fs::file::{File, O_APPEND, OpenFile, Ready};
 use crate::fs::generated::GeneratedFile;
+use crate::fs::inotify::{event, notify};
 use crate::fs::io::{Sink, Source};
 use crate::fs::node::data::SIZE_MAX;
 use crate::fs::synthetic::View;
@@ -84,6 +85,9 @@ fn read_with(ctx: &mut Ctx<'_>, transfer: Transfer) -> SysResult {
     let offset = position.unwrap_or_else(|| file.offset.get());
     match read_once(ctx, &file, offset, &mut ranges) {
         Ok(count) => {
+            if let Some(node) = file.file.node().filter(|_| count > 0) {
+                notify(node, event::ACCESS);
+            }
             if position.is_none() && file.file.seekable() {
                 file.offset.set(offset.saturating_add(count as u64));
             }

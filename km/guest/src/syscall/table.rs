@@ -67,6 +67,7 @@ pub const FAMILIES: &[Family] = &[
     ("event", super::event::ROWS),
     ("futex", super::futex::ROWS),
     ("identity", super::identity::ROWS),
+    ("inotify", super::inotify::ROWS),
     ("ioctl", super::ioctl::ROWS),
     ("memory", super::memory::ROWS),
     ("open", super::open::ROWS),

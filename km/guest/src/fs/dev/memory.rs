@@ -1,9 +1,10 @@
 //! The devices that are nothing but memory: null, zero, full, random, urandom.
 
 use crate::errno::{Errno, Result};
-use crate::fs::file::File;
+use crate::fs::file::{File, Pages};
 use crate::fs::io::{Sink, Source};
 use crate::fs::node::Node;
+use crate::mm::shared::SharedMemory;
 use alloc::rc::Rc;
 use core::any::Any;
 
@@ -32,12 +33,6 @@ impl MemoryDevice {
     pub fn new(node: Rc<Node>, device: Device) -> Self {
         Self { node, device }
     }
-
-    /// Which one it is; mmap(2) of /dev/zero is anonymous memory.
-    #[must_use]
-    pub fn device(&self) -> Device {
-        self.device
-    }
 }
 
 impl File for MemoryDevice {
@@ -64,6 +59,10 @@ impl File for MemoryDevice {
 
     fn seekable(&self) -> bool {
         true
+    }
+
+    fn pages(&self) -> Option<Rc<dyn Pages>> {
+        (self.device == Device::Zero).then(|| Rc::new(SharedMemory::default()) as Rc<dyn Pages>)
     }
 
     fn node(&self) -> Option<&Rc<Node>> {

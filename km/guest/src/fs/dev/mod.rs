@@ -3,13 +3,15 @@
 pub mod memory;
 
 use super::file::File;
-use super::node::meta::{Meta, S_IFCHR};
+use super::node::meta::{Meta, S_IFCHR, S_IFREG};
 use super::node::volume::{Kind, Volume};
 use super::node::{Body, Node, dir};
-use super::synthetic::View;
+use super::synthetic::{Generate, View};
 use super::vfs::{directory, link};
 use crate::errno::{Errno, Result};
+use alloc::format;
 use alloc::rc::Rc;
+use alloc::vec::Vec;
 use memory::{Device, MemoryDevice};
 
 /// Room of /dev in pages: what programs put there beside the devices is small.
@@ -58,10 +60,23 @@ fn fill(root: &Rc<Node>) -> Result<()> {
         meta.rdev = number(major, minor);
         dir::insert(root, name.as_bytes(), &Node::new(&root.volume, meta, Body::Special))?;
     }
+    let meta = Meta::new(S_IFREG | 0o444, 0, 0);
+    let generation = Node::new(&root.volume, meta, Body::Generated(Rc::new(Generation)));
+    dir::insert(root, b"generation", &generation)?;
     for (name, target) in LINKS {
         link(root, name.as_bytes(), target.as_bytes())?;
     }
     directory(root, b"pts", 0o755).map(drop)
+}
+
+/// `/dev/generation`: a number that is 0 until a snapshot is taken and another one in every clone. A program that keeps
+/// random state in its memory reads it, or watches it with inotify(7), to know when to draw anew.
+struct Generation;
+
+impl Generate for Generation {
+    fn content(&self, view: View<'_>) -> Result<Vec<u8>> {
+        Ok(format!("{}\n", view.kernel.generation).into_bytes())
+    }
 }
 
 /// Opens the device of a node.

@@ -14,6 +14,7 @@ pub mod volume;
 mod xattrs;
 
 use super::erofs::inode::Inode;
+use super::inotify::Watches;
 use super::locks::Locks;
 use super::synthetic::{Generate, Magic, Synthetic};
 use crate::fs::file::OpenFile;
@@ -65,6 +66,8 @@ pub struct Node {
     pub meta: Cell<Meta>,
     /// Content.
     pub body: Body,
+    /// Watches of inotify(7).
+    pub watches: Watches,
     /// Locks of flock(2) and fcntl(2).
     pub locks: Locks,
     /// What other parts hang on it: the buffer of a named pipe, the socket bound to a name.
@@ -90,6 +93,7 @@ impl Node {
             ino,
             meta: Cell::new(meta),
             body,
+            watches: Watches::default(),
             locks: Locks::default(),
             attachment: RefCell::default(),
             place: RefCell::default(),

@@ -66,6 +66,8 @@ pub struct Volume {
     pub dev: u64,
     /// Pages that its files may have in memory.
     pub limit_pages: u64,
+    /// Watches of inotify(7) on its nodes.
+    pub watches: Cell<usize>,
     used_pages: Cell<u64>,
     next_ino: Cell<u64>,
     lower: Option<Erofs>,
@@ -81,6 +83,7 @@ impl Volume {
             kind,
             dev,
             limit_pages,
+            watches: Cell::new(0),
             used_pages: Cell::new(0),
             next_ino: Cell::new(if lower.is_some() { FIRST_OWN_INO } else { 1 }),
             lower,

@@ -36,26 +36,30 @@ const FILES: &[(&str, &str)] = &[
     ("kernel/mm/transparent_hugepage/defrag", "always defer defer+madvise [madvise] never"),
     ("kernel/mm/transparent_hugepage/shmem_enabled", "always within_size advise [never] deny force"),
     ("kernel/mm/transparent_hugepage/hpage_pmd_size", "2097152"),
-    ("fs/cgroup/cgroup.controllers", "cpu memory pids"),
-    ("fs/cgroup/cgroup.subtree_control", ""),
-    ("fs/cgroup/cgroup.procs", "1"),
-    ("fs/cgroup/cgroup.type", "domain"),
-    ("fs/cgroup/cpu.max", "100000 100000"),
-    ("fs/cgroup/cpu.weight", "100"),
-    ("fs/cgroup/cpu.stat", "usage_usec 0\nuser_usec 0\nsystem_usec 0"),
-    ("fs/cgroup/cpuset.cpus.effective", "0"),
-    ("fs/cgroup/memory.high", "max"),
-    ("fs/cgroup/memory.low", "0"),
-    ("fs/cgroup/memory.swap.max", "0"),
-    ("fs/cgroup/memory.swap.current", "0"),
-    ("fs/cgroup/memory.events", "low 0\nhigh 0\nmax 0\noom 0\noom_kill 0"),
-    ("fs/cgroup/memory.stat", "anon 0\nfile 0\nshmem 0\ninactive_file 0\nactive_file 0"),
-    ("fs/cgroup/pids.max", "max"),
-    ("fs/cgroup/pids.current", "1"),
     ("class/net/lo/address", "00:00:00:00:00:00"),
     ("class/net/lo/mtu", "65536"),
     ("class/net/lo/operstate", "unknown"),
     ("class/net/lo/type", "772"),
+];
+
+/// Files of the one control group.
+const CGROUP: &[(&str, &str)] = &[
+    ("cgroup.controllers", "cpu memory pids"),
+    ("cgroup.subtree_control", ""),
+    ("cgroup.procs", "1"),
+    ("cgroup.type", "domain"),
+    ("cpu.max", "100000 100000"),
+    ("cpu.weight", "100"),
+    ("cpu.stat", "usage_usec 0\nuser_usec 0\nsystem_usec 0"),
+    ("cpuset.cpus.effective", "0"),
+    ("memory.high", "max"),
+    ("memory.low", "0"),
+    ("memory.swap.max", "0"),
+    ("memory.swap.current", "0"),
+    ("memory.events", "low 0\nhigh 0\nmax 0\noom 0\noom_kill 0"),
+    ("memory.stat", "anon 0\nfile 0\nshmem 0\ninactive_file 0\nactive_file 0"),
+    ("pids.max", "max"),
+    ("pids.current", "1"),
 ];
 
 /// The root of /sys, for a machine with so much memory.
@@ -67,12 +71,28 @@ pub fn tree(dev: u64, memory_bytes: u64) -> Rc<Node> {
     root
 }
 
+/// The root of the control groups: there is one, and its limit is the machine's memory.
+#[must_use]
+pub fn cgroup(dev: u64, memory_bytes: u64) -> Rc<Node> {
+    let root = Node::directory(&Volume::new(Kind::Cgroup2, dev, LIMIT_PAGES, None), 0o555);
+    // Into a directory in memory nothing can fail to be put.
+    let _ = fill_cgroup(&root, memory_bytes);
+    root
+}
+
+fn fill_cgroup(root: &Rc<Node>, memory_bytes: u64) -> Result<()> {
+    for (path, text) in CGROUP {
+        put(root, path, text)?;
+    }
+    put(root, "memory.max", &memory_bytes.to_string())?;
+    put(root, "memory.current", &(memory_bytes / 8).to_string())
+}
+
 fn fill(root: &Rc<Node>, memory_bytes: u64) -> Result<()> {
     for (path, text) in FILES {
         put(root, path, text)?;
     }
-    put(root, "fs/cgroup/memory.max", &memory_bytes.to_string())?;
-    put(root, "fs/cgroup/memory.current", &(memory_bytes / 8).to_string())?;
+    path_to(root, "fs/cgroup/x")?;
     let kb = memory_bytes / 1024;
     put(root, "devices/system/node/node0/meminfo", &format!("Node 0 MemTotal: {kb} kB"))?;
     let node = path_to(root, "devices/system/node/node0/x")?;
