@@ -158,8 +158,7 @@ pub fn text() -> &'static [u8] {
 #[must_use]
 pub fn functions() -> [Function; 5] {
     let start = (&raw const km_vdso_text_start).addr();
-    let function =
-        |name, label: *const u8| Function { name, offset: (label.addr() - start) as u64 };
+    let function = |name, label: *const u8| Function { name, offset: (label.addr() - start) as u64 };
     [
         function("clock_gettime", &raw const km_vdso_clock_gettime),
         function("gettimeofday", &raw const km_vdso_gettimeofday),

@@ -114,6 +114,18 @@ pub(crate) unsafe fn user_zero(va: u64, len: usize) -> Result<(), Fault> {
     result(va, len, left, true)
 }
 
+/// # Safety
+/// `address` is mapped, for writing if `write` is set.
+pub(crate) unsafe fn touch(address: u64, write: bool) {
+    if write {
+        // SAFETY: an access that leaves memory as it is, to an address that the caller vouches for.
+        unsafe { asm!("lock or byte ptr [{}], 0", in(reg) address, options(nostack)) };
+    } else {
+        // SAFETY: as above.
+        unsafe { asm!("test byte ptr [{}], 0", in(reg) address, options(nostack, readonly)) };
+    }
+}
+
 pub(crate) fn ring(port: Port) {
     // SAFETY: the monitor reads and writes slot 0 as the hypercall page says, and registers stay as they are.
     unsafe { asm!("out dx, eax", in("dx") port as u16, in("eax") 0) };
