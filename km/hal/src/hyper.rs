@@ -3,8 +3,10 @@
 use crate::{backend, phys};
 use core::fmt::{self, Write as _};
 use core::mem::offset_of;
-use km_abi::hypercall::{EVENTS_MAX, Event, Exit, HyperPage, Idle, OPS_MAX, Op, OpCode, Port};
-use km_abi::layout::{HYPER_GPA, OUTPUT_GPA, OUTPUT_SIZE};
+use km_abi::hypercall::{
+    EVENTS_MAX, Event, EventKind, Exit, HyperPage, Idle, OPS_MAX, Op, OpCode, Port, TouchEntry,
+};
+use km_abi::layout::{HYPER_GPA, INPUT_GPA, INPUT_SIZE, OUTPUT_GPA, OUTPUT_SIZE, PAGE_SIZE};
 
 /// Events that came with one answer of the monitor.
 #[derive(Clone, Copy, Debug)]
@@ -60,13 +62,33 @@ pub fn submit(ops: &mut [Op]) -> Events {
 ///
 /// The machine may be another one when this returns: a clone, whose first event is `Restored`. So all vector state
 /// and segment bases must have been saved before, and must be loaded again after. [`Idle::cr3`] is filled in here.
+///
+/// A clone may be led over its working set first: that is done here, and nothing else in the library OS hears of it,
+/// so that no timer fires and no thread runs before the clone is told that it is one.
 pub fn idle(ops: &mut [Op], idle: Idle) -> Events {
     put_ops(ops);
     let idle = Idle { cr3: backend::current_root(), ..idle };
     phys::write_value(HYPER_GPA + offset_of!(HyperPage, idle) as u64, &idle);
     backend::ring_idle();
     take_results(ops);
-    take_events()
+    loop {
+        let events = take_events();
+        match events.as_slice() {
+            [event] if event.kind == EventKind::Touch as u32 => touch(event.value),
+            _ => return events,
+        }
+        put_ops(&[]);
+        backend::ring_idle();
+    }
+}
+
+/// Touches the pages that the input buffer lists.
+fn touch(count: u64) {
+    const ENTRY: u64 = size_of::<TouchEntry>() as u64;
+    for index in 0..count.min(INPUT_SIZE / ENTRY) {
+        let entry: TouchEntry = phys::read_value(INPUT_GPA + index * ENTRY);
+        backend::touch(entry.address & !(PAGE_SIZE - 1), entry.address & 1 != 0);
+    }
 }
 
 /// Ends the machine after operations were carried out.

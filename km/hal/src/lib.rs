@@ -27,7 +27,6 @@ pub mod hyper;
 pub mod paging;
 pub mod phys;
 pub mod records;
-pub mod touch;
 pub mod user;
 pub mod vdso;
 

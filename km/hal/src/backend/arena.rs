@@ -184,9 +184,7 @@ pub(crate) unsafe fn user_zero(va: u64, len: usize) -> Result<(), Fault> {
     pieces(va, len, true, |place, _, piece| unsafe { place.write_bytes(0, piece) })
 }
 
-/// # Safety
-/// None is needed: tests have no library OS's half.
-pub(crate) unsafe fn touch(_address: u64, _write: bool) {}
+pub(crate) fn touch(_va: u64, _write: bool) {}
 
 pub(crate) fn ring(port: Port) {
     let mut page: HyperPage = phys::read_value(HYPER_GPA);

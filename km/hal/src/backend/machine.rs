@@ -114,15 +114,17 @@ pub(crate) unsafe fn user_zero(va: u64, len: usize) -> Result<(), Fault> {
     result(va, len, left, true)
 }
 
-/// # Safety
-/// `address` is mapped, for writing if `write` is set.
-pub(crate) unsafe fn touch(address: u64, write: bool) {
-    if write {
-        // SAFETY: an access that leaves memory as it is, to an address that the caller vouches for.
-        unsafe { asm!("lock or byte ptr [{}], 0", in(reg) address, options(nostack)) };
-    } else {
-        // SAFETY: as above.
-        unsafe { asm!("test byte ptr [{}], 0", in(reg) address, options(nostack, readonly)) };
+/// Reads or writes the page at `va` without changing it. One instruction: a byte that is read and written back by two
+/// could be one of the stack that the second has changed.
+pub(crate) fn touch(va: u64, write: bool) {
+    // SAFETY: neither access changes memory. The monitor names pages that the tables in use show, and a page that they do
+    // not show ends this machine and no other.
+    unsafe {
+        if write {
+            asm!("lock or byte ptr [{}], 0", in(reg) va, options(nostack));
+        } else {
+            asm!("mov {}, byte ptr [{}]", out(reg_byte) _, in(reg) va, options(nostack, readonly));
+        }
     }
 }
 
