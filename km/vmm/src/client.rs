@@ -22,16 +22,16 @@ use crate::protocol::{
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// It cannot be started or spoken to.
-    #[error("worker: {0}")]
+    #[error("speak with the worker")]
     Io(#[from] io::Error),
     /// Its control messages are none.
-    #[error("worker: {0}")]
+    #[error("understand the worker")]
     Control(#[from] ControlError),
     /// Its frames are none.
-    #[error("worker: {0}")]
+    #[error("understand the worker")]
     Frame(#[from] FrameError),
     /// The wrong descriptors would meet in the child.
-    #[error("worker: {0}")]
+    #[error("start the worker")]
     Descriptors(#[from] command_fds::FdMappingCollision),
     /// It has left.
     #[error("the worker has left (its last words are on standard error)")]
@@ -238,12 +238,20 @@ impl Slot {
         let response = self.exchange(call, request, &mut done)?;
         match response {
             (response, Some(ended)) => Ok(Answer { response, ended }),
-            (response, None) => loop {
-                let frame = self.receive()?;
-                if frame.kind == Kind::Ended {
-                    return Ok(Answer { response, ended: frame.record()? });
-                }
-            },
+            (response, None) => Ok(Answer { response, ended: self.wait_for_end()? }),
+        }
+    }
+
+    /// Passes over everything up to the end of the call.
+    ///
+    /// # Errors
+    /// The worker is gone.
+    pub fn wait_for_end(&mut self) -> Result<Ended, ClientError> {
+        loop {
+            let frame = self.receive()?;
+            if frame.kind == Kind::Ended {
+                return Ok(frame.record()?);
+            }
         }
     }
 

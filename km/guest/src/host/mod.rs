@@ -15,11 +15,10 @@ use alloc::collections::BTreeMap;
 use alloc::rc::{Rc, Weak};
 use alloc::vec::Vec;
 use core::cell::RefCell;
-use km_abi::hypercall::{Event, EventKind, Exit, Idle, Op, OpCode, TouchEntry};
+use km_abi::hypercall::{Event, EventKind, Exit, Idle, Op, OpCode};
 use km_hal::hyper;
 use output::Output;
 use stream::Stream;
-use zerocopy::FromBytes;
 
 /// A connection that the monitor has opened and nobody has looked at.
 #[derive(Clone, Copy, Debug)]
@@ -147,11 +146,7 @@ impl Host {
         let Ok(kind) = EventKind::try_from(event.kind) else { return true };
         let stream = self.streams.borrow().get(&event.stream).cloned();
         match (kind, stream) {
-            (EventKind::Restored, _) => return false,
-            (EventKind::Touch, _) => {
-                touch(bytes);
-                return false;
-            }
+            (EventKind::Restored | EventKind::Touch, _) => return false,
             (EventKind::Open, _) => {
                 self.stream(event.stream).put(bytes);
                 self.arrivals.borrow_mut().push(Arrival { stream: event.stream, port: event.port as u16 });
@@ -163,15 +158,6 @@ impl Host {
             (_, None) => {}
         }
         true
-    }
-}
-
-/// Touches the pages of a list; bit 0 of an entry says that its page will be written.
-fn touch(list: &[u8]) {
-    for entry in list.chunks_exact(size_of::<TouchEntry>()) {
-        if let Ok(entry) = TouchEntry::read_from_bytes(entry) {
-            km_hal::touch::page(entry.address & !0xfff, entry.address & 1 == 1);
-        }
     }
 }
 

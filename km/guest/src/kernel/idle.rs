@@ -2,13 +2,9 @@
 
 use super::Kernel;
 use crate::fs::file::File;
-use crate::task::Tid;
-use crate::task::thread::{Call, Thread};
 use crate::{random, time};
-use alloc::vec::Vec;
 use km_abi::hypercall::{Event, EventKind, IDLE_AT_START, Idle, NEVER};
 use km_hal::{cpu, hyper, paging, records};
-use linux_raw_sys::general as raw;
 
 impl Kernel {
     /// Hands over what waits and lets the monitor stop the machine until something happens.
@@ -42,13 +38,9 @@ impl Kernel {
         };
         let tasks = &self.tasks;
         self.net.describe(&mut idle, |key| tasks.is_awaited(key));
-        loop {
-            let events = self.net.idle(idle);
-            hyper::clear_tick();
-            if !is_only_touch(&events) {
-                return self.handle(&events);
-            }
-        }
+        let events = self.net.idle(idle);
+        hyper::clear_tick();
+        self.handle(&events);
     }
 
     /// Hands over what waits without stopping, and takes events.
@@ -88,28 +80,6 @@ impl Kernel {
         self.timers.realtime_changed();
         crate::fs::timerfd::realtime_changed();
         self.vfs.generation_changed();
-        let sleepers: Vec<Tid> =
-            self.tasks.threads().filter(|thread| follows_realtime(thread)).map(|thread| thread.tid).collect();
-        sleepers.into_iter().for_each(|tid| self.tasks.interrupt(tid));
-    }
-}
-
-/// A machine that only touched its working set has seen nothing happen: its clock does not run yet, and no deadline may come.
-fn is_only_touch(events: &[Event]) -> bool {
-    !events.is_empty() && events.iter().all(|event| event.kind == EventKind::Touch as u32)
-}
-
-/// Whether a thread waits for an absolute time of CLOCK_REALTIME.
-fn follows_realtime(thread: &Thread) -> bool {
-    const FUTEX_CLOCK_REALTIME: u64 = 256;
-    const TIMER_ABSTIME: u64 = 1;
-    match thread.call {
-        Some(Call { number, args }) if number == u64::from(raw::__NR_futex) => {
-            args[1] & FUTEX_CLOCK_REALTIME != 0
-        }
-        Some(Call { number, args }) if number == u64::from(raw::__NR_clock_nanosleep) => {
-            args[0] != 1 && args[1] & TIMER_ABSTIME != 0
-        }
-        _ => false,
+        self.tasks.wake_sleepers();
     }
 }

@@ -1,12 +1,13 @@
 //! Checks a snapshot file and reads pages of it.
 
 use std::fs::File;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 
 use rustix::fs::{SeekFrom, seek};
 
 use super::format::{ContentHash, Expected, SnapshotError, Trailer};
 use super::walk::TableSource;
+use super::writer::check_mode;
 use super::{PAGE, Page};
 
 /// A snapshot file whose trailer is what was wanted.
@@ -26,9 +27,7 @@ impl Snapshot {
         if !about.is_file() {
             return Err(SnapshotError::Malformed("not a regular file"));
         }
-        if about.mode() & 0o077 != 0 {
-            return Err(SnapshotError::Mode(about.mode() & 0o7777));
-        }
+        check_mode(&file)?;
         if about.len() != expected.memory_bytes.saturating_add(PAGE as u64) {
             return Err(SnapshotError::Malformed("wrong length"));
         }
@@ -98,8 +97,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use rustix::fs::{MemfdFlags, memfd_create};
+    use std::fs::Permissions;
     use std::io;
     use std::ops::Range;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     struct Memory(Vec<u8>);
 
@@ -117,7 +118,9 @@ mod tests {
     }
 
     fn file() -> File {
-        File::from(memfd_create("snapshot", MemfdFlags::CLOEXEC).unwrap())
+        let file = File::from(memfd_create("snapshot", MemfdFlags::CLOEXEC).unwrap());
+        file.set_permissions(Permissions::from_mode(0o600)).unwrap();
+        file
     }
 
     fn memory() -> Memory {
@@ -154,15 +157,14 @@ mod tests {
 
     #[test]
     fn a_file_that_others_may_read_or_of_another_length_is_refused() {
-        use std::os::unix::fs::PermissionsExt;
         let file = file();
         write(&file, &memory(), &expected(), state()).unwrap();
-        file.set_permissions(std::fs::Permissions::from_mode(0o640)).unwrap();
+        file.set_permissions(Permissions::from_mode(0o640)).unwrap();
         assert!(matches!(
             Snapshot::open(file.try_clone().unwrap(), &expected()),
             Err(SnapshotError::Mode(0o640))
         ));
-        file.set_permissions(std::fs::Permissions::from_mode(0o600)).unwrap();
+        file.set_permissions(Permissions::from_mode(0o600)).unwrap();
         file.set_len(expected().memory_bytes).unwrap();
         assert!(Snapshot::open(file.try_clone().unwrap(), &expected()).is_err());
         file.set_len(expected().memory_bytes + PAGE as u64).unwrap();

@@ -1,9 +1,9 @@
 //! Writes a machine at rest to a file.
 
-use std::fs::{File, Permissions};
+use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt};
 
 use super::format::{ContentHash, Expected, SnapshotError, State, Trailer, is_zero};
 use super::{PAGE, Page};
@@ -38,7 +38,7 @@ pub struct Written {
 /// The trailer comes last, so that a file whose writer died is refused.
 ///
 /// # Errors
-/// When the file cannot be written (no space, a limit) or the memory cannot be read.
+/// When others may read the file, when it cannot be written (no space, a limit) or the memory cannot be read.
 pub fn write(
     file: &File,
     memory: &dyn MemoryImage,
@@ -46,7 +46,7 @@ pub fn write(
     state: State,
 ) -> Result<Written, SnapshotError> {
     let file_bytes = expected.memory_bytes + PAGE as u64;
-    file.set_permissions(Permissions::from_mode(0o600))?;
+    check_mode(file)?;
     file.set_len(0)?;
     file.set_len(file_bytes)?;
     let mut runs = Runs { file, start: 0, bytes: Vec::with_capacity(RUN_MAX) };
@@ -66,6 +66,12 @@ pub fn write(
     file.write_all_at(&trailer.encode(), expected.memory_bytes)?;
     let data_bytes = (trailer.data_pages() + 1) * PAGE as u64;
     Ok(Written { file_bytes, data_bytes, digest: trailer.digest_hex() })
+}
+
+/// Only the file's owner may have access; whoever made the file for a writer in a jail has to see to that.
+pub(super) fn check_mode(file: &File) -> Result<(), SnapshotError> {
+    let mode = file.metadata()?.mode();
+    if mode & 0o077 != 0 { Err(SnapshotError::Mode(mode & 0o7777)) } else { Ok(()) }
 }
 
 /// Longest write.

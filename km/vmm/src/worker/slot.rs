@@ -60,8 +60,7 @@ pub fn run(streams: &Receiver<OwnedFd>, function: &OnceLock<Arc<Function>>, mut 
     while let Ok(socket) = streams.recv() {
         let Some(function) = function.get() else { continue };
         let mut slot = Slot { function: Arc::clone(function), ticker };
-        let served =
-            SlotStream::new(socket).map_err(SlotError::from).and_then(|mut stream| slot.serve(&mut stream));
+        let served = slot.serve(&mut SlotStream::new(socket));
         if let Err(error) = served {
             eprintln!("km worker: {}: {error}", function.assign.function);
         }

@@ -30,12 +30,9 @@ pub struct SlotStream {
 
 impl SlotStream {
     /// Takes over a socket.
-    ///
-    /// # Errors
-    /// It cannot be made non-blocking.
-    pub fn new(socket: OwnedFd) -> io::Result<Self> {
-        rustix::io::ioctl_fionbio(&socket, true)?;
-        Ok(Self {
+    #[must_use]
+    pub fn new(socket: OwnedFd) -> Self {
+        Self {
             socket,
             decoder: FrameDecoder::new(),
             input: Vec::with_capacity(INPUT_MAX),
@@ -43,7 +40,7 @@ impl SlotStream {
             output: Vec::new(),
             sent: 0,
             ended: false,
-        })
+        }
     }
 
     /// The next frame that is there; nothing when none is whole yet or the peer is gone.
@@ -69,7 +66,7 @@ impl SlotStream {
         self.input.resize(INPUT_MAX, 0);
         self.taken = 0;
         let got = loop {
-            match recv(&self.socket, self.input.as_mut_slice(), RecvFlags::empty()) {
+            match recv(&self.socket, self.input.as_mut_slice(), RecvFlags::DONTWAIT) {
                 Err(Errno::INTR) => {}
                 other => break other.map(|(_, len)| len),
             }
@@ -124,7 +121,7 @@ impl SlotStream {
     /// The socket failed.
     pub fn flush(&mut self) -> io::Result<()> {
         while self.sent < self.output.len() {
-            match send(&self.socket, &self.output[self.sent..], SendFlags::NOSIGNAL) {
+            match send(&self.socket, &self.output[self.sent..], SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
                 Ok(count) => self.sent += count,
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return Ok(()),
@@ -198,7 +195,7 @@ mod tests {
     #[test]
     fn frames_pass_both_ways_and_an_end_is_seen() {
         let (a, b) = slot_pair().unwrap();
-        let (mut a, mut b) = (SlotStream::new(a).unwrap(), SlotStream::new(b).unwrap());
+        let (mut a, mut b) = (SlotStream::new(a), SlotStream::new(b));
         assert!(b.next().unwrap().is_none());
         a.queue(Kind::Log, &[1], b"words").unwrap();
         a.queue(Kind::Eof, &[], &[]).unwrap();
@@ -214,7 +211,7 @@ mod tests {
     #[test]
     fn a_peer_that_does_not_read_makes_output_wait() {
         let (a, b) = slot_pair().unwrap();
-        let (mut a, mut b) = (SlotStream::new(a).unwrap(), SlotStream::new(b).unwrap());
+        let (mut a, mut b) = (SlotStream::new(a), SlotStream::new(b));
         for _ in 0..8 {
             a.queue(Kind::Data, &[], &[7; 200_000]).unwrap();
         }

@@ -1,0 +1,79 @@
+/* Answers every request with what clones must not share: a counter, random bytes, clocks. The path steers it. */
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+static int counter;
+
+static void misbehave(const char *request)
+{
+	if (strstr(request, "/exit"))
+		exit(3);
+	if (strstr(request, "/crash"))
+		raise(SIGSEGV);
+	if (strstr(request, "/loop"))
+		for (;;)
+			;
+	if (strstr(request, "/hang"))
+		pause();
+	if (strstr(request, "/flood"))
+		for (;;)
+			if (write(1, "flood flood flood\n", 18) < 0)
+				exit(4);
+}
+
+static void answer(int client, const char *request)
+{
+	unsigned char bytes[16];
+	char hex[33], body[512], head[256];
+	struct timespec monotonic, wall;
+	int i, body_len, head_len;
+
+	getrandom(bytes, sizeof bytes, 0);
+	for (i = 0; i < 16; i++)
+		sprintf(hex + 2 * i, "%02x", bytes[i]);
+	clock_gettime(CLOCK_MONOTONIC, &monotonic);
+	clock_gettime(CLOCK_REALTIME, &wall);
+	body_len = snprintf(body, sizeof body, "%d %s %lld %lld\n", ++counter, hex,
+			    monotonic.tv_sec * 1000000000ll + monotonic.tv_nsec,
+			    wall.tv_sec * 1000000000ll + wall.tv_nsec);
+	head_len = snprintf(head, sizeof head,
+			    "HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n", body_len);
+	write(client, head, head_len);
+	write(client, body, body_len);
+	if (strstr(request, "/after"))
+		for (;;)
+			;
+}
+
+int main(void)
+{
+	const char *port = getenv("PORT");
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port ? atoi(port) : 8080)};
+	int server = socket(AF_INET, SOCK_STREAM, 0);
+	char request[8192];
+
+	if (bind(server, (void *)&address, sizeof address) || listen(server, 16)) {
+		perror("listen");
+		return 1;
+	}
+	printf("listening\n");
+	fflush(stdout);
+	for (;;) {
+		int client = accept(server, 0, 0);
+		ssize_t len = client < 0 ? -1 : read(client, request, sizeof request - 1);
+
+		if (len > 0) {
+			request[len] = 0;
+			misbehave(request);
+			answer(client, request);
+		}
+		close(client);
+	}
+}
