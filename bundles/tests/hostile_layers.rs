@@ -1,4 +1,5 @@
 //! What hostile and odd layers must end in: refused with a typed error, or the same as other tools make of it.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod common;
 

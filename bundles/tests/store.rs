@@ -1,4 +1,5 @@
 //! The store: publishing, sharing, collecting, verifying, and full disks.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod common;
 

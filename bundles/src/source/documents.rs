@@ -102,7 +102,7 @@ pub enum DocumentError {
 #[derive(Clone, Debug)]
 pub enum Document {
     /// One manifest per platform.
-    Index(ImageIndex),
+    Index(Box<ImageIndex>),
     /// An image.
     Manifest(Box<ImageManifest>),
 }
@@ -139,7 +139,7 @@ pub fn parse(bytes: &[u8], announced: Option<&str>) -> Result<Document, Document
     }
     check_media_type(&probe, announced, if is_index { &INDEX_TYPES } else { &MANIFEST_TYPES })?;
     Ok(if is_index {
-        Document::Index(serde_json::from_slice(bytes).map_err(json)?)
+        Document::Index(Box::new(serde_json::from_slice(bytes).map_err(json)?))
     } else {
         Document::Manifest(Box::new(serde_json::from_slice(bytes).map_err(json)?))
     })
