@@ -5,7 +5,7 @@
 //! * [`client`]: calls over kept HTTP connections.
 //! * [`pace`]: open loop (a call every so often, whatever the answers do) and closed loop (each client after its answer).
 //! * [`baseline`]: the same program as a process started for the call.
-//! * [`summary`]: percentiles.
+//! * [`summary`]: percentiles of what was measured.
 
 pub mod baseline;
 pub mod client;
