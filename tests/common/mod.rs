@@ -1,6 +1,8 @@
 //! What the black-box tests share: where the binaries are, how a program is run, what a host without KVM means.
 #![allow(dead_code, reason = "each test binary uses a part of this")]
 
+pub mod node;
+
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
