@@ -5,6 +5,7 @@
 
 mod api;
 mod cli;
+mod download;
 mod load;
 mod logs;
 mod metrics;

@@ -32,6 +32,8 @@ pub struct DocumentError {
 pub struct Document {
     /// `namespace/name` as far as it can be told, for documents with problems too.
     pub name: Option<String>,
+    /// Line of `spec.image`, or of the document.
+    pub line: u64,
     /// The Image, or everything that is wrong with it.
     pub image: Result<Image, Vec<DocumentError>>,
 }
@@ -77,7 +79,8 @@ fn parse(before: u64, text: &str) -> Document {
             if problems.is_empty() { Ok(image) } else { Err(locate(before, problems, tree.as_ref())) }
         }
     };
-    Document { name, image }
+    let line = before + tree.as_ref().and_then(|tree| tree.value.line_of("spec.image")).unwrap_or(1);
+    Document { name, line, image }
 }
 
 fn document_name(tree: &Spanned<Node>) -> Option<String> {

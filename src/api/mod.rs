@@ -12,5 +12,5 @@ pub mod record;
 pub mod units;
 pub mod validate;
 
-pub use image::{Image, ImageSpec, Isolation, Protocol, Snapshot, Warmup};
+pub use image::{Image, ImageSpec, Protocol, Snapshot, Warmup};
 pub use record::{FunctionName, Published};

@@ -2,15 +2,14 @@
 
 use std::fmt;
 
+use bundles::reference::Reference;
+
 use super::image::{API_VERSION, Image, ImageSpec, Isolation, KIND, Protocol};
 
 /// Longest call that can be asked for.
 const TIMEOUT_MAX_SECS: u64 = 3600;
 /// Most calls at once that can be asked for.
 const CONCURRENCY_MAX: u32 = 10_000;
-/// Transports that read the disk beside the document.
-const LOCAL_TRANSPORTS: [&str; 4] = ["oci:", "oci-archive:", "docker-archive:", "dir:"];
-
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -65,21 +64,17 @@ fn name_message(name: &str) -> String {
 }
 
 fn check_reference(spec: &ImageSpec, found: &mut Problems) {
-    let reference = spec.image.as_str();
-    if reference.is_empty() {
-        return found.add("spec.image", "is empty: name an image, like oci:my-image");
-    }
-    if reference.chars().any(char::is_control) {
-        return found.add("spec.image", "has a control character");
-    }
-    if !LOCAL_TRANSPORTS.iter().any(|transport| reference.starts_with(transport)) {
-        found.add(
+    match spec.image.parse::<Reference>() {
+        Err(error) => found.add("spec.image", format!("{error}: write oci:PATH, oci-archive:FILE, docker-archive:FILE or dir:PATH")),
+        Ok(Reference::Registry(_)) => found.add(
             "spec.image",
             format!(
-                "`{reference}` is in a registry, which is not supported yet: copy it beside the document \
-                 (skopeo copy docker://… oci:NAME) and write oci:NAME, or use oci-archive:, docker-archive: or dir:"
+                "`{}` is in a registry, which is not supported yet: copy it beside the document \
+                 (skopeo copy docker://… oci:NAME) and write oci:NAME, or use oci-archive:, docker-archive: or dir:",
+                spec.image
             ),
-        );
+        ),
+        Ok(_) => {}
     }
 }
 

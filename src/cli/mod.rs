@@ -9,10 +9,12 @@ mod completions;
 mod config;
 mod demo;
 mod doctor;
+mod download;
 mod logging;
 mod pack;
 mod progress;
 mod serve;
+mod signals;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -55,6 +57,8 @@ pub enum Command {
     Demo(demo::Args),
     /// Serves functions.
     Serve(Box<serve::Args>),
+    /// Publishes a folder of Image documents, for a server that serves the same volume.
+    Download(download::Args),
     /// Prints a completion script for a shell.
     Completions(completions::Args),
     /// Tells what this host offers and lacks, with the fix.
@@ -88,6 +92,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Bench(args) => bench::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Serve(args) => serve::run(*args),
+        Command::Download(args) => download::run(args),
         Command::Completions(args) => completions::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Pack(args) => pack::run(&args),

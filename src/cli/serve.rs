@@ -8,12 +8,12 @@ use std::sync::Arc;
 use anyhow::Context;
 use ipnet::IpNet;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
 
 use super::logging::{self, LogArgs};
+use super::signals;
 use crate::api::units::{Quantity, Span};
+use crate::download::follow_directory;
 use crate::pool::budget::Budget;
 use crate::pool::node::{Node, NodeOptions};
 use crate::pool::snapshots::Snapshots;
@@ -96,7 +96,7 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     let volume = Volume::open(&args.volume).with_context(|| {
         format!("cannot use {} as the volume: name another with --volume", args.volume.display())
     })?;
-    let stop = stop_on_signal()?;
+    let stop = signals::stop_on_signal()?;
     let functions = bind(args.listen, "--listen").await?;
     let admin = bind(args.admin, "--admin").await?;
     tracing::info!(functions = %functions.local_addr()?, admin = %admin.local_addr()?, volume = %volume.root().display(), "serving");
@@ -118,6 +118,14 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     };
     let changed = Arc::new(Notify::new());
     let server = Server::new(options, volume.clone(), node);
+    if let Some(images) = args.images {
+        let changed = changed.clone();
+        tokio::spawn(async move {
+            if let Err(error) = follow_directory(images, volume, changed).await {
+                tracing::error!(%error, "nothing can be published");
+            }
+        });
+    }
     server.run(functions, admin, changed, stop).await;
     Ok(())
 }
@@ -126,26 +134,6 @@ async fn bind(address: SocketAddr, option: &str) -> anyhow::Result<TcpListener> 
     TcpListener::bind(address)
         .await
         .with_context(|| format!("cannot listen on {address}: name another with {option}"))
-}
-
-/// The token that the first SIGTERM or SIGINT cancels; the second ends the process.
-fn stop_on_signal() -> anyhow::Result<CancellationToken> {
-    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let stop = CancellationToken::new();
-    let token = stop.clone();
-    tokio::spawn(async move {
-        for _ in 0..2 {
-            tokio::select! {
-                _ = term.recv() => {}
-                _ = int.recv() => {}
-            }
-            if token.is_cancelled() {
-                std::process::exit(1);
-            }
-            token.cancel();
-        }
-    });
-    Ok(stop)
 }
 
 /// The `km` program: the one that was named, the one beside this program, the one in PATH.
