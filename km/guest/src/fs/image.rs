@@ -4,7 +4,8 @@ use crate::errno::{Errno, Result};
 use crate::mm::frame::Frame;
 use alloc::borrow::Cow;
 use alloc::vec;
-use km_abi::hypercall::{Op, OpCode};
+use alloc::vec::Vec;
+use km_abi::hypercall::{OPS_MAX, Op, OpCode};
 use km_abi::layout::PAGE_SIZE;
 
 /// How bytes beyond the slot are read: fills the buffer from a position of the image on, or says that it cannot.
@@ -82,20 +83,36 @@ impl Image {
     }
 }
 
-/// Has the monitor read a part of the image, a page at a time: a page is what is there to put it in.
+/// Has the monitor read a part of the image: into pages of its own, because the buffers that the library OS shares with
+/// the monitor may hold bytes of a stream whose reader's memory is just being paged in.
 fn fetch(offset: u64, buffer: &mut [u8]) -> bool {
-    let Ok(page) = Frame::zeroed() else { return false };
     let mut offset = offset;
-    for chunk in buffer.chunks_mut(PAGE_SIZE as usize) {
-        let len = chunk.len() as u64;
-        let code = OpCode::RootfsRead as u32;
-        let mut ops = [Op { code, gpa: page.gpa(), len, offset, ..Op::default() }];
-        crate::host::events::keep(&km_hal::hyper::submit(&mut ops));
-        if ops[0].result != len.cast_signed() {
+    for batch in buffer.chunks_mut(OPS_MAX * PAGE_SIZE as usize) {
+        if fetch_batch(offset, batch).is_none() {
             return false;
         }
-        page.read(0, chunk);
-        offset += len;
+        offset += batch.len() as u64;
     }
     true
+}
+
+/// What one doorbell can bring.
+fn fetch_batch(offset: u64, buffer: &mut [u8]) -> Option<()> {
+    let mut pages = Vec::with_capacity(OPS_MAX);
+    let mut ops = Vec::with_capacity(OPS_MAX);
+    for (index, part) in buffer.chunks(PAGE_SIZE as usize).enumerate() {
+        let page = Frame::zeroed().ok()?;
+        let (code, len) = (OpCode::RootfsRead as u32, part.len() as u64);
+        let offset = offset + index as u64 * PAGE_SIZE;
+        ops.push(Op { code, gpa: page.gpa(), len, offset, ..Op::default() });
+        pages.push(page);
+    }
+    crate::host::events::keep(&km_hal::hyper::submit(&mut ops));
+    for ((part, page), op) in buffer.chunks_mut(PAGE_SIZE as usize).zip(&pages).zip(&ops) {
+        if op.result != op.len.cast_signed() {
+            return None;
+        }
+        page.read(0, part);
+    }
+    Some(())
 }

@@ -20,6 +20,8 @@ use km_abi::layout::ROOTFS_GPA;
 
 /// Bytes in a page.
 pub const PAGE: u64 = 4096;
+/// Bytes that one read brings from beyond the rootfs slot at a time.
+const FETCH: u64 = 16 * PAGE;
 /// Largest size of a file.
 pub const SIZE_MAX: u64 = i64::MAX as u64;
 
@@ -107,7 +109,8 @@ impl Data {
                 if let Some(bytes) = image.mapped(at, count as usize) {
                     return out.put(bytes);
                 }
-                image.read(at, &mut page[..in_page])?;
+                // What lies beyond the slot costs an exit: not one for each page.
+                return out.put(&image.view(at, count.min(FETCH) as usize)?);
             }
             Run::Frame(frame) => frame.read((position % PAGE) as usize, &mut page[..in_page]),
             Run::Hole => {}
@@ -204,9 +207,13 @@ impl Data {
         if let Some(frame) = self.frames.borrow().get(&index) {
             return Ok(FilePage::Frame(frame.clone()));
         }
+        if usage == PageUse::Write || index * PAGE >= self.lower_end.get() {
+            return self.frame(volume, index).map(FilePage::Frame);
+        }
         match self.page_in_slot(volume, index) {
-            Some(gpa) if usage == PageUse::Read => Ok(FilePage::Rootfs(gpa)),
-            _ => self.frame(volume, index).map(FilePage::Frame),
+            Some(gpa) => Ok(FilePage::Rootfs(gpa)),
+            // A copy for the mapping alone: what is only read does not use up the overlay.
+            None => self.copied(volume, index).map(FilePage::Frame),
         }
     }
 

@@ -2,11 +2,14 @@
 
 use super::World;
 use crate::errno::Errno;
+use crate::fs::Vfs;
 use crate::fs::file::{FilePage, PageUse};
+use crate::fs::image::Image;
 use crate::fs::node::dir;
 use crate::fs::node::meta::{S_IFCHR, S_IFDIR, S_IFMT};
 use crate::fs::ops::{self, RENAME_EXCHANGE, RENAME_NOREPLACE};
 use crate::fs::stale;
+use crate::fs::vfs::Setup;
 use crate::fs::walk::{Restrict, path_of};
 use crate::task::Credentials;
 use std::rc::Rc;
@@ -175,6 +178,33 @@ fn mapped_pages_of_the_image_are_shown_in_place_until_written() {
     assert_eq!(&bytes, b"a!a");
     assert_eq!(pages.page(1, PageUse::Read).err(), Some(Errno::ENXIO));
     assert_eq!(world.read("/block").unwrap()[..3], *b"a!a");
+}
+
+#[test]
+fn what_the_slot_does_not_show_is_fetched() {
+    let mut world = World::new();
+    let whole = world.read("/twenty").unwrap();
+    for shown in [2048, 8192, 20_480, 30_000] {
+        let fetch: crate::fs::image::Fetch = |offset, buffer| {
+            let start = offset as usize;
+            buffer.copy_from_slice(&super::IMAGE[start..start + buffer.len()]);
+            true
+        };
+        let image = Image::new(&super::IMAGE[..shown], super::IMAGE.len() as u64, fetch);
+        world.kernel.vfs = Vfs::new(Setup { image: Some(image), ..Setup::default() });
+        assert_eq!(world.read("/twenty").unwrap(), whole, "{shown}");
+        assert_eq!(world.read("/many/entry-149-with-a-name").unwrap(), b"149");
+        let pages = world.open("/twenty", 0).unwrap().file.pages().unwrap();
+        let used = world.kernel.vfs.root().volume.used_pages();
+        for index in 0..5 {
+            let mut byte = [0];
+            if let FilePage::Frame(frame) = pages.page(index, PageUse::Read).unwrap() {
+                frame.read(7, &mut byte);
+                assert_eq!(byte[0], whole[index as usize * 4096 + 7]);
+            }
+        }
+        assert_eq!(world.kernel.vfs.root().volume.used_pages(), used);
+    }
 }
 
 #[test]
