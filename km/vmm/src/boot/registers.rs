@@ -4,6 +4,7 @@ use super::tables::{GDT_LIMIT, IDT_LIMIT, TSS_ADDRESS, TSS_LIMIT};
 use super::{VectorState, paging};
 use crate::boot::image::GuestImage;
 use crate::kvm::KvmError;
+use crate::kvm::host::KvmKind;
 use crate::kvm::vcpu::{SyscallMsrs, Vcpu};
 use km_abi::layout::{DIRECT_MAP, IDT_GPA, KERNEL_CS, TABLES_GPA, TSS_SELECTOR, USER_CS, USER_SS};
 use kvm_bindings::{kvm_regs, kvm_segment, kvm_sregs};
@@ -47,7 +48,7 @@ pub struct RegisterTemplate {
 impl RegisterTemplate {
     /// Takes the system registers that KVM resets a vCPU to, and changes what a guest needs changed.
     #[must_use]
-    pub fn new(mut sregs: kvm_sregs, image: &GuestImage, vector: VectorState) -> Self {
+    pub fn new(mut sregs: kvm_sregs, image: &GuestImage, vector: VectorState, kind: KvmKind) -> Self {
         sregs.cr0 = CR0;
         sregs.cr3 = paging::ROOT;
         sregs.cr4 = CR4;
@@ -63,7 +64,7 @@ impl RegisterTemplate {
             base: TSS_ADDRESS,
             limit: TSS_LIMIT,
             selector: TSS_SELECTOR,
-            type_: 11,
+            type_: tss_type(kind),
             present: 1,
             ..kvm_segment::default()
         };
@@ -100,6 +101,12 @@ impl RegisterTemplate {
         vcpu.set_sregs(kvm_sregs { cr3, ..self.sregs });
         vcpu.set_regs(kvm_regs { rip, rsp: self.stack_top, rflags: RFLAGS, ..kvm_regs::default() });
     }
+}
+
+/// Intel's entry wants a busy TSS (SDM volume 3, 26.3.1.2). AMD processors keep the type without the busy bit, and
+/// QEMU's model of one finds the I/O bitmap of such a TSS alone.
+fn tss_type(kind: KvmKind) -> u8 {
+    if kind == KvmKind::Svm { 9 } else { 11 }
 }
 
 fn segment(selector: u16, kind: u8, long: u8) -> kvm_segment {

@@ -53,7 +53,7 @@ impl Monitor {
         let kvm = Kvm::open()?;
         let image = Arc::new(GuestImage::parse(guest)?);
         let vector = vector_state(kvm.cpuid());
-        let template = RegisterTemplate::new(kvm.idle_sregs()?, &image, vector);
+        let template = RegisterTemplate::new(kvm.idle_sregs()?, &image, vector, kvm.kind());
         let clock = Clock::new(kvm.tsc_khz());
         Ok(Self { kvm, image, template, vector, clock })
     }

@@ -97,7 +97,10 @@ impl Selftest {
     }
 
     fn interrupt(&mut self, context: &mut UserContext) {
-        assert_eq!(context.rip, program::CODE + program::BYTES.len() as u64 - 2, "the loop at the end");
+        if context.rip != program::CODE + program::BYTES.len() as u64 - 2 {
+            // On a slow machine a kick may come before the loop at the end is reached.
+            return;
+        }
         assert!(context.rflags & 0x400 != 0, "the program's direction flag");
         self.kicks += 1;
         if self.kicks == KICKS {

@@ -35,7 +35,7 @@ fn boot(code: &[u8]) -> Option<(Kvm, Rootfs, Machine)> {
     };
     prepare(&memory, &rootfs, &image, &parameters).unwrap();
     let mut machine = kvm.create(memory, &rootfs).unwrap();
-    let template = RegisterTemplate::new(kvm.idle_sregs().unwrap(), &image, vector);
+    let template = RegisterTemplate::new(kvm.idle_sregs().unwrap(), &image, vector, kvm.kind());
     template.apply(&mut machine.vcpu, Entry::Boot).unwrap();
     Some((kvm, rootfs, machine))
 }
