@@ -121,6 +121,9 @@ impl Kernel {
         for key in crate::wait::take_woken() {
             self.tasks.wake(key);
         }
+        for (group, signal) in crate::fs::pty::take_signals() {
+            self.signal_group(group, signal);
+        }
         for stale in crate::fs::stale::take() {
             for process in self.tasks.processes() {
                 process.space.borrow_mut().drop_stale(stale.id, stale.first, stale.end);
