@@ -5,9 +5,11 @@ use alloc::vec::Vec;
 use linux_raw_sys::general as raw;
 
 /// Room of the heap below which a closer look is taken.
-const ENOUGH: u64 = 1 << 20;
+const ENOUGH: u64 = 4 << 20;
 /// What must still be had in one piece.
-const LEAST: usize = 192 << 10;
+const LEAST: usize = 256 << 10;
+/// What more must be had for every thread, so that each of them can be sent a signal and end.
+const LEAST_PER_THREAD: usize = 256;
 
 /// Calls that make threads, mappings, files, sockets or timers.
 #[rustfmt::skip]
@@ -23,8 +25,8 @@ const MAKERS: &[u32] = &[
 ];
 
 /// Whether a call must fail for want of memory.
-pub(super) fn refuses(number: u64) -> bool {
+pub(super) fn refuses(number: u64, threads: usize) -> bool {
     km_hal::frames::heap_room() < ENOUGH
         && MAKERS.iter().any(|maker| u64::from(*maker) == number)
-        && Vec::<u8>::new().try_reserve_exact(LEAST).is_err()
+        && Vec::<u8>::new().try_reserve_exact(LEAST + threads * LEAST_PER_THREAD).is_err()
 }

@@ -57,7 +57,7 @@ impl Kernel {
         };
         match (row.support, row.handler) {
             (Support::Refused(errno, _), _) => Err(errno.into()),
-            (_, Some(_)) if pressure::refuses(number) => Err(Errno::ENOMEM.into()),
+            (_, Some(_)) if pressure::refuses(number, self.tasks.thread_count()) => Err(Errno::ENOMEM.into()),
             (_, Some(handler)) => handler(&mut Ctx { kernel: self, tid }, args),
             (_, None) => Err(Errno::ENOSYS.into()),
         }
