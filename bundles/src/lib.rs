@@ -11,6 +11,7 @@
 //! config/      the OCI runtime configuration derived from the image's own
 //! store/       content-addressed bundles on a shared volume: publish, lock, verify, collect
 //! unpack/      the tree as a plain directory, for other OCI runtimes
+//! registry/    images from registries, downloaded layer by layer and then treated as local ones
 //! assemble     all of it at once: an image into the store, or into a directory
 //! pack/        the other way: a program of this machine as a tree, an image or a bundle
 //! ```
@@ -28,6 +29,8 @@ pub mod layer;
 pub mod limits;
 pub mod pack;
 pub mod reference;
+#[cfg(feature = "registry")]
+pub mod registry;
 pub mod source;
 pub mod store;
 pub mod tree;

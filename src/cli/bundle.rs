@@ -6,10 +6,12 @@ use std::process::ExitCode;
 use bundles::assemble::{PlainDirectory, into_directory};
 use bundles::limits::Limits;
 use bundles::reference::Reference;
-use bundles::source;
+use bundles::registry::{BlobCache, RegistrySource};
+use bundles::source::{self, ImageSource};
 
 use super::Usage;
-use super::progress::Layers;
+use super::progress::{Downloads, Layers};
+use super::registry::RegistryArgs;
 
 /// Options of `bundle`.
 #[derive(Debug, clap::Args)]
@@ -25,6 +27,9 @@ pub struct Args {
     /// set-id bits and privileged attributes.
     #[arg(long, env = "KONTAIN_UNPACK_DIR")]
     pub unpack_dir: bool,
+    /// How registries are spoken to.
+    #[command(flatten)]
+    pub registry: RegistryArgs,
 }
 
 /// Makes the bundle and says where it is.
@@ -35,7 +40,16 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let reference: Reference = args.reference.parse().map_err(|error| Usage(format!("{error}")))?;
     let limits = Limits::default();
     let plain = if args.unpack_dir { PlainDirectory::Rootfs } else { PlainDirectory::No };
-    let mut source = source::open(&reference, &std::env::temp_dir(), &limits)?;
+    // Downloads of a registry's image are kept only until the bundle is there.
+    let downloads = tempfile::tempdir()?;
+    let mut source: Box<dyn ImageSource> = match reference {
+        Reference::Registry(reference) => {
+            let (client, keychain) = (args.registry.client()?, args.registry.keychain());
+            let cache = BlobCache::open(downloads.path())?;
+            Box::new(RegistrySource::new(client, reference, keychain, cache, Downloads::new().into_sink())?)
+        }
+        local => source::open(&local, &std::env::temp_dir(), &limits)?,
+    };
     let layers = Layers::new();
     let bundle = into_directory(&mut *source, &args.output, plain, &limits, &|event| layers.show(event))?;
     layers.finish();

@@ -13,6 +13,7 @@ mod download;
 mod logging;
 mod pack;
 mod progress;
+mod registry;
 mod serve;
 mod signals;
 

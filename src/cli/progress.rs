@@ -2,9 +2,12 @@
 
 use std::cell::RefCell;
 use std::io::IsTerminal;
+use std::sync::Mutex;
 
+use bundles::layer::Layer;
+use bundles::registry::PullEvent;
 use bundles::source::Event;
-use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressStyle};
 
 /// Shows how an image's layers come in. Everything goes to stderr.
 pub struct Layers {
@@ -46,6 +49,47 @@ impl Layers {
     /// All layers are in; what is left is writing.
     pub fn finish(&self) {
         self.bar.borrow_mut().take();
+    }
+}
+
+/// Shows how a registry's layers are downloaded, several at a time.
+pub struct Downloads {
+    on_terminal: bool,
+    all: MultiProgress,
+    bars: Mutex<Vec<ProgressBar>>,
+}
+
+impl Downloads {
+    /// Nothing shown yet.
+    pub fn new() -> Self {
+        let on_terminal = std::io::stderr().is_terminal();
+        Self { on_terminal, all: MultiProgress::new(), bars: Mutex::default() }
+    }
+
+    /// The function that takes the events.
+    pub fn into_sink(self) -> impl Fn(PullEvent<'_>) + Send + Sync {
+        move |event| self.show(event)
+    }
+
+    fn show(&self, event: PullEvent<'_>) {
+        let Ok(mut bars) = self.bars.lock() else { return };
+        match event {
+            PullEvent::Layers(layers) if self.on_terminal => {
+                let title = |layer: &Layer| {
+                    format!("download {}", &layer.digest.unwrap_or(layer.diff_id).hex()[..12])
+                };
+                *bars = layers.iter().map(|layer| self.all.add(bar(layer.size, title(layer)))).collect();
+            }
+            PullEvent::Layers(layers) => {
+                let bytes = layers.iter().map(|layer| layer.size).sum();
+                eprintln!("downloading {} layers, {}", layers.len(), HumanBytes(bytes));
+            }
+            PullEvent::Progress { index, bytes } => {
+                if let Some(bar) = bars.get(index) {
+                    bar.set_position(bytes);
+                }
+            }
+        }
     }
 }
 

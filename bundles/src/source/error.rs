@@ -92,6 +92,10 @@ pub enum SourceError {
     /// Several images and no tag.
     #[error("there are several images; name one of: {0}")]
     Ambiguous(String),
+    /// The registry does not give it.
+    #[cfg(feature = "registry")]
+    #[error(transparent)]
+    Registry(Box<crate::registry::RegistryError>),
     /// A layer is refused.
     #[error("layer {}: {source}", .index + 1)]
     Layer {

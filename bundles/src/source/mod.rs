@@ -21,6 +21,8 @@ use std::path::Path;
 use oci_spec::image::ImageConfiguration;
 
 pub use error::SourceError;
+#[cfg(feature = "registry")]
+pub(crate) use files::verify;
 
 use crate::bundle::Origin;
 use crate::digest::Digest;

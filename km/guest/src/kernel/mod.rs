@@ -9,7 +9,6 @@
 mod boot;
 mod fault;
 mod idle;
-mod pressure;
 mod run;
 mod signals;
 

@@ -1,0 +1,62 @@
+//! When to try again: waits that double, with chance in them, and longer ones where the server asks for it.
+
+use std::future::Future;
+use std::time::{Duration, SystemTime};
+
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+
+use super::{Options, RegistryError};
+
+/// Runs `attempt` until it succeeds, fails for good, or has failed often enough.
+pub(super) async fn retry<T, F, A>(options: &Options, mut attempt: A) -> Result<T, RegistryError>
+where
+    F: Future<Output = Result<T, RegistryError>>,
+    A: FnMut() -> F,
+{
+    let mut failed = 0;
+    loop {
+        let error = match attempt().await {
+            Ok(value) => return Ok(value),
+            Err(error) => error,
+        };
+        failed += 1;
+        let Some(asked) = error.retry().filter(|_| failed < options.attempts) else { return Err(error) };
+        tokio::time::sleep(wait(options, failed, asked, rand::random::<f64>())).await;
+    }
+}
+
+/// The wait after `failed` failures; `chance` is between 0 and 1.
+fn wait(options: &Options, failed: u32, asked: Option<Duration>, chance: f64) -> Duration {
+    let doubled = options.backoff.saturating_mul(1 << (failed - 1).min(16)).min(options.backoff_max);
+    let chosen = doubled.mul_f64(0.5 + chance / 2.0);
+    asked.map_or(chosen, |asked| asked.max(chosen)).min(options.backoff_max)
+}
+
+/// `Retry-After`: seconds, or a date.
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = httpdate::parse_http_date(value).ok()?;
+    Some(date.duration_since(SystemTime::now()).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_and_are_capped() {
+        let options = Options {
+            backoff: Duration::from_secs(1),
+            backoff_max: Duration::from_secs(10),
+            ..Options::default()
+        };
+        assert_eq!(wait(&options, 1, None, 1.0), Duration::from_secs(1));
+        assert_eq!(wait(&options, 3, None, 0.0), Duration::from_secs(2));
+        assert_eq!(wait(&options, 30, None, 1.0), Duration::from_secs(10));
+        assert_eq!(wait(&options, 1, Some(Duration::from_secs(7)), 0.0), Duration::from_secs(7));
+        assert_eq!(wait(&options, 1, Some(Duration::from_secs(7000)), 0.0), Duration::from_secs(10));
+    }
+}

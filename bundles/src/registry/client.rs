@@ -1,0 +1,185 @@
+//! The client: pulls whole images.
+
+use std::fs::File;
+use std::io::Read;
+use std::sync::Arc;
+
+use futures_util::future::try_join_all;
+use reqwest::redirect::Policy;
+use tokio::sync::Semaphore;
+
+use super::addresses::Resolver;
+use super::backoff::retry;
+use super::blobs::{self, BlobCache, Wanted};
+use super::session::Session;
+use super::{Credentials, Options, RegistryError, manifests, tls};
+use crate::layer::{Layer, LayerError};
+use crate::limits::Limits;
+use crate::reference::RegistryReference;
+use crate::source::{Image, ImageSource, SourceError};
+
+/// What happens during a pull.
+#[derive(Clone, Copy, Debug)]
+pub enum PullEvent<'a> {
+    /// The manifest is known, and with it the layers.
+    Layers(&'a [Layer]),
+    /// So many bytes of the layer with this number are there.
+    Progress {
+        /// Its number, from 0.
+        index: usize,
+        /// Bytes that are there.
+        bytes: u64,
+    },
+}
+
+/// Speaks to registries. Cheap to clone; all clones share connections and the bound on parallel downloads.
+#[derive(Clone, Debug)]
+pub struct Client {
+    http: reqwest::Client,
+    options: Arc<Options>,
+    downloads: Arc<Semaphore>,
+}
+
+/// An image whose layers are all on disk.
+#[derive(Debug)]
+pub struct PulledImage {
+    image: Image,
+    layers: Vec<File>,
+}
+
+impl ImageSource for PulledImage {
+    fn resolve(&mut self, _limits: &Limits) -> Result<Image, SourceError> {
+        Ok(self.image.clone())
+    }
+
+    fn open_layer(&mut self, _image: &Image, index: usize) -> Result<Box<dyn Read + '_>, SourceError> {
+        Ok(Box::new(&self.layers[index]))
+    }
+}
+
+impl Client {
+    /// A client with these options.
+    ///
+    /// # Errors
+    /// When a certificate file cannot be used.
+    pub fn new(options: Options) -> Result<Self, RegistryError> {
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls::config(&options)?)
+            .dns_resolver(Arc::new(Resolver))
+            .redirect(Policy::none())
+            .connect_timeout(std::time::Duration::from_secs(10))
+            .read_timeout(options.rate_window)
+            .user_agent(concat!("kontain-faas/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| RegistryError::Tls(error.to_string()))?;
+        let downloads = Arc::new(Semaphore::new(options.parallel.max(1)));
+        Ok(Self { http, options: Arc::new(options), downloads })
+    }
+
+    /// What a reference means now: manifest and configuration, no layers.
+    ///
+    /// # Errors
+    /// See [`RegistryError`]; where mirrors fail, the error is that of the registry itself.
+    pub async fn resolve(
+        &self,
+        reference: &RegistryReference,
+        credentials: &Credentials,
+        limits: &Limits,
+    ) -> Result<Image, RegistryError> {
+        let mut last = None;
+        for place in self.places(reference, credentials)? {
+            match manifests::resolve(&place, reference, &self.options, limits).await {
+                Ok(image) => return Ok(image),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.unwrap_or_else(|| nowhere(reference)))
+    }
+
+    /// The layers of a resolved image, all on disk. What is in the cache is not downloaded again.
+    ///
+    /// # Errors
+    /// See [`RegistryError`]; where mirrors fail, the error is that of the registry itself.
+    pub async fn pull(
+        &self,
+        reference: &RegistryReference,
+        image: Image,
+        credentials: &Credentials,
+        cache: &BlobCache,
+        limits: &Limits,
+        progress: &(dyn Fn(PullEvent<'_>) + Send + Sync),
+    ) -> Result<PulledImage, RegistryError> {
+        if let Some(index) = image.layers.iter().position(|layer| layer.size > limits.layer_bytes) {
+            let (size, max) = (image.layers[index].size, limits.layer_bytes);
+            return Err(SourceError::Layer { index, source: LayerError::TooLarge { size, max } }.into());
+        }
+        progress(PullEvent::Layers(&image.layers));
+        let mut last = None;
+        for place in self.places(reference, credentials)? {
+            match self.layers(&place, &image.layers, cache, progress).await {
+                Ok(layers) => return Ok(PulledImage { image, layers }),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.unwrap_or_else(|| nowhere(reference)))
+    }
+
+    async fn layers(
+        &self,
+        place: &Session,
+        layers: &[Layer],
+        cache: &BlobCache,
+        progress: &(dyn Fn(PullEvent<'_>) + Send + Sync),
+    ) -> Result<Vec<File>, RegistryError> {
+        let downloads = layers.iter().enumerate().map(|(index, layer)| {
+            let wanted = Wanted { digest: layer.digest.unwrap_or(layer.diff_id), size: layer.size };
+            async move {
+                let report = move |bytes| progress(PullEvent::Progress { index, bytes });
+                self.download(place, cache, wanted, &report).await
+            }
+        });
+        try_join_all(downloads).await
+    }
+
+    /// The registry's mirrors, then the registry. Credentials are for the latter, not for whoever mirrors it.
+    fn places(
+        &self,
+        reference: &RegistryReference,
+        credentials: &Credentials,
+    ) -> Result<Vec<Session>, RegistryError> {
+        let mirrors = self.options.mirrors.iter().filter(|(host, _)| *host == reference.host);
+        let mirrors = mirrors.map(|(_, mirror)| (mirror, Credentials::Anonymous));
+        let all = mirrors.chain([(&reference.host, credentials.clone())]);
+        all.map(|(host, credentials)| self.session(host, reference, credentials)).collect()
+    }
+
+    fn session(
+        &self,
+        host: &str,
+        reference: &RegistryReference,
+        credentials: Credentials,
+    ) -> Result<Session, RegistryError> {
+        Session::new(self.http.clone(), host, &reference.repository, credentials, &self.options)
+    }
+
+    async fn download(
+        &self,
+        session: &Session,
+        cache: &BlobCache,
+        wanted: Wanted,
+        progress: &(dyn Fn(u64) + Send + Sync),
+    ) -> Result<File, RegistryError> {
+        let _turn = cache.turn(wanted.digest).await;
+        if let Some(file) = cache.get(wanted.digest, wanted.size) {
+            progress(wanted.size);
+            return Ok(file);
+        }
+        let _permit = self.downloads.acquire().await;
+        retry(&self.options, || blobs::fetch(session, cache, wanted, &self.options, progress)).await
+    }
+}
+
+/// There is always the registry itself among the places; this is for the compiler.
+fn nowhere(reference: &RegistryReference) -> RegistryError {
+    RegistryError::NotFound { host: reference.host.clone(), what: reference.to_string() }
+}

@@ -1,0 +1,204 @@
+//! Why an image cannot be had from a registry. The messages name the cause and what to do about it.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::digest::Digest;
+use crate::source::SourceError;
+
+/// Why an image cannot be had from a registry.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// The registry wants credentials and has none, or not these.
+    #[error("{host} refuses access to {repository}: {}", if *.had_credentials { "the credentials are wrong or may not read it; check the pull secret" } else { "it wants credentials; name a pull secret, or log in" })]
+    Unauthorized {
+        /// The registry.
+        host: String,
+        /// The repository.
+        repository: String,
+        /// Whether some were sent.
+        had_credentials: bool,
+    },
+    /// The credentials are good but not for this.
+    #[error("{host} forbids access to {repository}; these credentials may not read it")]
+    Forbidden {
+        /// The registry.
+        host: String,
+        /// The repository.
+        repository: String,
+    },
+    /// No such image.
+    #[error("{host} has no {what}; check name and tag")]
+    NotFound {
+        /// The registry.
+        host: String,
+        /// What was asked for.
+        what: String,
+    },
+    /// No connection.
+    #[error("cannot reach {host}")]
+    Connect {
+        /// The registry.
+        host: String,
+        /// What the client said.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// A certificate that nobody trusts.
+    #[error("the certificate of {host} is not trusted; name its authority with --registry-ca")]
+    Certificate {
+        /// The registry.
+        host: String,
+        /// What the client said.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// The transfer broke off.
+    #[error("the transfer from {host} broke off")]
+    Transfer {
+        /// The registry.
+        host: String,
+        /// What the client said.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// A body that ended early.
+    #[error("{host} sent {received} of {size} bytes")]
+    Short {
+        /// The registry.
+        host: String,
+        /// Bytes that came.
+        received: u64,
+        /// Bytes that were announced.
+        size: u64,
+    },
+    /// A body that does not end where it should.
+    #[error("{host} sends more than the {size} bytes of {what}")]
+    TooLong {
+        /// The registry.
+        host: String,
+        /// What was asked for.
+        what: String,
+        /// Bytes that were announced or allowed.
+        size: u64,
+    },
+    /// Slower than the floor.
+    #[error("{host} sends fewer than {floor} bytes per second")]
+    TooSlow {
+        /// The registry.
+        host: String,
+        /// The floor.
+        floor: u64,
+    },
+    /// Another content than its digest says.
+    #[error("{host} sent {found} for {declared}")]
+    Digest {
+        /// The registry.
+        host: String,
+        /// What was asked for.
+        declared: Digest,
+        /// What came.
+        found: Digest,
+    },
+    /// Too many requests, or the server is in trouble.
+    #[error("{host} answers {status}")]
+    Busy {
+        /// The registry.
+        host: String,
+        /// The HTTP status.
+        status: u16,
+        /// When the server wants to be asked again.
+        retry_after: Option<Duration>,
+    },
+    /// Any other status.
+    #[error("{host} answers {status} for {what}")]
+    Status {
+        /// The registry.
+        host: String,
+        /// The HTTP status.
+        status: u16,
+        /// What was asked for.
+        what: String,
+    },
+    /// A redirect or a token realm to where nothing secret or trusted may go.
+    #[error("{host} sends to {target}, which is refused: {reason}")]
+    Refused {
+        /// The registry.
+        host: String,
+        /// Where it sends to.
+        target: String,
+        /// Why that is refused.
+        reason: &'static str,
+    },
+    /// An answer that makes no sense.
+    #[error("{host} answers nonsense: {what}")]
+    Protocol {
+        /// The registry.
+        host: String,
+        /// What is wrong.
+        what: String,
+    },
+    /// A document or layer that is refused.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The disk refuses.
+    #[error("cannot use {path}")]
+    Disk {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Credentials that cannot be read.
+    #[error("cannot use the registry credentials: {0}")]
+    Credentials(String),
+    /// A certificate file without certificates.
+    #[error("{0} has no usable certificates")]
+    Authorities(PathBuf),
+    /// The client cannot be made.
+    #[error("cannot set up TLS: {0}")]
+    Tls(String),
+}
+
+impl RegistryError {
+    /// What the HTTP client said, in our words.
+    pub(super) fn from_client(host: &str, error: reqwest::Error) -> Self {
+        let host = host.to_owned();
+        if mentions_certificate(&error) {
+            Self::Certificate { host, source: error }
+        } else if error.is_connect() {
+            Self::Connect { host, source: error }
+        } else {
+            Self::Transfer { host, source: error }
+        }
+    }
+
+    /// Whether it may be different next time; with what the server asked to wait.
+    pub(super) const fn retry(&self) -> Option<Option<Duration>> {
+        match self {
+            Self::Busy { retry_after, .. } => Some(*retry_after),
+            Self::Connect { .. } | Self::Transfer { .. } | Self::Short { .. } | Self::TooSlow { .. } => {
+                Some(None)
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn disk(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Disk { path, source }
+    }
+}
+
+fn mentions_certificate(error: &reqwest::Error) -> bool {
+    let mut cause: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = cause {
+        if error.downcast_ref::<rustls::Error>().is_some() || error.to_string().contains("certificate") {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}

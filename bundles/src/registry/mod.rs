@@ -1,0 +1,75 @@
+//! Images from registries: the pull side of the OCI distribution protocol, for servers that may be hostile.
+//!
+//! ```text
+//! Client::pull ── manifests.rs   manifest and configuration, by tag once and by digest from then on
+//!      │
+//!      ├── session.rs            one repository: requests, redirects, the answer to a challenge
+//!      │     ├── challenge.rs    WWW-Authenticate            ├── token.rs      tokens from realms
+//!      │     └── addresses.rs    which addresses are refused └── backoff.rs    when to try again
+//!      └── blobs.rs              layers into files: resumed, counted, hashed, each downloaded once
+//! credentials.rs                 docker's config.json, its helpers, Kubernetes pull secrets
+//! ```
+//!
+//! [`RegistrySource`] makes an [`ImageSource`](crate::source::ImageSource) of it: from there on the way is that of local
+//! images, and every layer is verified once more while it is unpacked.
+
+mod addresses;
+mod backoff;
+mod blobs;
+mod challenge;
+mod client;
+mod credentials;
+mod error;
+mod manifests;
+mod session;
+mod source;
+mod tls;
+mod token;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use blobs::BlobCache;
+pub use client::{Client, PullEvent, PulledImage};
+pub use credentials::{Credentials, Keychain};
+pub use error::RegistryError;
+pub use source::RegistrySource;
+
+/// How registries are spoken to.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Hosts (with port, if not the usual one) that are spoken to in plain HTTP. No others are.
+    pub insecure: Vec<String>,
+    /// Files with certificates of authorities, in PEM, that are trusted besides the usual ones.
+    pub authorities: Vec<PathBuf>,
+    /// Mirrors: a registry's host, and the host that is asked first.
+    pub mirrors: Vec<(String, String)>,
+    /// Blobs that are downloaded at the same time.
+    pub parallel: usize,
+    /// How often something is tried before it is given up.
+    pub attempts: u32,
+    /// The wait before the second attempt, doubled for each further one; half of it is left to chance.
+    pub backoff: Duration,
+    /// No wait is longer, whatever the server asks for.
+    pub backoff_max: Duration,
+    /// A body that comes slower than this …
+    pub rate_floor_bytes_per_s: u64,
+    /// … for so long is given up.
+    pub rate_window: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            insecure: Vec::new(),
+            authorities: Vec::new(),
+            mirrors: Vec::new(),
+            parallel: 4,
+            attempts: 6,
+            backoff: Duration::from_millis(500),
+            backoff_max: Duration::from_secs(60),
+            rate_floor_bytes_per_s: 1024,
+            rate_window: Duration::from_secs(30),
+        }
+    }
+}

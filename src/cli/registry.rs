@@ -1,0 +1,62 @@
+//! Options for registries, the same for every command that pulls.
+
+use std::path::PathBuf;
+
+use bundles::registry::{Client, Keychain, Options};
+
+use super::Usage;
+
+/// How registries are spoken to.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct RegistryArgs {
+    /// A registry that is spoken to in plain HTTP.
+    #[arg(long, env = "KONTAIN_INSECURE_REGISTRY", value_delimiter = ',', value_name = "HOST[:PORT]")]
+    pub insecure_registry: Vec<String>,
+    /// A file with certificates of authorities to trust, besides the usual ones.
+    #[arg(long, env = "KONTAIN_REGISTRY_CA", value_delimiter = ',', value_name = "FILE")]
+    pub registry_ca: Vec<PathBuf>,
+    /// A mirror that is asked before a registry.
+    #[arg(long, env = "KONTAIN_REGISTRY_MIRROR", value_delimiter = ',', value_name = "HOST=URL")]
+    pub registry_mirror: Vec<String>,
+    /// Docker's config.json with credentials, or with the helpers that have them; by default that in its usual places.
+    #[arg(long, env = "KONTAIN_REGISTRY_AUTH", value_name = "FILE")]
+    pub registry_auth: Option<PathBuf>,
+}
+
+impl RegistryArgs {
+    /// The client that the options describe.
+    ///
+    /// # Errors
+    /// When a mirror is malformed or a certificate file cannot be used.
+    pub fn client(&self) -> anyhow::Result<Client> {
+        let mut options = Options {
+            insecure: self.insecure_registry.clone(),
+            authorities: self.registry_ca.clone(),
+            ..Options::default()
+        };
+        for text in &self.registry_mirror {
+            let malformed = || Usage(format!("--registry-mirror {text}: expected HOST=URL"));
+            let (host, url) = text.split_once('=').ok_or_else(malformed)?;
+            let (scheme, mirror) = url.split_once("://").unwrap_or(("https", url));
+            let mirror = mirror.trim_end_matches('/').to_owned();
+            if host.is_empty()
+                || mirror.is_empty()
+                || mirror.contains('/')
+                || !["http", "https"].contains(&scheme)
+            {
+                return Err(malformed().into());
+            }
+            if scheme == "http" {
+                options.insecure.push(mirror.clone());
+            }
+            options.mirrors.push((host.to_owned(), mirror));
+        }
+        Ok(Client::new(options)?)
+    }
+
+    /// Where credentials are looked up.
+    #[must_use]
+    pub fn keychain(&self) -> Keychain {
+        Keychain::anonymous().with_file(self.registry_auth.clone())
+    }
+}
