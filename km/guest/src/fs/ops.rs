@@ -37,12 +37,18 @@ pub fn create(walk: &Walk<'_>, found: &Found, mode: u32, body: Body) -> Result<R
     }
     writable(walk.who, &found.parent)?;
     let node = Node::new(&found.parent.volume, inherited(walk.who, &found.parent, mode), body);
-    dir::insert(&found.parent, &found.name, &node)?;
+    add(found, &node)?;
     if node.dir().is_some() {
         found.parent.update(|meta| meta.nlink += 1);
     }
     notify_entry(&found.parent, &found.name, &node, event::CREATE, 0);
     Ok(node)
+}
+
+/// Adds an entry where there was none.
+fn add(found: &Found, node: &Rc<Node>) -> Result<()> {
+    found.parent.volume.charge_entry()?;
+    dir::insert(&found.parent, &found.name, node).inspect_err(|_| found.parent.volume.release_entry())
 }
 
 /// Attributes of a new inode in a directory: a set-group-id directory passes its group on.
@@ -138,8 +144,8 @@ pub fn hard_link(walk: &Walk<'_>, node: &Rc<Node>, found: &Found) -> Result<()> 
     if meta.nlink >= LINK_MAX {
         return Err(Errno::EMLINK);
     }
+    add(found, node)?;
     node.touch(|meta| meta.nlink += 1);
-    dir::insert(&found.parent, &found.name, node)?;
     notify_entry(&found.parent, &found.name, node, event::CREATE, 0);
     Ok(())
 }
@@ -180,8 +186,9 @@ pub fn unlink(walk: &Walk<'_>, found: &Found) -> Result<()> {
     Ok(())
 }
 
-/// Tells watchers that an entry is gone, and its node if that was the last one.
+/// Gives the room of an entry back, and tells watchers that it is gone, and its node if that was the last one.
 fn removed(found: &Found, node: &Rc<Node>) {
+    found.parent.volume.release_entry();
     notify_entry(&found.parent, &found.name, node, event::DELETE, 0);
     if node.meta.get().nlink == 0 {
         notify_gone(node);
@@ -292,6 +299,7 @@ fn replace(
         (false, None) => {}
     }
     target.drop_link();
+    to.parent.volume.release_entry();
     if target.meta.get().nlink == 0 {
         notify_gone(target);
     }

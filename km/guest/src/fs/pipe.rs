@@ -185,6 +185,9 @@ impl Pipe {
     }
 
     fn append(&self, from: &mut dyn Source, limit: usize, packet: bool) -> Result<usize> {
+        // The library OS's memory is not the program's: without room for all of it nothing is written.
+        let room = self.bytes.borrow_mut().try_reserve(limit.min(from.left()));
+        room.map_err(|_| Errno::ENOMEM)?;
         let mut done = 0;
         let mut page = [0; 4096];
         while done < limit && from.left() > 0 {

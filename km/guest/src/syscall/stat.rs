@@ -295,7 +295,7 @@ fn store_statfs(ctx: &mut Ctx<'_>, address: u64, volume: &Volume) -> SysResult {
         free,
         free,
         lower_inodes + volume.limit_pages,
-        volume.limit_pages,
+        volume.limit_pages.saturating_sub(volume.used_entries()),
         volume.dev,
         255,
         u64::from(BLOCK_SIZE),

@@ -69,6 +69,7 @@ pub struct Volume {
     /// Watches of inotify(7) on its nodes.
     pub watches: Cell<usize>,
     used_pages: Cell<u64>,
+    used_entries: Cell<u64>,
     next_ino: Cell<u64>,
     lower: Option<Erofs>,
     loaded: RefCell<BTreeMap<u64, Weak<Node>>>,
@@ -85,6 +86,7 @@ impl Volume {
             limit_pages,
             watches: Cell::new(0),
             used_pages: Cell::new(0),
+            used_entries: Cell::new(0),
             next_ino: Cell::new(if lower.is_some() { FIRST_OWN_INO } else { 1 }),
             lower,
             loaded: RefCell::default(),
@@ -120,6 +122,30 @@ impl Volume {
         }
         self.used_pages.set(self.used_pages.get() + 1);
         Ok(())
+    }
+
+    /// Entries that were made.
+    #[must_use]
+    pub fn used_entries(&self) -> u64 {
+        self.used_entries.get()
+    }
+
+    /// Takes room for another entry of a directory: names and inodes lie in the library OS's own memory. There is room
+    /// for as many as for pages, which is tmpfs's own measure.
+    ///
+    /// # Errors
+    /// ENOSPC.
+    pub fn charge_entry(&self) -> Result<()> {
+        if self.used_entries.get() >= self.limit_pages {
+            return Err(Errno::ENOSPC);
+        }
+        self.used_entries.set(self.used_entries.get() + 1);
+        Ok(())
+    }
+
+    /// Gives the room of an entry back.
+    pub fn release_entry(&self) {
+        self.used_entries.set(self.used_entries.get().saturating_sub(1));
     }
 
     /// Gives pages back.

@@ -242,5 +242,6 @@ proptest! {
             }
         }
         prop_assert_eq!(world.kernel.vfs.root().volume.used_pages(), used);
+        prop_assert_eq!(world.kernel.vfs.root().volume.used_entries(), 1);
     }
 }

@@ -258,4 +258,10 @@ fn the_room_of_a_file_system_ends() {
     world.unlink("/dev/shm/big").unwrap();
     drop(file);
     assert_eq!(shm.volume.used_pages(), 0);
+    for number in 0..limit {
+        world.symlink("x", &format!("/dev/shm/{number}")).unwrap();
+    }
+    assert_eq!(world.mkdir("/dev/shm/one-too-many").err(), Some(Errno::ENOSPC));
+    world.rename("/dev/shm/0", "/dev/shm/1", 0).unwrap();
+    assert!(world.mkdir("/dev/shm/one-more").is_ok());
 }
