@@ -149,7 +149,7 @@ impl Inbox {
         Ok(if incoming.flags & MSG_TRUNC != 0 { len } else { len.min(room) })
     }
 
-    /// Receives bytes across messages, up to one with open files, which begins a receive of its own.
+    /// Receives bytes across messages, up to and with the first one with open files.
     ///
     /// # Errors
     /// EAGAIN without bytes, EFAULT.
@@ -170,7 +170,7 @@ impl Inbox {
                 Err(_) if done > 0 => break,
                 Err(errno) => return Err(errno),
             };
-            if done == 0 {
+            if done == 0 || !message.files.is_empty() {
                 message.give_extras(incoming);
             }
             done += count;

@@ -19,6 +19,9 @@ use linux_raw_sys::net as raw;
 /// Longest datagram: 65,535 less the headers of IPv4 and UDP.
 const LONGEST: usize = 65_507;
 
+/// Datagrams are not put together here, so it can only be off.
+const UDP_CORK: u32 = 1;
+
 /// A UDP socket.
 pub struct Udp {
     me: Weak<Self>,
@@ -220,13 +223,18 @@ impl Protocol for Udp {
 
     fn set_option(&self, level: u32, name: u32, value: &[u8]) -> Result<()> {
         match level {
-            raw::SOL_UDP => Err(Errno::ENOPROTOOPT),
+            raw::SOL_UDP => match (name, super::options::int(value)?) {
+                (UDP_CORK, 0) => Ok(()),
+                (UDP_CORK, _) => Err(Errno::EOPNOTSUPP),
+                _ => Err(Errno::ENOPROTOOPT),
+            },
             level => self.options.set(&self.common, self.claimed.get().is_some(), level, name, value),
         }
     }
 
     fn option(&self, level: u32, name: u32) -> Result<Vec<u8>> {
         match level {
+            raw::SOL_UDP if name == UDP_CORK => Ok(super::options::bytes(0)),
             raw::SOL_UDP => Err(Errno::ENOPROTOOPT),
             level => self.options.get(&self.common, level, name),
         }

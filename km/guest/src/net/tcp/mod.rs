@@ -53,6 +53,8 @@ pub struct Tcp {
     remote: Cell<Option<SocketAddr>>,
     /// The port in [`Shared::tcp_ports`] that is this socket's.
     claimed: Cell<Option<u16>>,
+    /// The program has chosen that port.
+    has_chosen_port: Cell<bool>,
     /// Neither direction works any more.
     is_reset: Cell<bool>,
     /// A connect(2) has begun whose result the program has not seen.
@@ -73,6 +75,7 @@ impl Tcp {
             local: Cell::new(inet::unbound(kind.domain)),
             remote: Cell::new(None),
             claimed: Cell::new(None),
+            has_chosen_port: Cell::new(false),
             is_reset: Cell::new(false),
             is_reporting: Cell::new(false),
             shut: Cell::new(Halves::empty()),
@@ -117,6 +120,19 @@ impl Tcp {
         Ok(())
     }
 
+    /// Whether nothing of the connection is left but bytes to be read.
+    fn is_over(&self, wire: &dyn Wire) -> bool {
+        self.is_reset.get() || (self.shut.get().contains(Halves::WRITE) && wire.peer_finished())
+    }
+
+    /// A port that the program has not chosen is free as soon as nothing is connected to it.
+    fn forget_port(&self) {
+        if !self.has_chosen_port.get() {
+            self.release_port();
+            self.local.set(SocketAddr::new(self.local.get().ip(), 0));
+        }
+    }
+
     fn release_port(&self) {
         if let Some(port) = self.claimed.take() {
             self.net.tcp_ports.release(self, port);
@@ -159,6 +175,7 @@ impl Protocol for Tcp {
         if !is_fresh || self.claimed.get().is_some() || (address.is_ipv4() && self.options.only_v6()) {
             return Err(Errno::EINVAL);
         }
+        self.has_chosen_port.set(address.port() != 0);
         self.claim(address)
     }
 
@@ -225,10 +242,11 @@ impl Protocol for Tcp {
         if self.is_listening() {
             if halves.contains(Halves::READ) {
                 self.stop_listening();
+                self.forget_port();
             }
             return Ok(());
         }
-        let wire = self.wire().filter(|_| !self.is_reset.get()).ok_or(Errno::ENOTCONN)?;
+        let wire = self.wire().filter(|wire| !self.is_over(&**wire)).ok_or(Errno::ENOTCONN)?;
         self.shut.set(self.shut.get() | halves);
         if halves.contains(Halves::WRITE) {
             wire.finish();
@@ -242,7 +260,7 @@ impl Protocol for Tcp {
     }
 
     fn peer(&self) -> Result<Address> {
-        let is_connected = matches!(*self.state.borrow(), State::Connected(_)) && !self.is_reset.get();
+        let is_connected = self.wire().is_some_and(|wire| !self.is_over(&*wire));
         self.remote.get().filter(|_| is_connected).map(Address::Ip).ok_or(Errno::ENOTCONN)
     }
 

@@ -133,6 +133,7 @@ impl Tcp {
             State::Closed => 1,
             State::Listening(_) => 2,
             State::Connecting => 3,
+            State::Connected(wire) if self.is_over(&**wire) => 1,
             State::Connected(wire) if wire.peer_finished() => 4,
             State::Connected(_) if self.shut.get().contains(super::Halves::WRITE) => 5,
             State::Connected(_) => 0,

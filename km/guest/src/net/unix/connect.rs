@@ -42,9 +42,6 @@ impl Unix {
         if self.listening.borrow().is_some() {
             return Err(Errno::EINVAL);
         }
-        if self.was_connected.get() {
-            return Err(Errno::EISCONN);
-        }
         let me = self.me.upgrade().ok_or(Errno::EBADF)?;
         let mut listening = listener.listening.borrow_mut();
         let queue = listening.as_mut().ok_or(Errno::ECONNREFUSED)?;
@@ -54,6 +51,9 @@ impl Unix {
         if queue.arrived.len() > queue.backlog {
             self.wait_for_room(&listener);
             return Err(Errno::EAGAIN);
+        }
+        if self.was_connected.get() {
+            return Err(Errno::EISCONN);
         }
         let child = Self::new(&self.net, listener.common.kind, listener.common.owner);
         child.common.options.inherit(&listener.common.options);

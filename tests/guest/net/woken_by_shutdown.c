@@ -1,0 +1,63 @@
+// Threads that wait in accept, recv, send and poll, and what wakes them.
+#include "sockets.h"
+#include <poll.h>
+#include <pthread.h>
+static int fd;
+static char big[1 << 20];
+static void *in_accept(void *unused) {
+    SHOW(accept(fd, NULL, NULL));
+    return unused;
+}
+static void *in_recv(void *unused) {
+    char c;
+    SHOW(recv(fd, &c, 1, 0));
+    return unused;
+}
+static void *in_poll(void *unused) {
+    struct pollfd p = {fd, POLLIN | POLLRDHUP, 0};
+    SHOW(poll(&p, 1, 5000));
+    printf("%x\n", p.revents);
+    return unused;
+}
+static void *in_send(void *unused) {
+    ssize_t sent = 0, n;
+    while ((n = send(fd, big, sizeof big, MSG_NOSIGNAL)) > 0) sent += n;
+    printf("sent something: %d, then %s\n", sent > 0, error_name(errno));
+    return unused;
+}
+static pthread_t start(void *(*body)(void *)) {
+    pthread_t t;
+    pthread_create(&t, NULL, body, NULL);
+    sleep_ms(50);
+    return t;
+}
+int main(void) {
+    int port, server = listener(&port, 5);
+    int client = dial(port), peer = NEED(accept(server, NULL, NULL));
+    fd = server;
+    pthread_t t = start(in_accept);
+    SHOW(shutdown(server, SHUT_RDWR));
+    pthread_join(t, NULL);
+    SHOW(listen(server, 5));
+    port = port_of(server);
+    fd = peer;
+    t = start(in_recv);
+    SHOW(shutdown(peer, SHUT_RD));
+    pthread_join(t, NULL);
+    fd = client;
+    t = start(in_poll);
+    SHOW(shutdown(peer, SHUT_WR));
+    pthread_join(t, NULL);
+    int second = dial(port), other = NEED(accept(server, NULL, NULL));
+    fd = second;
+    t = start(in_send);
+    close(other);
+    pthread_join(t, NULL);
+    int third = dial(port);
+    other = NEED(accept(server, NULL, NULL));
+    fd = third;
+    t = start(in_send);
+    SHOW(shutdown(third, SHUT_WR));
+    pthread_join(t, NULL);
+    return 0;
+}
