@@ -160,9 +160,7 @@ impl Inbox {
         let mut done = 0;
         let mut index = 0;
         while let Some(message) = self.messages.get_mut(index) {
-            if done > 0
-                && (!message.files.is_empty() || !incoming.files.is_empty() || incoming.data.room() == 0)
-            {
+            if done > 0 && (!incoming.files.is_empty() || incoming.data.room() == 0) {
                 break;
             }
             let count = match incoming.data.put(message.rest()) {

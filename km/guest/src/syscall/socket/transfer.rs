@@ -34,6 +34,10 @@ fn wait_for(ctx: &mut Ctx<'_>, file: &OpenFile, flags: u32, timeout_ns: Option<u
 /// is left in `message.done`.
 pub(super) fn send(ctx: &mut Ctx<'_>, file: &OpenFile, message: &mut Sending) -> SysResult {
     let socket = socket_of(file)?;
+    if message.done > 0 && socket.common().error.get().is_some() {
+        // The next call gets the error; this one has sent something.
+        return Ok(message.done as u64);
+    }
     message.ranges.skip(message.done);
     let mut outgoing = Outgoing {
         data: &mut message.ranges,
