@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use command_fds::{CommandFdExt, FdMapping};
 use serde::Serialize;
@@ -233,13 +233,28 @@ impl Slot {
         &mut self,
         call: &Call,
         request: &[u8],
-        mut done: impl FnMut(&[u8]) -> bool,
+        done: impl FnMut(&[u8]) -> bool,
     ) -> Result<Answer, ClientError> {
-        let response = self.exchange(call, request, &mut done)?;
-        match response {
-            (response, Some(ended)) => Ok(Answer { response, ended }),
-            (response, None) => Ok(Answer { response, ended: self.wait_for_end()? }),
-        }
+        Ok(self.call_timed(call, request, done)?.0)
+    }
+
+    /// The same, with the moment at which the response was whole.
+    ///
+    /// # Errors
+    /// The worker is gone.
+    pub fn call_timed(
+        &mut self,
+        call: &Call,
+        request: &[u8],
+        mut done: impl FnMut(&[u8]) -> bool,
+    ) -> Result<(Answer, Instant), ClientError> {
+        let (response, ended) = self.exchange(call, request, &mut done)?;
+        let whole = Instant::now();
+        let ended = match ended {
+            Some(ended) => ended,
+            None => self.wait_for_end()?,
+        };
+        Ok((Answer { response, ended }, whole))
     }
 
     /// Passes over everything up to the end of the call.

@@ -1,4 +1,5 @@
 //! A function that was packed and baked for a test, and workers that serve it.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use bundles::pack::{Program, pack_to_bundle};
 use km_vmm::client::{Answer, ClientError, Slot, Worker};

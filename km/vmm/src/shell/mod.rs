@@ -16,7 +16,7 @@ use km_abi::records::CallRecord;
 
 use crate::kvm::KvmError;
 use crate::memory::{GuestMemory, MemoryError, Rootfs};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, accessed};
 use crate::vm::kick::Ticker;
 use crate::vm::{Arrivals, Host, Monitor, MonitorError, Stop, Transfer, Vm};
 
@@ -59,12 +59,23 @@ pub struct Mould {
     pub snapshot: Snapshot,
 }
 
+/// Whether a machine is one to learn the working set from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Learns {
+    /// Its accessed bits are cleared, which makes it a little slower.
+    Yes,
+    /// It is as the snapshot is.
+    No,
+}
+
 /// A machine that waits for its call.
 pub struct Shell {
     /// The machine, idle.
     pub vm: Vm,
     /// What it said when it went idle.
     pub idle: Box<Idle>,
+    /// It can be told which pages it used.
+    pub learns: Learns,
     /// Time to make it.
     pub create: Duration,
     /// Time to touch the working set.
@@ -72,18 +83,27 @@ pub struct Shell {
 }
 
 impl Mould {
-    /// Makes a shell and leads it over the pages of `touch`.
+    /// Makes a shell and leads it over the pages of `touch`. From one that `learns` it can be told afterwards which pages
+    /// it used.
     ///
     /// # Errors
     /// The host refuses a mapping or a machine, or the snapshot does not answer.
-    pub fn shell(&self, touch: &[TouchEntry], ticker: &mut Ticker) -> Result<Shell, ShellError> {
+    pub fn shell(
+        &self,
+        touch: &[TouchEntry],
+        learns: Learns,
+        ticker: &mut Ticker,
+    ) -> Result<Shell, ShellError> {
         let start = Instant::now();
         let trailer = self.snapshot.trailer();
         let file = self.snapshot.file().try_clone()?;
         let memory = GuestMemory::clone_of(file, 0, trailer.memory_bytes())?;
+        if learns == Learns::Yes {
+            accessed::forget(&memory, trailer.state().cr3)?;
+        }
         let vm = self.monitor.resume(memory, &self.rootfs, trailer.state().cr3)?;
         let create = start.elapsed();
-        let mut shell = Shell { vm, idle: Box::default(), create, prerun: Duration::ZERO };
+        let mut shell = Shell { vm, idle: Box::default(), learns, create, prerun: Duration::ZERO };
         // Written now so that the pages are copied; the call's own values replace these.
         self.begin(&shell.vm, &CallRecord::default())?;
         ticker.start()?;

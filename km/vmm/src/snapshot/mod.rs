@@ -15,9 +15,11 @@
 //! * [`identity`]: what a snapshot is bound to: monitor build, host CPU, KVM.
 //! * [`writer`]: from a machine's memory to a file.
 //! * [`reader`]: checks a file; gives memory pages and trailer.
-//! * [`walk`]: which virtual addresses show a physical page, by the snapshot's own page tables.
+//! * [`walk`]: the pages that a guest's page tables show.
+//! * [`accessed`]: which of them a machine has used.
 //! * [`working_set`]: which pages calls use, and the touch list made from that.
 
+pub mod accessed;
 pub mod format;
 pub mod identity;
 pub mod reader;

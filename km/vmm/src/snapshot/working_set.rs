@@ -1,27 +1,28 @@
 //! Which pages the calls of a function use, learned from calls that have ended.
 //!
 //! A new machine is led over these pages before it gets a call, so that the call finds them copied and mapped. A page
-//! too few costs a fault, a page too many a little memory: nothing depends on the set being right.
+//! too few costs a fault, a page too many a little memory: nothing depends on the set being right. But each page of the
+//! list must be one that the snapshot's own tables show, since that is what a new machine has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
+use std::sync::Arc;
 
 use km_abi::hypercall::TouchEntry;
-use km_abi::layout::{INPUT_GPA, INPUT_SIZE, PAGE_SIZE};
+use km_abi::layout::{INPUT_GPA, INPUT_SIZE, PAGE_SIZE, ROOTFS_GPA};
 
-use super::walk::{self, TableSource};
+use super::accessed::Accessed;
+use super::walk::{self, Leaf, TableSource};
 
-/// Pages in a working set at most (256 MiB); the written ones go first.
+/// Pages in a working set at most (256 MiB).
 pub const PAGES_MAX: usize = 64 << 10;
-/// Touch entries that one event carries at most.
-pub const ENTRIES_PER_EVENT: usize = (INPUT_SIZE / size_of::<TouchEntry>() as u64) as usize;
-/// Calls that are learned from; later ones only add pages that they wrote.
-const LEARNING_CALLS: u32 = 4;
+/// Calls whose reads are learned, by their accessed bits; later ones add only what they wrote.
+const LEARNING_CALLS: u32 = 3;
 
-/// What one call used, as guest-physical ranges.
+/// What one machine used, as guest-physical ranges.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Private copies: written by the call (or by the pre-run).
+    /// Private copies: written by the call or by the pre-run.
     pub written: Vec<Range<u64>>,
     /// Mapped from the snapshot or the rootfs: read, or a neighbour of such a page.
     pub read: Vec<Range<u64>>,
@@ -34,7 +35,7 @@ impl Usage {
         pages(&self.written)
     }
 
-    /// Pages read only.
+    /// Pages mapped and not written.
     #[must_use]
     pub fn read_pages(&self) -> u64 {
         pages(&self.read)
@@ -49,58 +50,87 @@ fn pages(ranges: &[Range<u64>]) -> u64 {
 #[derive(Debug, Default)]
 pub struct WorkingSet {
     calls: u32,
-    written: BTreeMap<u64, bool>,
-    changed: bool,
-    list: std::sync::Arc<[TouchEntry]>,
+    /// By virtual address; true: to be written.
+    pages: BTreeMap<u64, bool>,
+    /// Guest-physical pages among them that are written.
+    written: HashSet<u64>,
+    list: Arc<[TouchEntry]>,
+    /// Touching went wrong once: a snapshot that cannot be led over its pages is used without.
+    given_up: bool,
 }
 
 impl WorkingSet {
-    /// Learns from a call. Says whether the set has grown by enough that a new list is worth the walk.
-    pub fn learn(&mut self, usage: &Usage) -> bool {
-        let reads_count = self.calls < LEARNING_CALLS;
-        self.calls = self.calls.saturating_add(1);
-        let before = self.written.len();
-        let mut promoted = 0;
-        for gpa in each_page(&usage.written).filter(|&gpa| is_learned(gpa)) {
-            if self.written.len() < PAGES_MAX || self.written.contains_key(&gpa) {
-                promoted += usize::from(self.written.insert(gpa, true) != Some(true));
-            }
+    /// The next machine should be one to learn from: see [`super::accessed::forget`].
+    #[must_use]
+    pub fn wants_accessed(&self) -> bool {
+        self.calls < LEARNING_CALLS && !self.given_up
+    }
+
+    /// Learns from a call that has ended. `source` and `cr3` are the snapshot's.
+    pub fn learn(&mut self, usage: &Usage, accessed: Option<&Accessed>, source: &dyn TableSource, cr3: u64) {
+        if self.given_up {
+            return;
         }
-        if reads_count {
-            for gpa in each_page(&usage.read).filter(|&gpa| is_learned(gpa)) {
-                if self.written.len() < PAGES_MAX {
-                    self.written.entry(gpa).or_insert(false);
+        self.calls = self.calls.saturating_add(1);
+        let ours = |gpa: &u64| accessed.is_some_and(|accessed| accessed.tables.contains(gpa));
+        let fresh: HashSet<u64> = each_page(&usage.written)
+            .filter(|gpa| is_learned(*gpa) && !ours(gpa) && !self.written.contains(gpa))
+            .collect();
+        // A walk must pay: something to learn from, or an eighth more pages that are written.
+        if accessed.is_some() || fresh.len() * 8 > self.pages.len() {
+            self.add(fresh, accessed, source, cr3);
+        }
+    }
+
+    fn add(
+        &mut self,
+        mut fresh: HashSet<u64>,
+        accessed: Option<&Accessed>,
+        source: &dyn TableSource,
+        cr3: u64,
+    ) {
+        let used: HashMap<u64, u64> =
+            accessed.map(|accessed| accessed.pages.iter().copied().collect()).unwrap_or_default();
+        let mut found: HashMap<u64, u64> = HashMap::new();
+        let written = &mut self.written;
+        let pages = &mut self.pages;
+        walk::leaves(source, cr3, &mut |leaf: &Leaf| {
+            for offset in (0..leaf.len).step_by(PAGE_SIZE as usize) {
+                let (va, gpa) = (leaf.va + offset, leaf.gpa + offset);
+                let is_fresh = fresh.contains(&gpa);
+                if used.get(&va) == Some(&gpa) && pages.len() < PAGES_MAX && is_learned(gpa) {
+                    let write = leaf.writable && (is_fresh || written.contains(&gpa));
+                    *pages.entry(va).or_default() |= write;
+                    if write {
+                        found.insert(gpa, va);
+                    }
+                } else if is_fresh && leaf.writable && !walk::is_direct(va) {
+                    found.entry(gpa).or_insert(va);
                 }
             }
+            true
+        });
+        // The monitor and the library OS write through the direct map too.
+        for gpa in fresh.drain() {
+            let va = found.get(&gpa).copied().or_else(|| walk::direct(gpa).filter(|_| gpa < ROOTFS_GPA));
+            if let Some(va) = va.filter(|_| pages.len() < PAGES_MAX) {
+                pages.insert(va, true);
+                written.insert(gpa);
+            }
         }
-        let grown = (self.written.len() - before).max(promoted);
-        self.changed |= grown > 0;
-        // The first call always makes a list; then a walk must pay: an eighth more pages, or the learning is over.
-        let worth = grown * 8 > self.written.len() || self.calls <= LEARNING_CALLS;
-        self.changed && worth
+        let entry = |(&va, &write): (&u64, &bool)| TouchEntry { address: va | u64::from(write) };
+        self.list = self.pages.iter().map(entry).collect();
     }
 
-    /// Makes the touch list anew from the page tables of the snapshot.
-    pub fn rebuild(&mut self, source: &dyn TableSource, cr3: u64) {
-        let wanted: Vec<u64> = self.written.keys().copied().collect();
-        let found = walk::addresses(source, cr3, &wanted);
-        let mut list: Vec<TouchEntry> = self
-            .written
-            .iter()
-            .filter_map(|(gpa, &written)| {
-                let mapped = found.get(gpa)?;
-                Some(TouchEntry { address: mapped.va | u64::from(written && mapped.writable) })
-            })
-            .collect();
-        list.sort_unstable_by_key(|entry| entry.address);
-        self.list = list.into();
-        self.changed = false;
+    /// Touching went wrong: no list any more.
+    pub fn give_up(&mut self) {
+        *self = Self { given_up: true, ..Self::default() };
     }
 
-    /// The touch list, to be delivered in pieces of [`ENTRIES_PER_EVENT`].
+    /// The touch list, to be delivered in as many pieces as it takes.
     #[must_use]
-    pub fn list(&self) -> std::sync::Arc<[TouchEntry]> {
-        self.list.clone()
+    pub fn list(&self) -> Arc<[TouchEntry]> {
+        Arc::clone(&self.list)
     }
 }
 
@@ -108,59 +138,75 @@ fn each_page(ranges: &[Range<u64>]) -> impl Iterator<Item = u64> + '_ {
     ranges.iter().flat_map(|range| range.clone().step_by(PAGE_SIZE as usize))
 }
 
-/// The input buffer carries the touch list itself, and page 0 is never used.
+/// The input buffer beyond its first page carries the touch list itself, and page 0 is never used.
 fn is_learned(gpa: u64) -> bool {
     gpa != 0 && !(INPUT_GPA + PAGE_SIZE..INPUT_GPA + INPUT_SIZE).contains(&gpa)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{PAGE, Page};
     use super::*;
-    use km_abi::layout::DIRECT_MAP;
+    use crate::memory::GuestMemory;
+    use km_abi::layout::{DIRECT_MAP, MEMORY_MIN};
 
-    struct NoTables;
-
-    impl TableSource for NoTables {
-        fn table(&self, _gpa: u64, page: &mut Page) -> bool {
-            *page = [0; PAGE];
-            true
+    /// Pages 0x9000 (writable) and 0xa000 (read-only) at 0 and 0x1000.
+    fn snapshot() -> GuestMemory {
+        let memory = GuestMemory::anonymous(MEMORY_MIN).unwrap();
+        for (gpa, entry) in
+            [(0x1000u64, 0x2027u64), (0x2000, 0x3027), (0x3000, 0x4027), (0x4000, 0x9027), (0x4008, 0xa025)]
+        {
+            memory.store(gpa, &entry).unwrap();
         }
+        memory
     }
 
-    fn usage(written: Range<u64>, read: Range<u64>) -> Usage {
-        Usage { written: vec![written], read: vec![read] }
+    fn written(range: Range<u64>) -> Usage {
+        Usage { written: vec![range], read: Vec::new() }
     }
 
-    #[test]
-    fn written_pages_win_over_read_ones() {
-        let mut set = WorkingSet::default();
-        assert!(set.learn(&usage(0x5000..0x7000, 0x7000..0x9000)));
-        set.rebuild(&NoTables, 0x1000);
-        assert!(!set.learn(&usage(0x5000..0x7000, 0x5000..0x6000)));
-        assert!(set.learn(&usage(0x7000..0x8000, 0..0)));
-        set.rebuild(&NoTables, 0x1000);
-        let list: Vec<u64> = set.list().iter().map(|entry| entry.address - DIRECT_MAP).collect();
-        assert_eq!(list, [0x5001, 0x6001, 0x7001, 0x8000]);
+    fn addresses(set: &WorkingSet) -> Vec<u64> {
+        set.list().iter().map(|entry| entry.address).collect()
     }
 
     #[test]
-    fn a_set_is_bounded_and_the_input_buffer_is_not_in_it() {
+    fn what_was_used_is_touched_and_what_was_written_is_written() {
         let mut set = WorkingSet::default();
-        set.learn(&usage(INPUT_GPA..INPUT_GPA + INPUT_SIZE, 0..(PAGES_MAX as u64 + 32) * PAGE_SIZE));
-        set.rebuild(&NoTables, 0x1000);
-        assert_eq!(set.list().len(), PAGES_MAX);
-        assert!(set.list().iter().all(|entry| entry.address != DIRECT_MAP + INPUT_GPA + PAGE_SIZE));
+        let accessed = Accessed {
+            // The last two are not what the snapshot shows there.
+            pages: vec![(0, 0x9000), (0x1000, 0xa000), (0x2000, 0xb000), (0, 0xc000)],
+            tables: HashSet::from([0x4000]),
+        };
+        assert!(set.wants_accessed());
+        set.learn(
+            &Usage { written: vec![0x4000..0x6000, 0x9000..0xb000], read: vec![] },
+            Some(&Accessed { pages: accessed.pages[..3].to_vec(), ..accessed }),
+            &snapshot(),
+            0x1000,
+        );
+        // 0xa000 is mapped read-only: whoever wrote it did so through the direct map, as to 0x5000.
+        assert_eq!(addresses(&set), [1, 0x1000, DIRECT_MAP + 0x5001, DIRECT_MAP + 0xa001]);
     }
 
     #[test]
-    fn later_calls_add_written_pages_only() {
+    fn later_calls_add_what_they_wrote_where_it_pays() {
         let mut set = WorkingSet::default();
-        for _ in 0..LEARNING_CALLS {
-            set.learn(&usage(0x5000..0x6000, 0x6000..0x7000));
-        }
-        set.learn(&usage(0x9000..0xa000, 0xa000..0xb000));
-        set.rebuild(&NoTables, 0x1000);
-        assert_eq!(set.list().len(), 3);
+        set.learn(&written(0x9000..0xa000), None, &snapshot(), 0x1000);
+        assert_eq!(addresses(&set), [1]);
+        set.learn(&written(0x10_0000..0x12_0000), None, &snapshot(), 0x1000);
+        assert_eq!(addresses(&set).len(), 33);
+        set.learn(&written(0x20_0000..0x20_1000), None, &snapshot(), 0x1000);
+        assert_eq!(addresses(&set).len(), 33);
+        set.give_up();
+        set.learn(&written(0x9000..0xa000), None, &snapshot(), 0x1000);
+        assert!(addresses(&set).is_empty() && !set.wants_accessed());
+    }
+
+    #[test]
+    fn a_set_is_bounded_and_the_touch_list_is_not_in_it() {
+        let mut set = WorkingSet::default();
+        set.learn(&written(INPUT_GPA..INPUT_GPA + INPUT_SIZE), None, &snapshot(), 0x1000);
+        assert_eq!(addresses(&set), [DIRECT_MAP + INPUT_GPA + 1]);
+        set.learn(&written(0..(PAGES_MAX as u64 + 64) * PAGE_SIZE), None, &snapshot(), 0x1000);
+        assert_eq!(addresses(&set).len(), PAGES_MAX);
     }
 }

@@ -23,6 +23,8 @@ pub mod machine;
 pub mod monitor;
 pub mod report;
 
+#[doc(hidden)]
+pub use doorbell::DoorbellRinger;
 pub use host::{Arrivals, Host, Transfer};
 pub use kick::Kick;
 pub use machine::{Stop, Usage, Vm};

@@ -11,6 +11,7 @@ use super::ready::{Readiness, Until, message};
 use super::slot::{Held, Slot, SlotError, ended};
 use super::stream::SlotStream;
 use crate::protocol::{Call, Ended, Kind, Outcome, SnapshotMode, Started};
+use crate::shell::{Learns, Shell};
 use crate::vm::{Arrivals, Breakdown};
 
 /// Longest call (contract: at most an hour); a larger wish is cut.
@@ -30,7 +31,7 @@ pub fn run(
     stream: &mut SlotStream,
 ) -> Result<Ended, SlotError> {
     let deadline = taken + Duration::from_millis(call.deadline_ms).min(DEADLINE_MAX);
-    let (mut machine, fresh) = match obtain(slot, held) {
+    let (mut machine, fresh, learns) = match obtain(slot, held) {
         Ok(machine) => machine,
         Err(message) => return Ok(ended(Outcome::Fault { message })),
     };
@@ -47,7 +48,7 @@ pub fn run(
     let run_us = micros(taken.elapsed());
     let exits = machine.vm.usage().exits - exits_before;
     let mut report = ended(outcome);
-    tear_down(slot, machine, &mut report);
+    tear_down(slot, machine, learns, &mut report);
     if let Some(failure) = failure {
         return Err(failure.into());
     }
@@ -61,16 +62,19 @@ struct Timing {
     boot: Option<Duration>,
 }
 
-/// The machine of a call, and whether it is a clone that must be told so.
-fn obtain(slot: &mut Slot, held: Held) -> Result<(Machine, bool), String> {
+/// The machine of a call, whether it is a clone that must be told so, and whether to learn from it.
+fn obtain(slot: &mut Slot, held: Held) -> Result<(Machine, bool, Learns), String> {
+    let clone = |shell: Shell| (Machine::new(shell.vm, Some(shell.idle)), true, shell.learns);
     match held {
-        Held::Shell(shell) => Ok((Machine::new(shell.vm, Some(shell.idle)), true)),
-        Held::Booted(machine) => Ok((*machine, false)),
+        Held::Shell(shell) => Ok(clone(*shell)),
+        Held::Booted(machine) => Ok((*machine, false, Learns::No)),
         Held::Empty => match slot.function.shell(&mut slot.ticker) {
-            Ok(Some((shell, _))) => Ok((Machine::new(shell.vm, Some(shell.idle)), true)),
-            Ok(None) => {
-                slot.function.boot().map(|machine| (machine, false)).map_err(|error| error.to_string())
-            }
+            Ok(Some((shell, _))) => Ok(clone(shell)),
+            Ok(None) => slot
+                .function
+                .boot()
+                .map(|machine| (machine, false, Learns::No))
+                .map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),
         },
     }
@@ -146,16 +150,18 @@ fn outcome(over: Over, conversation: &mut Conversation<'_>) -> Outcome {
 }
 
 /// Looks at what the machine used, destroys it, and then learns: nobody waits for that.
-fn tear_down(slot: &Slot, machine: Machine, report: &mut Ended) {
+fn tear_down(slot: &Slot, machine: Machine, learns: Learns, report: &mut Ended) {
     let start = Instant::now();
     let usage = slot.function.usage(&machine.vm);
+    let whole = report.outcome == Outcome::Idle;
+    let accessed = (whole && learns == Learns::Yes).then(|| slot.function.accessed(&machine.vm)).flatten();
     drop(machine);
     report.teardown_us = micros(start.elapsed());
     if let Ok(usage) = usage {
         report.dirty_pages = usage.written_pages();
         report.touched_pages = usage.written_pages() + usage.read_pages();
-        if report.outcome == Outcome::Idle {
-            slot.function.learn(&usage);
+        if whole {
+            slot.function.learn(&usage, accessed.as_ref());
         }
     }
 }

@@ -4,10 +4,9 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use km_abi::hypercall::TouchEntry;
 use km_abi::layout::ROOTFS_GPA;
 use km_abi::records::{BootConfig, CallRecord};
 use rustix::rand::{GetRandomFlags, getrandom};
@@ -16,7 +15,8 @@ use crate::jail::rights;
 use crate::memory::pagemap::PageMap;
 use crate::memory::{GuestMemory, Rootfs};
 use crate::protocol::{Assign, ProcessSpec, Refused, RefusedReason, Role, SnapshotMode, Snapshotted};
-use crate::shell::{BAKE_BEHIND, Mould, Shell, ShellError, wall_clock_ns};
+use crate::shell::{BAKE_BEHIND, Learns, Mould, Shell, ShellError, wall_clock_ns};
+use crate::snapshot::accessed::{self, Accessed};
 use crate::snapshot::format::State;
 use crate::snapshot::working_set::{Usage, WorkingSet};
 use crate::snapshot::{Expected, Identity, MemoryImage, Moment, PAGE, Page, Snapshot, SnapshotError, write};
@@ -122,8 +122,22 @@ impl Function {
     /// See [`ShellError`].
     pub fn shell(&self, ticker: &mut Ticker) -> Result<Option<(Shell, u64)>, ShellError> {
         let Some(mould) = &self.mould else { return Ok(None) };
-        let touch: Arc<[TouchEntry]> = self.learned.lock().unwrap_or_else(PoisonError::into_inner).list();
-        Ok(Some((mould.shell(&touch, ticker)?, touch.len() as u64)))
+        let (touch, learns) = {
+            let learned = self.learned();
+            (learned.list(), if learned.wants_accessed() { Learns::Yes } else { Learns::No })
+        };
+        match mould.shell(&touch, learns, ticker) {
+            Err(ShellError::Stopped(why)) if !touch.is_empty() => {
+                eprintln!("km worker: {}: machines are not pre-run any more: {why}", self.assign.function);
+                self.learned().give_up();
+                Ok(Some((mould.shell(&[], Learns::No, ticker)?, 0)))
+            }
+            made => Ok(Some((made?, touch.len() as u64))),
+        }
+    }
+
+    fn learned(&self) -> MutexGuard<'_, WorkingSet> {
+        self.learned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes a clone unique, just before its call.
@@ -169,12 +183,18 @@ impl Function {
         Ok(Usage { written: ram.private, read })
     }
 
+    /// What a machine that learns has used; it must have ended.
+    #[must_use]
+    pub fn accessed(&self, vm: &Vm) -> Option<Accessed> {
+        let mould = self.mould.as_ref()?;
+        Some(accessed::recall(vm.memory(), mould.snapshot.trailer().state().cr3))
+    }
+
     /// Learns from a call that has ended.
-    pub fn learn(&self, usage: &Usage) {
-        let Some(mould) = &self.mould else { return };
-        let mut learned = self.learned.lock().unwrap_or_else(PoisonError::into_inner);
-        if learned.learn(usage) {
-            learned.rebuild(&mould.snapshot, mould.snapshot.trailer().state().cr3);
+    pub fn learn(&self, usage: &Usage, accessed: Option<&Accessed>) {
+        if let Some(mould) = &self.mould {
+            let cr3 = mould.snapshot.trailer().state().cr3;
+            self.learned().learn(usage, accessed, &mould.snapshot, cr3);
         }
     }
 

@@ -1,0 +1,62 @@
+//! Hypercall pages out of fuzz, one after the other on the same machine: any operation, any sequence of them.
+#![no_main]
+
+use km_abi::hypercall::HyperPage;
+use km_abi::layout::{HYPER_GPA, MEMORY_MIN};
+use km_vmm::memory::{GuestMemory, Rootfs};
+use km_vmm::vm::{Arrivals, DoorbellRinger, Host, Transfer};
+use libfuzzer_sys::fuzz_target;
+use rustix::fs::{MemfdFlags, memfd_create};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
+/// Streams that do whatever their number says, more than was asked for included.
+struct Streams;
+
+impl Streams {
+    fn whatever(stream: u32) -> Transfer {
+        match stream % 5 {
+            0 => Transfer::Done(stream as usize),
+            1 => Transfer::Again,
+            2 => Transfer::Broken,
+            3 => Transfer::Unknown,
+            _ => Transfer::Done(0),
+        }
+    }
+}
+
+impl Host for Streams {
+    fn write(&mut self, stream: u32, _bytes: &[u8]) -> Transfer {
+        Self::whatever(stream)
+    }
+
+    fn read(&mut self, stream: u32, _buffer: &mut [u8]) -> Transfer {
+        Self::whatever(stream)
+    }
+
+    fn shutdown_write(&mut self, stream: u32) -> Transfer {
+        Self::whatever(stream)
+    }
+
+    fn close(&mut self, stream: u32) -> Transfer {
+        Self::whatever(stream)
+    }
+
+    fn poll(&mut self, arrivals: &mut Arrivals) {
+        arrivals.open(16, 80, &[1; 100]);
+    }
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    let memory = GuestMemory::anonymous(MEMORY_MIN).unwrap();
+    let file = File::from(memfd_create("rootfs", MemfdFlags::CLOEXEC).unwrap());
+    file.write_all_at(&[3; 9000], 0).unwrap();
+    let rootfs = Rootfs::open(file).unwrap();
+    let mut ringer = DoorbellRinger::default();
+    for page in bytes.chunks(size_of::<HyperPage>()) {
+        memory.write(HYPER_GPA, page).unwrap();
+        if ringer.ring(&memory, &rootfs, &mut Streams).is_err() {
+            return;
+        }
+    }
+});
