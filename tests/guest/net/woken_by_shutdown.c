@@ -31,33 +31,31 @@ static pthread_t start(void *(*body)(void *)) {
     sleep_ms(50);
     return t;
 }
+// Ends a wait and shows what came of both, in an order that does not depend on who runs first.
+static void wake(pthread_t t, int shut, int how) {
+    int result = shutdown(shut, how);
+    pthread_join(t, NULL);
+    printf("shutdown %d: %d\n", how, result);
+}
 int main(void) {
     int port, server = listener(&port, 5);
     int client = dial(port), peer = NEED(accept(server, NULL, NULL));
     fd = server;
-    pthread_t t = start(in_accept);
-    SHOW(shutdown(server, SHUT_RDWR));
-    pthread_join(t, NULL);
+    wake(start(in_accept), server, SHUT_RDWR);
     SHOW(listen(server, 5));
     port = port_of(server);
     fd = peer;
-    t = start(in_recv);
-    SHOW(shutdown(peer, SHUT_RD));
-    pthread_join(t, NULL);
+    wake(start(in_recv), peer, SHUT_RD);
     fd = client;
-    t = start(in_poll);
-    SHOW(shutdown(peer, SHUT_WR));
-    pthread_join(t, NULL);
+    wake(start(in_poll), peer, SHUT_WR);
     int second = dial(port), other = NEED(accept(server, NULL, NULL));
     fd = second;
-    t = start(in_send);
+    pthread_t t = start(in_send);
     close(other);
     pthread_join(t, NULL);
     int third = dial(port);
     other = NEED(accept(server, NULL, NULL));
     fd = third;
-    t = start(in_send);
-    SHOW(shutdown(third, SHUT_WR));
-    pthread_join(t, NULL);
+    wake(start(in_send), third, SHUT_WR);
     return 0;
 }

@@ -132,10 +132,8 @@ impl Host {
         let Some(stream) = stream else { return };
         match OpCode::try_from(op.code) {
             Ok(OpCode::Write) => stream.written(op),
-            Ok(code @ (OpCode::ShutdownWrite | OpCode::Close)) => {
-                if stream.controlled(code, op.result) {
-                    self.streams.borrow_mut().remove(&op.stream);
-                }
+            Ok(code @ (OpCode::ShutdownWrite | OpCode::Close)) if stream.controlled(code, op.result) => {
+                self.streams.borrow_mut().remove(&op.stream);
             }
             _ => {}
         }

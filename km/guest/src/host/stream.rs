@@ -196,6 +196,17 @@ impl Stream {
         if given == 0 && kept > 0 { Err(Errno::EFAULT) } else { Ok(given) }
     }
 
+    /// Shows what came to `sink`, which takes nothing.
+    fn look(&self, sink: &mut dyn Sink) -> Result<usize> {
+        if self.incoming.borrow().is_empty() && self.is_readable.get() {
+            self.fill()?;
+        }
+        if self.incoming.borrow().is_empty() && !self.has_ended.get() {
+            return Err(Errno::EAGAIN);
+        }
+        self.incoming.borrow().peek(sink)
+    }
+
     /// Asks the monitor once what it has, for a stream that was there before anything could be announced (standard
     /// input).
     pub fn probe(&self) {
@@ -212,23 +223,20 @@ impl Stream {
 }
 
 impl Wire for Stream {
+    /// Takes all there is room for: to a program that waits for edges, a short read means that nothing is left.
     fn receive(&self, sink: &mut dyn Sink, peek: Peek) -> Result<usize> {
-        if self.incoming.borrow().is_empty() {
-            if self.has_ended.get() {
-                return Ok(0);
-            }
-            if !self.is_readable.get() {
-                return Err(Errno::EAGAIN);
-            }
-            if peek == Peek::No && sink.room() > 0 {
-                return self.pull(sink);
-            }
-            self.fill()?;
+        if peek == Peek::Yes {
+            return self.look(sink);
         }
-        match peek {
-            Peek::Yes => self.incoming.borrow().peek(sink),
-            Peek::No => self.incoming.borrow_mut().drain(sink),
+        let mut done = self.incoming.borrow_mut().drain(sink)?;
+        while sink.room() > 0 && self.is_readable.get() {
+            match self.pull(sink) {
+                Ok(count) => done += count,
+                Err(_) if done > 0 => break,
+                Err(errno) => return Err(errno),
+            }
         }
+        if done > 0 || self.has_ended.get() { Ok(done) } else { Err(Errno::EAGAIN) }
     }
 
     fn send(&self, source: &mut dyn Source) -> Result<usize> {

@@ -79,7 +79,7 @@ impl Address {
             Self::Unix(name) => out.unix(name),
             Self::UnixAt { path, .. } => out.path(path),
             Self::Netlink { port, groups } => {
-                out.put(&(AF_NETLINK as u32).to_ne_bytes());
+                out.put(&AF_NETLINK.to_ne_bytes());
                 out.put(&port.to_ne_bytes());
                 out.put(&groups.to_ne_bytes());
             }

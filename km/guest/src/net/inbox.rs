@@ -59,7 +59,7 @@ impl Message {
     }
 
     /// Its bytes.
-    pub fn len(&self) -> usize {
+    pub fn size(&self) -> usize {
         self.bytes.len() - self.start
     }
 
@@ -119,12 +119,12 @@ impl Inbox {
 
     /// Bytes of the first message.
     pub fn first_len(&self) -> usize {
-        self.messages.front().map_or(0, Message::len)
+        self.messages.front().map_or(0, Message::size)
     }
 
     /// Appends a message.
     pub fn push(&mut self, message: Message) {
-        self.bytes += message.len();
+        self.bytes += message.size();
         self.messages.push_back(message);
     }
 
@@ -134,7 +134,7 @@ impl Inbox {
     /// EAGAIN without one, EFAULT.
     pub fn receive(&mut self, incoming: &mut Incoming<'_>) -> Result<usize> {
         let message = self.messages.front_mut().ok_or(Errno::EAGAIN)?;
-        let len = message.len();
+        let len = message.size();
         let room = incoming.data.room();
         let count = incoming.data.put(message.rest());
         message.give_extras(incoming);
@@ -177,7 +177,7 @@ impl Inbox {
             } else {
                 message.start += count;
                 self.bytes -= count;
-                if message.len() > 0 {
+                if message.size() > 0 {
                     break;
                 }
                 self.messages.pop_front();

@@ -105,9 +105,11 @@ impl Net {
         match kind.domain {
             raw::AF_INET | raw::AF_INET6 => self.inet_socket(kind, owner),
             raw::AF_UNIX => Ok(Unix::new(&self.shared, unix_kind(kind)?, owner)),
-            raw::AF_NETLINK => match (kind.kind as i32, kind.protocol) {
-                (SOCK_RAW | SOCK_DGRAM, NETLINK_ROUTE) => Ok(Netlink::new(&self.shared, kind, owner)),
-                (SOCK_RAW | SOCK_DGRAM, _) => Err(Errno::EPROTONOSUPPORT),
+            raw::AF_NETLINK => match (kind.kind, kind.protocol) {
+                (raw::SOCK_RAW | raw::SOCK_DGRAM, NETLINK_ROUTE) => {
+                    Ok(Netlink::new(&self.shared, kind, owner))
+                }
+                (raw::SOCK_RAW | raw::SOCK_DGRAM, _) => Err(Errno::EPROTONOSUPPORT),
                 _ => Err(Errno::ESOCKTNOSUPPORT),
             },
             // Packet sockets need CAP_NET_RAW, which exists in no container of ours.
@@ -117,17 +119,17 @@ impl Net {
     }
 
     fn inet_socket(&self, kind: Kind, owner: Peer) -> Result<Rc<dyn Protocol>> {
-        match (kind.kind as i32, kind.protocol) {
-            (SOCK_STREAM, 0 | raw::SOL_TCP) => {
+        match (kind.kind, kind.protocol) {
+            (raw::SOCK_STREAM, 0 | raw::SOL_TCP) => {
                 Ok(Tcp::new(&self.shared, Kind { protocol: raw::SOL_TCP, ..kind }, owner))
             }
-            (SOCK_DGRAM, 0 | raw::SOL_UDP) => {
+            (raw::SOCK_DGRAM, 0 | raw::SOL_UDP) => {
                 Ok(Udp::new(&self.shared, Kind { protocol: raw::SOL_UDP, ..kind }, owner))
             }
             // ICMP echo sockets are for the groups of net.ipv4.ping_group_range, which are none.
-            (SOCK_DGRAM, IPPROTO_ICMP | raw::SOL_ICMPV6) => Err(Errno::EACCES),
-            (SOCK_STREAM | SOCK_DGRAM, _) => Err(Errno::EPROTONOSUPPORT),
-            (SOCK_RAW, _) => Err(Errno::EPERM),
+            (raw::SOCK_DGRAM, IPPROTO_ICMP | raw::SOL_ICMPV6) => Err(Errno::EACCES),
+            (raw::SOCK_STREAM | raw::SOCK_DGRAM, _) => Err(Errno::EPROTONOSUPPORT),
+            (raw::SOCK_RAW, _) => Err(Errno::EPERM),
             _ => Err(Errno::ESOCKTNOSUPPORT),
         }
     }
@@ -239,9 +241,9 @@ fn unix_kind(kind: Kind) -> Result<Kind> {
     if !matches!(kind.protocol, 0 | raw::AF_UNIX) {
         return Err(Errno::EPROTONOSUPPORT);
     }
-    match kind.kind as i32 {
-        SOCK_STREAM | SOCK_DGRAM | SOCK_SEQPACKET => Ok(Kind { protocol: 0, ..kind }),
-        SOCK_RAW => Ok(Kind { kind: unix::DATAGRAM, protocol: 0, ..kind }),
+    match kind.kind {
+        raw::SOCK_STREAM | raw::SOCK_DGRAM | raw::SOCK_SEQPACKET => Ok(Kind { protocol: 0, ..kind }),
+        raw::SOCK_RAW => Ok(Kind { kind: unix::DATAGRAM, protocol: 0, ..kind }),
         _ => Err(Errno::ESOCKTNOSUPPORT),
     }
 }
@@ -250,11 +252,5 @@ fn unix_kind(kind: Kind) -> Result<Kind> {
 const NETLINK_ROUTE: u32 = 0;
 /// IPPROTO_ICMP.
 const IPPROTO_ICMP: u32 = 1;
-/// Socket types as the pattern type that [`Net::socket`] matches.
-const SOCK_STREAM: i32 = raw::SOCK_STREAM as i32;
-const SOCK_DGRAM: i32 = raw::SOCK_DGRAM as i32;
-const SOCK_RAW: i32 = raw::SOCK_RAW as i32;
-const SOCK_SEQPACKET: i32 = raw::SOCK_SEQPACKET as i32;
-
 #[cfg(test)]
 mod tests;

@@ -54,7 +54,7 @@ pub struct Options {
 impl Options {
     /// What a new socket has.
     pub fn new(kind: Kind) -> Self {
-        let is_tcp = kind.kind == raw::SOCK_STREAM as u32 && kind.domain != raw::AF_UNIX;
+        let is_tcp = kind.kind == raw::SOCK_STREAM && kind.domain != raw::AF_UNIX;
         Self {
             switches: Cell::new(0),
             priority: Cell::new(0),

@@ -176,7 +176,7 @@ pub struct Socket {
 
 impl Socket {
     /// A file for a socket.
-    pub fn new(protocol: Rc<dyn Protocol>) -> Rc<dyn File> {
+    pub fn file(protocol: Rc<dyn Protocol>) -> Rc<dyn File> {
         Rc::new(Self { protocol })
     }
 }

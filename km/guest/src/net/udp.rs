@@ -90,7 +90,7 @@ impl Udp {
 
     fn deliver(&self, message: Message) {
         // A full socket loses datagrams, as udp(7) has it.
-        if self.inbox.borrow().bytes() + message.len() <= self.common.options.message_limit() {
+        if self.inbox.borrow().bytes() + message.size() <= self.common.options.message_limit() {
             self.inbox.borrow_mut().push(message);
             self.common.wake_readers();
         }

@@ -22,9 +22,9 @@ use linux_raw_sys::net as raw;
 use names::Key;
 pub use names::Place;
 
-pub(super) const STREAM: u32 = raw::SOCK_STREAM as u32;
-pub(super) const DATAGRAM: u32 = raw::SOCK_DGRAM as u32;
-pub(super) const PACKET: u32 = raw::SOCK_SEQPACKET as u32;
+pub(super) const STREAM: u32 = raw::SOCK_STREAM;
+pub(super) const DATAGRAM: u32 = raw::SOCK_DGRAM;
+pub(super) const PACKET: u32 = raw::SOCK_SEQPACKET;
 
 /// What a listening socket has.
 #[derive(Default)]

@@ -61,7 +61,7 @@ impl Unix {
                 Err(_) if done > 0 => break,
                 Err(errno) => return Err(errno),
             };
-            done += piece.len();
+            done += piece.size();
             peer.inbox.borrow_mut().push(piece);
         }
         if done > 0 {
@@ -83,7 +83,7 @@ impl Unix {
         let mut message = Message::of(message, len, &self.net.budget)?;
         let name = self.name.borrow().clone();
         message.from = (name != UnixName::Unnamed).then_some(Address::Unix(name));
-        let len = message.len();
+        let len = message.size();
         peer.inbox.borrow_mut().push(message);
         peer.common.wake_readers();
         Ok(len)

@@ -74,7 +74,7 @@ fn caller(ctx: &mut Ctx<'_>) -> Peer {
 
 /// Makes an open file for a socket.
 fn open(protocol: Rc<dyn Protocol>, flags: u32) -> Rc<OpenFile> {
-    OpenFile::new(Socket::new(protocol), O_RDWR | flags & NONBLOCK)
+    OpenFile::new(Socket::file(protocol), O_RDWR | flags & NONBLOCK)
 }
 
 fn install(ctx: &mut Ctx<'_>, file: Rc<OpenFile>, flags: u32) -> Result<u64> {

@@ -13,7 +13,7 @@ use crate::syscall::{at, hooks};
 use crate::wait::{Stop, SysResult};
 use linux_raw_sys::net as raw;
 
-const STREAM: u32 = raw::SOCK_STREAM as u32;
+const STREAM: u32 = raw::SOCK_STREAM;
 
 /// A message that a call sends.
 pub(super) struct Sending {
