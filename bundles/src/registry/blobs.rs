@@ -63,6 +63,14 @@ impl BlobCache {
         let _ = fs::remove_file(self.path(digest));
     }
 
+    /// Forgets what has come of a blob, unless someone is downloading it.
+    pub(super) fn remove_partial(&self, digest: Digest) {
+        let path = self.root.join("partial").join(digest.hex());
+        if File::open(&path).is_ok_and(|file| is_free(&file)) {
+            let _ = fs::remove_file(path);
+        }
+    }
+
     /// Removes the blobs that were not wanted for the longest time until at most `max` bytes are left. What is being
     /// read stays readable.
     ///

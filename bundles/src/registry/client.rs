@@ -138,7 +138,14 @@ impl Client {
                 self.download(place, cache, wanted, &report).await
             }
         });
-        try_join_all(downloads).await
+        let result = try_join_all(downloads).await;
+        if matches!(result, Err(RegistryError::Disk { .. })) {
+            // A full disk is not helped by halves of the other layers.
+            for layer in layers {
+                cache.remove_partial(layer.digest.unwrap_or(layer.diff_id));
+            }
+        }
+        result
     }
 
     /// The registry's mirrors, then the registry. Credentials are for the latter, not for whoever mirrors it.

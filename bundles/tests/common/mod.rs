@@ -7,6 +7,8 @@ pub mod image;
 pub mod layers;
 pub mod listing;
 pub mod mount;
+pub mod proxy;
+pub mod registry;
 pub mod tarball;
 
 /// Says that a test was skipped and why, where nobody can overlook it.
