@@ -1,13 +1,15 @@
 //! `/proc`: computed from the kernel's state at every look.
 //!
-//! * [`table`]: directories that are lists of entries. [`system`], [`sysctl`], [`net`]: what is there once.
-//! * [`process`]: what every process has. [`fds`]: its descriptors. [`mounts`]: what is mounted.
+//! * `table`: directories that are lists of entries. `system`, `sysctl`, `net`: what is there once.
+//! * `process`: what every process has. `fds`: its descriptors. `mounts`: what is mounted.
 //!
 //! Contents have Linux's format because programs parse them; figures that this system has not are zero.
 
+mod cpu;
 mod fds;
 mod limits;
 mod mounts;
+mod namespaces;
 mod net;
 mod process;
 mod status;

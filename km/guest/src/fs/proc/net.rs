@@ -18,12 +18,22 @@ macro_rules! fixed {
     };
 }
 
+const PACKET: &str = "sk       RefCnt Type Proto  Iface R Rmem   User   Inode\n";
+const ARP: &str = "IP address       HW type     Flags       HW address            Mask     Device\n";
+const SOCKSTAT: &str = "sockets: used 0\nTCP: inuse 0 orphan 0 tw 0 alloc 0 mem 0\nUDP: inuse 0 mem 0\n";
+
 pub(super) const ENTRIES: &[Entry] = &[
+    fixed!("arp", ARP),
     fixed!("dev", DEV),
     fixed!("if_inet6", IF_INET6),
     fixed!("ipv6_route", ""),
+    fixed!("netstat", ""),
+    fixed!("packet", PACKET),
+    fixed!("raw", TCP),
+    fixed!("raw6", TCP),
     fixed!("route", ROUTE),
     fixed!("snmp", ""),
+    fixed!("sockstat", SOCKSTAT),
     fixed!("tcp", TCP),
     fixed!("tcp6", TCP),
     fixed!("udp", TCP),

@@ -1,7 +1,7 @@
 //! What /proc has of every process and, below `task`, of every thread.
 
 use super::table::{Entry, Table, What};
-use super::{Subject, decimal, fds, limits, mounts, net, node, status};
+use super::{Subject, decimal, fds, limits, mounts, namespaces, net, node, status};
 use crate::errno::{Errno, Result};
 use crate::fs::node::meta::S_IFDIR;
 use crate::fs::node::{Body, Node};
@@ -27,19 +27,52 @@ const COMMON: &[Entry] = &[
     ("exe", What::Magic(exe_text, exe)),
     ("fd", What::Other(fds::links)),
     ("fdinfo", What::Other(fds::infos)),
+    ("gid_map", What::File(|_, _| Ok(ID_MAP.to_vec()))),
+    ("io", What::File(io)),
     ("limits", What::File(limits::limits)),
     ("maps", What::File(maps)),
     ("mountinfo", What::File(mounts::mountinfo)),
     ("mounts", What::File(mounts::mounts)),
+    ("ns", What::Dir(namespaces::ENTRIES)),
     ("net", What::Dir(net::ENTRIES)),
     ("oom_score", What::File(|_, _| Ok(b"0\n".to_vec()))),
     ("oom_score_adj", What::Setting(|_, _| Ok(b"0\n".to_vec()), accept_number)),
+    ("schedstat", What::File(|_, _| Ok(b"0 0 0\n".to_vec()))),
+    ("sessionid", What::File(|_, _| Ok(b"4294967295".to_vec()))),
+    ("setgroups", What::File(|_, _| Ok(b"allow\n".to_vec()))),
     ("smaps", What::File(smaps)),
+    ("smaps_rollup", What::File(smaps_rollup)),
     ("stat", What::File(status::stat)),
     ("statm", What::File(status::statm)),
     ("status", What::File(status::status)),
+    ("loginuid", What::File(|_, _| Ok(b"4294967295".to_vec()))),
     ("task", What::Other(tasks)),
+    ("uid_map", What::File(|_, _| Ok(ID_MAP.to_vec()))),
+    ("wchan", What::File(|_, _| Ok(b"0".to_vec()))),
 ];
+
+/// There is one user namespace: ids are what they are.
+const ID_MAP: &[u8] = b"         0          0 4294967295\n";
+
+fn io(view: View<'_>, subject: Subject) -> Result<Vec<u8>> {
+    process(view, subject)?;
+    let names = ["rchar", "wchar", "syscr", "syscw", "read_bytes", "write_bytes", "cancelled_write_bytes"];
+    Ok(names.iter().map(|name| format!("{name}: 0\n")).collect::<String>().into_bytes())
+}
+
+fn smaps_rollup(view: View<'_>, subject: Subject) -> Result<Vec<u8>> {
+    let process = process(view, subject)?;
+    let space = process.space.borrow();
+    let start = space.mappings().iter().next().map_or(0, |vma| vma.start);
+    let end = space.mappings().iter().next_back().map_or(0, |vma| vma.end);
+    let kb = space.usage().1 / 1024;
+    let text = format!(
+        "{start:08x}-{end:08x} ---p 00000000 00:00 0 {:>26}\nRss: {kb:>16} kB\nPss: {kb:>16} kB\n\
+         Private_Dirty: {kb:>6} kB\nAnonymous: {kb:>10} kB\nSwap: {:>15} kB\n",
+        "[rollup]", 0,
+    );
+    Ok(text.into_bytes())
+}
 
 /// The directory of a process or a thread.
 pub(super) fn directory(dir: &Rc<Node>, view: View<'_>, name: &[u8], subject: Subject) -> Rc<Node> {

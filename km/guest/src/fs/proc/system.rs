@@ -1,7 +1,7 @@
 //! What /proc says of the machine.
 
 use super::table::{Entry, What};
-use super::{Subject, sysctl};
+use super::{Subject, cpu, sysctl};
 use crate::errno::Result;
 use crate::fs::node::meta::Time;
 use crate::fs::synthetic::View;
@@ -17,11 +17,17 @@ pub const VERSION: &str = "#1 SMP PREEMPT_DYNAMIC km";
 pub(super) const ENTRIES: &[Entry] = &[
     ("cgroups", What::File(|_, _| Ok(b"#subsys_name\thierarchy\tnum_cgroups\tenabled\n".to_vec()))),
     ("cmdline", What::File(|_, _| Ok(b"\n".to_vec()))),
-    ("cpuinfo", What::File(cpuinfo)),
+    ("cpuinfo", What::File(cpu::info)),
+    ("crypto", What::File(empty)),
     ("devices", What::File(|_, _| Ok(b"Character devices:\n  1 mem\n  5 /dev/tty\n136 pts\n".to_vec()))),
+    ("diskstats", What::File(empty)),
     ("filesystems", What::File(filesystems)),
+    ("interrupts", What::File(|_, _| Ok(b"           CPU0\n".to_vec()))),
     ("loadavg", What::File(loadavg)),
     ("meminfo", What::File(meminfo)),
+    ("modules", What::File(empty)),
+    ("partitions", What::File(|_, _| Ok(b"major minor  #blocks  name\n\n".to_vec()))),
+    ("pressure", What::Dir(PRESSURE)),
     ("stat", What::File(stat)),
     ("swaps", What::File(|_, _| Ok(b"Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n".to_vec()))),
     ("sys", What::Dir(sysctl::ENTRIES)),
@@ -29,6 +35,18 @@ pub(super) const ENTRIES: &[Entry] = &[
     ("version", What::File(version)),
     ("vmstat", What::File(|_, _| Ok(b"nr_free_pages 0\npgfault 0\npgmajfault 0\n".to_vec()))),
 ];
+
+const PRESSURE: &[Entry] =
+    &[("cpu", What::File(no_pressure)), ("io", What::File(no_pressure)), ("memory", What::File(no_pressure))];
+
+fn no_pressure(_: View<'_>, _: Subject) -> Result<Vec<u8>> {
+    let none = "avg10=0.00 avg60=0.00 avg300=0.00 total=0";
+    Ok(format!("some {none}\nfull {none}\n").into_bytes())
+}
+
+fn empty(_: View<'_>, _: Subject) -> Result<Vec<u8>> {
+    Ok(Vec::new())
+}
 
 /// Bytes of memory in all and free.
 pub(super) fn memory(view: View<'_>) -> (u64, u64) {
@@ -64,20 +82,6 @@ fn meminfo(view: View<'_>, _: Subject) -> Result<Vec<u8>> {
     let mut text: String =
         rows.iter().map(|(name, kb)| format!("{:<15} {kb:>8} kB\n", format!("{name}:"))).collect();
     text.push_str("HugePages_Total:       0\nHugePages_Free:        0\nHugepagesize:       2048 kB\n");
-    Ok(text.into_bytes())
-}
-
-/// One CPU. What it can do, programs ask it by CPUID; this is for those that count processors.
-fn cpuinfo(_: View<'_>, _: Subject) -> Result<Vec<u8>> {
-    let flags = "fpu vme de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr sse sse2 \
-                 syscall nx rdtscp lm constant_tsc rep_good nopl nonstop_tsc pni pclmulqdq ssse3 fma cx16 sse4_1 sse4_2 \
-                 movbe popcnt aes xsave avx f16c rdrand hypervisor lahf_lm abm fsgsbase bmi1 avx2 bmi2";
-    let text = format!(
-        "processor\t: 0\nvendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel\t\t: 85\nmodel name\t: virtual CPU\n\
-         stepping\t: 1\ncpu MHz\t\t: 2000.000\ncache size\t: 1024 KB\nphysical id\t: 0\nsiblings\t: 1\ncore id\t\t: 0\n\
-         cpu cores\t: 1\napicid\t\t: 0\nfpu\t\t: yes\nflags\t\t: {flags}\nbogomips\t: 4000.00\nclflush size\t: 64\n\
-         cache_alignment\t: 64\naddress sizes\t: 46 bits physical, 48 bits virtual\n\n"
-    );
     Ok(text.into_bytes())
 }
 
