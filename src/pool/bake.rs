@@ -133,7 +133,7 @@ async fn run(
     };
     worker.assign(assign, &rootfs, draft.map(|draft| &draft.file)).await.map_err(worker_failure)?;
     let slot = worker.add_slot().await.map_err(worker_failure)?;
-    let machine = Machine::new(Shell { slot, charge }, log);
+    let machine = Machine::new(Shell { slot, _charge: charge }, log);
     let result = drive(&machine, published, program.port, draft.is_some()).await;
     // The machine is of no use any more; its worker leaves when the slot is dropped.
     if let Some((_, mut log, _)) = machine.take() {

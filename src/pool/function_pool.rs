@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use km_vmm::protocol::{Assign, Ended, Kind, ProcessSpec, RefusedReason, Role, SnapshotMode};
+use km_vmm::protocol::{Assign, Ended, Kind, Outcome, ProcessSpec, RefusedReason, Role, SnapshotMode};
 use tokio::sync::mpsc;
 
 use super::demand::Found;
@@ -24,6 +24,8 @@ const MAKING_MAX: usize = 16;
 const MAKE_LIMIT: Duration = Duration::from_secs(30);
 /// How long a machine may take to be gone.
 const END_LIMIT: Duration = Duration::from_secs(5);
+/// How long the frame that ends a machine may take to be sent.
+const STALL_LIMIT: Duration = Duration::from_millis(100);
 /// First and longest pause after a shell could not be made.
 const RETRY_FIRST: Duration = Duration::from_millis(20);
 const RETRY_MAX: Duration = Duration::from_secs(2);
@@ -155,8 +157,8 @@ impl Pool {
         let _done = Done(self.clone());
         let ended = match ending {
             Ending::Ended => Ok(None),
-            Ending::Finish => end(&mut shell.slot, Kind::Finish, log).await.map(Some),
-            Ending::Cancel => end(&mut shell.slot, Kind::Cancel, log).await.map(Some),
+            Ending::Finish => end(&mut shell.slot, Kind::Finish, &mut |bytes| log.frame(bytes)).await.map(Some),
+            Ending::Cancel => end(&mut shell.slot, Kind::Cancel, &mut |bytes| log.frame(bytes)).await.map(Some),
         };
         match ended {
             Ok(ended) => {
@@ -170,10 +172,7 @@ impl Pool {
                 ended
             }
             Err(error) => {
-                if !matches!(error, SlotError::Gone) {
-                    tracing::warn!(function = self.source.function, %error, "a worker is given up");
-                    shell.slot.worker().kill();
-                }
+                self.give_up(&shell.slot, &error);
                 None
             }
         }
@@ -215,11 +214,23 @@ impl Pool {
     fn destroy(self: &Arc<Self>, mut shell: Shell) {
         let pool = self.clone();
         tokio::spawn(async move {
-            match end_quietly(&mut shell.slot).await {
-                Ok(()) => pool.lock().emptied(shell.slot),
-                Err(_) => shell.slot.worker().kill(),
+            match end(&mut shell.slot, Kind::Cancel, &mut |_| ()).await {
+                Ok(_) => pool.lock().emptied(shell.slot),
+                Err(error) => pool.give_up(&shell.slot, &error),
             }
         });
+    }
+
+    /// A slot that is not used again: the end of its stream destroys its machine. A worker that does not keep to the
+    /// protocol goes with it.
+    fn give_up(&self, slot: &Slot, error: &SlotError) {
+        match error {
+            SlotError::Gone | SlotError::Stalled | SlotError::NoMachine(_) => {}
+            error => {
+                tracing::warn!(function = self.source.function, %error, "a worker is given up");
+                slot.worker().kill();
+            }
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Table> {
@@ -266,15 +277,15 @@ impl Pool {
         let charge = self.charge().await?;
         let mut slot = self.slot().await.map_err(|error| self.refusal(error))?;
         if self.boots() {
-            return Ok((Shell { slot, charge }, Duration::ZERO));
+            return Ok((Shell { slot, _charge: charge }, Duration::ZERO));
         }
         let _permit = self.node.makers.acquire().await;
         let begin = Instant::now();
         if let Err(error) = prepare(&mut slot).await {
-            slot.worker().kill();
+            self.give_up(&slot, &error);
             return Err(TakeError::Worker(error.to_string()));
         }
-        Ok((Shell { slot, charge }, begin.elapsed()))
+        Ok((Shell { slot, _charge: charge }, begin.elapsed()))
     }
 
     async fn charge(self: &Arc<Self>) -> Result<super::budget::Charge, TakeError> {
@@ -370,6 +381,7 @@ async fn prepare(slot: &mut Slot) -> Result<(), SlotError> {
             Event::Frame(Kind::Prepared, _) => return Ok(()),
             // What a program writes while it is pre-run belongs to no call.
             Event::Frame(Kind::Log, _) => {}
+            Event::Frame(Kind::Ended, payload) => return Err(no_machine(&payload)),
             Event::Frame(kind, _) => return Err(SlotError::Unexpected(kind)),
             Event::Data => return Err(SlotError::Unexpected(Kind::Data)),
         }
@@ -377,14 +389,15 @@ async fn prepare(slot: &mut Slot) -> Result<(), SlotError> {
 }
 
 /// Ends the machine in a slot and waits until the slot is empty.
-async fn end(slot: &mut Slot, how: Kind, log: &mut CallLog) -> Result<Ended, SlotError> {
+async fn end(slot: &mut Slot, how: Kind, log: &mut impl FnMut(&[u8])) -> Result<Ended, SlotError> {
     slot.queue_empty(how);
+    // A machine that reads no more of its request would not let the frame through.
+    tokio::time::timeout(STALL_LIMIT, slot.flush()).await.unwrap_or(Err(SlotError::Stalled))?;
     let wait = async {
-        slot.flush().await?;
         loop {
             match slot.event().await? {
                 Event::Data => slot.consume(usize::MAX),
-                Event::Frame(Kind::Log, payload) => log.frame(&payload),
+                Event::Frame(Kind::Log, payload) => log(&payload),
                 Event::Frame(Kind::Ended, payload) => return record(Kind::Ended, &payload),
                 Event::Frame(..) => {}
             }
@@ -395,18 +408,11 @@ async fn end(slot: &mut Slot, how: Kind, log: &mut CallLog) -> Result<Ended, Slo
         .unwrap_or_else(|_| Err(SlotError::Io(std::io::ErrorKind::TimedOut.into())))
 }
 
-/// Destroys a shell that no call used.
-async fn end_quietly(slot: &mut Slot) -> Result<(), SlotError> {
-    slot.queue_empty(Kind::Cancel);
-    let wait = async {
-        slot.flush().await?;
-        loop {
-            if let Event::Frame(Kind::Ended, _) = slot.event().await? {
-                return Ok(());
-            }
-        }
-    };
-    tokio::time::timeout(END_LIMIT, wait)
-        .await
-        .unwrap_or_else(|_| Err(SlotError::Io(std::io::ErrorKind::TimedOut.into())))
+/// What the worker said instead of making a machine.
+pub fn no_machine(payload: &[u8]) -> SlotError {
+    match record::<Ended>(Kind::Ended, payload) {
+        Ok(Ended { outcome: Outcome::Fault { message }, .. }) => SlotError::NoMachine(message),
+        Ok(ended) => SlotError::NoMachine(format!("{:?}", ended.outcome)),
+        Err(error) => error,
+    }
 }

@@ -13,6 +13,7 @@ use bytes::Bytes;
 use hyper::rt::ReadBufCursor;
 use km_vmm::protocol::{Boot, Call, Ended, Frame, Kind, NotReady, Outcome, Ready, Started};
 
+use super::function_pool::no_machine;
 use super::slot::{Event, Slot, SlotError, record};
 use super::table::Shell;
 use crate::logs::CallLog;
@@ -111,6 +112,10 @@ impl Machine {
                 // The slot is empty again.
                 self.shared.lock().ended = Some(ended_before_call());
                 Err(BootError::NotReady(reason))
+            }
+            (Kind::Ended, payload) => {
+                self.shared.lock().ended = Some(ended_before_call());
+                Err(no_machine(&payload).into())
             }
             (kind, _) => Err(SlotError::Unexpected(kind).into()),
         }

@@ -18,9 +18,6 @@ const REVISION_DIGITS: usize = 12;
 /// Why a bundle gives no program.
 #[derive(Debug, thiserror::Error)]
 pub enum ProgramError {
-    /// The digest is not one.
-    #[error("`{0}` is not a digest")]
-    Digest(String),
     /// A file of the bundle cannot be read.
     #[error("cannot read {path}: {error}")]
     Read {

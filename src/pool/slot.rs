@@ -33,6 +33,12 @@ pub enum SlotError {
     /// The worker sent what is no frame.
     #[error("worker protocol: {0}")]
     Frame(#[from] FrameError),
+    /// The worker does not take what is sent to it: its machine does not read.
+    #[error("the machine does not read")]
+    Stalled,
+    /// The worker could not make a machine.
+    #[error("{0}")]
+    NoMachine(String),
     /// The worker sent a frame that has no place here.
     #[error("worker protocol: unexpected {0:?} frame")]
     Unexpected(Kind),
@@ -52,6 +58,7 @@ pub enum Event {
 pub struct Slot {
     stream: UnixStream,
     worker: Arc<Worker>,
+    index: u8,
     input: BytesMut,
     /// The frame that is being read, and how much of its payload is missing.
     current: Option<(Kind, usize)>,
@@ -60,8 +67,8 @@ pub struct Slot {
 
 impl Slot {
     /// A slot on the server's end of its stream.
-    pub fn new(stream: UnixStream, worker: Arc<Worker>) -> Self {
-        Self { stream, worker, input: BytesMut::new(), current: None, output: BytesMut::new() }
+    pub fn new(stream: UnixStream, worker: Arc<Worker>, index: u8) -> Self {
+        Self { stream, worker, index, input: BytesMut::new(), current: None, output: BytesMut::new() }
     }
 
     /// The worker behind it.
@@ -205,6 +212,12 @@ impl Slot {
         if self.output.is_empty() {
             self.output = BytesMut::new();
         }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.worker.slot_closed(self.index);
     }
 }
 

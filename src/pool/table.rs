@@ -23,8 +23,8 @@ const FAILURES_MAX: u32 = 3;
 pub struct Shell {
     /// The slot.
     pub slot: Slot,
-    /// Its memory.
-    pub charge: Charge,
+    /// Its memory, given back with the slot.
+    pub _charge: Charge,
 }
 
 /// Why no shell can be had.
@@ -181,7 +181,7 @@ impl Table {
     /// A worker that may have more slots.
     pub fn growable(&self) -> Option<Arc<Worker>> {
         let live = self.workers.iter().filter_map(Weak::upgrade);
-        live.filter(|worker| !worker.is_gone()).find(|worker| worker.slots() < km_vmm::protocol::SLOTS_MAX)
+        live.filter(|worker| !worker.is_gone()).find(|worker| worker.has_room())
     }
 
     /// A worker was assigned.
@@ -225,7 +225,7 @@ impl Table {
         let workers: Vec<_> = self.workers.iter().filter_map(Weak::upgrade).collect();
         let unused = |worker: &Arc<Worker>| {
             let mine = self.empty.iter().filter(|slot| Arc::ptr_eq(slot.worker(), worker)).count();
-            mine == usize::from(worker.slots())
+            mine == worker.slots()
         };
         let Some(spare) = workers.iter().filter(|worker| unused(worker)).nth(1) else { return Vec::new() };
         let (leave, stay) = self.empty.drain(..).partition(|slot| Arc::ptr_eq(slot.worker(), spare));

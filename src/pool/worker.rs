@@ -73,7 +73,7 @@ pub struct Worker {
     /// A seqpacket socket; the type's own calls are not used, only its place in the event loop.
     control: UnixDatagram,
     hello: Hello,
-    pid: u32,
+    /// One bit for each slot that is given out.
     slots: AtomicU8,
     life: Life,
 }
@@ -111,17 +111,12 @@ impl Worker {
             return Err(WorkerError::Unexpected);
         };
         leave_guard.disarm();
-        Ok(Arc::new(Self { control, hello, pid, slots: AtomicU8::new(0), life }))
+        Ok(Arc::new(Self { control, hello, slots: AtomicU8::new(0), life }))
     }
 
     /// What it said of itself.
     pub fn hello(&self) -> &Hello {
         &self.hello
-    }
-
-    /// Its process id.
-    pub fn pid(&self) -> u32 {
-        self.pid
     }
 
     /// It ended.
@@ -140,8 +135,18 @@ impl Worker {
     }
 
     /// Slots that were given out.
-    pub fn slots(&self) -> u8 {
-        self.slots.load(Ordering::Relaxed)
+    pub fn slots(&self) -> usize {
+        self.slots.load(Ordering::Relaxed).count_ones() as usize
+    }
+
+    /// It has slots to give.
+    pub fn has_room(&self) -> bool {
+        self.slots() < usize::from(SLOTS_MAX)
+    }
+
+    /// A slot's stream is closed: the worker waits for another one there.
+    pub(super) fn slot_closed(&self, index: u8) {
+        self.slots.fetch_and(!(1 << index), Ordering::Relaxed);
     }
 
     /// Tells it its function, once.
@@ -170,18 +175,17 @@ impl Worker {
     /// # Errors
     /// [`WorkerError::Full`] when it has all that it may have, others when it is broken.
     pub async fn add_slot(self: &Arc<Self>) -> Result<Slot, WorkerError> {
-        let next = |count| (count < SLOTS_MAX).then_some(count + 1);
-        let index = self
-            .slots
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, next)
-            .map_err(|_| WorkerError::Full)?;
+        let take = |bits: u8| (bits.count_ones() < u32::from(SLOTS_MAX)).then(|| bits | (bits + 1));
+        let taken = self.slots.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
+        // The lowest bit that was not set.
+        let index = taken.map_err(|_| WorkerError::Full)?.trailing_ones() as u8;
         let (ours, theirs) = packet::slot_pair()?;
         let message = ToWorker::Slot { index }.encode()?;
         let fds = [theirs.as_fd()];
         self.control.async_io(Interest::WRITABLE, || packet::send(&self.control, &message, &fds)).await?;
         let stream = std::os::unix::net::UnixStream::from(ours);
         stream.set_nonblocking(true)?;
-        Ok(Slot::new(UnixStream::from_std(stream)?, self.clone()))
+        Ok(Slot::new(UnixStream::from_std(stream)?, self.clone(), index))
     }
 }
 

@@ -95,11 +95,6 @@ impl Intake {
         self.body.is_end_stream()
     }
 
-    /// Where a fault will be found.
-    pub fn fault(&self) -> FaultCell {
-        self.fault.clone()
-    }
-
     /// The next bytes; trailers are dropped.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Fault>>> {
         loop {

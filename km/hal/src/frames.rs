@@ -52,7 +52,7 @@ impl Frames {
             first_gpa,
             bump_gpa: first_gpa,
             floor_gpa: memory_bytes & !(PAGE_SIZE - 1),
-            reserve: (memory_bytes / 64).next_multiple_of(PAGE_SIZE),
+            reserve: (memory_bytes / 32).next_multiple_of(PAGE_SIZE),
             ..Self::EMPTY
         }
     }
@@ -108,7 +108,6 @@ impl Frames {
     pub(crate) fn lower_floor(&mut self, bytes: u64) -> Option<u64> {
         let floor = self.floor_gpa.checked_sub(bytes).filter(|floor| *floor >= self.bump_gpa)?;
         self.floor_gpa = floor;
-        self.reserve = self.reserve.saturating_sub(bytes);
         Some(floor)
     }
 }
@@ -172,6 +171,12 @@ pub fn available() -> u64 {
     backend::with_frames(|frames| {
         u64::from(frames.free_count) + frames.limit().saturating_sub(frames.bump_gpa) / PAGE_SIZE
     })
+}
+
+/// Bytes that the kernel heap can still take. Programs leave it some, but what it has taken it never gives back.
+#[must_use]
+pub fn heap_room() -> u64 {
+    backend::with_frames(|frames| frames.floor_gpa.saturating_sub(frames.bump_gpa))
 }
 
 /// Frames that there are in all.

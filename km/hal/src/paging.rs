@@ -145,8 +145,33 @@ pub fn new_root(source: &mut dyn FrameSource) -> Result<u64, OutOfFrames> {
 /// Frees a root with all its tables; `each` is told of every leaf that was still there.
 pub fn free_root(root: u64, source: &mut dyn FrameSource, each: &mut dyn FnMut(u64, Mapping)) {
     assert!(root != current_root(), "the page tables in use cannot be freed");
-    clear(root, 0, PROGRAM_END, source, each);
-    source.give(root);
+    give_table(root, 3, 0, source, each);
+}
+
+/// Gives a table and those below it back. Nothing is written to them: tables that a CPU has used are dear to write.
+fn give_table(
+    table: u64,
+    level: u32,
+    base: u64,
+    source: &mut dyn FrameSource,
+    each: &mut dyn FnMut(u64, Mapping),
+) {
+    let span = PAGE_SIZE << (9 * level);
+    for slot in 0..ENTRIES {
+        let va = base + slot * span;
+        if va >= PROGRAM_END {
+            break;
+        }
+        let entry = phys::read_u64(table + slot * 8);
+        if level == 0 {
+            if let Some(mapping) = Mapping::from_entry(entry) {
+                each(va, mapping);
+            }
+        } else if entry & Flags::PRESENT.bits() != 0 {
+            give_table(entry & ADDRESS, level - 1, va, source, each);
+        }
+    }
+    source.give(table);
 }
 
 /// Maps the page at `va`; what was there before is returned.

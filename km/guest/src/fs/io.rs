@@ -41,6 +41,27 @@ impl Source for &[u8] {
     }
 }
 
+/// The first bytes of a [`Source`].
+pub struct Limited<'a> {
+    /// Where they come from.
+    pub source: &'a mut dyn Source,
+    /// How many of them are left at most.
+    pub limit: usize,
+}
+
+impl Source for Limited<'_> {
+    fn left(&self) -> usize {
+        self.source.left().min(self.limit)
+    }
+
+    fn take(&mut self, buffer: &mut [u8]) -> Result<usize> {
+        let len = buffer.len().min(self.limit);
+        let count = self.source.take(&mut buffer[..len])?;
+        self.limit -= count;
+        Ok(count)
+    }
+}
+
 /// A [`Sink`] that collects at most `limit` bytes.
 #[derive(Debug, Default)]
 pub struct Collect {

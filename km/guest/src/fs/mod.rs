@@ -28,6 +28,7 @@ pub mod ops;
 pub mod pipe;
 pub mod proc;
 pub mod program;
+pub mod pty;
 pub mod regular;
 pub mod stale;
 pub mod synthetic;

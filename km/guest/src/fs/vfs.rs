@@ -7,6 +7,7 @@ use super::node::Node;
 use super::node::meta::Meta;
 use super::node::volume::{Kind, Volume};
 use super::node::{Body, dir};
+use super::pty::Ptys;
 use crate::errno::Result;
 use alloc::rc::Rc;
 use alloc::string::String;
@@ -52,6 +53,8 @@ pub struct Vfs {
     pub(crate) nameless_dir: Rc<Node>,
     /// Descriptors 0 to 2 are a terminal.
     pub terminal: bool,
+    /// Pseudo-terminals.
+    pub ptys: Ptys,
     /// The host's name.
     pub hostname: String,
     /// Bytes of the machine's memory.
@@ -93,6 +96,7 @@ impl Vfs {
             nameless_dir: Node::directory(&nameless, 0o755),
             nameless,
             terminal: setup.terminal,
+            ptys: Ptys::default(),
             hostname: setup.hostname,
             memory_bytes: setup.memory_bytes,
         };
@@ -113,6 +117,9 @@ impl Vfs {
         }
         let dev = super::dev::tree(4);
         let _ = self.mount(&root, "/dev", Rc::clone(&dev), false);
+        let pts = Node::directory(&Volume::new(Kind::Devpts, 7, 0, None), 0o755);
+        self.ptys.show_in(&pts);
+        let _ = self.mount_at(&dev, b"pts", "/dev/pts", pts, false);
         let _ = self.mount_at(&dev, b"shm", "/dev/shm", memory(5, limit), false);
         self.generation = dir::lookup(&dev, b"generation").ok().flatten();
         let _ = super::etc::supply(&root, &self.hostname);

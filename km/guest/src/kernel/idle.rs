@@ -2,9 +2,13 @@
 
 use super::Kernel;
 use crate::fs::file::File;
+use crate::task::Tid;
+use crate::task::thread::{Call, Thread};
 use crate::{random, time};
+use alloc::vec::Vec;
 use km_abi::hypercall::{Event, EventKind, IDLE_AT_START, Idle, NEVER};
 use km_hal::{cpu, hyper, paging, records};
+use linux_raw_sys::general as raw;
 
 impl Kernel {
     /// Hands over what waits and lets the monitor stop the machine until something happens.
@@ -80,6 +84,23 @@ impl Kernel {
         self.timers.realtime_changed();
         crate::fs::timerfd::realtime_changed();
         self.vfs.generation_changed();
-        self.tasks.wake_sleepers();
+        let sleepers: Vec<Tid> =
+            self.tasks.threads().filter(|thread| follows_realtime(thread)).map(|thread| thread.tid).collect();
+        sleepers.into_iter().for_each(|tid| self.tasks.interrupt(tid));
+    }
+}
+
+/// Whether a thread waits for an absolute time of CLOCK_REALTIME.
+fn follows_realtime(thread: &Thread) -> bool {
+    const FUTEX_CLOCK_REALTIME: u64 = 256;
+    const TIMER_ABSTIME: u64 = 1;
+    match thread.call {
+        Some(Call { number, args }) if number == u64::from(raw::__NR_futex) => {
+            args[1] & FUTEX_CLOCK_REALTIME != 0
+        }
+        Some(Call { number, args }) if number == u64::from(raw::__NR_clock_nanosleep) => {
+            args[0] != 1 && args[1] & TIMER_ABSTIME != 0
+        }
+        _ => false,
     }
 }

@@ -9,6 +9,7 @@
 mod boot;
 mod fault;
 mod idle;
+mod pressure;
 mod run;
 mod signals;
 

@@ -1,6 +1,6 @@
 //! The way of a trap: what the program asked for or did, then whose turn it is.
 
-use super::{Ctx, Kernel};
+use super::{Ctx, Kernel, pressure};
 use crate::errno::Errno;
 use crate::syscall::names;
 use crate::syscall::table::{self, Support};
@@ -57,6 +57,7 @@ impl Kernel {
         };
         match (row.support, row.handler) {
             (Support::Refused(errno, _), _) => Err(errno.into()),
+            (_, Some(_)) if pressure::refuses(number, self.tasks.thread_count()) => Err(Errno::ENOMEM.into()),
             (_, Some(handler)) => handler(&mut Ctx { kernel: self, tid }, args),
             (_, None) => Err(Errno::ENOSYS.into()),
         }
@@ -119,6 +120,9 @@ impl Kernel {
         self.fire_timers(now_ns);
         for key in crate::wait::take_woken() {
             self.tasks.wake(key);
+        }
+        for (group, signal) in crate::fs::pty::take_signals() {
+            self.signal_group(group, signal);
         }
         for stale in crate::fs::stale::take() {
             for process in self.tasks.processes() {

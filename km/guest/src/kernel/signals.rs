@@ -99,6 +99,14 @@ impl Kernel {
         queued
     }
 
+    /// Sends a signal of a terminal to a process group.
+    pub(super) fn signal_group(&mut self, group: Pid, signal: Signal) {
+        let members = self.tasks.processes().filter(|process| process.group == group);
+        for pid in members.map(|process| process.pid).collect::<alloc::vec::Vec<_>>() {
+            self.signal_process(pid, Info::kernel(signal));
+        }
+    }
+
     /// Sends a signal to a thread; `false` when its queue is full.
     pub fn signal_thread(&mut self, tid: Tid, info: Info) -> bool {
         let Some(pid) = self.tasks.thread(tid).map(|thread| thread.pid) else { return true };

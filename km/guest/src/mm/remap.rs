@@ -84,7 +84,7 @@ impl AddressSpace {
     /// Moves `[start, start + len)` to `target`, where nothing is mapped, and extends it to `new_len`.
     fn move_range(&mut self, start: u64, len: u64, target: u64, new_len: u64) -> Result<u64> {
         let end = start + len;
-        if !self.vmas.find(start).is_some_and(|vma| end <= vma.end) {
+        if self.vmas.find(start).is_none_or(|vma| end > vma.end) {
             return Err(Errno::EFAULT);
         }
         // Tables first: afterwards nothing can fail half-way.
@@ -92,7 +92,7 @@ impl AddressSpace {
         let moved = self.vmas.carve(start, end);
         for vma in moved {
             let last = vma.end == end;
-            let to = Vma { start: target, end: target + if last { new_len } else { vma.len() }, ..vma };
+            let to = Vma { start: target, end: target + if last { new_len } else { vma.size() }, ..vma };
             self.vmas.insert(to);
         }
         self.move_pages(start, end, target);
@@ -142,7 +142,7 @@ fn extension(vma: &Vma, old_end: u64, new_end: u64) -> Vma {
     let backing = match &vma.backing {
         Backing::Anonymous => Backing::Anonymous,
         Backing::File { pages, offset } => {
-            Backing::File { pages: alloc::rc::Rc::clone(pages), offset: offset + vma.len() }
+            Backing::File { pages: alloc::rc::Rc::clone(pages), offset: offset + vma.size() }
         }
     };
     Vma { start: old_end, end: new_end, backing, ..vma.clone() }

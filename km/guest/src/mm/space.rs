@@ -163,7 +163,7 @@ impl AddressSpace {
     /// Bytes that are mapped, and bytes of pages that are present.
     #[must_use]
     pub fn usage(&self) -> (u64, u64) {
-        (self.vmas.iter().map(Vma::len).sum(), self.resident * PAGE_SIZE)
+        (self.vmas.iter().map(Vma::size).sum(), self.resident * PAGE_SIZE)
     }
 
     /// mmap(2), without its flag parsing. Returns the address.
@@ -393,7 +393,7 @@ impl AddressSpace {
 /// The addresses at which a mapping shows pages `[first, end)` of a file.
 fn shown_part(vma: &Vma, id: (u64, u64), first: u64, end: u64) -> Option<(u64, u64)> {
     let (pages, index) = vma.file_page(vma.start)?;
-    let count = vma.len() / PAGE_SIZE;
+    let count = vma.size() / PAGE_SIZE;
     let (from, to) = (first.max(index), end.min(index + count));
     (pages.id() == id && from < to)
         .then(|| (vma.start + (from - index) * PAGE_SIZE, vma.start + (to - index) * PAGE_SIZE))

@@ -99,7 +99,7 @@ impl Vma {
 
     /// Its length in bytes.
     #[must_use]
-    pub fn len(&self) -> u64 {
+    pub fn size(&self) -> u64 {
         self.end - self.start
     }
 
@@ -121,7 +121,7 @@ impl Vma {
         self.end == next.start
             && self.prot == next.prot
             && self.traits == next.traits
-            && self.backing.continues(&next.backing, self.len())
+            && self.backing.continues(&next.backing, self.size())
     }
 }
 

@@ -257,6 +257,7 @@ fn truncate(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
         return Err(Errno::EISDIR.into());
     }
     meta::check(&at::who(ctx), &node.meta.get(), MAY_WRITE)?;
+    check_growth(ctx, &node, size)?;
     regular::truncate(&node, size)?;
     Ok(0)
 }
@@ -269,8 +270,15 @@ fn ftruncate(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     }
     file.check_writable().map_err(|_| Errno::EINVAL)?;
     let node = file.file.node().ok_or(Errno::EINVAL)?;
+    check_growth(ctx, node, size)?;
     regular::truncate(node, size)?;
     Ok(0)
+}
+
+/// A file may only grow within RLIMIT_FSIZE.
+fn check_growth(ctx: &mut Ctx<'_>, node: &Node, size: u64) -> Result<()> {
+    let old = node.data().map_or(0, crate::fs::node::data::Data::size);
+    if size > old { super::hooks::check_size(ctx, size) } else { Ok(()) }
 }
 
 const KEEP_SIZE: u64 = 1;
@@ -293,6 +301,9 @@ fn fallocate(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
         return Err(if pipe { Errno::ESPIPE } else { Errno::ENODEV }.into());
     }
     let end = start.checked_add(len).filter(|&end| end <= SIZE_MAX).ok_or(Errno::EFBIG)?;
+    if mode & KEEP_SIZE == 0 {
+        check_growth(ctx, node, end)?;
+    }
     match mode {
         0 | KEEP_SIZE => regular::allocate(node, start, end, mode == 0)?,
         ZERO_RANGE | 0x11 => {

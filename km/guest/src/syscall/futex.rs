@@ -88,6 +88,10 @@ fn wait(ctx: &mut Ctx<'_>, args: &Args, bitset: u32) -> SysResult {
         ctx.progress().stage = 1;
     } else if !ctx.kernel.futexes.is_waiting(ctx.tid) {
         return Ok(0);
+    } else if operation & CLOCK_REALTIME != 0 && timeout != 0 {
+        // The clock may have been set meanwhile.
+        let deadline_ns = deadline(ctx, operation, timeout)?;
+        ctx.progress().deadline_ns = Some(deadline_ns);
     }
     let deadline_ns = ctx.progress().deadline_ns;
     if deadline_ns.is_some_and(|deadline_ns| deadline_ns <= monotonic_ns()) {

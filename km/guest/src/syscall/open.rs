@@ -15,18 +15,20 @@ use alloc::rc::Rc;
 
 /// The rows of this family.
 pub const ROWS: &[Row] = &[
-    Row::full(2, "open", sys_open),
+    Row::partial(2, "open", sys_open, OPEN_MISSING),
     Row::full(3, "close", close),
     Row::full(32, "dup", dup),
     Row::full(33, "dup2", dup2),
-    Row::partial(72, "fcntl", fcntl, "leases, F_NOTIFY and signal-driven I/O are EINVAL"),
+    Row::partial(72, "fcntl", fcntl, "leases, F_NOTIFY and signal-driven I/O are EINVAL; no EDEADLK"),
     Row::full(73, "flock", flock),
-    Row::full(85, "creat", creat),
-    Row::full(257, "openat", openat),
+    Row::partial(85, "creat", creat, OPEN_MISSING),
+    Row::partial(257, "openat", openat, OPEN_MISSING),
     Row::full(292, "dup3", dup3),
     Row::full(436, "close_range", close_range),
-    Row::full(437, "openat2", openat2),
+    Row::partial(437, "openat2", openat2, OPEN_MISSING),
 ];
+
+const OPEN_MISSING: &str = "a running program can be opened for writing: no ETXTBSY";
 
 fn sys_open(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     open_at(ctx, AT_FDCWD as u64, args[0], args[1] as u32, args[2] as u32, Restrict::empty())

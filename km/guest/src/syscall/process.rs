@@ -169,7 +169,10 @@ fn strings(ctx: &mut Ctx<'_>, array: u64) -> Result<Vec<Vec<u8>>> {
     let memory = ctx.memory();
     let mut strings = Vec::new();
     let mut total = 0;
-    while array != 0 {
+    if array == 0 {
+        return Ok(strings);
+    }
+    loop {
         let pointer: u64 = memory.load(array.checked_add(8 * strings.len() as u64).ok_or(Errno::EFAULT)?)?;
         if pointer == 0 {
             break;

@@ -6,7 +6,7 @@ use crate::errno::{Errno, Result};
 use crate::fs::file::{File, O_APPEND, OpenFile, Ready};
 use crate::fs::generated::GeneratedFile;
 use crate::fs::inotify::{event, notify};
-use crate::fs::io::{Sink, Source};
+use crate::fs::io::{Limited, Sink, Source};
 use crate::fs::node::data::SIZE_MAX;
 use crate::fs::synthetic::View;
 use crate::kernel::{Args, Ctx};
@@ -167,6 +167,12 @@ pub(super) fn write_once(
     offset: u64,
     from: &mut dyn Source,
 ) -> Result<usize> {
+    if file.file.node().is_some_and(|node| node.data().is_some()) && from.left() > 0 {
+        let limit = super::hooks::size_limit(ctx);
+        super::hooks::check_size(ctx, offset.saturating_add(u64::from(offset >= limit)))?;
+        let limit = usize::try_from(limit - offset).unwrap_or(usize::MAX);
+        return file.file.write(offset, &mut Limited { source: from, limit });
+    }
     let Some(generated) = file.file.as_any().downcast_ref::<GeneratedFile>() else {
         return file.file.write(offset, from);
     };

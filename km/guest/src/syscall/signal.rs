@@ -8,7 +8,7 @@ use crate::signal::frame::{self, StackT};
 use crate::signal::info::{INFO_BYTES, Info, code};
 use crate::signal::{SigSet, Signal};
 use crate::task::credentials::CAP_KILL;
-use crate::task::{Pid, Process, Tid};
+use crate::task::{Pid, Process, Status, Tid};
 use crate::time::{Timespec, monotonic_ns};
 use crate::wait::{Interruption, Stop, SysResult, Wait};
 use alloc::vec::Vec;
@@ -243,9 +243,16 @@ fn sys_kill(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     for target in targets {
         if may_signal(ctx, &target, signal) {
             sent = true;
-            if let Some(signal) = signal {
-                let info = info_of_sender(ctx, signal, code::USER);
-                ctx.kernel.signal_process(target.pid, info);
+            match signal {
+                // Others end at once: what they hold is free before more of them are sent a signal.
+                Some(Signal::KILL) if target.pid != caller => {
+                    ctx.kernel.exit_process(target.pid, Status::Signaled(u32::from(Signal::KILL.number())));
+                }
+                Some(signal) => {
+                    let info = info_of_sender(ctx, signal, code::USER);
+                    ctx.kernel.signal_process(target.pid, info);
+                }
+                None => {}
             }
         }
     }

@@ -145,4 +145,28 @@ mod tests {
         let rows: Vec<u32> = FAMILIES.iter().flat_map(|family| family.1).map(|row| row.number).collect();
         assert_eq!(rows.iter().collect::<BTreeSet<_>>().len(), rows.len());
     }
+
+    /// What the surveyed runtimes call between their start and their last answer.
+    const SURVEYED: &str = "\
+        accept accept4 access arch_prctl bind brk capget chdir chmod clock_getres clock_gettime \
+        clock_nanosleep clone clone3 close close_range connect epoll_create1 epoll_ctl epoll_pwait \
+        epoll_pwait2 epoll_wait eventfd2 execve exit fchdir fchmod fchown fcntl flock fstat ftruncate futex \
+        getcwd getdents64 getegid geteuid getgid getpeername getpid getppid getrandom getrlimit getrusage \
+        getsockname getsockopt gettid getuid io_uring_enter io_uring_setup ioctl listen lseek lstat madvise \
+        mkdir mmap mprotect mremap munmap nanosleep newfstatat open openat pipe2 pkey_alloc poll ppoll prctl \
+        pread64 prlimit64 pselect6 pwrite64 read readlink recvfrom rseq rt_sigaction rt_sigprocmask \
+        rt_sigreturn sched_getaffinity sched_getparam sched_getscheduler sched_yield sendto set_robust_list \
+        set_tid_address setitimer setsockopt shutdown sigaltstack socket socketpair stat statx sysinfo \
+        timer_create umask uname unlink utimensat write writev \
+    ";
+
+    #[test]
+    fn what_runtimes_call_is_in_the_table() {
+        let number = |name: &str| names::NAMES.iter().find(|known| known.1 == name).map(|known| known.0);
+        let missing: Vec<&str> = SURVEYED
+            .split_whitespace()
+            .filter(|name| number(name).is_none_or(|number| find(u64::from(number)).is_none()))
+            .collect();
+        assert!(missing.is_empty(), "{missing:?}");
+    }
 }

@@ -8,6 +8,8 @@ pub const INFINITY: u64 = u64::MAX;
 
 /// Numbers of the resources that the library OS looks at.
 pub mod resource {
+    /// Size of a file.
+    pub const FSIZE: usize = 1;
     /// Heap and other private memory.
     pub const DATA: usize = 2;
     /// Stack of the first thread.

@@ -64,11 +64,6 @@ impl Tasks {
         }
     }
 
-    /// Lets everyone with a deadline look again: the clocks have changed.
-    pub fn wake_sleepers(&mut self) {
-        self.expire(u64::MAX);
-    }
-
     /// The next deadline.
     #[must_use]
     pub fn next_deadline(&self) -> Option<u64> {

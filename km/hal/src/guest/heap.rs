@@ -22,12 +22,17 @@ struct Grow;
 unsafe impl Source for Grow {
     fn acquire<B: Binning>(talc: &mut Talc<Self, B>, layout: Layout) -> Result<(), ()> {
         let wanted = layout.size() as u64 + layout.align() as u64 + OVERHEAD;
-        let bytes = wanted.max(STEP_MIN).next_multiple_of(PAGE_SIZE);
-        let base = backend::with_frames(|frames: &mut Frames| frames.lower_floor(bytes)).ok_or(())?;
+        let least = wanted.next_multiple_of(PAGE_SIZE);
+        let (base, bytes) = take(least.max(STEP_MIN)).or_else(|| take(least)).ok_or(())?;
         // SAFETY: the range was just taken from the frames, is mapped writable, and is never given back.
         let end = unsafe { talc.claim((DIRECT_MAP + base) as *mut u8, bytes as usize) };
         end.map(|_| ()).ok_or(())
     }
+}
+
+fn take(bytes: u64) -> Option<(u64, u64)> {
+    let base = backend::with_frames(|frames: &mut Frames| frames.lower_floor(bytes))?;
+    Some((base, bytes))
 }
 
 // SAFETY: one CPU, and no entry interrupts the library OS.

@@ -64,8 +64,8 @@ fn program(role: Role) -> Result<BpfProgram, seccompiler::BackendError> {
         }
         Role::Slot => {
             rules.insert(libc::SYS_ioctl, requests()?);
-            // The thread's timer was made before; here it is started and stopped.
-            allow(&mut rules, &[libc::SYS_timer_settime]);
+            // The thread's timer was made before; here it is started, stopped and, when the thread leaves, deleted.
+            allow(&mut rules, &[libc::SYS_timer_settime, libc::SYS_timer_delete]);
         }
     }
     SeccompFilter::new(rules, SeccompAction::KillProcess, SeccompAction::Allow, TargetArch::x86_64)?

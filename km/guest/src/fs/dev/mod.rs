@@ -6,9 +6,12 @@ use super::file::File;
 use super::node::meta::{Meta, S_IFCHR, S_IFREG};
 use super::node::volume::{Kind, Volume};
 use super::node::{Body, Node, dir};
+use super::pty::side::{Master, Slave};
+use super::pty::{Pty, SLAVE_MAJOR};
 use super::synthetic::{Generate, View};
 use super::vfs::{directory, link};
 use crate::errno::{Errno, Result};
+use crate::task::Process;
 use alloc::format;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
@@ -69,6 +72,33 @@ fn fill(root: &Rc<Node>) -> Result<()> {
     directory(root, b"pts", 0o755).map(drop)
 }
 
+/// The process that opens something.
+fn opener<'a>(view: View<'a>) -> Option<&'a Process> {
+    let thread = view.kernel.tasks.thread(view.tid)?;
+    view.kernel.tasks.process(thread.pid)
+}
+
+/// The pseudo-terminal that controls the caller's session.
+fn controlling(view: View<'_>) -> Option<Rc<Pty>> {
+    view.kernel.vfs.ptys.of_session(opener(view)?.session)
+}
+
+/// A session leader without a terminal gets the one that it opens, unless it says O_NOCTTY.
+fn open_slave(view: View<'_>, node: &Rc<Node>, number: u32, flags: u32) -> Result<Rc<dyn File>> {
+    const O_NOCTTY: u32 = 0o400;
+    let pty = view.kernel.vfs.ptys.find(number).ok_or(Errno::EIO)?;
+    let slave = Slave::open(pty, node)?;
+    if let Some(process) = opener(view)
+        && process.session == process.pid
+        && flags & O_NOCTTY == 0
+        && !view.kernel.vfs.terminal
+        && controlling(view).is_none()
+    {
+        slave.adopt(process.session);
+    }
+    Ok(slave)
+}
+
 /// `/dev/generation`: a number that is 0 until a snapshot is taken and another one in every clone. A program that keeps
 /// random state in its memory reads it, or watches it with inotify(7), to know when to draw anew.
 struct Generation;
@@ -84,7 +114,6 @@ impl Generate for Generation {
 /// # Errors
 /// ENXIO when there is no such device.
 pub fn open(view: View<'_>, node: &Rc<Node>, flags: u32) -> Result<Rc<dyn File>> {
-    let _ = flags;
     let rdev = node.meta.get().rdev;
     let device =
         match (node.meta.get().kind() == S_IFCHR, rdev >> 8 & 0xfff, rdev & 0xff | rdev >> 12 & !0xff) {
@@ -92,7 +121,16 @@ pub fn open(view: View<'_>, node: &Rc<Node>, flags: u32) -> Result<Rc<dyn File>>
             (true, MEMORY_MAJOR, 5) => Device::Zero,
             (true, MEMORY_MAJOR, 7) => Device::Full,
             (true, MEMORY_MAJOR, 8 | 9) => Device::Random,
-            // There is one terminal, that of the machine, if it has any.
+            (true, TTY_MAJOR, 2) => {
+                let who = opener(view).map(|process| process.credentials.clone()).unwrap_or_default();
+                return Ok(Master::open(&view.kernel.vfs.ptys, node, &who)? as Rc<dyn File>);
+            }
+            (true, TTY_MAJOR, 0) if controlling(view).is_some() => {
+                let pty = controlling(view).ok_or(Errno::ENXIO)?;
+                return Ok(Slave::open(pty, node)? as Rc<dyn File>);
+            }
+            (true, SLAVE_MAJOR, number) => return open_slave(view, node, number, flags),
+            // There is one other terminal, that of the machine, if it has any.
             (true, TTY_MAJOR, 0 | 1) if view.kernel.vfs.terminal => {
                 return Ok(Rc::clone(&view.kernel.net.stdio().input) as Rc<dyn File>);
             }

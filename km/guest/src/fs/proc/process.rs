@@ -171,12 +171,12 @@ fn smaps(view: View<'_>, subject: Subject) -> Result<Vec<u8>> {
         .mappings()
         .iter()
         .map(|vma| {
-            let resident = space.residency(vma.start, vma.len()).unwrap_or_default();
+            let resident = space.residency(vma.start, vma.size()).unwrap_or_default();
             let resident_kb = resident.iter().filter(|&&page| page != 0).count() * 4;
             format!(
                 "{}Size: {:>15} kB\nRss: {resident_kb:>16} kB\nPss: {resident_kb:>16} kB\n",
                 mapping_line(vma, &marks),
-                vma.len() / 1024,
+                vma.size() / 1024,
             )
         })
         .collect();

@@ -1,0 +1,94 @@
+// A pseudo-terminal edits lines, echoes, turns newlines, and sends signals to the foreground group.
+#include "check.h"
+#include <pty.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+#include <termios.h>
+static void visible(const char *bytes, ssize_t n) {
+    for (ssize_t i = 0; i < n; i++) {
+        unsigned char c = bytes[i];
+        if (c < 32 || c > 126) printf("<%02x>", c); else putchar(c);
+    }
+    puts("");
+}
+static void drain(int fd) {
+    char bytes[512];
+    sleep_ms(20);
+    ssize_t n = read(fd, bytes, sizeof bytes);
+    if (n == -1) printf("-1 %s\n", error_name(errno)); else visible(bytes, n);
+}
+static volatile int interrupted;
+static void on_int(int signal) { interrupted = signal; }
+int main(void) {
+    int master = NEED(open("/dev/ptmx", O_RDWR | O_NOCTTY | O_NONBLOCK));
+    char *name = ptsname(master);
+    CHECK(name && !strncmp(name, "/dev/pts/", 9));
+    SHOW(open(name, O_RDWR | O_NOCTTY));
+    SHOW(grantpt(master));
+    SHOW(unlockpt(master));
+    int slave = NEED(open(name, O_RDWR | O_NOCTTY | O_NONBLOCK));
+    SHOW(isatty(slave));
+    SHOW(isatty(master));
+    char bytes[256];
+    SHOW(write(master, "ab\x7f" "c\rrest", 9));
+    drain(master);
+    SHOW(read(slave, bytes, sizeof bytes));
+    visible(bytes, 3);
+    SHOW(read(slave, bytes, sizeof bytes));
+    SHOW(write(master, "\x15new\x04", 5));
+    SHOW(read(slave, bytes, sizeof bytes));
+    visible(bytes, 3);
+    SHOW(write(master, "\x04", 1));
+    SHOW(read(slave, bytes, sizeof bytes));
+    SHOW(read(slave, bytes, sizeof bytes));
+    drain(master);
+    SHOW(write(slave, "one\ntwo\n", 8));
+    drain(master);
+    struct termios t;
+    SHOW(tcgetattr(slave, &t));
+    cfmakeraw(&t);
+    SHOW(tcsetattr(slave, TCSANOW, &t));
+    SHOW(write(master, "\x03raw\r", 5));
+    SHOW(read(slave, bytes, sizeof bytes));
+    visible(bytes, 5);
+    SHOW(write(slave, "x\n", 2));
+    drain(master);
+    struct winsize size = {.ws_row = 40, .ws_col = 100};
+    SHOW(ioctl(master, TIOCSWINSZ, &size));
+    memset(&size, 0, sizeof size);
+    SHOW(ioctl(slave, TIOCGWINSZ, &size));
+    printf("%d %d\n", size.ws_row, size.ws_col);
+    SHOW(close(slave));
+    drain(master);
+    SHOW(close(master));
+    SHOW(access(name, F_OK));
+    fflush(stdout);
+    int fd;
+    pid_t pid = forkpty(&fd, NULL, NULL, NULL);
+    if (pid == 0) {
+        signal(SIGINT, on_int);
+        printf("ready %d %d\n", tcgetpgrp(0) == getpgrp(), isatty(open("/dev/tty", O_RDWR)));
+        fflush(stdout);
+        while (!interrupted) sleep_ms(5);
+        puts("interrupted");
+        char line[32] = "";
+        fgets(line, sizeof line, stdin);
+        printf("got %s", line);
+        return 7;
+    }
+    ssize_t n = read(fd, bytes, sizeof bytes);
+    visible(bytes, n);
+    write(fd, "\x03", 1);
+    sleep_ms(60);
+    n = read(fd, bytes, sizeof bytes);
+    visible(bytes, n);
+    write(fd, "line\r", 5);
+    sleep_ms(60);
+    n = read(fd, bytes, sizeof bytes);
+    visible(bytes, n);
+    int status;
+    waitpid(pid, &status, 0);
+    printf("exit %d\n", WEXITSTATUS(status));
+    SHOW(read(fd, bytes, sizeof bytes));
+    return 0;
+}
