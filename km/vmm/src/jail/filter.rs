@@ -124,7 +124,9 @@ fn common() -> Result<Rules, seccompiler::BackendError> {
     let duplicate = equals(1, libc::F_DUPFD_CLOEXEC.unsigned_abs().into())?;
     // Debug builds of the standard library look whether what they close is open.
     let look = equals(1, libc::F_GETFD.unsigned_abs().into())?;
-    rules.insert(libc::SYS_fcntl, vec![rule(vec![duplicate])?, rule(vec![look])?]);
+    // musl sets the flag once more after it has duplicated a descriptor.
+    let mark = equals(1, libc::F_SETFD.unsigned_abs().into())?;
+    rules.insert(libc::SYS_fcntl, vec![rule(vec![duplicate])?, rule(vec![look])?, rule(vec![mark])?]);
     Ok(rules)
 }
 
