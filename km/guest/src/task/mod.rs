@@ -38,8 +38,12 @@ const THREADS_MAX: usize = 32_768;
 pub struct Tasks {
     processes: BTreeMap<Pid, Process>,
     threads: BTreeMap<Tid, Thread>,
-    /// Threads that can run, in the order of their turns.
+    /// Threads that are new or used up their last turn, in the order of their turns.
     ready: VecDeque<Tid>,
+    /// Threads that were woken and come before those, in the order of their waking.
+    woken: VecDeque<Tid>,
+    /// How many of them had a turn since one of the others had.
+    woken_in_a_row: u32,
     /// Who waits for a key.
     waiters: BTreeMap<Key, Vec<Tid>>,
     /// Who waits with a deadline.
@@ -85,6 +89,7 @@ impl Tasks {
     pub fn remove_thread(&mut self, tid: Tid) -> Option<Thread> {
         self.unblock(tid);
         self.ready.retain(|ready| *ready != tid);
+        self.woken.retain(|woken| *woken != tid);
         let thread = self.threads.remove(&tid)?;
         if let Some(process) = self.processes.get_mut(&thread.pid) {
             process.threads.retain(|other| *other != tid);
@@ -180,7 +185,11 @@ impl Tasks {
         if tid == new {
             return;
         }
-        self.ready.iter_mut().filter(|ready| **ready == tid).for_each(|ready| *ready = new);
+        self.ready
+            .iter_mut()
+            .chain(&mut self.woken)
+            .filter(|queued| **queued == tid)
+            .for_each(|queued| *queued = new);
         if let Some(mut thread) = self.threads.remove(&tid) {
             if let Some(process) = self.processes.get_mut(&thread.pid) {
                 process.threads.iter_mut().filter(|other| **other == tid).for_each(|other| *other = new);

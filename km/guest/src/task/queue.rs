@@ -3,6 +3,9 @@
 use super::{Pid, Tasks, Tid};
 use crate::wait::{Key, Wait};
 
+/// So many woken threads have a turn before one that was interrupted in its last turn has one.
+const WOKEN_IN_A_ROW: u32 = 8;
+
 impl Tasks {
     /// Lets a thread wait; a blocked thread is in no queue of runnable ones.
     pub fn block(&mut self, tid: Tid, wait: Wait) {
@@ -33,18 +36,29 @@ impl Tasks {
 
     /// Puts a thread that does not wait at the end of the runnable ones, unless its process is stopped.
     pub fn make_ready(&mut self, tid: Tid) {
-        let Some(thread) = self.threads.get_mut(&tid) else { return };
-        let stopped = self.processes.get(&thread.pid).is_some_and(|process| process.stopped.is_some());
-        if thread.wait.is_none() && !thread.queued && !stopped {
-            thread.queued = true;
+        if self.enqueue(tid) {
             self.ready.push_back(tid);
         }
     }
 
+    /// Whether a thread is to be put into a queue; it counts as being in one from then on.
+    fn enqueue(&mut self, tid: Tid) -> bool {
+        let Some(thread) = self.threads.get_mut(&tid) else { return false };
+        let stopped = self.processes.get(&thread.pid).is_some_and(|process| process.stopped.is_some());
+        let wanted = thread.wait.is_none() && !thread.queued && !stopped;
+        thread.queued |= wanted;
+        wanted
+    }
+
     /// Ends a thread's waiting: something that it waits for may have happened, or a signal came.
     pub fn interrupt(&mut self, tid: Tid) {
+        let yielded = self.threads.get(&tid).and_then(|thread| thread.wait.as_ref()?.deadline_ns) == Some(0);
         self.unblock(tid);
-        self.make_ready(tid);
+        if yielded {
+            self.make_ready(tid);
+        } else if self.enqueue(tid) {
+            self.woken.push_back(tid);
+        }
     }
 
     /// Wakes everyone who waits for a key.
@@ -78,7 +92,7 @@ impl Tasks {
 
     /// The thread whose turn it is, taken from the runnable ones.
     pub fn take_ready(&mut self) -> Option<Tid> {
-        while let Some(tid) = self.ready.pop_front() {
+        while let Some(tid) = self.next_in_turn() {
             let Some(thread) = self.threads.get_mut(&tid) else { continue };
             thread.queued = false;
             let stopped = self.processes.get(&thread.pid).is_some_and(|process| process.stopped.is_some());
@@ -89,15 +103,90 @@ impl Tasks {
         None
     }
 
+    /// Threads that were just woken come before those that used up their turn, but not always.
+    fn next_in_turn(&mut self) -> Option<Tid> {
+        if self.woken_in_a_row < WOKEN_IN_A_ROW
+            && let Some(tid) = self.woken.pop_front()
+        {
+            self.woken_in_a_row += 1;
+            return Some(tid);
+        }
+        self.woken_in_a_row = 0;
+        self.ready.pop_front().or_else(|| self.woken.pop_front())
+    }
+
     /// Whether a thread waits for its turn.
     #[must_use]
     pub fn has_ready(&self) -> bool {
-        !self.ready.is_empty()
+        !self.ready.is_empty() || !self.woken.is_empty()
     }
 
     /// Lets the threads of a process run again after a stop.
     pub(crate) fn ready_all(&mut self, pid: Pid) {
         let threads = self.processes.get(&pid).map(|process| process.threads.clone()).unwrap_or_default();
         threads.into_iter().for_each(|tid| self.make_ready(tid));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mm::AddressSpace;
+    use crate::task::thread::Vectors;
+    use crate::task::{Process, Thread};
+    use crate::wait::WaitQueue;
+    use km_hal::UserContext;
+
+    fn tasks(threads: Tid) -> Tasks {
+        let mut tasks = Tasks::default();
+        tasks.add_process(Process::new(1, AddressSpace::gone(), crate::fs::Vfs::default().context()));
+        for tid in 1..=threads {
+            tasks.add_thread(Thread::new(tid, 1, UserContext::default(), Vectors::fresh()));
+        }
+        tasks
+    }
+
+    #[test]
+    fn turns_go_round_and_the_woken_come_first_but_not_always() {
+        let mut tasks = tasks(3);
+        assert_eq!([1, 2, 3].map(|_| tasks.take_ready()), [Some(1), Some(2), Some(3)]);
+        let queue = WaitQueue::default();
+        tasks.make_ready(1);
+        for round in 0..2 * WOKEN_IN_A_ROW + 2 {
+            tasks.block(2, Wait::on(&queue));
+            tasks.wake(queue.key());
+            let turn = tasks.take_ready();
+            if turn == Some(1) {
+                assert!(round > 0 && round.is_multiple_of(WOKEN_IN_A_ROW));
+                tasks.make_ready(1);
+                assert_eq!(tasks.take_ready(), Some(2));
+            } else {
+                assert_eq!(turn, Some(2));
+            }
+        }
+    }
+
+    #[test]
+    fn a_deadline_wakes_and_leaves_nothing_behind() {
+        let mut tasks = tasks(1);
+        let queue = WaitQueue::default();
+        assert_eq!(tasks.take_ready(), Some(1));
+        tasks.block(1, Wait::on(&queue).until(Some(50)));
+        assert!(tasks.is_awaited(queue.key()));
+        tasks.expire(49);
+        assert_eq!((tasks.take_ready(), tasks.next_deadline()), (None, Some(50)));
+        tasks.expire(50);
+        assert_eq!((tasks.take_ready(), tasks.next_deadline()), (Some(1), None));
+        assert!(!tasks.is_awaited(queue.key()));
+    }
+
+    #[test]
+    fn threads_of_a_stopped_process_have_no_turn() {
+        let mut tasks = tasks(2);
+        tasks.process_mut(1).unwrap().stopped = Some(19);
+        assert_eq!(tasks.take_ready(), None);
+        tasks.process_mut(1).unwrap().stopped = None;
+        tasks.ready_all(1);
+        assert_eq!([1, 2].map(|_| tasks.take_ready()), [Some(1), Some(2)]);
     }
 }
