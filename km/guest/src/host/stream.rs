@@ -15,8 +15,10 @@ use km_abi::hypercall::{AGAIN, Op, OpCode};
 use km_abi::layout::{READ_GPA, READ_SIZE};
 use km_hal::phys;
 
-/// The least that is fetched at a time: programs that read byte by byte must not cost an exit each.
-const FETCH_MIN: u64 = 16 << 10;
+/// What is fetched at a time at first: programs that read byte by byte must not cost an exit each.
+const FETCH_FIRST: u64 = 16 << 10;
+/// To what that grows while every fetch is filled: a large body should cost few exits, and little memory.
+const FETCH_MOST: u64 = 256 << 10;
 /// Bytes that are moved at a time.
 const PIECE: usize = 4096;
 
@@ -41,6 +43,8 @@ pub struct Stream {
     is_readable: Cell<bool>,
     has_ended: Cell<bool>,
     is_probed: Cell<bool>,
+    /// The least that the next fetch asks for.
+    ahead: Cell<u64>,
     /// The monitor takes nothing until it says so.
     is_stopped: Cell<bool>,
     is_gone: Cell<bool>,
@@ -60,6 +64,7 @@ impl Stream {
             is_readable: Cell::new(false),
             has_ended: Cell::new(false),
             is_probed: Cell::new(false),
+            ahead: Cell::new(FETCH_FIRST),
             is_stopped: Cell::new(false),
             is_gone: Cell::new(false),
             last: Cell::new(None),
@@ -168,12 +173,13 @@ impl Stream {
     /// Fetches bytes for a reader with `room` and hands them over piece by piece.
     fn fetch(&self, room: usize, mut each: impl FnMut(&[u8])) -> Result<()> {
         let host = self.host.upgrade().ok_or(Errno::EIO)?;
-        let len = (room as u64).clamp(FETCH_MIN, READ_SIZE);
+        let len = (room as u64).clamp(self.ahead.get(), READ_SIZE);
         let op = Op { code: OpCode::Read as u32, stream: self.number, gpa: READ_GPA, len, ..Op::default() };
         let mut outcome = Ok(());
         host.call(op, |result| {
             let count = u64::try_from(result).unwrap_or(0).min(len);
             self.is_readable.set(count == len);
+            self.ahead.set(if count == len { (self.ahead.get() * 2).min(FETCH_MOST) } else { FETCH_FIRST });
             self.has_ended.set(result == 0 || (result < 0 && result != AGAIN));
             match result {
                 AGAIN => outcome = Err(Errno::EAGAIN),
