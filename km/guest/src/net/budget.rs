@@ -26,6 +26,11 @@ impl Budget {
         }
     }
 
+    /// Whether `bytes` are left.
+    pub fn has(&self, bytes: usize) -> bool {
+        self.left.get() >= bytes
+    }
+
     /// Returns what [`Self::take`] took.
     pub fn give_back(&self, bytes: usize) {
         self.left.set(self.left.get() + bytes);

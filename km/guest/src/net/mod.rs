@@ -100,8 +100,9 @@ impl Net {
     /// A new socket (socket(2)).
     ///
     /// # Errors
-    /// EAFNOSUPPORT, ESOCKTNOSUPPORT, EPROTONOSUPPORT, EPERM.
+    /// EAFNOSUPPORT, ESOCKTNOSUPPORT, EPROTONOSUPPORT, EPERM; ENOBUFS without memory.
     pub fn socket(&self, kind: Kind, owner: Peer) -> Result<Rc<dyn Protocol>> {
+        self.check_room()?;
         match kind.domain {
             raw::AF_INET | raw::AF_INET6 => self.inet_socket(kind, owner),
             raw::AF_UNIX => Ok(Unix::new(&self.shared, unix_kind(kind)?, owner)),
@@ -116,6 +117,11 @@ impl Net {
             raw::AF_PACKET => Err(Errno::EPERM),
             _ => Err(Errno::EAFNOSUPPORT),
         }
+    }
+
+    /// A program that opens sockets without end is stopped before it has taken the machine's memory.
+    fn check_room(&self) -> Result<()> {
+        if self.shared.budget.has(2 * socket::COST) { Ok(()) } else { Err(Errno::ENOBUFS) }
     }
 
     fn inet_socket(&self, kind: Kind, owner: Peer) -> Result<Rc<dyn Protocol>> {
@@ -143,6 +149,7 @@ impl Net {
             self.socket(kind, owner)?;
             return Err(Errno::EOPNOTSUPP);
         }
+        self.check_room()?;
         let (first, second) = Unix::pair(&self.shared, unix_kind(kind)?, owner);
         Ok((first, second))
     }

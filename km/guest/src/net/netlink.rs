@@ -60,7 +60,7 @@ pub struct Netlink {
 impl Netlink {
     /// A new socket.
     pub fn new(net: &Rc<Shared>, kind: Kind, owner: Peer) -> Rc<Self> {
-        let (common, inbox) = (Common::new(kind, owner), RefCell::default());
+        let (common, inbox) = (Common::new(kind, owner, &net.budget), RefCell::default());
         Rc::new(Self { net: Rc::clone(net), common, port: Cell::new(0), inbox })
     }
 

@@ -1,6 +1,7 @@
 //! Sockets as open files: [`Socket`] in front, a [`Protocol`] behind it, and what all protocols have in [`Common`].
 
 use super::address::Address;
+use super::budget::Budget;
 use super::message::{Incoming, Outgoing, Peer};
 use super::options::Options;
 use crate::errno::{Errno, Result};
@@ -53,13 +54,21 @@ pub struct Common {
     pub number: u64,
     /// Who made it.
     pub owner: Peer,
+    /// Its own memory, as part of the machine's socket memory.
+    budget: Rc<Budget>,
+    charge: usize,
 }
+
+/// What a socket costs beside its buffers.
+pub const COST: usize = 2048;
 
 static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
 
 impl Common {
     /// Of a new socket.
-    pub fn new(kind: Kind, owner: Peer) -> Self {
+    pub fn new(kind: Kind, owner: Peer, budget: &Rc<Budget>) -> Self {
+        // One that a connection needs is made even when nothing is left: socket(2) is where programs are stopped.
+        let charge = if budget.take(COST) { COST } else { 0 };
         Self {
             kind,
             queue: WaitQueue::default(),
@@ -68,6 +77,8 @@ impl Common {
             options: Options::new(kind),
             number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
             owner,
+            budget: Rc::clone(budget),
+            charge,
         }
     }
 
@@ -86,6 +97,12 @@ impl Common {
         if self.no_space.replace(false) {
             self.queue.wake_for(Ready::OUT.bits());
         }
+    }
+}
+
+impl Drop for Common {
+    fn drop(&mut self) {
+        self.budget.give_back(self.charge);
     }
 }
 

@@ -333,3 +333,18 @@ fn unknown_sockets_are_refused_with_linux_errors() {
     let kind = Kind { domain: raw::AF_INET, kind: 1, protocol: 0 };
     assert_eq!(net.socket_pair(kind, Peer::default()).err(), Some(Errno::EOPNOTSUPP));
 }
+
+#[test]
+fn sockets_without_end_meet_a_limit_and_give_it_back() {
+    km_hal::host::reset(16 << 20);
+    let net = Net::default();
+    let kind = Kind { domain: raw::AF_INET, kind: STREAM, protocol: 0 };
+    let mut sockets = Vec::new();
+    while let Ok(socket) = net.socket(kind, Peer::default()) {
+        sockets.push(socket);
+    }
+    assert!((1000..10_000).contains(&sockets.len()), "{}", sockets.len());
+    assert_eq!(net.socket(kind, Peer::default()).err(), Some(Errno::ENOBUFS));
+    drop(sockets);
+    assert!(net.socket(kind, Peer::default()).is_ok());
+}

@@ -41,7 +41,7 @@ impl Udp {
         Rc::new_cyclic(|me| Self {
             me: me.clone(),
             net: Rc::clone(net),
-            common: Common::new(kind, owner),
+            common: Common::new(kind, owner, &net.budget),
             options: IpOptions::default(),
             local: Cell::new(inet::unbound(kind.domain)),
             remote: Cell::new(None),

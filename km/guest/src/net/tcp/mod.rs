@@ -69,7 +69,7 @@ impl Tcp {
         Rc::new_cyclic(|me| Self {
             me: me.clone(),
             net: Rc::clone(net),
-            common: Common::new(kind, owner),
+            common: Common::new(kind, owner, &net.budget),
             options: TcpOptions::default(),
             state: RefCell::new(State::Closed),
             local: Cell::new(inet::unbound(kind.domain)),

@@ -58,7 +58,7 @@ impl Unix {
         Rc::new_cyclic(|me| Self {
             me: me.clone(),
             net: Rc::clone(net),
-            common: Common::new(kind, owner),
+            common: Common::new(kind, owner, &net.budget),
             name: RefCell::new(UnixName::Unnamed),
             key: RefCell::default(),
             listening: RefCell::default(),
