@@ -58,7 +58,8 @@ fn upload(node: &Node) -> String {
 
 fn download(node: &Node) -> u64 {
     let mut stream = node.connect();
-    write!(stream, "GET /default/probe/bytes/{GIB} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n").expect("writable");
+    write!(stream, "GET /default/probe/bytes/{GIB} HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")
+        .expect("writable");
     let mut reader = BufReader::new(stream);
     assert!(head(&mut reader).starts_with("HTTP/1.1 200"));
     std::io::copy(&mut reader, &mut std::io::sink()).expect("readable")

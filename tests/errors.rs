@@ -13,7 +13,8 @@ fn refused(node: &Node, path: &str, status: u16) -> Answer {
     let answer = node.get(&format!("/default/probe{path}"));
     assert_eq!(answer.status, status, "{path}: {}\n{}", answer.text(), node.log());
     assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{path}");
-    let document: serde_json::Value = serde_json::from_slice(&answer.body).expect("a problem document is JSON");
+    let document: serde_json::Value =
+        serde_json::from_slice(&answer.body).expect("a problem document is JSON");
     for field in ["title", "component", "reason"] {
         assert!(document[field].is_string(), "{path}: {field} is missing in {document}");
     }
@@ -56,7 +57,9 @@ fn half_a_response_is_not_a_whole_one() {
     let node = Node::start(&[]);
     node.publish("probe", "");
     let mut stream = node.connect();
-    stream.write_all(b"GET /default/probe/half HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n").expect("writable");
+    stream
+        .write_all(b"GET /default/probe/half HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")
+        .expect("writable");
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).ok();
     let text = String::from_utf8_lossy(&bytes).into_owned();
@@ -87,7 +90,16 @@ fn names_that_are_not_published() {
     }
     let node = Node::start(&[]);
     node.publish("probe", "");
-    for path in ["/", "/default", "/default/none/", "/none/probe/", "/default/probe%2f..%2fprobe/", "/%2e%2e/probe/", "/default//probe/", "/default/pro%00be/"] {
+    for path in [
+        "/",
+        "/default",
+        "/default/none/",
+        "/none/probe/",
+        "/default/probe%2f..%2fprobe/",
+        "/%2e%2e/probe/",
+        "/default//probe/",
+        "/default/pro%00be/",
+    ] {
         let answer = node.get(path);
         assert_eq!(answer.status, 404, "{path}: {}", answer.text());
     }
@@ -107,7 +119,10 @@ fn the_death_of_a_worker_costs_its_calls_only() {
         let address = node.functions;
         std::thread::spawn(move || {
             let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-            agent.get(format!("http://{address}/default/probe/sleep/3000")).call().map(|answer| answer.status().as_u16())
+            agent
+                .get(format!("http://{address}/default/probe/sleep/3000"))
+                .call()
+                .map(|answer| answer.status().as_u16())
         })
     };
     std::thread::sleep(Duration::from_millis(500));

@@ -65,10 +65,14 @@ impl Node {
             .spawn()
             .expect("the server starts");
         let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
-        let config = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(LIMIT)).build();
+        let config =
+            ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(LIMIT)).build();
         let mut node = Self { child, functions: unknown, admin: unknown, folder, agent: config.into() };
-        let record = node.wait_for("its addresses", |node| node.records().into_iter().find(|record| record["message"] == "serving"));
-        let address = |name: &str| record[name].as_str().and_then(|text| text.parse().ok()).expect("an address");
+        let record = node.wait_for("its addresses", |node| {
+            node.records().into_iter().find(|record| record["message"] == "serving")
+        });
+        let address =
+            |name: &str| record[name].as_str().and_then(|text| text.parse().ok()).expect("an address");
         (node.functions, node.admin) = (address("functions"), address("admin"));
         node
     }
@@ -116,7 +120,9 @@ impl Node {
 
     /// Writes a document; `spec` is the specification's lines, indented by two.
     pub fn document(&self, name: &str, spec: &str) {
-        let text = format!("apiVersion: build.kontain.app/v1\nkind: Image\nmetadata: {{name: {name}}}\nspec:\n{spec}");
+        let text = format!(
+            "apiVersion: build.kontain.app/v1\nkind: Image\nmetadata: {{name: {name}}}\nspec:\n{spec}"
+        );
         self.raw_document(name, &text);
     }
 
@@ -124,7 +130,8 @@ impl Node {
     pub fn raw_document(&self, name: &str, text: &str) {
         let folder = self.folder().join("images");
         std::fs::write(folder.join(format!(".{name}.new")), text).expect("a file can be written");
-        std::fs::rename(folder.join(format!(".{name}.new")), folder.join(format!("{name}.yaml"))).expect("a file can be moved");
+        std::fs::rename(folder.join(format!(".{name}.new")), folder.join(format!("{name}.yaml")))
+            .expect("a file can be moved");
     }
 
     /// Removes a document.
@@ -149,7 +156,9 @@ impl Node {
 
     /// The same, once it is not being baked any more.
     pub fn settled(&self, name: &str) -> Value {
-        self.wait_for(&format!("end of the bake of {name}"), |node| node.state(name).filter(|entry| entry["phase"] != "Baking"))
+        self.wait_for(&format!("end of the bake of {name}"), |node| {
+            node.state(name).filter(|entry| entry["phase"] != "Baking")
+        })
     }
 
     /// The records of a function's last calls.
@@ -203,7 +212,9 @@ impl Drop for Node {
 
 fn taken(mut response: ureq::http::Response<ureq::Body>) -> Answer {
     let headers = response.headers().iter();
-    let headers = headers.map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())).collect();
+    let headers = headers
+        .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+        .collect();
     let status = response.status().as_u16();
     let body = response.body_mut().with_config().limit(1 << 30).read_to_vec().unwrap_or_default();
     Answer { status, headers, body }
@@ -213,7 +224,9 @@ fn taken(mut response: ureq::http::Response<ureq::Body>) -> Answer {
 pub fn descendants(pid: u32) -> Vec<u32> {
     let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     let children = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
-    let mut found: Vec<u32> = children.flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()).collect();
+    let mut found: Vec<u32> = children
+        .flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>())
+        .collect();
     let below: Vec<u32> = found.iter().flat_map(|pid| descendants(*pid)).collect();
     found.extend(below);
     found
@@ -228,7 +241,12 @@ pub fn function(name: &str) -> PathBuf {
         std::fs::create_dir_all(folder).expect("a folder can be made");
         let fresh = folder.join(format!("{name}.{}.{:?}", std::process::id(), std::thread::current().id()));
         let mut compile = Command::new("musl-gcc");
-        let result = compile.args(["-O1", "-static", "-o"]).arg(&fresh).arg(&source).output().expect("musl-gcc starts");
+        let result = compile
+            .args(["-O1", "-static", "-o"])
+            .arg(&fresh)
+            .arg(&source)
+            .output()
+            .expect("musl-gcc starts");
         assert!(result.status.success(), "{}", String::from_utf8_lossy(&result.stderr));
         std::fs::set_permissions(&fresh, std::fs::Permissions::from_mode(0o755)).expect("a mode can be set");
         std::fs::rename(&fresh, &output).expect("a file can be moved");

@@ -1,0 +1,135 @@
+//! Ten thousand calls over the four sample functions: every answer right, every machine fresh, and nothing left behind.
+#![allow(clippy::expect_used, reason = "a test that cannot go on says why and ends")]
+
+mod common;
+
+use common::kvm_or_skip;
+use common::node::{Node, descendants};
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+const FUNCTIONS: [(&str, &str); 4] = [
+    ("c-static", "hello from static C\n"),
+    ("c-glibc", "hello from C with glibc\n"),
+    ("rust-hyper", "hello from Rust\n"),
+    ("python", "hello from Python\n"),
+];
+const CALLS: usize = 10_000;
+const FIRST: usize = 1_000;
+const AT_ONCE: usize = 8;
+
+/// Publishes what `make functions` builds.
+fn publish(node: &Node) {
+    let folder = common::root().join("target/demo");
+    let program = |name: &str| folder.join(name).display().to_string();
+    assert!(Path::new(&program("c-static")).exists(), "the sample functions are not built: make functions");
+    for name in ["c-static", "c-glibc", "rust-hyper"] {
+        node.pack(name, &[], &[&program(name)]);
+    }
+    let asked = Command::new("/usr/bin/python3")
+        .args(["-I", "-c", "import os, sys, sysconfig; print(os.path.realpath(sys.executable)); print(sysconfig.get_path('stdlib'))"])
+        .output()
+        .expect("Python 3 is installed");
+    let text = String::from_utf8_lossy(&asked.stdout).into_owned();
+    let mut lines = text.lines().map(str::to_owned);
+    let (interpreter, library) = (lines.next().expect("two lines"), lines.next().expect("two lines"));
+    node.pack(
+        "python",
+        &[library, format!("{}:/app/server.py", program("server.py"))],
+        &[&interpreter, "/app/server.py"],
+    );
+    for (name, _) in FUNCTIONS {
+        node.document(name, &format!("  image: oci:{name}\n"));
+    }
+    for (name, _) in FUNCTIONS {
+        assert_eq!(node.settled(name)["phase"], "Ready", "{name}: {}", node.log());
+    }
+}
+
+/// Makes calls number `from` to `to`, `AT_ONCE` at a time, over all functions in turn.
+fn call(node: &Node, from: usize, to: usize) {
+    let next = AtomicUsize::new(from);
+    std::thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= to {
+                        return;
+                    }
+                    let (name, greeting) = FUNCTIONS[number % FUNCTIONS.len()];
+                    let answer = node.get(&format!("/default/{name}/"));
+                    assert_eq!(answer.status, 200, "call {number} of {name}: {}", answer.text());
+                    assert_eq!(answer.text(), greeting);
+                    assert_eq!(
+                        answer.header("x-count"),
+                        Some("1"),
+                        "call {number} of {name} met a used machine"
+                    );
+                }
+            });
+        }
+    });
+}
+
+/// Descriptors, threads and private memory (KiB) of the server and its workers.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    descriptors: usize,
+    threads: usize,
+    anonymous_kib: u64,
+}
+
+fn held(node: &Node) -> Held {
+    let mut sum = Held { descriptors: 0, threads: 0, anonymous_kib: 0 };
+    for pid in [node.pid()].into_iter().chain(descendants(node.pid())) {
+        let count = |what: &str| std::fs::read_dir(format!("/proc/{pid}/{what}")).map_or(0, Iterator::count);
+        sum.descriptors += count("fd");
+        sum.threads += count("task");
+        let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("Pss_Anon:"));
+        sum.anonymous_kib +=
+            line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0);
+    }
+    sum
+}
+
+/// The same, once the pools have come to rest: two looks a second apart agree.
+fn at_rest(node: &Node) -> Held {
+    let begun = Instant::now();
+    let mut last = held(node);
+    loop {
+        std::thread::sleep(Duration::from_secs(1));
+        let now = held(node);
+        let steady = now.descriptors == last.descriptors
+            && now.threads == last.threads
+            && near(now.anonymous_kib, last.anonymous_kib, 0.01);
+        if steady || begun.elapsed() > Duration::from_secs(30) {
+            return now;
+        }
+        last = now;
+    }
+}
+
+fn near(a: u64, b: u64, share: f64) -> bool {
+    a.abs_diff(b) as f64 <= share * a.max(b) as f64
+}
+
+#[test]
+fn ten_thousand_calls_leave_nothing_behind() {
+    if !kvm_or_skip("ten thousand calls") {
+        return;
+    }
+    let node = Node::start(&[]);
+    publish(&node);
+    call(&node, 0, FIRST);
+    let before = at_rest(&node);
+    call(&node, FIRST, CALLS);
+    let after = at_rest(&node);
+    let same = |a: usize, b: usize| near(a as u64, b as u64, 0.05);
+    assert!(same(before.descriptors, after.descriptors), "{before:?} became {after:?}");
+    assert!(same(before.threads, after.threads), "{before:?} became {after:?}");
+    assert!(near(before.anonymous_kib, after.anonymous_kib, 0.05), "{before:?} became {after:?}");
+}

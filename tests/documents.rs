@@ -1,0 +1,155 @@
+//! Documents come, change and go while the server runs; what is wrong with one is told and leaves the others alone.
+#![allow(clippy::expect_used, reason = "a test that cannot go on says why and ends")]
+
+mod common;
+
+use common::kvm_or_skip;
+use common::node::Node;
+use std::io::{Read, Write};
+use std::time::{Duration, Instant};
+
+#[test]
+fn added_changed_and_removed() {
+    if !kvm_or_skip("documents that come and go") {
+        return;
+    }
+    let node = Node::start(&[]);
+    assert_eq!(node.get("/default/probe/").status, 404);
+    node.publish("probe", "");
+    assert_eq!(node.get("/default/probe/headers").status, 200);
+
+    // Another specification: the running one serves until the new one is ready.
+    let before = node.state("probe").expect("it is published");
+    node.document("probe", "  image: oci:probe\n  timeout: 1s\n");
+    node.wait_for("the new time-out", |node| {
+        let answer = node.get("/default/probe/count");
+        assert_eq!(answer.status, 200, "the old one serves until the new one does: {}", answer.text());
+        let entry = node.state("probe")?;
+        (entry["spec"] != before["spec"] && entry["phase"] == "Ready").then_some(())
+    });
+    assert_eq!(node.get("/default/probe/sleep/3000").status, 504);
+
+    node.remove_document("probe");
+    let removed = Instant::now();
+    node.wait_for("404 after the removal", |node| (node.get("/default/probe/").status == 404).then_some(()));
+    assert!(removed.elapsed() < Duration::from_secs(2), "gone after {:?}", removed.elapsed());
+}
+
+#[test]
+fn a_bad_document_leaves_the_others_alone() {
+    if !kvm_or_skip("a bad document") {
+        return;
+    }
+    let node = Node::start(&[]);
+    node.publish("probe", "");
+    let bad = [
+        (
+            "typo",
+            "apiVersion: build.kontain.app/v1\nkind: Image\nmetadata: {name: typo}\nspec:\n  imge: oci:probe\n",
+            "imge",
+        ),
+        ("yaml", "apiVersion: [build\n", "yaml.yaml"),
+        (
+            "span",
+            "apiVersion: build.kontain.app/v1\nkind: Image\nmetadata: {name: span}\nspec:\n  image: oci:probe\n  timeout: soon\n",
+            "timeout",
+        ),
+        (
+            "mode",
+            "apiVersion: build.kontain.app/v1\nkind: Image\nmetadata: {name: mode}\nspec:\n  image: oci:probe\n  isolation: reset\n",
+            "isolation",
+        ),
+    ];
+    for (name, text, told) in bad {
+        node.raw_document(name, text);
+        node.wait_for(&format!("word about {name}.yaml"), |node| {
+            let mut lines = node.records().into_iter().map(|record| record.to_string());
+            lines.find(|line| {
+                line.contains(&format!("{name}.yaml")) && line.contains(told) && !line.contains("\"INFO\"")
+            })
+        });
+        assert_eq!(node.get("/default/probe/count").text(), "1\n");
+        assert_ne!(node.get(&format!("/default/{name}/")).status, 200);
+    }
+    node.raw_document(
+        "typo",
+        "apiVersion: build.kontain.app/v1\nkind: Image\nmetadata: {name: typo}\nspec:\n  image: oci:probe\n",
+    );
+    node.wait_for("the repaired document", |node| {
+        (node.get("/default/typo/count").status == 200).then_some(())
+    });
+}
+
+#[test]
+fn without_a_snapshot_and_from_the_start() {
+    if !kvm_or_skip("the other snapshot modes") {
+        return;
+    }
+    for mode in ["none", "start", "ready"] {
+        let node = Node::start(&[]);
+        node.publish("probe", &format!("  snapshot: {mode}\n"));
+        for _ in 0..10 {
+            let answer = node.get("/default/probe/count");
+            assert_eq!((answer.status, answer.text().as_str()), (200, "1\n"), "{mode}: {}", node.log());
+        }
+    }
+}
+
+#[test]
+fn sigterm_lets_calls_finish() {
+    if !kvm_or_skip("draining") {
+        return;
+    }
+    let mut node = Node::start(&[]);
+    node.publish("probe", "");
+    let mut stream = node.connect();
+    stream
+        .write_all(b"GET /default/probe/sleep/1500 HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")
+        .expect("writable");
+    std::thread::sleep(Duration::from_millis(300));
+    let workers = node.workers();
+    assert!(!workers.is_empty());
+    let status = node.terminate().expect("it ends");
+    assert!(status.success(), "{status}\n{}", node.log());
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("readable");
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("slept\n"), "{answer}");
+    // They end when the server's end of their socket is closed: a moment after the server itself.
+    let gone = |pid: &u32| !std::path::Path::new(&format!("/proc/{pid}")).exists();
+    let ended = Instant::now();
+    while !workers.iter().all(gone) {
+        assert!(ended.elapsed() < Duration::from_secs(3), "some of the workers {workers:?} are left");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn the_head_that_a_function_gets() {
+    if !kvm_or_skip("headers") {
+        return;
+    }
+    let node = Node::start(&[]);
+    node.publish("probe", "");
+    let mut stream = node.connect();
+    let request = "GET /default/probe/headers?a=b%20c HTTP/1.1\r\nHost: example.test\r\nX-Odd-Case: kept\r\nX-Call-Id: mine-1\r\nX-Forwarded-For: 10.0.0.1\r\nConnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).expect("writable");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("readable");
+    // The probe takes a path with its query as another page; the head comes back by the echo of an unknown one too.
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let plain = node.get("/default/probe/headers");
+    let head = plain.text().to_lowercase();
+    assert!(head.starts_with("get /headers http/1.1\r\n"), "{head}");
+    for field in [
+        "x-call-id:",
+        "x-forwarded-for:",
+        "x-forwarded-host:",
+        "x-forwarded-proto:",
+        "x-forwarded-prefix:",
+        "forwarded:",
+    ] {
+        assert!(head.contains(field), "{field} is missing in {head}");
+    }
+    assert!(plain.header("server-timing").is_some_and(|timing| timing.contains("boot;dur=")));
+    assert!(answer.to_lowercase().contains("x-call-id: mine-1"), "{answer}");
+}
