@@ -24,6 +24,9 @@ if [ "$level" = test ]; then
     need mkfs.erofs erofs-utils
     need umoci umoci
     need skopeo skopeo
+    need docker-registry docker-registry
+    need htpasswd apache2-utils
+    need openssl openssl
     need crun crun
     need curl curl
     need cpio cpio

@@ -16,6 +16,7 @@ mod progress;
 mod registry;
 mod serve;
 mod signals;
+mod store;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -66,6 +67,8 @@ pub enum Command {
     Doctor(doctor::Args),
     /// Makes an OCI image of a program on this machine, its libraries and added files.
     Pack(pack::Args),
+    /// Lists, verifies and clears the bundles of a volume.
+    Store(store::Args),
 }
 
 /// The user asked for something that cannot be: exit code 2.
@@ -97,6 +100,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Completions(args) => completions::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Pack(args) => pack::run(&args),
+        Command::Store(args) => store::run(&args),
     }
 }
 
