@@ -5,13 +5,15 @@ extern crate alloc;
 mod program;
 
 use alloc::format;
+use alloc::vec::Vec;
+use core::mem;
 use km_hal::abi::hypercall::{Exit, Idle};
 use km_hal::paging::{self, Flags, Pool};
 use km_hal::user::{self, Fault};
 use km_hal::{LibOs, Trap, UserContext, cpu, frames, hyper, phys, records};
 
-/// Repetitions of what is measured from within.
-const ROUNDS: u64 = 1000;
+/// Repetitions of what is measured from within; the median is reported.
+const ROUNDS: usize = 1000;
 /// How long the machine sleeps in nanoseconds.
 const SLEEP_NS: u64 = 5_000_000;
 /// Kicks that are waited for.
@@ -23,11 +25,17 @@ fn say(text: &str) {
     hyper::write(1, text.as_bytes());
 }
 
-/// Says what each of `count` things cost.
-fn report(what: &str, tsc: u64, count: u64) {
+/// Says what something cost.
+fn report(what: &str, tsc: u64) {
     let clock = records::clock();
-    let each = ((u128::from(tsc) * u128::from(clock.mult)) >> clock.shift) as u64 / count;
+    let each = ((u128::from(tsc) * u128::from(clock.mult)) >> clock.shift) as u64;
     say(&format!("{what}: {each} ns\n"));
+}
+
+/// Says what one of many equal things cost.
+fn report_median(what: &str, spent: &mut [u64]) {
+    spent.sort_unstable();
+    report(what, spent[spent.len() / 2]);
 }
 
 /// The state of the test.
@@ -36,7 +44,9 @@ pub struct Selftest {
     pages: u64,
     exceptions: u64,
     kicks: u64,
+    /// When the last entry was, and the times between entries since the last part began.
     since: u64,
+    spent: Vec<u64>,
 }
 
 impl LibOs for Selftest {
@@ -48,11 +58,14 @@ impl LibOs for Selftest {
         costs(root);
         sleep();
         *context = UserContext { rip: program::CODE, rsp: program::STACK, ..UserContext::default() };
-        Self { calls: 0, pages: 0, exceptions: 0, kicks: 0, since: cpu::rdtsc() }
+        Self { calls: 0, pages: 0, exceptions: 0, kicks: 0, since: cpu::rdtsc(), spent: Vec::new() }
     }
 
     fn trap(&mut self, context: &mut UserContext, trap: Trap) {
         assert_eq!(context.rsp, program::STACK, "the program's stack pointer");
+        let now = cpu::rdtsc();
+        self.spent.push(now - self.since);
+        self.since = now;
         match trap {
             Trap::Syscall if context.rax == program::CALL => self.calls += 1,
             Trap::Syscall => self.part(context.rax),
@@ -69,19 +82,18 @@ impl LibOs for Selftest {
 
 impl Selftest {
     fn part(&mut self, number: u64) {
-        let spent = cpu::rdtsc() - self.since;
+        let mut spent = mem::take(&mut self.spent);
         match number {
             1 => {
                 assert_eq!(self.calls, program::CALLS);
-                report("system call", spent, self.calls);
+                report_median("system call", &mut spent);
             }
             2 => {
                 assert_eq!(self.pages, program::PAGES);
-                report("page fault", spent, self.pages);
+                report_median("page fault", &mut spent);
             }
             _ => assert_eq!(self.exceptions, 4),
         }
-        self.since = cpu::rdtsc();
     }
 
     /// The exceptions of the third part, in order; faults are stepped over.
@@ -163,9 +175,14 @@ fn vector_state() {
 fn costs(root: u64) {
     let mut state = cpu::XState::fresh();
     let mut measure = |what: &str, work: &mut dyn FnMut()| {
-        let start = cpu::rdtsc();
-        (0..ROUNDS).for_each(|_| work());
-        report(what, cpu::rdtsc() - start, ROUNDS);
+        let mut spent: Vec<u64> = (0..ROUNDS)
+            .map(|_| {
+                let start = cpu::rdtsc();
+                work();
+                cpu::rdtsc() - start
+            })
+            .collect();
+        report_median(what, &mut spent);
     };
     measure("flush", &mut paging::flush);
     measure("exit to the monitor", &mut || drop(hyper::submit(&mut [])));
@@ -181,5 +198,5 @@ fn sleep() {
     let start = cpu::rdtsc();
     let idle = Idle { deadline_ns: SLEEP_NS, ..Idle::default() };
     assert!(hyper::idle(&mut [], idle).as_slice().is_empty());
-    report("sleep of 5 ms", cpu::rdtsc() - start, 1);
+    report("sleep of 5 ms", cpu::rdtsc() - start);
 }
