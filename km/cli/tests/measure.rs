@@ -61,8 +61,14 @@ fn c() {
 #[ignore = "prints figures; needs a quiet machine"]
 fn python() {
     if kvm() {
-        let mut function =
-            Function::of(&["/usr/bin/python3", "-m", "http.server", "8080"], SnapshotMode::Ready);
+        let interpreter = "/usr/bin/python3";
+        let library = std::process::Command::new(interpreter)
+            .args(["-c", "import sysconfig; print(sysconfig.get_path('stdlib'))"])
+            .output()
+            .unwrap();
+        let library = String::from_utf8(library.stdout).unwrap();
+        let command = [interpreter, "-m", "http.server", "8080"];
+        let mut function = Function::with(&command, &[library.trim()], SnapshotMode::Ready);
         function.assign.memory_bytes = 256 << 20;
         measure("Python http.server", &function, 200, Duration::from_millis(2));
     }

@@ -1,7 +1,7 @@
 //! A function that was packed and baked for a test, and workers that serve it.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
-use bundles::pack::{Program, pack_to_bundle};
+use bundles::pack::{Addition, Program, pack_to_bundle};
 use km_vmm::client::{Answer, ClientError, Slot, Worker};
 use km_vmm::protocol::{Assign, Call, ProcessSpec, Role, SnapshotMode, Snapshotted};
 use sha2::{Digest, Sha256};
@@ -47,12 +47,23 @@ impl Function {
 
     /// Packs a command of this machine.
     pub fn of(command: &[&str], snapshot: SnapshotMode) -> Self {
-        Self::pack(tempfile::tempdir().unwrap(), command, snapshot)
+        Self::with(command, &[], snapshot)
+    }
+
+    /// The same, with further files of this machine.
+    pub fn with(command: &[&str], files: &[&str], snapshot: SnapshotMode) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let add = files.iter().map(|file| file.parse().unwrap()).collect();
+        Self::pack_with(directory, command, add, snapshot)
     }
 
     fn pack(directory: TempDir, command: &[&str], snapshot: SnapshotMode) -> Self {
+        Self::pack_with(directory, command, Vec::new(), snapshot)
+    }
+
+    fn pack_with(directory: TempDir, command: &[&str], add: Vec<Addition>, snapshot: SnapshotMode) -> Self {
         let args: Vec<String> = command.iter().map(ToString::to_string).collect();
-        let program = Program { command: args.clone(), ..Program::default() };
+        let program = Program { command: args.clone(), add, ..Program::default() };
         pack_to_bundle(&program, directory.path()).unwrap();
         let process = ProcessSpec {
             args,
@@ -82,7 +93,9 @@ impl Function {
 
     /// A worker with this function.
     pub fn worker(&self, role: Role) -> Result<Worker, ClientError> {
-        let worker = Worker::spawn(Path::new(env!("CARGO_BIN_EXE_km")))?;
+        // Another build may be measured than the one that cargo has just made.
+        let program = std::env::var_os("KM_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_km").into());
+        let worker = Worker::spawn(Path::new(&program))?;
         let rootfs = File::open(self.directory.path().join("rootfs.erofs")).unwrap();
         let assign = Assign { role, ..self.assign.clone() };
         let snapshot = assign.has_snapshot_fd.then(|| {
