@@ -21,8 +21,9 @@ pub const OUTPUT_MAX: usize = 512 << 10;
 pub struct SlotStream {
     socket: OwnedFd,
     decoder: FrameDecoder,
-    input: Vec<u8>,
+    input: Box<[u8]>,
     taken: usize,
+    filled: usize,
     output: Vec<u8>,
     sent: usize,
     ended: bool,
@@ -35,8 +36,9 @@ impl SlotStream {
         Self {
             socket,
             decoder: FrameDecoder::new(),
-            input: Vec::with_capacity(INPUT_MAX),
+            input: vec![0; INPUT_MAX].into_boxed_slice(),
             taken: 0,
+            filled: 0,
             output: Vec::new(),
             sent: 0,
             ended: false,
@@ -49,9 +51,9 @@ impl SlotStream {
     /// The peer sends no frames, or the socket failed.
     pub fn next(&mut self) -> Result<Option<Frame>, FrameError> {
         loop {
-            let mut rest = &self.input[self.taken..];
+            let mut rest = &self.input[self.taken..self.filled];
             let frame = self.decoder.decode(&mut rest)?;
-            self.taken = self.input.len() - rest.len();
+            self.taken = self.filled - rest.len();
             if frame.is_some() || !self.fill()? {
                 return Ok(frame);
             }
@@ -63,15 +65,14 @@ impl SlotStream {
         if self.ended {
             return Ok(false);
         }
-        self.input.resize(INPUT_MAX, 0);
-        self.taken = 0;
+        (self.taken, self.filled) = (0, 0);
         let got = loop {
-            match recv(&self.socket, self.input.as_mut_slice(), RecvFlags::DONTWAIT) {
+            match recv(&self.socket, &mut *self.input, RecvFlags::DONTWAIT) {
                 Err(Errno::INTR) => {}
                 other => break other.map(|(_, len)| len),
             }
         };
-        self.input.truncate(got.unwrap_or(0));
+        self.filled = got.unwrap_or(0);
         match got {
             Ok(0) | Err(Errno::CONNRESET) => {
                 self.ended = true;
