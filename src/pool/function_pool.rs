@@ -157,8 +157,12 @@ impl Pool {
         let _done = Done(self.clone());
         let ended = match ending {
             Ending::Ended => Ok(None),
-            Ending::Finish => end(&mut shell.slot, Kind::Finish, &mut |bytes| log.frame(bytes)).await.map(Some),
-            Ending::Cancel => end(&mut shell.slot, Kind::Cancel, &mut |bytes| log.frame(bytes)).await.map(Some),
+            Ending::Finish => {
+                end(&mut shell.slot, Kind::Finish, &mut |bytes| log.frame(bytes)).await.map(Some)
+            }
+            Ending::Cancel => {
+                end(&mut shell.slot, Kind::Cancel, &mut |bytes| log.frame(bytes)).await.map(Some)
+            }
         };
         match ended {
             Ok(ended) => {

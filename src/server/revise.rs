@@ -135,7 +135,9 @@ impl Reviser<'_> {
         self.report(Phase::Ready, "Ready", "calls are served");
         if let Some(events) = &mut events {
             // The pool holds the sender for as long as it serves; without an event there is nothing to do.
-            let Some(PoolEvent::SnapshotRefused) = events.recv().await else { return std::future::pending().await };
+            let Some(PoolEvent::SnapshotRefused) = events.recv().await else {
+                return std::future::pending().await;
+            };
         }
         tracing::warn!(function = %self.function.name, "the snapshot is refused; it is baked again");
         self.server.node.snapshots.discard(&prepared.key);

@@ -17,7 +17,8 @@ use km_vmm::protocol::{Frame, Kind, packet};
 
 use slot::{Slot, SlotEnd};
 
-fn main() {
+/// Serves as a worker until the server closes the control socket.
+pub fn main() {
     let served = slot::control_descriptor().map_err(Into::into).and_then(|control| serve(&control));
     if let Err(end) = served {
         eprintln!("fake worker: {end}");

@@ -1,0 +1,148 @@
+//! Bytes that no decent client sends: each ends in a clear refusal, and the server goes on.
+
+use std::io::{Read, Write};
+use std::time::{Duration, Instant};
+
+use crate::node::{connect, shared, wait};
+
+crate::trials!(
+    malformed_framing,
+    too_many_and_too_large_headers,
+    hosts,
+    slow_heads_are_closed,
+    first_bytes_that_never_come_do_not_block_others,
+    many_idle_connections,
+    a_client_that_leaves_frees_its_machine,
+    h2_by_prior_knowledge,
+);
+
+fn status(request: &str) -> u16 {
+    shared().send(request.as_bytes()).status
+}
+
+fn malformed_framing() {
+    let get = "/default/f/head HTTP/1.1\r\nHost: h\r\n";
+    for rest in [
+        "Content-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+        "Content-Length: +1\r\n\r\na",
+        "Content-Length: 0x1\r\n\r\na",
+        "Content-Length: 99999999999999999999999\r\n\r\na",
+        "Transfer-Encoding: chunked, gzip\r\n\r\n",
+        "Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n",
+        "Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+        "X: a\r\n b\r\n\r\n",
+        "X : a\r\n\r\n",
+        "X: a\0b\r\n\r\n",
+        "X: a\rb\r\n\r\n",
+    ] {
+        let answer = shared().send(format!("POST {get}Connection: close\r\n{rest}").as_bytes());
+        assert!(answer.status == 400, "{rest:?}: {answer:?}");
+    }
+    // A length beside chunks is dropped, never forwarded.
+    let both =
+        format!("POST {get}Content-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n");
+    let answer = shared().send(both.as_bytes());
+    assert!(answer.status == 400 || answer.body.contains("Content-Length: 1\r\n"), "{answer:?}");
+    assert_eq!(status("CONNECT h:1 HTTP/1.1\r\nHost: h:1\r\n\r\n"), 405);
+    assert_eq!(shared().get("/default/f").status, 200);
+}
+
+fn too_many_and_too_large_headers() {
+    let many: String = (0..101).map(|number| format!("X-{number}: 1\r\n")).collect();
+    assert_eq!(status(&format!("GET /default/f HTTP/1.1\r\nHost: h\r\n{many}\r\n")), 431);
+    let large = "x".repeat(70 << 10);
+    assert_eq!(status(&format!("GET /default/f HTTP/1.1\r\nHost: h\r\nX: {large}\r\n\r\n")), 431);
+}
+
+fn hosts() {
+    for (hosts, expected) in [
+        ("", 400),
+        ("Host: a\r\nHost: a\r\n", 400),
+        ("Host: a b\r\n", 400),
+        ("Host: a@b\r\n", 400),
+        ("Host: a:1\r\n", 200),
+    ] {
+        assert_eq!(
+            status(&format!("GET /default/f HTTP/1.1\r\n{hosts}Connection: close\r\n\r\n")),
+            expected,
+            "{hosts:?}"
+        );
+    }
+    assert_eq!(status("GET /default/f HTTP/1.0\r\n\r\n"), 200);
+}
+
+fn slow_heads_are_closed() {
+    let mut stream = shared().connect();
+    let begun = Instant::now();
+    stream.write_all(b"GET /default/f HTTP/1.1\r\nHost: hhhhhhhhhh\r\nX-Slow: ").unwrap();
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest).ok();
+    // --header-timeout is 2 s here.
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+    assert!(!rest.starts_with(b"HTTP/1.1 200"));
+}
+
+fn first_bytes_that_never_come_do_not_block_others() {
+    let _silent: Vec<_> = (0..50).map(|_| shared().connect()).collect();
+    let mut half = shared().connect();
+    half.write_all(b"PRI * HTT").unwrap();
+    assert_eq!(shared().get("/default/f").status, 200);
+    half.set_read_timeout(Some(Duration::from_secs(14))).unwrap();
+    assert!(matches!(half.read(&mut [0; 64]), Ok(0)), "a half preface is closed");
+}
+
+fn many_idle_connections() {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let raised = rustix::process::Rlimit { current: limit.maximum, maximum: limit.maximum };
+    rustix::process::setrlimit(rustix::process::Resource::Nofile, raised).ok();
+    let count = limit.maximum.unwrap_or(20_000).min(10_100).saturating_sub(100);
+    let idle: Vec<_> = (0..count).map(|_| connect(shared().functions)).collect();
+    let begun = Instant::now();
+    assert_eq!(shared().get("/healthz").status, 200);
+    assert_eq!(shared().get("/default/f").status, 200);
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?} with {count} idle connections", begun.elapsed());
+    drop(idle);
+}
+
+fn a_client_that_leaves_frees_its_machine() {
+    let request = b"GET /default/f/hang HTTP/1.1\r\nHost: h\r\n\r\n";
+    for length in [1, 20, request.len() - 1, request.len()] {
+        let mut stream = shared().connect();
+        stream.write_all(&request[..length]).unwrap();
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    // Long before the deadline of two seconds would free it.
+    let begun = Instant::now();
+    wait("free machine", || (shared().entry("f")?["in_flight"] == 0).then_some(()));
+    assert!(begun.elapsed() < Duration::from_millis(1500), "{:?}", begun.elapsed());
+}
+
+fn h2_by_prior_knowledge() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let stream = tokio::net::TcpStream::connect(shared().functions).await.unwrap();
+        let executor = hyper_util::rt::TokioExecutor::new();
+        let io = hyper_util::rt::TokioIo::new(stream);
+        let (mut sender, connection) = hyper::client::conn::http2::handshake(executor, io).await.unwrap();
+        tokio::spawn(connection);
+        let uri = format!("http://{}/default/f/head", shared().functions);
+        for _ in 0..3 {
+            let request = http::Request::get(&uri).header("x-small-name", "1").body(String::new()).unwrap();
+            let response = sender.send_request(request).await.unwrap();
+            assert_eq!(response.status(), 200);
+            let body = http_body_util::BodyExt::collect(response.into_body()).await.unwrap().to_bytes();
+            let head = String::from_utf8_lossy(&body).into_owned();
+            assert!(
+                head.contains("\r\nX-Small-Name: 1\r\n") && head.contains("\r\nHost: 127.0.0.1:"),
+                "{head}"
+            );
+        }
+        // Streams that are reset at once: refused by the limit on resets or served, the server stays up either way.
+        for _ in 0..200 {
+            let request = http::Request::get(&uri).body(String::new()).unwrap();
+            drop(sender.send_request(request));
+            tokio::task::yield_now().await;
+        }
+    });
+    assert_eq!(shared().get("/default/f").status, 200);
+}
