@@ -113,7 +113,9 @@ impl Node {
     pub fn pack(&self, name: &str, add: &[String], command: &[&str]) {
         let mut pack = Command::new(binary("kontain-faas"));
         pack.args(["pack", "-o"]).arg(format!("oci:{}", self.folder().join("images").join(name).display()));
-        add.iter().for_each(|path| drop(pack.args(["--add", path])));
+        for path in add {
+            pack.args(["--add", path]);
+        }
         let result = pack.arg("--").args(command).output().expect("pack starts");
         assert!(result.status.success(), "{}", String::from_utf8_lossy(&result.stderr));
     }
