@@ -1,4 +1,6 @@
 //! A function that was packed and baked for a test, and workers that serve it.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot be prepared fails with what failed")]
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use bundles::pack::{Addition, Program, pack_to_bundle};
