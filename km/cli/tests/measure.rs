@@ -1,5 +1,6 @@
 //! What calls cost in a worker, by the three clocks. Not a test that can fail: run it by hand, on a quiet machine, with
 //! `cargo test --release -p km --test measure -- --ignored --nocapture`.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #![allow(clippy::unwrap_used, reason = "a failed measurement ends with what failed")]
 

@@ -1,4 +1,5 @@
 //! Workers, driven through their protocol: every call gets a machine that has seen none before.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be prepared fails with what failed")]
 

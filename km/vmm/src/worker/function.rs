@@ -25,8 +25,8 @@ use crate::vm::{Monitor, MonitorError, Vm};
 
 use super::drive::Machine;
 
-/// Address space beside guest memory: code, stacks, buffers, allocator.
-const ADDRESS_SPACE: u64 = 1 << 30;
+/// Address space beside guest memory: code, stacks, buffers, and what an allocator reserves for each thread.
+const ADDRESS_SPACE: u64 = 4 << 30;
 
 /// What a worker is before it knows a function.
 pub struct Ground {
