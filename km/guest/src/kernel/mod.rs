@@ -7,6 +7,7 @@
 //! ```
 
 mod boot;
+mod crash;
 mod fault;
 mod idle;
 mod pressure;

@@ -36,6 +36,7 @@ impl Kernel {
         match deliver::next(&mut thread.signals, &mut process.signals) {
             None => {}
             Some(Delivery::Terminate(signal)) => {
+                self.report_crash(tid, signal);
                 self.exit_process(pid, Status::Signaled(u32::from(signal.number())));
             }
             Some(Delivery::Stop(signal)) => self.stop_process(pid, u32::from(signal.number())),

@@ -2,6 +2,7 @@
 //!
 //! * [`elf`]: which parts of a file go where ([`elf::Image`]), and mapping them through a [`elf::Mapper`].
 //! * [`script`]: `#!` lines.
+//! * [`symbol`]: names of functions, for messages about crashes.
 //! * [`stack`]: arguments, environment and auxiliary vector as they lie on the first stack.
 //! * [`vdso`]: the shared object that every process finds in its memory.
 //!
@@ -10,6 +11,7 @@
 pub mod elf;
 pub mod script;
 pub mod stack;
+pub mod symbol;
 pub mod vdso;
 
 use crate::errno::{Errno, Result};
