@@ -118,7 +118,9 @@ mod tests {
         let summary = durations.summary();
         assert_eq!((summary.count, summary.p50_us, summary.p99_us, summary.max_us), (1000, 500, 990, 1000));
         assert!((summary.mean_us - 500.5).abs() < 1.0);
-        assert_eq!(durations.bars().lines().filter(|line| line.contains('█')).count(), 5);
+        let bars = durations.bars();
+        let counts = bars.lines().filter_map(|line| line.split_whitespace().last()?.parse::<u64>().ok());
+        assert_eq!(counts.sum::<u64>(), 1000, "{bars}");
     }
 
     #[test]

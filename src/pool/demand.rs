@@ -58,7 +58,8 @@ impl Demand {
             self.boost -= 1;
             self.boosted = now;
         }
-        let steady = (2.0 * self.rate_at(now) * self.make_secs).ceil();
+        // A rate that has all but died away asks for nothing.
+        let steady = (2.0 * self.rate_at(now) * self.make_secs - 0.1).max(0.0).ceil();
         // The rate is bounded by the clock's grain, so the product is a small number.
         let steady = if steady < f64::from(most) { steady as u32 } else { most };
         (DEPTH_MIN + steady + self.boost).clamp(1, most.max(1)) as usize

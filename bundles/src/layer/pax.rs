@@ -190,7 +190,7 @@ mod tests {
             b"x path=a\n".as_slice(),
             b"9 path=a\n1",
             b"8 path=a\n",
-            b"10 path=a\n",
+            b"11 path=a\n",
             b"99 path=a\n",
             b" 9 path=a\n",
             b"+9 path=\n",
