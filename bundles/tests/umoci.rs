@@ -94,6 +94,14 @@ fn packed_programs_list_the_same() {
     );
 }
 
+/// By hand, for large images: KONTAIN_TEST_IMAGE=oci:PATH:TAG cargo test -p bundles --test umoci -- --ignored
+#[test]
+#[ignore = "needs an image, named in KONTAIN_TEST_IMAGE"]
+fn a_named_image_lists_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    compare(dir.path(), &std::env::var("KONTAIN_TEST_IMAGE").unwrap(), "a_named_image_lists_the_same");
+}
+
 fn compare(dir: &Path, reference: &str, test: &str) {
     let bundle = bundle(reference, &dir.join("bundle"));
     if !has_program("umoci") {
