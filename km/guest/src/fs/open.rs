@@ -166,6 +166,9 @@ fn reopen(open: &Rc<OpenFile>, flags: u32) -> Result<Rc<dyn File>> {
     if open.file.can_reopen() { Ok(Rc::clone(&open.file)) } else { Err(Errno::ENXIO) }
 }
 
+/// open, creat, openat, openat2: what a thread that waits for the other end is in.
+const OPENING: [u64; 4] = [2, 85, 257, 437];
+
 /// One end of a named pipe waits until the other is open (fifo(7)); it counts as open while it waits.
 fn open_fifo(walk: &Walk<'_>, node: &Rc<Node>, flags: u32) -> core::result::Result<Rc<PipeEnd>, Stop> {
     let pipe = Pipe::of_node(node);
@@ -178,6 +181,10 @@ fn open_fifo(walk: &Walk<'_>, node: &Rc<Node>, flags: u32) -> core::result::Resu
         let unread = access == 1 && pipe.ends().0 == 0;
         return if unread { Err(Errno::ENXIO.into()) } else { Ok(new()) };
     }
+    pipe.keep_waiting(|tid| {
+        let call = walk.view.kernel.tasks.thread(tid).and_then(|thread| thread.call);
+        call.is_some_and(|call| OPENING.contains(&call.number))
+    });
     pipe.rendezvous(walk.view.tid, access, new).ok_or_else(|| Stop::Block(Wait::on(pipe.queue())))
 }
 

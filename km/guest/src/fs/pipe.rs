@@ -76,6 +76,12 @@ impl Pipe {
         pipe
     }
 
+    /// Forgets threads that wait no more (a signal or their end took them out of open(2)), and closes their ends.
+    pub fn keep_waiting(&self, waits: impl Fn(Tid) -> bool) {
+        let gone: Vec<Waiting> = self.waiting.borrow_mut().extract_if(.., |one| !waits(one.tid)).collect();
+        drop(gone);
+    }
+
     /// The end that a thread opens, once the other end is open or was opened since the thread first asked.
     pub fn rendezvous(
         &self,

@@ -76,23 +76,32 @@ impl Found {
     }
 }
 
-/// State of the loop: what is left of the path, back to front.
+/// State of the loop: the path, and how far it was followed.
 struct Rest {
     bytes: Vec<u8>,
+    at: usize,
     links: u32,
 }
 
+/// A component of a path.
+struct Component {
+    name: Vec<u8>,
+    /// Nothing but slashes follows.
+    last: bool,
+    /// It is the last one, and slashes follow.
+    slash: bool,
+}
+
 impl Rest {
-    /// The next component, and whether it is the last one and had a slash behind it.
-    fn next(&mut self) -> Option<(Vec<u8>, bool, bool)> {
-        let start = self.bytes.iter().position(|&byte| byte != b'/')?;
-        let end = self.bytes[start..].iter().position(|&byte| byte == b'/').map(|len| start + len);
-        let name = self.bytes[start..end.unwrap_or(self.bytes.len())].to_vec();
-        let rest = end.map_or(&[][..], |end| &self.bytes[end..]);
+    fn next(&mut self) -> Option<Component> {
+        let left = &self.bytes[self.at..];
+        let start = left.iter().position(|&byte| byte != b'/')?;
+        let len = left[start..].iter().position(|&byte| byte == b'/').unwrap_or(left.len() - start);
+        let (name, rest) = left[start..].split_at(len);
         let last = rest.iter().all(|&byte| byte == b'/');
-        let slash = last && !rest.is_empty();
-        self.bytes = if last { Vec::new() } else { rest.to_vec() };
-        Some((name, last, slash))
+        let component = Component { name: name.to_vec(), last, slash: last && !rest.is_empty() };
+        self.at = if last { self.bytes.len() } else { self.at + start + len };
+        Some(component)
     }
 
     /// Puts the target of a link before what is left.
@@ -101,12 +110,10 @@ impl Rest {
         if self.links > LINKS_MAX {
             return Err(Errno::ELOOP);
         }
-        let rest = core::mem::take(&mut self.bytes);
-        self.bytes = target.to_vec();
-        if slash || !rest.is_empty() {
-            self.bytes.push(b'/');
-        }
-        self.bytes.extend(rest);
+        let rest = &self.bytes[self.at..];
+        let joint: &[u8] = if slash || !rest.is_empty() { b"/" } else { b"" };
+        self.bytes = [target, joint, rest].concat();
+        self.at = 0;
         if self.bytes.len() >= 2 * PATH_MAX { Err(Errno::ENAMETOOLONG) } else { Ok(()) }
     }
 }
@@ -120,9 +127,9 @@ impl Walk<'_> {
         if path.is_empty() {
             return Err(Errno::ENOENT);
         }
-        let mut rest = Rest { bytes: path.to_vec(), links: 0 };
+        let mut rest = Rest { bytes: path.to_vec(), at: 0, links: 0 };
         let mut here = self.jump_to_root(path, Rc::clone(&self.start))?;
-        while let Some((name, last, slash)) = rest.next() {
+        while let Some(Component { name, last, slash }) = rest.next() {
             let Some(node) = self.step(&here, &name)? else {
                 return missing(here, name, last, slash);
             };
