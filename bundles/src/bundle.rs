@@ -34,6 +34,9 @@ pub struct Record {
     pub layers: Vec<Digest>,
     /// Ports that the image exposes, "8080/tcp" and the like.
     pub exposed_ports: Vec<String>,
+    /// How many of the process's arguments are the image's entrypoint; the rest is its command.
+    #[serde(default)]
+    pub entrypoint_args: usize,
     /// Size of the root file system image in bytes.
     pub rootfs_bytes: u64,
     /// Digest of the root file system image.
@@ -175,6 +178,7 @@ fn write_files(
         config_digest: origin.config_digest,
         layers: origin.layers.clone(),
         exposed_ports: config::exposed_ports(image),
+        entrypoint_args: config::entrypoint_args(image),
         rootfs_bytes,
         rootfs_digest: digest_file(&path).map_err(io_error(&path))?,
         runtime_config_digest: Digest::of(&config_json),

@@ -10,6 +10,7 @@ mod config;
 mod demo;
 mod doctor;
 mod download;
+mod invoke;
 mod logging;
 mod pack;
 mod progress;
@@ -61,6 +62,8 @@ pub enum Command {
     Serve(Box<serve::Args>),
     /// Publishes a folder of Image documents, for a server that serves the same volume.
     Download(download::Args),
+    /// Calls a function through a running server.
+    Invoke(invoke::Args),
     /// Prints a completion script for a shell.
     Completions(completions::Args),
     /// Tells what this host offers and lacks, with the fix.
@@ -97,6 +100,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => demo::run(&args),
         Command::Serve(args) => serve::run(*args),
         Command::Download(args) => download::run(args),
+        Command::Invoke(args) => invoke::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Pack(args) => pack::run(&args),

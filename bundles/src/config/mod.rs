@@ -101,6 +101,13 @@ pub fn exposed_ports(image: &ImageConfiguration) -> Vec<String> {
     ports
 }
 
+/// How many of the process's arguments are the image's entrypoint.
+#[must_use]
+pub fn entrypoint_args(image: &ImageConfiguration) -> usize {
+    let config = image.config().as_ref();
+    config.and_then(|config| config.entrypoint().as_ref().map(Vec::len)).unwrap_or_default()
+}
+
 fn process_user(config: &Config, tree: &Tree) -> Result<User, ConfigError> {
     user::resolve(config.user().as_deref().unwrap_or_default(), tree)
 }
