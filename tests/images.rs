@@ -1,0 +1,161 @@
+//! Images that are broken or hostile: each ends in an error that says what is wrong, and leaves nothing behind.
+#![allow(clippy::expect_used, reason = "a test that cannot go on says why and ends")]
+
+mod common;
+
+use common::node::{Node, function};
+use common::{Ended, binary, kvm_or_skip, run};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// A file of an image.
+struct File<'a>(&'a str, &'a [u8]);
+
+fn layer(files: &[File<'_>]) -> Vec<u8> {
+    let mut archive = tar::Builder::new(Vec::new());
+    for File(path, bytes) in files {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o755);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(0);
+        header.set_entry_type(tar::EntryType::Regular);
+        // The library refuses to write `..`; what is hostile is written past it.
+        header.as_ustar_mut().expect("a ustar header").name[..path.len()].copy_from_slice(path.as_bytes());
+        header.set_cksum();
+        archive.append(&header, *bytes).expect("memory is writable");
+    }
+    archive.into_inner().expect("memory is writable")
+}
+
+fn digest(bytes: &[u8]) -> String {
+    format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
+}
+
+/// An OCI layout of one layer, with a command.
+fn layout(folder: &Path, layer: &[u8], command: &str) {
+    let blobs = folder.join("blobs/sha256");
+    std::fs::create_dir_all(&blobs).expect("a folder can be made");
+    let put = |bytes: &[u8], kind: &str| {
+        let digest = digest(bytes);
+        std::fs::write(blobs.join(&digest[7..]), bytes).expect("a file can be written");
+        json!({"mediaType": kind, "digest": digest, "size": bytes.len()})
+    };
+    let layer_entry = put(layer, "application/vnd.oci.image.layer.v1.tar");
+    let config = json!({"architecture": "amd64", "os": "linux", "config": {"Entrypoint": [command]},
+        "rootfs": {"type": "layers", "diff_ids": [digest(layer)]}});
+    let config_entry = put(config.to_string().as_bytes(), "application/vnd.oci.image.config.v1+json");
+    let manifest = json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": config_entry, "layers": [layer_entry]});
+    let manifest_entry = put(manifest.to_string().as_bytes(), "application/vnd.oci.image.manifest.v1+json");
+    let index = json!({"schemaVersion": 2, "manifests": [manifest_entry]});
+    std::fs::write(folder.join("index.json"), index.to_string()).expect("a file can be written");
+    std::fs::write(folder.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#)
+        .expect("a file can be written");
+}
+
+fn bundle(reference: &str, output: &Path) -> Ended {
+    let mut command = Command::new(binary("kontain-faas"));
+    command.args(["bundle", reference, "-o"]).arg(output);
+    run(&mut command, b"", Duration::from_secs(60)).expect("bundling ends")
+}
+
+/// Bundling fails, says `told`, and leaves no bundle.
+fn refused(folder: &Path, reference: &str, told: &str) {
+    let output = folder.join("bundle");
+    let ended = bundle(reference, &output);
+    let message = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status, 1, "{reference}: {message}");
+    assert!(message.to_lowercase().contains(told), "{reference}: {told:?} is not in: {message}");
+    assert!(!message.contains("panicked"), "{message}");
+    let left = std::fs::read_dir(&output)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .collect::<Vec<_>>();
+    assert!(left.is_empty(), "{reference} left {left:?}");
+}
+
+/// The blob of the layout's layer.
+fn blob(folder: &Path, layer: &[u8]) -> std::path::PathBuf {
+    folder.join("blobs/sha256").join(&digest(layer)[7..])
+}
+
+#[test]
+fn what_bundling_refuses() {
+    let folder = TempDir::new().expect("a folder can be made");
+    let good = layer(&[File("bin/program", b"#!/bin/true\n")]);
+
+    let empty = folder.path().join("empty.tar");
+    std::fs::write(&empty, b"").expect("a file can be written");
+    refused(folder.path(), &format!("oci-archive:{}", empty.display()), "");
+    refused(folder.path(), &format!("docker-archive:{}", empty.display()), "");
+    refused(folder.path(), "oci:/nowhere/at/all", "nowhere");
+
+    let truncated = folder.path().join("truncated");
+    layout(&truncated, &good, "/bin/program");
+    std::fs::write(blob(&truncated, &good), &good[..700]).expect("a file can be written");
+    refused(folder.path(), &format!("oci:{}", truncated.display()), "");
+
+    let flipped = folder.path().join("flipped");
+    layout(&flipped, &good, "/bin/program");
+    let mut bytes = good.clone();
+    bytes[600] ^= 1;
+    std::fs::write(blob(&flipped, &good), bytes).expect("a file can be written");
+    refused(folder.path(), &format!("oci:{}", flipped.display()), "digest");
+
+    for path in ["../../escape", "bin/../../../escape"] {
+        let escaping = folder.path().join("escaping");
+        layout(&escaping, &layer(&[File(path, b"evil")]), "/bin/program");
+        refused(folder.path(), &format!("oci:{}", escaping.display()), "/escape");
+        std::fs::remove_dir_all(&escaping).expect("it is there");
+    }
+    assert!(!folder.path().join("escape").exists() && !Path::new("/escape").exists());
+}
+
+/// An ELF file like `program`, with the byte at `offset` changed.
+fn altered(program: &[u8], offset: usize, byte: u8) -> Vec<u8> {
+    let mut bytes = program.to_vec();
+    bytes[offset] = byte;
+    bytes
+}
+
+#[test]
+fn what_baking_refuses() {
+    if !kvm_or_skip("programs that no machine runs") {
+        return;
+    }
+    let node = Node::start(&[]);
+    let program = std::fs::read(function("probe")).expect("readable");
+    let images = node.folder().join("images");
+    const CLASS: usize = 4;
+    const MACHINE: usize = 18;
+    const ARM: u8 = 40;
+    let cases: [(&str, Vec<u8>); 4] = [
+        ("another-machine", altered(&program, MACHINE, ARM)),
+        ("of-32-bits", altered(&program, CLASS, 1)),
+        ("no-interpreter", b"#!/bin/not-there\n".to_vec()),
+        ("no-program", Vec::new()),
+    ];
+    for (name, bytes) in &cases {
+        layout(&images.join(name), &layer(&[File("program", bytes)]), "/program");
+        node.document(name, &format!("  image: oci:{name}\n"));
+    }
+    for (name, _) in &cases {
+        let entry = node.settled(name);
+        assert_eq!(entry["phase"], "Failed", "{entry}");
+        let message = entry["message"].as_str().expect("a message");
+        assert!(message.len() > 15, "{name}: {message}");
+        let answer = node.get(&format!("/default/{name}/"));
+        assert_eq!(answer.status, 502, "{name}: {}", answer.text());
+    }
+    let snapshots = std::fs::read_dir(node.folder().join("volume/snapshots"));
+    let left: Vec<_> = snapshots.into_iter().flatten().flatten().map(|entry| entry.file_name()).collect();
+    assert!(left.is_empty(), "{left:?} are left");
+}
