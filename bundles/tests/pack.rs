@@ -83,6 +83,7 @@ fn refusals_name_the_cause() {
     assert!(matches!(refuse("script", b"#!/no/such/thing\n"), PackError::MissingInterpreter { .. }));
     assert!(matches!(pack(&program(&["no-such-program-here"]), dir.path()), Err(PackError::NotFound(_))));
     let interpreter = b"/lib64/ld-linux-x86-64.so.2";
+    let own = fs::read("/bin/sh").unwrap();
     let at = own.windows(interpreter.len()).position(|window| window == interpreter).unwrap();
     let mut lost = own;
     lost[at + 7] = b'X';

@@ -17,6 +17,11 @@ use crate::tree::{Kind, Meta, Tree};
 const SCRIPT_DEPTH: usize = 4;
 const SYMLINKS_MAX: usize = 40;
 
+/// The C library of most distributions.
+const GLIBC: &str = "libc.so.6";
+/// What it loads without saying so in its file, when a thread is cancelled or exits (pthread_exit(3)).
+const UNWINDER: &str = "libgcc_s.so.1";
+
 /// Puts files into a tree, each once.
 pub(super) struct Importer<'a> {
     tree: &'a mut Tree,
@@ -93,13 +98,20 @@ impl<'a> Importer<'a> {
         while let Some((by, inherited)) = pending.pop_front() {
             let facts = elf::facts(&by)?;
             let inherited = search.inherit(&by, &facts, &inherited);
-            for library in &facts.needed {
+            let later = facts.needed.iter().any(|library| library == GLIBC).then(|| UNWINDER.to_owned());
+            for library in facts.needed.iter().chain(&later) {
                 if !loaded.insert(library.clone()) {
                     continue;
                 }
-                let found = search.find(library, &by, &facts, &inherited).ok_or_else(|| {
-                    PackError::MissingLibrary { needed_by: by.clone(), library: library.clone() }
-                })?;
+                let Some(found) = search.find(library, &by, &facts, &inherited) else {
+                    if library == UNWINDER && !facts.needed.contains(library) {
+                        continue;
+                    }
+                    return Err(PackError::MissingLibrary {
+                        needed_by: by.clone(),
+                        library: library.clone(),
+                    });
+                };
                 self.path(&found.path)?;
                 if found.by_cache {
                     self.default_name(search.default_dir(), library, &found.path)?;

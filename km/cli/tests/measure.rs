@@ -2,8 +2,6 @@
 //! `cargo test --release -p km --test measure -- --ignored --nocapture`.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#![allow(clippy::unwrap_used, reason = "a failed measurement ends with what failed")]
-
 mod calls;
 
 use calls::{Function, call, get, kvm, whole};

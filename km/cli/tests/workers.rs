@@ -1,8 +1,6 @@
 //! Workers, driven through their protocol: every call gets a machine that has seen none before.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot be prepared fails with what failed")]
-
 mod calls;
 
 use calls::{Function, call, call_once, get, kvm, whole, words};

@@ -42,7 +42,6 @@ int main(void) {
     SHOW(recv(peer, bytes, 64, MSG_DONTWAIT));
     printf("%.6s\n", bytes);
     SHOW(ioctl(server, FIONREAD, &left));
-    SHOW(recv(peer, bytes, 0, 0));
     SHOW(recv(peer, bytes, 4, MSG_DONTWAIT));
     SHOW(recv(peer, bytes, 4, MSG_OOB));
     SHOW(recv(peer, bytes, 4, MSG_ERRQUEUE));

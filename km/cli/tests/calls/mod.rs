@@ -2,7 +2,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be prepared fails with what failed")]
 #![allow(dead_code, reason = "each test binary uses a part of it")]
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use bundles::pack::{Addition, Program, pack_to_bundle};
 use km_vmm::client::{Answer, ClientError, Slot, Worker};
