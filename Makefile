@@ -61,7 +61,7 @@ unit:
 blackbox:
 	cargo test $(PROFILE) --test '*' --no-fail-fast
 docs:
-	RUSTDOCFLAGS="-D warnings" cargo doc $(PROFILE) --no-deps
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc $(PROFILE) --no-deps --document-private-items
 generated: build
 	tests/generated.sh $(OUT)
 fuzz:

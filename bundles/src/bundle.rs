@@ -144,10 +144,10 @@ pub fn write(
     write_files(tree, image, origin, dir, File::sync_all)
 }
 
-/// As [`write`] but without syncing: for bundles that live as long as the command that makes them.
+/// As [`write()`] but without syncing: for bundles that live as long as the command that makes them.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_fleeting(
     tree: &Tree,
     image: &ImageConfiguration,

@@ -3,6 +3,11 @@
 //! Every option can be given in three ways; the first that is present counts: the command line, the environment
 //! (`KONTAIN_` and the option's name), the TOML file that `--config` names. A command's file has an `Args` and a `run`.
 
+#![allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "the documentation of an argument is its help, with brackets"
+)]
+
 mod bench;
 mod bundle;
 mod completions;

@@ -71,7 +71,7 @@ pub struct Snapshots {
     used: Mutex<HashSet<String>>,
 }
 
-/// A snapshot that is being written; without [`Self::publish`] it goes away.
+/// A snapshot that is being written; without being published it goes away.
 #[derive(Debug)]
 pub struct Draft {
     path: PathBuf,

@@ -1,6 +1,6 @@
 //! The library OS's unsafe floor: whatever touches the machine is here, behind safe functions.
 //!
-//! * [`entry!`] makes a [`LibOs`] the program of the guest image; [`context`] holds the interrupted thread.
+//! * `entry!` makes a [`LibOs`] the program of the guest image; [`context`] holds the interrupted thread.
 //! * [`phys`], [`frames`] and [`paging`]: guest-physical memory, its frames, and the page tables over them.
 //! * [`user`]: the program's memory through the current page tables; a fault comes back as an error.
 //! * [`hyper`] and [`records`]: the doorbells, and what the monitor has written down for the guest.

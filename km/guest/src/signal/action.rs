@@ -81,7 +81,7 @@ impl Default {
 pub enum Disposition {
     /// Forget it.
     Ignore,
-    /// As [`Default`] says.
+    /// As [`enum@Default`] says.
     Default(Default),
     /// Run the handler.
     Handle(Action),

@@ -18,7 +18,7 @@ const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
 const TABLE: u64 = PRESENT | WRITABLE | USER | ACCESSED;
 const LARGE_PAGE: u64 = 2 << 20;
 
-/// Root of the tables that [`write`] makes.
+/// Root of the tables that [`write()`] makes.
 pub(super) const ROOT: u64 = BOOT_TABLES_GPA;
 
 pub(super) fn write(memory: &GuestMemory, rootfs: &Rootfs, image: &GuestImage) -> Result<(), MemoryError> {

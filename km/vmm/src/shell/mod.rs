@@ -4,7 +4,7 @@
 //! snapshot ── map privately ─► machine ── Touch events until done ─► shell ── begin(), Restored ─► the call
 //! ```
 //!
-//! Making one costs milliseconds and happens off the path of any call; [`Shell::begin`] is all that a call waits for.
+//! Making one costs milliseconds and happens off the path of any call; beginning one is all that a call waits for.
 
 use std::io;
 use std::sync::Arc;

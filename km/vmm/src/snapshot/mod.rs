@@ -11,7 +11,7 @@
 //! All state of a guest lies in its memory (the library OS saves vector state, FS and GS before it is idle), so
 //! the only register in the file is the root of the page tables in use; the others are a template.
 //!
-//! * [`format`]: the trailer; reading and writing its bytes.
+//! * [`mod@format`]: the trailer; reading and writing its bytes.
 //! * [`identity`]: what a snapshot is bound to: monitor build, host CPU, KVM.
 //! * [`writer`]: from a machine's memory to a file.
 //! * [`reader`]: checks a file; gives memory pages and trailer.
