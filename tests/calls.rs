@@ -17,7 +17,7 @@ const FUNCTIONS: [(&str, &str); 4] = [
     ("python", "hello from Python\n"),
 ];
 const CALLS: usize = 10_000;
-const FIRST: usize = 1_000;
+const FIRST: usize = 2_000;
 const AT_ONCE: usize = 8;
 
 /// Publishes what `make functions` builds.

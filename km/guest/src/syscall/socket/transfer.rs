@@ -109,6 +109,8 @@ pub(super) fn receive(
                 }
             }
         }
+        // Nobody waits for errors (recv(2)).
+        Err(Errno::EAGAIN) if flags & raw::MSG_ERRQUEUE != 0 => return Err(Errno::EAGAIN.into()),
         Err(Errno::EAGAIN) => {
             let stop = wait_for(ctx, file, flags, timeout_ns);
             if *done == 0 || matches!(stop, Stop::Block(_)) {
