@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! store/sha256/<digest>/{config.json,rootfs.erofs,image.json}   bundles; written by the downloader, immutable
+//! layers/…                                                      downloaded layers, kept for the next image
 //! functions/<namespace>/<function>.json                         what is published; written by the downloader
 //! status/<namespace>/<function>.json                            how its bake went; written by the server
 //! snapshots/<key>.snap                                          written by the server
@@ -10,8 +11,11 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use rustix::fs::{FlockOperation, flock};
 
 use crate::api::FunctionName;
 
@@ -39,6 +43,16 @@ impl Volume {
     /// The volume's own folder.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Folder of the bundles' store.
+    pub fn store(&self) -> PathBuf {
+        self.root.join("store")
+    }
+
+    /// Folder of the layers that were downloaded from registries.
+    pub fn layers(&self) -> PathBuf {
+        self.root.join("layers")
     }
 
     /// Folder of the published functions.
@@ -92,8 +106,9 @@ impl Volume {
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
     fs::create_dir_all(folder)?;
-    let temporary = folder.join(format!(".{:016x}.tmp", fastrand::u64(..)));
-    let result = write_synced(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
+    let (mut file, temporary) = create_temporary(folder)?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    let result = written.and_then(|()| fs::rename(&temporary, path));
     if result.is_err() {
         let _ = fs::remove_file(&temporary);
         return result;
@@ -101,10 +116,44 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-fn write_synced(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::options().write(true).create_new(true).mode(0o644).open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
+/// A new file with a lock on it, which tells a [`sweep`] that somebody is writing.
+fn create_temporary(folder: &Path) -> io::Result<(File, PathBuf)> {
+    loop {
+        let path = folder.join(format!(".{:016x}.tmp", fastrand::u64(..)));
+        let file = File::options().write(true).create_new(true).mode(0o644).open(&path)?;
+        flock(&file, FlockOperation::LockExclusive)?;
+        // A sweep may have been quicker than the lock.
+        if file.metadata()?.nlink() > 0 {
+            return Ok((file, path));
+        }
+    }
+}
+
+/// A symbolic link has no lock; so long after it was made, whoever made it is dead.
+const LINK_AGE: Duration = Duration::from_secs(60);
+
+/// Removes the temporary files that writers left in the folders of a folder when they were killed; says how many.
+pub fn sweep(folder: &Path) -> usize {
+    let namespaces = fs::read_dir(folder).into_iter().flatten().flatten();
+    let entries = namespaces.flat_map(|namespace| fs::read_dir(namespace.path()).into_iter().flatten());
+    entries.flatten().filter(|entry| is_left_over(entry) && fs::remove_file(entry.path()).is_ok()).count()
+}
+
+fn is_left_over(entry: &fs::DirEntry) -> bool {
+    let name = entry.file_name();
+    let temporary = name
+        .to_str()
+        .is_some_and(|name| name.starts_with('.') && Path::new(name).extension() == Some("tmp".as_ref()));
+    let Ok(meta) = entry.metadata() else { return false };
+    if !temporary {
+        return false;
+    }
+    if meta.is_symlink() {
+        let age = meta.modified().ok().and_then(|made| SystemTime::now().duration_since(made).ok());
+        return age.is_some_and(|age| age > LINK_AGE);
+    }
+    let free = |file: File| flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
+    File::open(entry.path()).is_ok_and(free)
 }
 
 /// Removes a file; one that is not there is as good as removed.
@@ -140,6 +189,12 @@ mod tests {
         replace(&path, b"two").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"two");
         assert_eq!(fs::read_dir(folder.path().join("a")).unwrap().count(), 1);
+        // What a dead writer left goes, what a living one has stays.
+        fs::write(folder.path().join("a/.0000000000000000.tmp"), b"half").unwrap();
+        let (living, _) = create_temporary(&folder.path().join("a")).unwrap();
+        assert_eq!((sweep(folder.path()), sweep(folder.path())), (1, 0));
+        drop(living);
+        assert_eq!(sweep(folder.path()), 1);
         remove(&path).unwrap();
         remove(&path).unwrap();
     }

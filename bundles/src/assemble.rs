@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use crate::bundle::{self, Bundle, BundleError};
 use crate::limits::Limits;
-use crate::source::{self, Event, ImageSource, SourceError};
+use crate::source::{self, Event, Image, ImageSource, SourceError};
 use crate::store::{InUse, Store, StoreError};
+use crate::tree::Tree;
 use crate::unpack::{self, UnpackError};
 
 /// Why an image did not become a bundle. Nothing is left behind.
@@ -45,6 +46,15 @@ pub enum PlainDirectory {
     Rootfs,
 }
 
+/// A bundle in the store.
+#[derive(Debug)]
+pub struct Assembled {
+    /// The bundle, which stays as long as this lives.
+    pub bundle: InUse,
+    /// Whether it was made now and not there before.
+    pub fresh: bool,
+}
+
 /// The bundle of a source's image in the store, unpacked only if it is not there yet.
 ///
 /// # Errors
@@ -54,15 +64,35 @@ pub fn into_store(
     store: &Store,
     limits: &Limits,
     progress: &dyn Fn(Event<'_>),
-) -> Result<InUse, AssembleError> {
-    let image = source.resolve(limits)?;
-    if let Some(found) = store.get(image.manifest_digest)? {
-        return Ok(found);
+) -> Result<Assembled, AssembleError> {
+    let flight = store.flight(source.identify(limits)?);
+    // Whoever comes second waits for the first one's bundle.
+    let _turn = flight.turn();
+    if let Some(bundle) = store.get(flight.digest)? {
+        return Ok(Assembled { bundle, fresh: false });
     }
-    let tree = source::unpack(source, &image, &store.temporary(), limits, progress)?;
-    store.publish(image.manifest_digest, |dir| {
+    let image = source.resolve(limits)?;
+    let tree = unpack(source, &image, &store.temporary(), limits, progress)?;
+    let bundle = store.publish(image.manifest_digest, |dir| {
         bundle::write(&tree, &image.config, &image.origin(), dir).map(|_| ()).map_err(AssembleError::from)
-    })
+    })?;
+    Ok(Assembled { bundle, fresh: true })
+}
+
+/// Unpacks; where a copy of a layer turns out to be damaged, once more with fresh ones.
+fn unpack(
+    source: &mut dyn ImageSource,
+    image: &Image,
+    spool_dir: &Path,
+    limits: &Limits,
+    progress: &dyn Fn(Event<'_>),
+) -> Result<Tree, SourceError> {
+    match source::unpack(source, image, spool_dir, limits, progress) {
+        Err(SourceError::Layer { source: error, .. }) if error.is_of_blob() && source.forget(image) => {
+            source::unpack(source, image, spool_dir, limits, progress)
+        }
+        result => result,
+    }
 }
 
 /// The bundle of a source's image as the directory `out`, which must be empty or not there yet.
@@ -84,7 +114,7 @@ pub fn into_directory(
         return Err(output(io::ErrorKind::DirectoryNotEmpty.into()));
     }
     let image = source.resolve(limits)?;
-    let tree = source::unpack(source, &image, parent, limits, progress)?;
+    let tree = unpack(source, &image, parent, limits, progress)?;
     let draft = tempfile::Builder::new().prefix(".bundle-").tempdir_in(parent).map_err(output)?;
     bundle::write(&tree, &image.config, &image.origin(), draft.path())?;
     if plain == PlainDirectory::Rootfs {

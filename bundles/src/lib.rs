@@ -13,6 +13,7 @@
 //! unpack/      the tree as a plain directory, for other OCI runtimes
 //! registry/    images from registries, downloaded layer by layer and then treated as local ones
 //! assemble     all of it at once: an image into the store, or into a directory
+//! reason       one word for each kind of failure, and what to do about it
 //! pack/        the other way: a program of this machine as a tree, an image or a bundle
 //! ```
 //!
@@ -28,6 +29,7 @@ pub mod erofs;
 pub mod layer;
 pub mod limits;
 pub mod pack;
+pub mod reason;
 pub mod reference;
 #[cfg(feature = "registry")]
 pub mod registry;

@@ -23,7 +23,7 @@ use crate::tree::{Kind, Meta, Node, NodeId, Tree};
 pub struct UnpackError {
     path: String,
     #[source]
-    source: io::Error,
+    pub(crate) source: io::Error,
 }
 
 fn error_at(path: &[u8]) -> impl FnOnce(rustix::io::Errno) -> UnpackError {

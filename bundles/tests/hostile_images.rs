@@ -35,7 +35,7 @@ fn publish_with(reference: &str, limits: &Limits) -> Result<Digest, SourceError>
         .map_err(AssembleError::from)
         .and_then(|mut source| into_store(&mut *source, &store, limits, &|_| {}));
     match result {
-        Ok(found) => Ok(found.bundle.record.manifest_digest),
+        Ok(found) => Ok(found.bundle.bundle.record.manifest_digest),
         Err(error) => {
             assert!(store.list().unwrap().is_empty());
             assert_eq!(fs::read_dir(store.temporary()).unwrap().count(), 0);

@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
@@ -10,6 +11,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use bundles::assemble::{AssembleError, into_store};
+use bundles::digest::Digest;
 use bundles::limits::Limits;
 use bundles::reference::Reference;
 use bundles::source;
@@ -23,7 +25,12 @@ fn put(store: &Store, dir: &Path, name: &str) -> Result<InUse, AssembleError> {
     let reference: Reference =
         Layout::new(&dir.join(name), &[(layer, Packing::Gzip)]).write().parse().unwrap();
     let limits = Limits::default();
-    into_store(&mut *source::open(&reference, &store.temporary(), &limits)?, store, &limits, &|_| {})
+    let mut source = source::open(&reference, &store.temporary(), &limits)?;
+    Ok(into_store(&mut *source, store, &limits, &|_| {})?.bundle)
+}
+
+fn named(digests: &HashSet<Digest>) -> Result<HashSet<Digest>, StoreError> {
+    Ok(digests.clone())
 }
 
 const NOW: GcPolicy = GcPolicy { grace: Duration::ZERO, high_water_bytes: None };
@@ -39,8 +46,8 @@ fn collects_what_nothing_wants() {
     let using = store.get(digests[1]).unwrap().unwrap();
     let reachable = HashSet::from([digests[0]]);
     let later = GcPolicy { grace: Duration::from_secs(3600), high_water_bytes: None };
-    assert!(store.collect(&reachable, &later).unwrap().removed.is_empty());
-    let collected = store.collect(&reachable, &NOW).unwrap();
+    assert!(store.collect(|| named(&reachable), &later).unwrap().removed.is_empty());
+    let collected = store.collect(|| named(&reachable), &NOW).unwrap();
     assert_eq!((collected.removed, collected.in_use), (vec![digests[2]], 1));
     assert!(collected.freed_bytes > 200_000);
     assert!(matches!(store.remove(digests[1]), Err(StoreError::InUse(_))));
@@ -49,8 +56,32 @@ fn collects_what_nothing_wants() {
     drop(using);
     // Beyond the high-water mark the grace time is void.
     let full = GcPolicy { grace: Duration::from_secs(3600), high_water_bytes: Some(300_000) };
-    assert_eq!(store.collect(&reachable, &full).unwrap().removed, [digests[1]]);
+    assert_eq!(store.collect(|| named(&reachable), &full).unwrap().removed, [digests[1]]);
     assert!(store.get(digests[0]).unwrap().is_some());
+}
+
+#[test]
+fn what_is_named_while_locks_are_taken_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("store")).unwrap();
+    let digest = put(&store, dir.path(), "a").unwrap().bundle.record.manifest_digest;
+    let asked = Cell::new(0);
+    // Published between the first look at the records and the moment when its lock is held.
+    let collected = store.collect::<StoreError>(
+        || {
+            asked.set(asked.get() + 1);
+            Ok(if asked.get() == 1 { HashSet::new() } else { HashSet::from([digest]) })
+        },
+        &NOW,
+    );
+    assert!(collected.unwrap().removed.is_empty());
+    assert!(store.get(digest).unwrap().is_some());
+    // A lease is as good as a bundle that was asked for.
+    let lease = bundles::store::lease(&store.path(digest)).unwrap().unwrap();
+    assert_eq!(store.collect(|| named(&HashSet::new()), &NOW).unwrap().in_use, 1);
+    drop(lease);
+    assert_eq!(store.collect(|| named(&HashSet::new()), &NOW).unwrap().removed, [digest]);
+    assert!(bundles::store::lease(&store.path(digest)).unwrap().is_none());
 }
 
 #[test]
@@ -61,7 +92,7 @@ fn leftovers_of_the_dead_go_those_of_the_living_stay() {
     fs::write(store.temporary().join("dead/rootfs.erofs"), b"half").unwrap();
     let digest = bundles::digest::Digest::of(b"x");
     let result = store.publish(digest, |draft| {
-        assert_eq!(store.collect(&HashSet::new(), &NOW).unwrap().leftovers, 1);
+        assert_eq!(store.collect(|| named(&HashSet::new()), &NOW).unwrap().leftovers, 1);
         assert!(draft.is_dir());
         Err::<(), _>(StoreError::Missing(digest))
     });

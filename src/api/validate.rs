@@ -64,17 +64,16 @@ fn name_message(name: &str) -> String {
 }
 
 fn check_reference(spec: &ImageSpec, found: &mut Problems) {
-    match spec.image.parse::<Reference>() {
-        Err(error) => found.add("spec.image", format!("{error}: write oci:PATH, oci-archive:FILE, docker-archive:FILE or dir:PATH")),
-        Ok(Reference::Registry(_)) => found.add(
+    if let Err(error) = spec.image.parse::<Reference>() {
+        found.add(
             "spec.image",
-            format!(
-                "`{}` is in a registry, which is not supported yet: copy it beside the document \
-                 (skopeo copy docker://… oci:NAME) and write oci:NAME, or use oci-archive:, docker-archive: or dir:",
-                spec.image
-            ),
-        ),
-        Ok(_) => {}
+            format!("{error}: write docker://HOST/REPOSITORY:TAG, oci:PATH, oci-archive:FILE, docker-archive:FILE or dir:PATH"),
+        );
+    }
+    for (index, secret) in spec.image_pull_secrets.iter().enumerate() {
+        if !is_dns_subdomain(&secret.name) {
+            found.add(format!("spec.imagePullSecrets[{index}].name"), name_message(&secret.name));
+        }
     }
 }
 
@@ -93,12 +92,6 @@ fn check_not_yet(spec: &ImageSpec, found: &mut Problems) {
     }
     if !spec.secrets.is_empty() {
         found.add("spec.secrets", "secrets are not supported yet: remove the field");
-    }
-    if !spec.image_pull_secrets.is_empty() {
-        found.add(
-            "spec.imagePullSecrets",
-            "there is no cluster to read secrets from, and local images need none: remove the field",
-        );
     }
 }
 
@@ -188,7 +181,7 @@ mod tests {
             ("  isolation: reset", "spec.isolation"),
             ("  protocol: stdio", "spec.protocol"),
             ("  secrets: [{name: a, mountPath: /x}]", "spec.secrets"),
-            ("  imagePullSecrets: [{name: a}]", "spec.imagePullSecrets"),
+            ("  imagePullSecrets: [{name: ../a}]", "spec.imagePullSecrets[0].name"),
             ("  port: 0", "spec.port"),
             ("  timeout: 2h", "spec.timeout"),
             ("  timeout: 0s", "spec.timeout"),

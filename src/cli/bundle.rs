@@ -1,10 +1,12 @@
 //! `kontain-faas bundle`: an image as a bundle in a directory.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context;
 use bundles::assemble::{PlainDirectory, into_directory};
 use bundles::limits::Limits;
+use bundles::reason::chain;
 use bundles::reference::Reference;
 use bundles::registry::{BlobCache, RegistrySource};
 use bundles::source::{self, ImageSource};
@@ -40,18 +42,22 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let reference: Reference = args.reference.parse().map_err(|error| Usage(format!("{error}")))?;
     let limits = Limits::default();
     let plain = if args.unpack_dir { PlainDirectory::Rootfs } else { PlainDirectory::No };
-    // Downloads of a registry's image are kept only until the bundle is there.
-    let downloads = tempfile::tempdir()?;
+    // Downloads of a registry's image are kept only until the bundle is there, and beside it: /tmp is often memory.
+    let parent = args.output.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = parent.unwrap_or(Path::new("."));
+    std::fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
+    let downloads = tempfile::Builder::new().prefix(".download-").tempdir_in(parent)?;
     let mut source: Box<dyn ImageSource> = match reference {
         Reference::Registry(reference) => {
             let (client, keychain) = (args.registry.client()?, args.registry.keychain());
             let cache = BlobCache::open(downloads.path())?;
-            Box::new(RegistrySource::new(client, reference, keychain, cache, Downloads::new().into_sink())?)
+            Box::new(RegistrySource::new(client, reference, keychain, cache, Downloads::new().into_sink()))
         }
-        local => source::open(&local, &std::env::temp_dir(), &limits)?,
+        local => source::open(&local, downloads.path(), &limits)?,
     };
     let layers = Layers::new();
-    let bundle = into_directory(&mut *source, &args.output, plain, &limits, &|event| layers.show(event))?;
+    let bundle = into_directory(&mut *source, &args.output, plain, &limits, &|event| layers.show(event));
+    let bundle = bundle.map_err(|error| anyhow::anyhow!("{}; {}", chain(&error), error.reason().fix()))?;
     layers.finish();
     println!("{} {}", bundle.record.manifest_digest, args.output.display());
     Ok(ExitCode::SUCCESS)

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use anyhow::Context;
 use tokio::sync::Notify;
 
+use super::collect::CollectArgs;
 use super::logging::{self, LogArgs};
+use super::registry::RegistryArgs;
 use super::signals;
 use crate::download::follow_directory;
 use crate::volume::Volume;
@@ -21,6 +23,12 @@ pub struct Args {
     /// Folder for bundles and published functions.
     #[arg(long, env = "KONTAIN_VOLUME", value_name = "DIR", default_value = "/kontain")]
     pub volume: PathBuf,
+    /// What is removed from the volume, and when.
+    #[command(flatten)]
+    pub collect: CollectArgs,
+    /// How registries are spoken to.
+    #[command(flatten)]
+    pub registry: RegistryArgs,
     /// Log records.
     #[command(flatten)]
     pub log: LogArgs,
@@ -35,11 +43,13 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let volume = Volume::open(&args.volume).with_context(|| {
         format!("cannot use {} as the volume: name another with --volume", args.volume.display())
     })?;
+    let registries = args.registry.open(&volume)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let stop = signals::stop_on_signal()?;
+        tokio::spawn(args.collect.collector(volume.clone()).run());
         tokio::select! {
-            ended = follow_directory(args.images, volume, Arc::new(Notify::new())) => ended.map_err(anyhow::Error::from),
+            ended = follow_directory(args.images, volume, registries, Arc::new(Notify::new())) => ended.map_err(anyhow::Error::from),
             () = stop.cancelled() => Ok(()),
         }
     })?;

@@ -10,6 +10,7 @@
 
 mod bench;
 mod bundle;
+mod collect;
 mod completions;
 mod config;
 mod demo;

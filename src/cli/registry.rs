@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use bundles::registry::{Client, Keychain, Options};
 
 use super::Usage;
+use crate::download::fetch::Registries;
+use crate::volume::Volume;
 
 /// How registries are spoken to.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -52,6 +54,14 @@ impl RegistryArgs {
             options.mirrors.push((host.to_owned(), mirror));
         }
         Ok(Client::new(options)?)
+    }
+
+    /// Registries for the functions of a volume.
+    ///
+    /// # Errors
+    /// As [`Self::client`], and when the volume refuses.
+    pub fn open(&self, volume: &Volume) -> anyhow::Result<Registries> {
+        Ok(Registries::open(self.client()?, self.keychain(), volume)?)
     }
 
     /// Where credentials are looked up.

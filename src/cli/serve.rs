@@ -10,7 +10,9 @@ use ipnet::IpNet;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
+use super::collect::CollectArgs;
 use super::logging::{self, LogArgs};
+use super::registry::RegistryArgs;
 use super::signals;
 use crate::api::units::{Quantity, Span};
 use crate::download::follow_directory;
@@ -73,6 +75,12 @@ pub struct Args {
     /// Workers leave after so long without a call of their function.
     #[arg(long, env = "KONTAIN_WORKER_IDLE", value_name = "DURATION", default_value = "5m")]
     pub worker_idle: Span,
+    /// What is removed from the volume, and when.
+    #[command(flatten)]
+    pub collect: CollectArgs,
+    /// How registries are spoken to.
+    #[command(flatten)]
+    pub registry: RegistryArgs,
     /// Log records.
     #[command(flatten)]
     pub log: LogArgs,
@@ -119,9 +127,10 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     let changed = Arc::new(Notify::new());
     let server = Server::new(options, volume.clone(), node);
     if let Some(images) = args.images {
-        let changed = changed.clone();
+        tokio::spawn(args.collect.collector(volume.clone()).run());
+        let (registries, changed) = (args.registry.open(&volume)?, changed.clone());
         tokio::spawn(async move {
-            if let Err(error) = follow_directory(images, volume, changed).await {
+            if let Err(error) = follow_directory(images, volume, registries, changed).await {
                 tracing::error!(%error, "nothing can be published");
             }
         });

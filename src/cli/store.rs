@@ -1,16 +1,17 @@
 //! `kontain-faas store`: what bundles a volume has, whether they are sound, and which nobody needs any more.
 
-use std::collections::HashSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
-use anyhow::Context;
 use bundles::digest::Digest;
-use bundles::store::{GcPolicy, Listed, Store};
+use bundles::store::{Listed, Store};
 use indicatif::HumanBytes;
 use serde_json::json;
+
+use crate::api::units::Quantity;
+use crate::download::collect::{Collector, Policy};
+use crate::volume::Volume;
 
 /// Options of `store`.
 #[derive(Debug, clap::Args)]
@@ -37,6 +38,9 @@ pub enum Action {
         /// Unused bundles stay so long after their last use.
         #[arg(long, env = "KONTAIN_GRACE", value_name = "TIME", default_value = "1h", value_parser = humantime::parse_duration)]
         grace: Duration,
+        /// Downloaded layers to keep for the next images, those of the bundles that stay.
+        #[arg(long, env = "KONTAIN_KEEP_LAYERS", value_name = "SIZE", default_value = "10Gi")]
+        keep_layers: Quantity,
     },
     /// Reads bundles to the last byte and compares them with their records; without digests, all of them.
     Verify {
@@ -65,7 +69,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let store = Store::open(&root)?;
     match &args.action {
         Action::Ls { output } => list(&store.list()?, *output),
-        Action::Gc { grace } => return collect(&store, &args.volume, *grace),
+        Action::Gc { grace, keep_layers } => return collect(&args.volume, *grace, *keep_layers),
         Action::Verify { digests } => return verify(&store, digests),
     }
     Ok(ExitCode::SUCCESS)
@@ -88,42 +92,23 @@ fn list(bundles: &[Listed], output: Output) {
     }
 }
 
-fn collect(store: &Store, volume: &Path, grace: Duration) -> anyhow::Result<ExitCode> {
-    let reachable = reachable(&volume.join("functions"))?;
-    let collected = store.collect(&reachable, &GcPolicy { grace, high_water_bytes: None })?;
-    for digest in &collected.removed {
+fn collect(volume: &Path, grace: Duration, keep_layers: Quantity) -> anyhow::Result<ExitCode> {
+    let policy = Policy {
+        grace,
+        high_water_percent: 100,
+        layers_bytes: keep_layers.bytes(),
+        interval: Duration::ZERO,
+    };
+    let collected = Collector::new(Volume::open(volume)?, policy).collect()?;
+    let bundles = &collected.bundles;
+    for digest in &bundles.removed {
         println!("removed {digest}");
     }
-    let (freed, in_use, leftovers) =
-        (HumanBytes(collected.freed_bytes), collected.in_use, collected.leftovers);
-    println!(
-        "{} removed, {freed} freed, {in_use} still in use, {leftovers} left-overs cleared",
-        collected.removed.len()
-    );
+    let freed = HumanBytes(bundles.freed_bytes + collected.layer_bytes);
+    let left_over = bundles.leftovers + collected.temporaries;
+    let (removed, in_use) = (bundles.removed.len(), bundles.in_use);
+    println!("{removed} removed, {freed} freed, {in_use} still in use, {left_over} left-overs cleared");
     Ok(ExitCode::SUCCESS)
-}
-
-/// The digests that published functions refer to. One record that cannot be read could refer to anything.
-fn reachable(functions: &Path) -> anyhow::Result<HashSet<Digest>> {
-    let mut digests = HashSet::new();
-    let entries = |dir: &Path| fs::read_dir(dir).with_context(|| format!("cannot read {}", dir.display()));
-    for namespace in entries(functions)? {
-        let namespace = namespace?.path();
-        for file in entries(&namespace)? {
-            let path = file?.path();
-            if path.extension().is_some_and(|end| end == "json") {
-                digests.insert(
-                    digest(&path).with_context(|| format!("cannot use the record {}", path.display()))?,
-                );
-            }
-        }
-    }
-    Ok(digests)
-}
-
-fn digest(path: &Path) -> anyhow::Result<Digest> {
-    let record: serde_json::Value = serde_json::from_slice(&fs::read(path)?)?;
-    Ok(record["digest"].as_str().context("it has no digest")?.parse()?)
 }
 
 fn verify(store: &Store, digests: &[Digest]) -> anyhow::Result<ExitCode> {

@@ -1,15 +1,19 @@
 //! From an image source to the volume: what the documents say becomes bundles and `functions/` records.
 //!
 //! * [`directory`]: the embedded source, a folder of Image documents.
+//! * [`fetch`]: where images come from, registries among others.
 //! * [`publish`]: one Image → bundle in the store → record, each step atomic.
+//! * [`collect`]: what nobody needs any more.
 //!
 //! The server follows the records; nothing else passes between the two.
 
+pub mod collect;
 pub mod directory;
+pub mod fetch;
 pub mod publish;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,7 +21,8 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinSet;
 
 use self::directory::{Directory, Wanted};
-use self::publish::{Publisher, Stamp};
+use self::fetch::Registries;
+use self::publish::{Outcome, PublishError, Publisher, Stamp};
 use crate::api::FunctionName;
 use crate::volume::Volume;
 
@@ -44,9 +49,10 @@ struct Known {
 pub async fn follow_directory(
     folder: PathBuf,
     volume: Volume,
+    registries: Registries,
     changed: Arc<Notify>,
-) -> Result<(), publish::PublishError> {
-    let publisher = Arc::new(Publisher::open(volume)?);
+) -> Result<(), PublishError> {
+    let publisher = Arc::new(Publisher::open(volume, registries)?);
     let mut directory = Directory::new(folder);
     let mut known: HashMap<FunctionName, Known> = HashMap::new();
     let places = Arc::new(Semaphore::new(PARALLEL));
@@ -123,12 +129,12 @@ async fn job(
 ) -> (FunctionName, Result<(Wanted, bool), Wanted>) {
     let _place = places.acquire().await;
     let job = wanted.clone();
-    let result = tokio::task::spawn_blocking(move || publisher.publish(&job.image, &job.reference)).await;
+    let result = tokio::task::spawn_blocking(move || publish_one(&publisher, &job)).await;
     match result {
-        Ok(Ok(news)) => (name, Ok((wanted, news))),
+        Ok(Ok(outcome)) => (name, Ok((wanted, outcome.changed))),
         Ok(Err(error)) => {
-            let error = anyhow::Error::from(error);
-            tracing::error!(function = %name, file = wanted.file, line = wanted.line, "spec.image: {error:#}");
+            let (file, line, reason) = (&wanted.file, wanted.line, error.reason().word());
+            tracing::error!(function = %name, file, line, reason, "spec.image: {}", error.explain());
             (name, Err(wanted))
         }
         Err(error) => {
@@ -136,6 +142,15 @@ async fn job(
             (name, Err(wanted))
         }
     }
+}
+
+/// Publishes with the pull secrets that lie beside the document.
+fn publish_one(publisher: &Publisher, wanted: &Wanted) -> Result<Outcome, PublishError> {
+    let folder = Path::new(&wanted.file).parent().unwrap_or(Path::new("."));
+    let names = wanted.image.spec.image_pull_secrets.iter().map(|secret| secret.name.as_str());
+    let namespace = &wanted.image.metadata.namespace;
+    let keychain = fetch::pull_secrets(folder, namespace, names, publisher.keychain())?;
+    publisher.publish(&wanted.image, &wanted.reference, &keychain)
 }
 
 fn finished(

@@ -7,10 +7,13 @@ use std::path::Path;
 
 use bundles::assemble::{AssembleError, into_store};
 use bundles::limits::Limits;
+use bundles::reason::{self, Reason};
 use bundles::reference::Reference;
-use bundles::source;
+use bundles::registry::{Keychain, RegistryError};
+use bundles::source::{self, SourceError};
 use bundles::store::{Store, StoreError};
 
+use super::fetch::{PullSecretError, Registries};
 use crate::api::{FunctionName, Image, Published};
 use crate::volume::{self, Volume};
 
@@ -26,9 +29,54 @@ pub enum PublishError {
     /// The volume refuses.
     #[error("cannot write the function's record")]
     Record(#[from] io::Error),
+    /// A pull secret cannot be used.
+    #[error(transparent)]
+    PullSecret(#[from] PullSecretError),
     /// The name cannot be a path.
     #[error("`{0}` is not a name")]
     Name(String),
+}
+
+impl From<SourceError> for PublishError {
+    fn from(error: SourceError) -> Self {
+        Self::Assemble(error.into())
+    }
+}
+
+impl From<RegistryError> for PublishError {
+    fn from(error: RegistryError) -> Self {
+        SourceError::from(error).into()
+    }
+}
+
+impl PublishError {
+    /// Its kind.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Assemble(error) => error.reason(),
+            Self::Store(error) => error.reason(),
+            Self::Record(error) => reason::of_disk(error),
+            Self::PullSecret(PullSecretError::Content(error)) => error.reason(),
+            Self::PullSecret(PullSecretError::Read { .. }) => Reason::CredentialsInvalid,
+            Self::Name(_) => Reason::ImageInvalid,
+        }
+    }
+
+    /// What went wrong, why, and what to do about it, in one line.
+    pub fn explain(&self) -> String {
+        format!("{}; {}", reason::chain(self), self.reason().fix())
+    }
+}
+
+/// What publishing did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Digest of the image's manifest.
+    pub digest: String,
+    /// The record was written: something is different now.
+    pub changed: bool,
+    /// The bundle was not in the store.
+    pub pulled: bool,
 }
 
 /// What tells one version of a local image from the next, without reading it.
@@ -51,6 +99,7 @@ pub struct Publisher {
     volume: Volume,
     store: Store,
     limits: Limits,
+    registries: Registries,
 }
 
 impl Publisher {
@@ -58,40 +107,63 @@ impl Publisher {
     ///
     /// # Errors
     /// When it cannot be used.
-    pub fn open(volume: Volume) -> Result<Self, PublishError> {
-        let store = Store::open(&volume.root().join("store"))?;
-        Ok(Self { volume, store, limits: Limits::default() })
+    pub fn open(volume: Volume, registries: Registries) -> Result<Self, PublishError> {
+        let store = Store::open(&volume.store())?;
+        Ok(Self { volume, store, limits: Limits::default(), registries })
     }
 
-    /// Publishes an Image; says whether that changed anything.
+    /// The credentials of this machine; pull secrets of an Image come before them.
+    pub fn keychain(&self) -> &Keychain {
+        self.registries.keychain()
+    }
+
+    /// Publishes an Image; says what that changed. Blocks.
     ///
     /// # Errors
     /// See [`PublishError`]; nothing is left behind then.
-    pub fn publish(&self, image: &Image, reference: &Reference) -> Result<bool, PublishError> {
+    pub fn publish(
+        &self,
+        image: &Image,
+        reference: &Reference,
+        keychain: &Keychain,
+    ) -> Result<Outcome, PublishError> {
         let (namespace, function) = (&image.metadata.namespace, &image.metadata.name);
         let name = FunctionName::new(namespace, function)
             .ok_or_else(|| PublishError::Name(format!("{namespace}/{function}")))?;
-        let mut source =
-            source::open(reference, &self.store.temporary(), &self.limits).map_err(AssembleError::from)?;
+        let mut source = self.registries.source(&name, reference, keychain, &self.store, &self.limits)?;
         let progress = |event: source::Event<'_>| {
             if let source::Event::Layer { index, count, .. } = event {
                 tracing::info!(function = %name, "unpacking layer {} of {count}", index + 1);
             }
         };
         // The lock is held until the record names the bundle: no collection comes in between.
-        let in_use = into_store(&mut *source, &self.store, &self.limits, &progress)?;
-        let digest = in_use.bundle.record.manifest_digest.to_string();
-        let old = self.record(&name);
+        let assembled = into_store(&mut *source, &self.store, &self.limits, &progress)?;
+        let bundle = &assembled.bundle.bundle;
+        let digest = bundle.record.manifest_digest.to_string();
+        let changed = self.record_bundle(&name, image, &digest, bundle.dir())?;
+        Ok(Outcome { digest, changed, pulled: assembled.fresh })
+    }
+
+    /// Writes the function's record if it says anything new.
+    fn record_bundle(
+        &self,
+        name: &FunctionName,
+        image: &Image,
+        digest: &str,
+        bundle: &Path,
+    ) -> Result<bool, PublishError> {
+        let old = self.record(name);
         let generation = match &old {
             Some(old) if old.digest == digest && old.spec == image.spec => return Ok(false),
             Some(old) => old.generation + 1,
             None => 1,
         };
         let generation = generation.max(image.metadata.generation);
-        let published = Published { name: name.clone(), generation, digest, spec: image.spec.clone() };
+        let published =
+            Published { name: name.clone(), generation, digest: digest.to_owned(), spec: image.spec.clone() };
         let bytes = serde_json::to_vec_pretty(&published).map_err(io::Error::from)?;
-        volume::replace(&self.volume.function(&name), &bytes)?;
-        self.link(&name, in_use.bundle.dir())?;
+        volume::replace(&self.volume.function(name), &bytes)?;
+        self.link(name, bundle)?;
         tracing::info!(function = %name, digest = published.digest, "published");
         Ok(true)
     }
@@ -128,11 +200,18 @@ impl Publisher {
         let link = self.volume.bundle_link(name);
         let folder = link.parent().ok_or(io::ErrorKind::InvalidInput)?;
         fs::create_dir_all(folder)?;
-        let temporary = folder.join(format!(".{:016x}.tmp", fastrand::u64(..)));
+        // One name for each function: what a killed process left is in the way of the next one, and goes.
+        let temporary = folder.join(format!(".{}.tmp", name.function()));
         let target = bundle
             .strip_prefix(self.volume.root())
             .map_or_else(|_| bundle.to_owned(), |inside| Path::new("../..").join(inside));
-        std::os::unix::fs::symlink(target, &temporary)?;
+        match std::os::unix::fs::symlink(&target, &temporary) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                volume::remove(&temporary)?;
+                std::os::unix::fs::symlink(&target, &temporary)?;
+            }
+            result => result?,
+        }
         fs::rename(&temporary, &link).inspect_err(|_| drop(fs::remove_file(&temporary)))
     }
 }

@@ -114,8 +114,13 @@ impl LayerError {
         }
     }
 
+    /// Whether the blob itself is not what was declared, whatever is in it.
+    pub(crate) const fn is_of_blob(&self) -> bool {
+        matches!(self, Self::Truncated { .. } | Self::Longer { .. } | Self::Digest { .. })
+    }
+
     /// Whether a bound was passed: then there is no point in reading the rest.
-    pub(super) const fn is_limit(&self) -> bool {
+    pub(crate) const fn is_limit(&self) -> bool {
         matches!(
             self,
             Self::TooLarge { .. }

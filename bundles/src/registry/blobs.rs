@@ -1,120 +1,23 @@
-//! Layers into files: each downloaded once, counted and hashed as it comes, resumed where it broke off.
-//!
-//! ```text
-//! CACHE/sha256/DIGITS     a complete blob; readers verify it once more, so it is not synced
-//! CACHE/partial/DIGITS    what has come so far; flock while someone downloads it
-//! ```
+//! Layers into files of the [cache](super::BlobCache): counted and hashed as they come, resumed where they broke off.
 
-use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use reqwest::header::CONTENT_RANGE;
 use reqwest::{Response, StatusCode};
-use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
+use super::cache::{BlobCache, is_free};
 use super::session::{Ask, Session};
 use super::{Options, RegistryError};
 use crate::digest::Digest;
 
 /// How often another process's download of the same blob is looked at.
 const POLL: Duration = Duration::from_millis(100);
-
-/// Downloaded blobs, shared by all images and all processes on a volume.
-#[derive(Clone, Debug)]
-pub struct BlobCache {
-    root: PathBuf,
-    flights: Arc<Mutex<HashMap<Digest, Arc<tokio::sync::Mutex<()>>>>>,
-}
-
-impl BlobCache {
-    /// The cache in this directory, which is made if it is missing.
-    ///
-    /// # Errors
-    /// When it cannot be made.
-    pub fn open(root: &Path) -> Result<Self, RegistryError> {
-        for dir in ["sha256", "partial"].map(|name| root.join(name)) {
-            fs::create_dir_all(&dir).map_err(RegistryError::disk(&dir))?;
-        }
-        Ok(Self { root: root.to_owned(), flights: Arc::default() })
-    }
-
-    fn path(&self, digest: Digest) -> PathBuf {
-        self.root.join("sha256").join(digest.hex())
-    }
-
-    /// A complete blob of the right size.
-    pub(super) fn get(&self, digest: Digest, size: u64) -> Option<File> {
-        let file = File::open(self.path(digest)).ok()?;
-        let right = file.metadata().is_ok_and(|meta| meta.len() == size);
-        // Its time tells which blobs nobody has wanted for long.
-        let _ = file.set_modified(SystemTime::now());
-        right.then_some(file)
-    }
-
-    /// Forgets a blob that turned out to be damaged.
-    pub fn remove(&self, digest: Digest) {
-        let _ = fs::remove_file(self.path(digest));
-    }
-
-    /// Forgets what has come of a blob, unless someone is downloading it.
-    pub(super) fn remove_partial(&self, digest: Digest) {
-        let path = self.root.join("partial").join(digest.hex());
-        if File::open(&path).is_ok_and(|file| is_free(&file)) {
-            let _ = fs::remove_file(path);
-        }
-    }
-
-    /// Removes the blobs that were not wanted for the longest time until at most `max` bytes are left. What is being
-    /// read stays readable.
-    ///
-    /// # Errors
-    /// When the directory cannot be read.
-    pub fn collect(&self, max: u64) -> io::Result<u64> {
-        let mut blobs = Vec::new();
-        for dir in ["sha256", "partial"] {
-            for entry in fs::read_dir(self.root.join(dir))? {
-                let entry = entry?;
-                let Ok(meta) = entry.metadata() else { continue };
-                blobs.push((meta.modified().unwrap_or(SystemTime::UNIX_EPOCH), meta.len(), entry.path()));
-            }
-        }
-        blobs.sort();
-        let mut total: u64 = blobs.iter().map(|(_, size, _)| size).sum();
-        let mut freed = 0;
-        for (_, size, path) in blobs {
-            if total <= max {
-                break;
-            }
-            let busy = File::open(&path).is_ok_and(|file| !is_free(&file));
-            if !busy && fs::remove_file(&path).is_ok() {
-                total -= size;
-                freed += size;
-            }
-        }
-        Ok(freed)
-    }
-
-    /// Only one task of this process downloads a blob, the others wait for it.
-    pub(super) async fn turn(&self, digest: Digest) -> tokio::sync::OwnedMutexGuard<()> {
-        let flight = {
-            let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
-            flights.retain(|_, flight| Arc::strong_count(flight) > 1);
-            Arc::clone(flights.entry(digest).or_default())
-        };
-        flight.lock_owned().await
-    }
-}
-
-fn is_free(file: &File) -> bool {
-    flock(file, FlockOperation::NonBlockingLockExclusive).is_ok()
-}
 
 /// A blob on its way.
 struct Partial {
@@ -185,7 +88,7 @@ pub(super) async fn fetch(
     options: &Options,
     progress: &(dyn Fn(u64) + Send + Sync),
 ) -> Result<File, RegistryError> {
-    let path = cache.root.join("partial").join(wanted.digest.hex());
+    let path = cache.partial(wanted.digest);
     let mut partial = loop {
         if let Some(file) = cache.get(wanted.digest, wanted.size) {
             progress(wanted.size);

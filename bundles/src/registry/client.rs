@@ -1,6 +1,7 @@
 //! The client: pulls whole images.
 
 use std::fs::File;
+use std::future::Future;
 use std::io::Read;
 use std::sync::Arc;
 
@@ -10,9 +11,12 @@ use tokio::sync::Semaphore;
 
 use super::addresses::Resolver;
 use super::backoff::retry;
-use super::blobs::{self, BlobCache, Wanted};
+use super::blobs::{self, Wanted};
+use super::cache::BlobCache;
+use super::engine::Engine;
+use super::manifests::{self, Found};
 use super::session::Session;
-use super::{Credentials, Options, RegistryError, manifests, tls};
+use super::{Credentials, Options, RegistryError, tls};
 use crate::layer::{Layer, LayerError};
 use crate::limits::Limits;
 use crate::reference::RegistryReference;
@@ -38,6 +42,7 @@ pub struct Client {
     http: reqwest::Client,
     options: Arc<Options>,
     downloads: Arc<Semaphore>,
+    engine: Arc<Engine>,
 }
 
 /// An image whose layers are all on disk.
@@ -61,7 +66,7 @@ impl Client {
     /// A client with these options.
     ///
     /// # Errors
-    /// When a certificate file cannot be used.
+    /// When a certificate file cannot be used, or threads are used up.
     pub fn new(options: Options) -> Result<Self, RegistryError> {
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls::config(&options)?)
@@ -73,7 +78,54 @@ impl Client {
             .build()
             .map_err(|error| RegistryError::Tls(error.to_string()))?;
         let downloads = Arc::new(Semaphore::new(options.parallel.max(1)));
-        Ok(Self { http, options: Arc::new(options), downloads })
+        let engine = Arc::new(Engine::start().map_err(RegistryError::Start)?);
+        Ok(Self { http, options: Arc::new(options), downloads, engine })
+    }
+
+    /// Waits for a request on this thread, which must not be one of a runtime's own; its blocking ones are fine.
+    pub(super) fn wait<F: Future>(&self, request: F) -> F::Output {
+        self.engine.wait(request)
+    }
+
+    /// What a reference means now: the manifest and nothing below it.
+    ///
+    /// # Errors
+    /// See [`RegistryError`]; where mirrors fail, the error is that of the registry itself.
+    pub async fn find(
+        &self,
+        reference: &RegistryReference,
+        credentials: &Credentials,
+        limits: &Limits,
+    ) -> Result<Found, RegistryError> {
+        let mut last = None;
+        for place in self.places(reference, credentials)? {
+            match manifests::find(&place, reference, &self.options, limits).await {
+                Ok(found) => return Ok(found),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.unwrap_or_else(|| nowhere(reference)))
+    }
+
+    /// The image of a manifest that was found: with its configuration, without layers.
+    ///
+    /// # Errors
+    /// See [`RegistryError`]; where mirrors fail, the error is that of the registry itself.
+    pub async fn image(
+        &self,
+        reference: &RegistryReference,
+        found: &Found,
+        credentials: &Credentials,
+        limits: &Limits,
+    ) -> Result<Image, RegistryError> {
+        let mut last = None;
+        for place in self.places(reference, credentials)? {
+            match manifests::image(&place, found, &self.options, limits).await {
+                Ok(image) => return Ok(image),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.unwrap_or_else(|| nowhere(reference)))
     }
 
     /// What a reference means now: manifest and configuration, no layers.
@@ -86,14 +138,8 @@ impl Client {
         credentials: &Credentials,
         limits: &Limits,
     ) -> Result<Image, RegistryError> {
-        let mut last = None;
-        for place in self.places(reference, credentials)? {
-            match manifests::resolve(&place, reference, &self.options, limits).await {
-                Ok(image) => return Ok(image),
-                Err(error) => last = Some(error),
-            }
-        }
-        Err(last.unwrap_or_else(|| nowhere(reference)))
+        let found = self.find(reference, credentials, limits).await?;
+        self.image(reference, &found, credentials, limits).await
     }
 
     /// The layers of a resolved image, all on disk. What is in the cache is not downloaded again.

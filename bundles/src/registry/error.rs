@@ -11,7 +11,7 @@ use crate::source::SourceError;
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
     /// The registry wants credentials and has none, or not these.
-    #[error("{host} refuses access to {repository}: {}", if *.had_credentials { "the credentials are wrong or may not read it; check the pull secret" } else { "it wants credentials; name a pull secret, or log in" })]
+    #[error("{host} refuses access to {repository}: {}", if *.had_credentials { "the credentials are wrong, or may not read it" } else { "it wants credentials, and there are none" })]
     Unauthorized {
         /// The registry.
         host: String,
@@ -21,7 +21,7 @@ pub enum RegistryError {
         had_credentials: bool,
     },
     /// The credentials are good but not for this.
-    #[error("{host} forbids access to {repository}; these credentials may not read it")]
+    #[error("{host} forbids access to {repository}: these credentials may not read it")]
     Forbidden {
         /// The registry.
         host: String,
@@ -29,7 +29,7 @@ pub enum RegistryError {
         repository: String,
     },
     /// No such image.
-    #[error("{host} has no {what}; check name and tag")]
+    #[error("{host} has no {what}")]
     NotFound {
         /// The registry.
         host: String,
@@ -46,8 +46,17 @@ pub enum RegistryError {
         source: reqwest::Error,
     },
     /// A certificate that nobody trusts.
-    #[error("the certificate of {host} is not trusted; name its authority with --registry-ca")]
+    #[error("the certificate of {host} is not trusted")]
     Certificate {
+        /// The registry.
+        host: String,
+        /// What the client said.
+        #[source]
+        source: reqwest::Error,
+    },
+    /// Plain HTTP where TLS was expected.
+    #[error("{host} does not speak TLS")]
+    PlainHttp {
         /// The registry.
         host: String,
         /// What the client said.
@@ -160,18 +169,22 @@ pub enum RegistryError {
     /// The client cannot be made.
     #[error("cannot set up TLS: {0}")]
     Tls(String),
+    /// The threads for it cannot be had.
+    #[error("cannot start the registry client")]
+    Start(#[source] io::Error),
 }
 
 impl RegistryError {
     /// What the HTTP client said, in our words.
     pub(super) fn from_client(host: &str, error: reqwest::Error) -> Self {
         let host = host.to_owned();
-        if mentions_certificate(&error) {
-            Self::Certificate { host, source: error }
-        } else if error.is_connect() {
-            Self::Connect { host, source: error }
-        } else {
-            Self::Transfer { host, source: error }
+        match tls_fault(&error) {
+            Some(rustls::Error::InvalidMessage(_)) => Self::PlainHttp { host, source: error },
+            Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented) => {
+                Self::Certificate { host, source: error }
+            }
+            _ if error.is_connect() => Self::Connect { host, source: error },
+            _ => Self::Transfer { host, source: error },
         }
     }
 
@@ -192,13 +205,19 @@ impl RegistryError {
     }
 }
 
-fn mentions_certificate(error: &reqwest::Error) -> bool {
+/// What TLS said, if anything below an error was of it.
+fn tls_fault(error: &reqwest::Error) -> Option<&rustls::Error> {
     let mut cause: Option<&dyn std::error::Error> = Some(error);
     while let Some(error) = cause {
-        if error.downcast_ref::<rustls::Error>().is_some() || error.to_string().contains("certificate") {
-            return true;
+        if let Some(fault) = error.downcast_ref() {
+            return Some(fault);
         }
-        cause = error.source();
+        // An I/O error shows what its inner error was caused by, not the inner error itself.
+        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        cause = match inner {
+            Some(inner) => Some(inner),
+            None => error.source(),
+        };
     }
-    false
+    None
 }

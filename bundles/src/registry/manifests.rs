@@ -1,5 +1,6 @@
 //! From a reference to an image: the tag is asked for once, everything below it by digest.
 
+use oci_spec::image::ImageManifest;
 use reqwest::header::CONTENT_TYPE;
 
 use super::backoff::retry;
@@ -11,13 +12,21 @@ use crate::reference::RegistryReference;
 use crate::source::documents::{self, Document, DocumentError, INDEX_TYPES, MANIFEST_TYPES};
 use crate::source::{Image, SourceError, verify};
 
-/// Manifest and configuration of the image for this platform.
-pub(super) async fn resolve(
+/// The manifest of an image for this platform.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// Its digest, never that of an index.
+    pub digest: Digest,
+    manifest: Box<ImageManifest>,
+}
+
+/// Follows a reference, through indexes if need be, to the manifest for this platform.
+pub(super) async fn find(
     session: &Session,
     reference: &RegistryReference,
     options: &Options,
     limits: &Limits,
-) -> Result<Image, RegistryError> {
+) -> Result<Found, RegistryError> {
     let pinned = reference.digest.map(|digest| digest.to_string());
     let mut name = pinned.or_else(|| reference.tag.clone()).unwrap_or_else(|| "latest".to_owned());
     let mut expected = reference.digest;
@@ -36,16 +45,27 @@ pub(super) async fn resolve(
             }
             Document::Manifest(manifest) => {
                 documents::check_manifest(&manifest, limits.layers).map_err(SourceError::from)?;
-                let config_digest = documents::digest_of(manifest.config()).map_err(SourceError::from)?;
-                let bytes = retry(options, || blob(session, config_digest, limits.document_bytes)).await?;
-                verify("the image's configuration", &bytes, config_digest, Some(manifest.config().size()))?;
-                let config = documents::parse_config(&bytes).map_err(SourceError::from)?;
-                let layers = documents::layers(&manifest, &config).map_err(SourceError::from)?;
-                return Ok(Image { manifest_digest: digest, config_digest, config, layers });
+                return Ok(Found { digest, manifest });
             }
         }
     }
     Err(SourceError::from(DocumentError::IndexDepth(limits.index_depth)).into())
+}
+
+/// The image of a manifest: its configuration and what it says about the layers.
+pub(super) async fn image(
+    session: &Session,
+    found: &Found,
+    options: &Options,
+    limits: &Limits,
+) -> Result<Image, RegistryError> {
+    let manifest = &found.manifest;
+    let config_digest = documents::digest_of(manifest.config()).map_err(SourceError::from)?;
+    let bytes = retry(options, || blob(session, config_digest, limits.document_bytes)).await?;
+    verify("the image's configuration", &bytes, config_digest, Some(manifest.config().size()))?;
+    let config = documents::parse_config(&bytes).map_err(SourceError::from)?;
+    let layers = documents::layers(manifest, &config).map_err(SourceError::from)?;
+    Ok(Image { manifest_digest: found.digest, config_digest, config, layers })
 }
 
 /// A manifest's bytes, and the media type by which it came if that is one of a manifest.

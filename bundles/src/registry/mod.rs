@@ -6,8 +6,10 @@
 //!      ├── session.rs            one repository: requests, redirects, the answer to a challenge
 //!      │     ├── challenge.rs    WWW-Authenticate            ├── token.rs      tokens from realms
 //!      │     └── addresses.rs    which addresses are refused └── backoff.rs    when to try again
-//!      └── blobs.rs              layers into files: resumed, counted, hashed, each downloaded once
+//!      └── blobs.rs              layers into files: resumed, counted, hashed
+//!            └── cache.rs        the files: each downloaded once, however many want it
 //! credentials.rs                 docker's config.json, its helpers, Kubernetes pull secrets
+//! engine.rs                      the runtime that all of it runs on when the caller has none
 //! ```
 //!
 //! [`RegistrySource`] makes an [`ImageSource`](crate::source::ImageSource) of it: from there on the way is that of local
@@ -16,9 +18,11 @@
 mod addresses;
 mod backoff;
 mod blobs;
+mod cache;
 mod challenge;
 mod client;
 mod credentials;
+mod engine;
 mod error;
 mod manifests;
 mod session;
@@ -29,10 +33,11 @@ mod token;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use blobs::BlobCache;
+pub use cache::BlobCache;
 pub use client::{Client, PullEvent, PulledImage};
 pub use credentials::{Credentials, Keychain};
 pub use error::RegistryError;
+pub use manifests::Found;
 pub use source::RegistrySource;
 
 /// How registries are spoken to.

@@ -1,10 +1,9 @@
 //! A registry as an [`ImageSource`], for code that is not asynchronous: on a thread of its own or a blocking one.
 
-use std::io::{self, Read};
+use std::io::Read;
 
-use tokio::runtime::{Builder, Runtime};
-
-use super::{BlobCache, Client, Keychain, PullEvent, PulledImage, RegistryError};
+use super::{BlobCache, Client, Credentials, Found, Keychain, PullEvent, PulledImage, RegistryError};
+use crate::digest::Digest;
 use crate::limits::Limits;
 use crate::reference::RegistryReference;
 use crate::source::{Image, ImageSource, SourceError};
@@ -20,32 +19,50 @@ pub struct RegistrySource {
     cache: BlobCache,
     limits: Limits,
     progress: Progress,
-    runtime: Runtime,
+    credentials: Option<Credentials>,
+    found: Option<Found>,
     pulled: Option<PulledImage>,
 }
 
 impl RegistrySource {
     /// A source for this image. Nothing is asked of the registry yet.
-    ///
-    /// # Errors
-    /// When threads or descriptors are used up.
     pub fn new(
         client: Client,
         reference: RegistryReference,
         keychain: Keychain,
         cache: BlobCache,
         progress: impl Fn(PullEvent<'_>) + Send + Sync + 'static,
-    ) -> io::Result<Self> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
+    ) -> Self {
         let (limits, progress) = (Limits::default(), Box::new(progress));
-        Ok(Self { client, reference, keychain, cache, limits, progress, runtime, pulled: None })
+        Self {
+            client,
+            reference,
+            keychain,
+            cache,
+            limits,
+            progress,
+            credentials: None,
+            found: None,
+            pulled: None,
+        }
     }
 
-    /// Forgets the image's layers in the cache, when one of them turned out to be damaged there.
-    pub fn forget(&self, image: &Image) {
-        for layer in &image.layers {
-            self.cache.remove(layer.digest.unwrap_or(layer.diff_id));
+    /// The credentials, looked up once: helper programs may ask their user, or a server.
+    fn credentials(&mut self) -> Result<Credentials, RegistryError> {
+        match &self.credentials {
+            Some(credentials) => Ok(credentials.clone()),
+            None => Ok(self.credentials.insert(self.keychain.find(&self.reference)?).clone()),
         }
+    }
+
+    /// The manifest, asked for once: a tag that moves meanwhile changes nothing.
+    fn found(&mut self, limits: &Limits) -> Result<Found, RegistryError> {
+        if let Some(found) = &self.found {
+            return Ok(found.clone());
+        }
+        let credentials = self.credentials()?;
+        let found = self.client.wait(self.client.find(&self.reference, &credentials, limits))?;
+        Ok(self.found.insert(found).clone())
     }
 }
 
@@ -59,23 +76,35 @@ impl From<RegistryError> for SourceError {
 }
 
 impl ImageSource for RegistrySource {
+    fn identify(&mut self, limits: &Limits) -> Result<Digest, SourceError> {
+        Ok(self.found(limits)?.digest)
+    }
+
     fn resolve(&mut self, limits: &Limits) -> Result<Image, SourceError> {
         self.limits = limits.clone();
-        let credentials = self.keychain.find(&self.reference)?;
-        Ok(self.runtime.block_on(self.client.resolve(&self.reference, &credentials, limits))?)
+        let (found, credentials) = (self.found(limits)?, self.credentials()?);
+        let image = self.client.image(&self.reference, &found, &credentials, limits);
+        Ok(self.client.wait(image)?)
     }
 
     fn open_layer(&mut self, image: &Image, index: usize) -> Result<Box<dyn Read + '_>, SourceError> {
         if self.pulled.is_none() {
-            let credentials = self.keychain.find(&self.reference)?;
+            let credentials = self.credentials()?;
             let (reference, image) = (&self.reference, image.clone());
             let pull =
                 self.client.pull(reference, image, &credentials, &self.cache, &self.limits, &self.progress);
-            self.pulled = Some(self.runtime.block_on(pull)?);
+            self.pulled = Some(self.client.wait(pull)?);
         }
         match &mut self.pulled {
             Some(pulled) => pulled.open_layer(image, index),
             None => Err(SourceError::NotLocal),
         }
+    }
+
+    fn forget(&mut self, image: &Image) -> bool {
+        for layer in &image.layers {
+            self.cache.remove(layer.digest.unwrap_or(layer.diff_id));
+        }
+        self.pulled.take().is_some()
     }
 }

@@ -58,6 +58,15 @@ impl Image {
 
 /// Something that has an image.
 pub trait ImageSource {
+    /// The digest of the manifest for this platform, with as little work as that takes: it tells whether the image is
+    /// there already.
+    ///
+    /// # Errors
+    /// See [`SourceError`].
+    fn identify(&mut self, limits: &Limits) -> Result<Digest, SourceError> {
+        Ok(self.resolve(limits)?.manifest_digest)
+    }
+
     /// Reads manifest and configuration.
     ///
     /// # Errors
@@ -69,6 +78,12 @@ pub trait ImageSource {
     /// # Errors
     /// See [`SourceError`].
     fn open_layer(&mut self, image: &Image, index: usize) -> Result<Box<dyn Read + '_>, SourceError>;
+
+    /// Forgets copies of the layers, when one of them turned out to be damaged; says whether there were any, so that
+    /// trying again makes sense.
+    fn forget(&mut self, _image: &Image) -> bool {
+        false
+    }
 }
 
 /// Opens the source behind a local reference; archives that are compressed are decompressed to `spool_dir` first.

@@ -32,32 +32,59 @@ pub struct Collected {
 }
 
 impl Store {
-    /// Removes what is neither in `reachable` nor in use nor within its grace time.
+    /// Removes what is neither reachable nor in use nor within its grace time. `reachable` is asked twice: what it says
+    /// once the locks are held counts, since whoever publishes holds a bundle's lock until a record names it.
     ///
     /// # Errors
-    /// When the store cannot be read or something cannot be removed.
-    pub fn collect(&self, reachable: &HashSet<Digest>, policy: &GcPolicy) -> Result<Collected, StoreError> {
+    /// Those of `reachable`, and when the store cannot be read or something cannot be removed.
+    pub fn collect<E: From<StoreError>>(
+        &self,
+        reachable: impl Fn() -> Result<HashSet<Digest>, E>,
+        policy: &GcPolicy,
+    ) -> Result<Collected, E> {
         let _store = self.lock()?;
         let mut collected = Collected { leftovers: self.remove_leftovers()?, ..Collected::default() };
+        let candidates = self.candidates(&reachable()?, policy, &mut collected)?;
+        if candidates.is_empty() {
+            return Ok(collected);
+        }
+        let named_meanwhile = reachable()?;
+        for (bundle, lock) in candidates {
+            if !named_meanwhile.contains(&bundle.digest) {
+                self.take_out(bundle.digest, lock)?;
+                collected.freed_bytes += bundle.bytes;
+                collected.removed.push(bundle.digest);
+            }
+        }
+        Ok(collected)
+    }
+
+    /// What may go, each with its lock.
+    fn candidates(
+        &self,
+        reachable: &HashSet<Digest>,
+        policy: &GcPolicy,
+        collected: &mut Collected,
+    ) -> Result<Vec<(Listed, Lock)>, StoreError> {
         let mut bundles = self.list()?;
         let mut total: u64 = bundles.iter().map(|bundle| bundle.bytes).sum();
         bundles.sort_by_key(|bundle| bundle.used);
+        let mut candidates = Vec::new();
         for bundle in bundles.into_iter().filter(|bundle| !reachable.contains(&bundle.digest)) {
             let full = policy.high_water_bytes.is_some_and(|high| total > high);
             if !full && !is_older(&bundle, policy.grace) {
                 continue;
             }
-            match self.remove_locked(bundle.digest) {
-                Ok(()) => {
+            let path = self.path(bundle.digest);
+            match Lock::try_exclusive(&path).map_err(io_error(&path))? {
+                Some(lock) => {
                     total -= bundle.bytes;
-                    collected.freed_bytes += bundle.bytes;
-                    collected.removed.push(bundle.digest);
+                    candidates.push((bundle, lock));
                 }
-                Err(StoreError::InUse(_)) => collected.in_use += 1,
-                Err(error) => return Err(error),
+                None => collected.in_use += 1,
             }
         }
-        Ok(collected)
+        Ok(candidates)
     }
 
     /// Temporary directories without a lock: their writers are dead.

@@ -8,6 +8,20 @@ use std::path::Path;
 use rustix::fs::{FlockOperation, Timespec, Timestamps, UTIME_NOW, flock, futimens};
 use rustix::io::Errno;
 
+/// A bundle's directory is not removed as long as this lives, in whatever process.
+#[derive(Debug)]
+pub struct Lease {
+    _lock: Lock,
+}
+
+/// Takes a lease on a bundle by its directory; nothing if that is not there. For processes that read bundles only.
+///
+/// # Errors
+/// When the directory cannot be opened or locked.
+pub fn lease(bundle: &Path) -> io::Result<Option<Lease>> {
+    Ok(Lock::shared_if_there(bundle)?.map(|lock| Lease { _lock: lock }))
+}
+
 /// A lock that is held until dropped.
 #[derive(Debug)]
 pub(super) struct Lock(File);

@@ -11,6 +11,7 @@
 
 mod collect;
 mod error;
+mod flight;
 mod lock;
 mod publish;
 mod verify;
@@ -21,18 +22,22 @@ use std::time::SystemTime;
 
 pub use collect::{Collected, GcPolicy};
 pub use error::StoreError;
+pub use flight::Flight;
+pub use lock::{Lease, lease};
 pub use verify::Damage;
 
 use crate::bundle::{Bundle, CONFIG, RECORD, ROOTFS};
 use crate::digest::Digest;
 use crate::erofs::EROFS_FORMAT;
 use error::io_error;
+use flight::Flights;
 use lock::Lock;
 
 /// A store in a directory.
 #[derive(Clone, Debug)]
 pub struct Store {
     root: PathBuf,
+    flights: Flights,
 }
 
 /// A bundle that nobody removes as long as this lives, in whatever process.
@@ -62,7 +67,7 @@ impl Store {
     /// # Errors
     /// When the directories cannot be made.
     pub fn open(root: &Path) -> Result<Self, StoreError> {
-        let store = Self { root: root.to_owned() };
+        let store = Self { root: root.to_owned(), flights: Flights::default() };
         for dir in [store.bundles(), store.temporary()] {
             fs::create_dir_all(&dir).map_err(io_error(&dir))?;
         }

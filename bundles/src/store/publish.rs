@@ -57,7 +57,12 @@ impl Store {
     /// When it is not there, in use, or cannot be moved.
     pub fn remove(&self, digest: Digest) -> Result<(), StoreError> {
         let _store = self.lock()?;
-        self.remove_locked(digest)
+        let path = self.path(digest);
+        let lock = match Lock::try_exclusive(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(StoreError::Missing(digest)),
+            lock => lock.map_err(io_error(&path))?.ok_or(StoreError::InUse(digest))?,
+        };
+        self.take_out(digest, lock)
     }
 
     pub(super) fn lock(&self) -> Result<Lock, StoreError> {
@@ -65,13 +70,9 @@ impl Store {
         Lock::exclusive(&path).map_err(io_error(&path))
     }
 
-    /// Takes a bundle out; the store's lock is held.
-    pub(super) fn remove_locked(&self, digest: Digest) -> Result<(), StoreError> {
+    /// Takes a bundle out whose lock, and the store's, are held.
+    pub(super) fn take_out(&self, digest: Digest, lock: Lock) -> Result<(), StoreError> {
         let path = self.path(digest);
-        let lock = match Lock::try_exclusive(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(StoreError::Missing(digest)),
-            lock => lock.map_err(io_error(&path))?.ok_or(StoreError::InUse(digest))?,
-        };
         // Renamed first: a bundle is there as a whole or not at all.
         let doomed = self.fresh_name();
         fs::rename(&path, &doomed).map_err(io_error(&path))?;

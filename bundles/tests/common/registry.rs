@@ -160,8 +160,8 @@ pub fn pull(
     let store = Store::open(&dir.join("store")).unwrap();
     let cache = BlobCache::open(&dir.join("blobs")).unwrap();
     let client = Client::new(options).map_err(SourceError::from)?;
-    let mut source = RegistrySource::new(client, reference, keychain, cache, |_| {}).unwrap();
-    into_store(&mut source, &store, &Limits::default(), &|_| {})
+    let mut source = RegistrySource::new(client, reference, keychain, cache, |_| {});
+    Ok(into_store(&mut source, &store, &Limits::default(), &|_| {})?.bundle)
 }
 
 /// As [`pull`], for errors of the registry.
