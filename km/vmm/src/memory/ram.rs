@@ -2,6 +2,7 @@
 
 use km_abi::layout::{MEMORY_MAX, MEMORY_MIN};
 use std::fs::File;
+use std::ops::Range;
 use vm_memory::{FileOffset, MmapRegion, VolatileMemory, VolatileMemoryError};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -108,6 +109,20 @@ impl GuestMemory {
     /// [`MemoryError::Range`].
     pub fn store<T: IntoBytes + Immutable>(&self, gpa: u64, value: &T) -> Result<(), MemoryError> {
         self.write(gpa, value.as_bytes())
+    }
+
+    /// Copies pages before anyone writes to them: for many at once that is a quarter of the price of a fault for each. A
+    /// host that cannot leaves them to the faults.
+    ///
+    /// # Errors
+    /// [`MemoryError::Range`].
+    pub fn populate(&self, gpas: &Range<u64>) -> Result<(), MemoryError> {
+        let len = gpas.end.saturating_sub(gpas.start);
+        let slice = self.slice(gpas.start, usize::try_from(len).unwrap_or(usize::MAX))?;
+        let address = slice.ptr_guard_mut().as_ptr();
+        // SAFETY: the range lies within this mapping, which is writable; populating it changes no byte of it.
+        let _ = unsafe { libc::madvise(address.cast(), slice.len(), libc::MADV_POPULATE_WRITE) };
+        Ok(())
     }
 
     /// Lets `body` read from or write to a checked range without a copy in between, for transfers to and from

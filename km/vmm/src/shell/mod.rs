@@ -7,6 +7,7 @@
 //! Making one costs milliseconds and happens off the path of any call; beginning one is all that a call waits for.
 
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -83,7 +84,7 @@ pub struct Shell {
 }
 
 impl Mould {
-    /// Makes a shell and leads it over the pages of `touch`. From one that `learns` it can be told afterwards which pages
+    /// Makes a shell, copies the guest-physical pages of `copied`, and leads it over the pages of `touch`. From one that `learns` it can be told afterwards which pages
     /// it used.
     ///
     /// # Errors
@@ -91,6 +92,7 @@ impl Mould {
     pub fn shell(
         &self,
         touch: &[TouchEntry],
+        copied: &[Range<u64>],
         learns: Learns,
         ticker: &mut Ticker,
     ) -> Result<Shell, ShellError> {
@@ -101,6 +103,7 @@ impl Mould {
         if learns == Learns::Yes {
             accessed::forget(&memory, trailer.state().cr3)?;
         }
+        copied.iter().try_for_each(|range| memory.populate(range))?;
         let vm = self.monitor.resume(memory, &self.rootfs, trailer.state().cr3)?;
         let create = start.elapsed();
         let mut shell = Shell { vm, idle: Box::default(), learns, create, prerun: Duration::ZERO };

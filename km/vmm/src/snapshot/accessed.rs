@@ -3,9 +3,12 @@
 //! What the host has mapped says little: it maps 16 neighbours of a file page at once. So the accessed bits of a machine
 //! that is to be learned from are cleared before it runs for the first time, and looked at when it has ended. On any
 //! kind of KVM such a bit is set without a fault of the guest. Clearing writes to the page tables of this one machine,
-//! before anything has cached them.
+//! before anything has cached them. The direct map consists of large pages, whose bits say too little: in this machine
+//! they are split.
 
 use std::collections::HashSet;
+
+use km_abi::layout::{BOOT_TABLES_END, BOOT_TABLES_GPA, PAGE_SIZE};
 
 use super::walk::{self, Leaf};
 use crate::memory::{GuestMemory, MemoryError};
@@ -21,19 +24,41 @@ pub struct Accessed {
     pub tables: HashSet<u64>,
 }
 
-/// Clears the accessed bits of a machine that has not run yet.
+/// Clears the accessed bits of a machine that has not run yet, and splits as much of its direct map as there is room for
+/// tables.
 ///
 /// # Errors
 /// Never: what was read is there to be written.
 pub fn forget(memory: &GuestMemory, cr3: u64) -> Result<(), MemoryError> {
     let mut entries = Vec::new();
-    walk::leaves(memory, cr3, &mut |leaf: &Leaf| {
-        if leaf.entry & ACCESSED != 0 && leaf.len == super::PAGE as u64 {
+    let tables = walk::leaves(memory, cr3, &mut |leaf: &Leaf| {
+        if leaf.entry & ACCESSED != 0 && leaf.len == PAGE_SIZE {
             entries.push((leaf.entry_gpa, leaf.entry & !ACCESSED));
         }
         true
     });
+    split_direct_map(memory, cr3, &tables)?;
     entries.iter().try_for_each(|(gpa, entry)| memory.store(*gpa, entry))
+}
+
+/// Replaces large pages of the direct map, from the first on, by tables of single pages. The tables take the end of the
+/// room that a boot had for its own, down to the last of those.
+fn split_direct_map(memory: &GuestMemory, cr3: u64, used: &[u64]) -> Result<(), MemoryError> {
+    let room = BOOT_TABLES_GPA..BOOT_TABLES_END;
+    let taken = used.iter().filter(|gpa| room.contains(gpa)).max();
+    let mut free = taken.map_or(room.start, |gpa| gpa + PAGE_SIZE);
+    for large in walk::direct_pages(memory, cr3) {
+        if free >= room.end {
+            break;
+        }
+        let (first, rights) = (large.gpa, large.entry & walk::RIGHTS & !ACCESSED);
+        let entries: Vec<u64> =
+            (0..walk::LARGE).step_by(super::PAGE).map(|at| (first + at) | rights).collect();
+        memory.write(free, zerocopy::IntoBytes::as_bytes(entries.as_slice()))?;
+        memory.store(large.entry_gpa, &(free | walk::TABLE))?;
+        free += PAGE_SIZE;
+    }
+    Ok(())
 }
 
 /// Looks which pages were used since.
@@ -41,7 +66,7 @@ pub fn forget(memory: &GuestMemory, cr3: u64) -> Result<(), MemoryError> {
 pub fn recall(memory: &GuestMemory, cr3: u64) -> Accessed {
     let mut pages = Vec::new();
     let tables = walk::leaves(memory, cr3, &mut |leaf: &Leaf| {
-        if leaf.entry & ACCESSED != 0 && leaf.len == super::PAGE as u64 {
+        if leaf.entry & ACCESSED != 0 && leaf.len == PAGE_SIZE {
             pages.push((leaf.va, leaf.gpa));
         }
         true
@@ -52,7 +77,38 @@ pub fn recall(memory: &GuestMemory, cr3: u64) -> Accessed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use km_abi::layout::MEMORY_MIN;
+    use km_abi::layout::{DIRECT_MAP, DIRECT_MAP_PML4, MEMORY_MIN};
+
+    #[test]
+    fn large_pages_of_the_direct_map_are_split_where_there_is_room() {
+        let memory = GuestMemory::anonymous(MEMORY_MIN).unwrap();
+        let put = |gpa: u64, entry: u64| memory.store(gpa, &entry).unwrap();
+        let slot = DIRECT_MAP_PML4 as u64 * 8;
+        put(BOOT_TABLES_GPA + slot, (BOOT_TABLES_GPA + 0x1000) | 0x27);
+        put(BOOT_TABLES_GPA + 0x1000, (BOOT_TABLES_GPA + 0x2000) | 0x27);
+        put(BOOT_TABLES_GPA + 0x2008, 0x20_0000 | (1 << 63) | 0xe7);
+        put(BOOT_TABLES_GPA + 0x2010, 0x40_0000 | 0xe7);
+        forget(&memory, BOOT_TABLES_GPA).unwrap();
+        let split: u64 = memory.load(BOOT_TABLES_GPA + 0x2008).unwrap();
+        assert_eq!(split, (BOOT_TABLES_GPA + 0x3000) | 0x27);
+        // Writable, the user's, dirty, not executable, not accessed, a single page.
+        let entry: u64 = memory.load(BOOT_TABLES_GPA + 0x3000 + 5 * 8).unwrap();
+        assert_eq!(entry, 0x20_5000 | (1 << 63) | 0x47);
+        assert_eq!(recall(&memory, BOOT_TABLES_GPA).pages, []);
+        put(BOOT_TABLES_GPA + 0x3000 + 5 * 8, entry | ACCESSED);
+        assert_eq!(recall(&memory, BOOT_TABLES_GPA).pages, [(DIRECT_MAP + 0x20_5000, 0x20_5000)]);
+    }
+
+    #[test]
+    fn tables_beside_the_room_leave_it_alone() {
+        let memory = GuestMemory::anonymous(MEMORY_MIN).unwrap();
+        let put = |gpa: u64, entry: u64| memory.store(gpa, &entry).unwrap();
+        put(BOOT_TABLES_GPA + DIRECT_MAP_PML4 as u64 * 8, (BOOT_TABLES_END - PAGE_SIZE) | 0x27);
+        put(BOOT_TABLES_END - PAGE_SIZE, 0x2000 | 0x27);
+        put(0x2000, 0xe7);
+        forget(&memory, BOOT_TABLES_GPA).unwrap();
+        assert_eq!(memory.load::<u64>(0x2000).unwrap(), 0xe7);
+    }
 
     #[test]
     fn only_what_was_used_since_is_recalled() {

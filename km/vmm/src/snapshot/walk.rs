@@ -17,8 +17,12 @@ const PRESENT: u64 = 1;
 const WRITE: u64 = 1 << 1;
 const HUGE: u64 = 1 << 7;
 /// Bytes of a large page.
-const LARGE: u64 = 2 << 20;
+pub(super) const LARGE: u64 = 2 << 20;
 const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
+/// What an entry says besides an address and the size of the page.
+pub(super) const RIGHTS: u64 = !(ADDRESS | HUGE);
+/// An entry that leads to another table: present, writable, the user's, accessed.
+pub(super) const TABLE: u64 = 0x27;
 
 /// Gives copies of page tables.
 pub trait TableSource {
@@ -55,6 +59,35 @@ pub fn leaves(source: &dyn TableSource, cr3: u64, visit: &mut dyn FnMut(&Leaf) -
     let mut walk = Walk { source, visit, tables: Vec::new(), entries: 0 };
     walk.level(cr3 & ADDRESS, 3, 0, true);
     walk.tables
+}
+
+/// The large pages of the direct map, ascending.
+pub fn direct_pages(source: &dyn TableSource, cr3: u64) -> Vec<Leaf> {
+    let mut found = Vec::new();
+    let entries = |table: u64| {
+        let mut page = [0; PAGE];
+        let there = source.table(table, &mut page);
+        let present = move |entry: &u64| there && entry & PRESENT != 0;
+        let entries = page.as_chunks::<8>().0.to_vec().into_iter().map(u64::from_le_bytes).enumerate();
+        entries.filter(move |(_, entry)| present(entry))
+    };
+    let root = entries(cr3 & ADDRESS).find(|(index, _)| *index == DIRECT_MAP_PML4);
+    for (second, upper) in root.into_iter().flat_map(|(_, root)| entries(root & ADDRESS)) {
+        if upper & HUGE != 0 {
+            continue;
+        }
+        for (first, entry) in entries(upper & ADDRESS).filter(|(_, entry)| entry & HUGE != 0) {
+            found.push(Leaf {
+                va: DIRECT_MAP + ((second as u64) << 30) + first as u64 * LARGE,
+                gpa: entry & ADDRESS & !(LARGE - 1),
+                len: LARGE,
+                entry,
+                entry_gpa: (upper & ADDRESS) + first as u64 * 8,
+                writable: upper & entry & WRITE != 0,
+            });
+        }
+    }
+    found
 }
 
 /// The page in the direct map, where slot 1 follows slot 0 by the same offset.

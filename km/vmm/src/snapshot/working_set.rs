@@ -55,6 +55,7 @@ pub struct WorkingSet {
     /// Guest-physical pages among them that are written.
     written: HashSet<u64>,
     list: Arc<[TouchEntry]>,
+    copied: Arc<[Range<u64>]>,
     /// Touching went wrong once: a snapshot that cannot be led over its pages is used without.
     given_up: bool,
 }
@@ -110,7 +111,14 @@ impl WorkingSet {
             }
             true
         });
-        // The monitor and the library OS write through the direct map too.
+        // The direct map shows every page, in the snapshot by large pages.
+        for (&va, &gpa) in used.iter().filter(|(va, gpa)| walk::direct(**gpa) == Some(**va)) {
+            if is_learned(gpa) && pages.len() < PAGES_MAX {
+                let write = gpa < ROOTFS_GPA && (fresh.contains(&gpa) || written.contains(&gpa));
+                *pages.entry(va).or_default() |= write;
+            }
+        }
+        // The monitor and the library OS write through it too.
         for gpa in fresh.drain() {
             let va = found.get(&gpa).copied().or_else(|| walk::direct(gpa).filter(|_| gpa < ROOTFS_GPA));
             if let Some(va) = va.filter(|_| pages.len() < PAGES_MAX) {
@@ -120,6 +128,7 @@ impl WorkingSet {
         }
         let entry = |(&va, &write): (&u64, &bool)| TouchEntry { address: va | u64::from(write) };
         self.list = self.pages.iter().map(entry).collect();
+        self.copied = ranges(&self.written);
     }
 
     /// Touching went wrong: no list any more.
@@ -132,6 +141,26 @@ impl WorkingSet {
     pub fn list(&self) -> Arc<[TouchEntry]> {
         Arc::clone(&self.list)
     }
+
+    /// The guest-physical pages of the list that are written, as ranges.
+    #[must_use]
+    pub fn copied(&self) -> Arc<[Range<u64>]> {
+        Arc::clone(&self.copied)
+    }
+}
+
+/// Pages as ascending ranges, neighbours joined.
+fn ranges(pages: &HashSet<u64>) -> Arc<[Range<u64>]> {
+    let mut pages: Vec<u64> = pages.iter().copied().collect();
+    pages.sort_unstable();
+    let mut ranges: Vec<Range<u64>> = Vec::new();
+    for page in pages {
+        match ranges.last_mut() {
+            Some(last) if last.end == page => last.end += PAGE_SIZE,
+            _ => ranges.push(page..page + PAGE_SIZE),
+        }
+    }
+    ranges.into()
 }
 
 fn each_page(ranges: &[Range<u64>]) -> impl Iterator<Item = u64> + '_ {

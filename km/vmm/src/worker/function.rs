@@ -122,15 +122,16 @@ impl Function {
     /// See [`ShellError`].
     pub fn shell(&self, ticker: &mut Ticker) -> Result<Option<(Shell, u64)>, ShellError> {
         let Some(mould) = &self.mould else { return Ok(None) };
-        let (touch, learns) = {
+        let (touch, copied, learns) = {
             let learned = self.learned();
-            (learned.list(), if learned.wants_accessed() { Learns::Yes } else { Learns::No })
+            let learns = if learned.wants_accessed() { Learns::Yes } else { Learns::No };
+            (learned.list(), learned.copied(), learns)
         };
-        match mould.shell(&touch, learns, ticker) {
+        match mould.shell(&touch, &copied, learns, ticker) {
             Err(ShellError::Stopped(why)) if !touch.is_empty() => {
                 eprintln!("km worker: {}: machines are not pre-run any more: {why}", self.assign.function);
                 self.learned().give_up();
-                Ok(Some((mould.shell(&[], Learns::No, ticker)?, 0)))
+                Ok(Some((mould.shell(&[], &[], Learns::No, ticker)?, 0)))
             }
             made => Ok(Some((made?, touch.len() as u64))),
         }
