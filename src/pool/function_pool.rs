@@ -20,6 +20,10 @@ use crate::logs::CallLog;
 
 /// Shells that a pool begins at once.
 const MAKING_MAX: usize = 16;
+/// Shells below which the next one is begun at once.
+const WAITING_LOW: usize = 1;
+/// How long a call may last before the shell that it took is replaced.
+const TEND_DELAY: Duration = Duration::from_millis(5);
 /// How long a shell may take to be made.
 const MAKE_LIMIT: Duration = Duration::from_secs(30);
 /// How long a machine may take to be gone.
@@ -78,6 +82,8 @@ pub struct Pool {
     /// Held while a worker or slot is added, so that a burst of calls does not start a worker each.
     growth: tokio::sync::Mutex<()>,
     verified: AtomicBool,
+    /// A task will look after the pool in a moment.
+    tending: AtomicBool,
     events: mpsc::UnboundedSender<PoolEvent>,
 }
 
@@ -90,6 +96,7 @@ impl Pool {
             table: Mutex::new(Table::new(Instant::now(), false)),
             growth: tokio::sync::Mutex::default(),
             verified: AtomicBool::new(false),
+            tending: AtomicBool::new(false),
             events,
         });
         if node.register(&pool) {
@@ -135,10 +142,13 @@ impl Pool {
     /// When none can be made.
     pub async fn take(self: &Arc<Self>) -> Result<(Shell, Found), TakeError> {
         let taken = self.lock().take(Instant::now())?;
-        self.tend();
         match taken {
-            Ok(shell) => Ok((shell, Found::Shell)),
+            Ok(shell) => {
+                self.tend_soon();
+                Ok((shell, Found::Shell))
+            }
             Err(waiting) => {
+                self.tend();
                 let done = Done(self.clone());
                 let shell = waiting.await.unwrap_or(Err(TakeError::Closed))?;
                 std::mem::forget(done);
@@ -251,6 +261,21 @@ impl Pool {
         };
         for _ in 0..missing {
             tokio::spawn(self.clone().make());
+        }
+    }
+
+    /// Begins the shells that are missing, but not while the call that took one is being answered: making a machine takes
+    /// a core for longer than most calls last. The end of a short call comes first and tends to the pool itself.
+    fn tend_soon(self: &Arc<Self>) {
+        if self.lock().counts().waiting < WAITING_LOW {
+            self.tend();
+        } else if !self.tending.swap(true, Ordering::Relaxed) {
+            let pool = self.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(TEND_DELAY).await;
+                pool.tending.store(false, Ordering::Relaxed);
+                pool.tend();
+            });
         }
     }
 

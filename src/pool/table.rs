@@ -99,7 +99,8 @@ impl Table {
             return Err(TakeError::Closed);
         }
         self.awake = true;
-        let shell = std::iter::from_fn(|| self.idle.pop_front()).find(|shell| !shell.slot.worker().is_gone());
+        // The youngest: its pages are the likeliest to be in the CPU's caches.
+        let shell = std::iter::from_fn(|| self.idle.pop_back()).find(|shell| !shell.slot.worker().is_gone());
         let found = if shell.is_some() { Found::Shell } else { Found::Nothing };
         self.demand.arrival(now, found);
         self.running += 1;
