@@ -33,7 +33,8 @@ static inline const char *error_name(int number) {
     NAME(EDESTADDRREQ) NAME(EMSGSIZE) NAME(EPROTOTYPE) NAME(ENOPROTOOPT) NAME(EPROTONOSUPPORT)
     NAME(EOPNOTSUPP) NAME(EAFNOSUPPORT) NAME(EADDRINUSE) NAME(EADDRNOTAVAIL) NAME(ECONNABORTED)
     NAME(ECONNRESET) NAME(EISCONN) NAME(ENOTCONN) NAME(ETIMEDOUT) NAME(ECONNREFUSED) NAME(EALREADY)
-    NAME(EINPROGRESS) NAME(ECANCELED) NAME(ESOCKTNOSUPPORT) NAME(ENODATA)
+    NAME(EINPROGRESS) NAME(ECANCELED) NAME(ESOCKTNOSUPPORT) NAME(ENODATA) NAME(ETXTBSY) NAME(ENETUNREACH)
+    NAME(EHOSTUNREACH) NAME(EOWNERDEAD) NAME(ENOTRECOVERABLE) NAME(ENOBUFS) NAME(EPFNOSUPPORT) NAME(ENOLCK)
     case 0: return "0";
     }
 #undef NAME
@@ -43,23 +44,23 @@ static inline const char *error_name(int number) {
 
 // Prints the expression and its value, or the error that it set when the value is -1.
 #define SHOW(expression)                                                                                            \
-    do {                                                                                                            \
+    ({                                                                                                              \
         errno = 0;                                                                                                  \
         long shown_ = (long)(expression);                                                                           \
         int error_ = errno;                                                                                         \
         if (shown_ == -1) printf("%s = -1 %s\n", #expression, error_name(error_));                                  \
         else printf("%s = %ld\n", #expression, shown_);                                                             \
-    } while (0)
+    })
 
 // Prints the expression and whether it went well, for calls whose value differs from run to run.
 #define TRY(expression)                                                                                             \
-    do {                                                                                                            \
+    ({                                                                                                              \
         errno = 0;                                                                                                  \
         long shown_ = (long)(expression);                                                                           \
         int error_ = errno;                                                                                         \
         if (shown_ == -1) printf("%s: %s\n", #expression, error_name(error_));                                      \
         else printf("%s: ok\n", #expression);                                                                       \
-    } while (0)
+    })
 
 // Prints whether a condition holds.
 #define CHECK(condition) printf("%s: %s\n", #condition, (condition) ? "yes" : "NO")

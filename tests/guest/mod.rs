@@ -4,6 +4,9 @@ use crate::common::{outdated, root};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// What programs include; a change builds them all again.
+const SHARED: [&str; 3] = ["check.h", "children.h", "futexes.h"];
+
 /// How a program is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Build {
@@ -28,6 +31,8 @@ pub struct Program {
     pub env: Vec<(String, String)>,
     /// Its standard input (`// stdin: text`, `\n` for line ends).
     pub stdin: Vec<u8>,
+    /// The one library that it is built with (`// libc: musl`), where a second build would show nothing new.
+    libc: Option<Build>,
 }
 
 /// All programs, in the order of their names.
@@ -81,6 +86,7 @@ impl Program {
             args: values("args").first().map(split).unwrap_or_default(),
             env: values("env").iter().filter_map(pair).collect(),
             stdin: values("stdin").join("").replace("\\n", "\n").into_bytes(),
+            libc: values("libc").first().map(|name| if name == "musl" { Build::Musl } else { Build::Glibc }),
         }
     }
 
@@ -88,6 +94,7 @@ impl Program {
     pub fn builds(&self) -> Vec<Build> {
         match extension(&self.source) {
             "cpp" => vec![Build::GlibcStatic, Build::Glibc],
+            _ if self.libc.is_some() => self.libc.into_iter().collect(),
             _ => vec![Build::Musl, Build::Glibc],
         }
     }
@@ -106,7 +113,8 @@ impl Program {
     pub fn compile(&self, build: Build) -> Result<PathBuf, String> {
         let folder = root().join("target/guest").join(format!("{build:?}").to_lowercase()).join(&self.family);
         let output = folder.join(&self.name);
-        if !outdated(&output, &[&self.source, &root().join("tests/guest/check.h")]) {
+        let shared = SHARED.map(|name| root().join("tests/guest").join(name));
+        if !outdated(&output, &[&self.source, &shared[0], &shared[1], &shared[2]]) {
             return Ok(output);
         }
         std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;

@@ -9,6 +9,7 @@ use crate::kernel::Ctx;
 use crate::mm::frame::Frame;
 use crate::wait::{SysResult, WaitQueue};
 use alloc::rc::Rc;
+use alloc::string::String;
 use alloc::vec::Vec;
 use bitflags::bitflags;
 use core::any::Any;
@@ -122,6 +123,11 @@ pub trait File: Any {
     /// What the link in /proc/PID/fd says of an object without a path: `socket:[7]`, `anon_inode:[eventpoll]`, …
     fn label(&self) -> Vec<u8> {
         b"anon_inode:[unknown]".to_vec()
+    }
+
+    /// What /proc/PID/fdinfo says of it besides its position and its flags, in whole lines.
+    fn describe(&self) -> String {
+        String::new()
     }
 
     /// Control operations of this kind of file.

@@ -259,11 +259,14 @@ impl File for PipeEnd {
     }
 
     fn write(&self, _: u64, from: &mut dyn Source) -> Result<usize> {
+        let (wanted, room) = (from.left(), self.pipe.room());
+        if wanted == 0 {
+            return Ok(0);
+        }
         if self.pipe.readers.get() == 0 {
             return Err(Errno::EPIPE);
         }
-        let (wanted, room) = (from.left(), self.pipe.room());
-        if wanted > 0 && (room == 0 || wanted <= PIPE_BUF && room < wanted) {
+        if room == 0 || wanted <= PIPE_BUF && room < wanted {
             return Err(Errno::EAGAIN);
         }
         let count = self.pipe.append(from, wanted.min(room), self.packets)?;

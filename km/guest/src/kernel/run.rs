@@ -156,6 +156,7 @@ impl Kernel {
     /// A tick: the turn is over if someone else can run.
     fn tick(&mut self) {
         self.exchange();
+        self.enforce_cpu_limit();
         if self.tasks.has_ready()
             && let Some(tid) = self.current.take()
         {

@@ -88,9 +88,13 @@ impl Kernel {
         };
         let blocked = threads.iter().any(blocks);
         let taker = threads.iter().find(|tid| !blocks(tid)).copied();
+        let full = self.is_queue_full(pid, info.signal);
         let Some(process) = self.tasks.process_mut(pid) else { return true };
         if deliver::forgettable(info.signal, blocked, &process.signals) {
             return true;
+        }
+        if full {
+            return false;
         }
         let queued = process.signals.pending.push(info);
         process.signal_arrived.wake();
@@ -101,7 +105,7 @@ impl Kernel {
     }
 
     /// Sends a signal of a terminal to a process group.
-    pub(super) fn signal_group(&mut self, group: Pid, signal: Signal) {
+    pub(crate) fn signal_group(&mut self, group: Pid, signal: Signal) {
         let members = self.tasks.processes().filter(|process| process.group == group);
         for pid in members.map(|process| process.pid).collect::<alloc::vec::Vec<_>>() {
             self.signal_process(pid, Info::kernel(signal));
@@ -112,10 +116,14 @@ impl Kernel {
     pub fn signal_thread(&mut self, tid: Tid, info: Info) -> bool {
         let Some(pid) = self.tasks.thread(tid).map(|thread| thread.pid) else { return true };
         self.undo_opposite(pid, info.signal);
+        let full = self.is_queue_full(pid, info.signal);
         let (thread, process) = self.tasks.pair_mut(tid);
         let blocked = thread.signals.mask.contains(info.signal);
         if deliver::forgettable(info.signal, blocked, &process.signals) {
             return true;
+        }
+        if full {
+            return false;
         }
         let queued = thread.signals.pending.push(info);
         process.signal_arrived.wake();
@@ -123,6 +131,15 @@ impl Kernel {
             self.tasks.interrupt(tid);
         }
         queued
+    }
+
+    /// Whether RLIMIT_SIGPENDING lets no more real-time signals wait for a process.
+    fn is_queue_full(&self, pid: Pid, signal: Signal) -> bool {
+        let Some(process) = self.tasks.process(pid).filter(|_| signal.real_time()) else { return false };
+        let of_threads = process.threads.iter().filter_map(|tid| self.tasks.thread(*tid));
+        let waiting = of_threads.map(|thread| thread.signals.pending.len()).sum::<usize>();
+        let limit = process.limits.current(crate::task::limits::resource::SIGPENDING);
+        (waiting + process.signals.pending.len()) as u64 >= limit
     }
 
     /// SIGCONT undoes stops and lets the process go on, at once; stops undo SIGCONT; SIGKILL needs a process that runs.

@@ -7,8 +7,8 @@ use alloc::vec::Vec;
 /// Bytes of a file that are looked at for a `#!` line (BINPRM_BUF_SIZE).
 const HEAD: usize = 256;
 
-/// Interpreters of interpreters are followed so far; beyond, execve(2) gives ELOOP.
-pub const DEPTH_MAX: usize = 5;
+/// Files that are looked at for a program, scripts included; beyond, execve(2) gives ELOOP.
+pub const DEPTH_MAX: usize = 6;
 
 /// The interpreter of a script, and the one argument that its line may give.
 #[derive(Debug, PartialEq, Eq)]

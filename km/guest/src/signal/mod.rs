@@ -185,6 +185,14 @@ pub struct ThreadSignals {
     pub alt_stack: AltStack,
 }
 
+/// Takes the first wanted signal of a thread, or if it has none, of its process.
+#[must_use]
+pub fn take_first(of_thread: &Pending, of_process: &Pending, wanted: SigSet) -> Option<Info> {
+    [of_thread, of_process].into_iter().find_map(|pending| {
+        SigSet(pending.set().0 & wanted.0).first().and_then(|signal| pending.take(signal))
+    })
+}
+
 /// The signal state of a process.
 #[derive(Debug, Default)]
 pub struct ProcessSignals {
@@ -203,9 +211,7 @@ impl ThreadSignals {
 
     /// Takes the first signal of `wanted` that was sent to the thread or the process.
     pub fn take(&mut self, process: &mut ProcessSignals, wanted: SigSet) -> Option<Info> {
-        let all = SigSet((self.pending.set().0 | process.pending.set().0) & wanted.0);
-        let signal = all.first()?;
-        self.pending.take(signal).or_else(|| process.pending.take(signal))
+        take_first(&self.pending, &process.pending, wanted)
     }
 }
 

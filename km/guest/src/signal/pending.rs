@@ -35,6 +35,18 @@ impl Pending {
         self.inner.borrow().set
     }
 
+    /// How many signals wait in it.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.inner.borrow().queue.len()
+    }
+
+    /// Whether none waits in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Adds a signal; `false` when it is a real-time signal and the queue is full.
     pub fn push(&self, info: Info) -> bool {
         let mut inner = self.inner.borrow_mut();

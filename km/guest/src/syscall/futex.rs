@@ -1,5 +1,8 @@
 //! futex(2) and the lists that threads leave behind.
 
+mod lock;
+mod several;
+
 use super::table::Row;
 use crate::errno::{Errno, Result};
 use crate::kernel::{Args, Ctx};
@@ -9,12 +12,22 @@ use crate::wait::{Stop, SysResult, Wait};
 
 /// The family's rows.
 pub const ROWS: &[Row] = &[
-    Row::partial(202, "futex", sys_futex, "no priority inheritance"),
+    Row::partial(
+        202,
+        "futex",
+        sys_futex,
+        "no FUTEX_WAIT_REQUEUE_PI; locks with priority inheritance go to who waits longest",
+    ),
+    Row::full(449, "futex_waitv", sys_futex_waitv),
     Row::full(273, "set_robust_list", sys_set_robust_list),
     Row::full(274, "get_robust_list", sys_get_robust_list),
 ];
 
 mod command {
+    pub const LOCK_PI: u64 = 6;
+    pub const UNLOCK_PI: u64 = 7;
+    pub const TRYLOCK_PI: u64 = 8;
+    pub const LOCK_PI2: u64 = 13;
     pub const WAIT: u64 = 0;
     pub const WAKE: u64 = 1;
     pub const REQUEUE: u64 = 3;
@@ -24,8 +37,12 @@ mod command {
     pub const WAKE_BITSET: u64 = 10;
 }
 
+use several::sys_futex_waitv;
+
 const PRIVATE: u64 = 128;
 const CLOCK_REALTIME: u64 = 256;
+/// Commands that take a time of a clock of the caller's choice.
+const TIMED: [u64; 4] = [command::WAIT, command::WAIT_BITSET, command::LOCK_PI2, 11];
 /// Bytes of `struct robust_list_head`.
 const ROBUST_HEAD: u64 = 24;
 
@@ -37,7 +54,11 @@ fn sys_futex(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     if !word.is_multiple_of(4) {
         return Err(Errno::EINVAL.into());
     }
-    match operation & !(PRIVATE | CLOCK_REALTIME) {
+    let command = operation & !(PRIVATE | CLOCK_REALTIME);
+    if operation & CLOCK_REALTIME != 0 && !TIMED.contains(&command) {
+        return Err(Errno::ENOSYS.into());
+    }
+    match command {
         command::WAIT => wait(ctx, args, u32::MAX),
         command::WAIT_BITSET => wait(ctx, args, last as u32),
         command::WAKE => wake(ctx, word, operation, count, u32::MAX),
@@ -50,6 +71,9 @@ fn sys_futex(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
             requeue(ctx, operation, [word, second], [count, more])
         }
         command::WAKE_OP => wake_op(ctx, operation, [word, second], [count, more], last),
+        command::LOCK_PI | command::LOCK_PI2 => lock::acquire(ctx, args),
+        command::TRYLOCK_PI => lock::try_acquire(ctx, word, operation),
+        command::UNLOCK_PI => lock::release(ctx, word, operation),
         _ => Err(Errno::ENOSYS.into()),
     }
 }

@@ -212,13 +212,22 @@ fn sys_madvise(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
 }
 
 /// One CPU: every barrier has been passed by the time that a system call is made.
-fn sys_membarrier(_: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_membarrier(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     /// GLOBAL, GLOBAL_EXPEDITED, PRIVATE_EXPEDITED, PRIVATE_EXPEDITED_SYNC_CORE with their registrations.
     const COMMANDS: u64 = 0x7f;
+    /// PRIVATE_EXPEDITED and PRIVATE_EXPEDITED_SYNC_CORE: each wants the command of the next bit before.
+    const WANT_REGISTRATION: u64 = 0x08 | 0x20;
+    let registered = ctx.process().settings.barriers;
     match args[0] & 0xffff_ffff {
         _ if args[1] != 0 => Err(Errno::EINVAL.into()),
         0 => Ok(COMMANDS),
-        command if command & !COMMANDS == 0 && command.is_power_of_two() => Ok(0),
+        command if command & WANT_REGISTRATION != 0 && command.is_power_of_two() => {
+            if registered & (command << 1) as u32 == 0 { Err(Errno::EPERM.into()) } else { Ok(0) }
+        }
+        command if command & !COMMANDS == 0 && command.is_power_of_two() => {
+            ctx.process().settings.barriers |= command as u32;
+            Ok(0)
+        }
         _ => Err(Errno::EINVAL.into()),
     }
 }

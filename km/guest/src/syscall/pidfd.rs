@@ -42,6 +42,11 @@ impl File for PidFile {
         b"anon_inode:[pidfd]".to_vec()
     }
 
+    fn describe(&self) -> alloc::string::String {
+        let number = if self.left.reaped.get() { -1 } else { self.pid };
+        alloc::format!("Pid:\t{number}\nNSpid:\t{number}\n")
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
     }
@@ -69,6 +74,14 @@ fn open(ctx: &mut Ctx<'_>, pid: Pid, flags: u32) -> Result<u64> {
 pub(crate) fn pid_of(ctx: &mut Ctx<'_>, fd: u64) -> Result<Pid> {
     let open = ctx.file(fd)?;
     open.file.as_any().downcast_ref::<PidFile>().map(|file| file.pid).ok_or(Errno::EBADF)
+}
+
+/// Whether waiting by this descriptor fails with EAGAIN instead.
+///
+/// # Errors
+/// EBADF.
+pub(super) fn is_nonblocking(ctx: &mut Ctx<'_>, fd: u64) -> Result<bool> {
+    Ok(ctx.file(fd)?.flags.get() & NONBLOCK as u32 != 0)
 }
 
 fn sys_pidfd_open(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {

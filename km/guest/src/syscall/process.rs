@@ -28,6 +28,8 @@ const SIGCHLD: u32 = 17;
 /// AT_SYMLINK_NOFOLLOW and AT_EMPTY_PATH of execveat(2).
 const AT_SYMLINK_NOFOLLOW: u64 = 0x100;
 const AT_EMPTY_PATH: u64 = 0x1000;
+/// CLONE_NEWNS.
+const NEW_MOUNTS: u64 = 0x2_0000;
 /// Longest path.
 const PATH_MAX: usize = 4096;
 /// Entries of an argument or environment array at most; the strings themselves hit their limit earlier.
@@ -85,7 +87,11 @@ fn sys_clone3(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
         set_tid_size,
         cgroup,
     ] = core::array::from_fn(word);
+    let foreign = flags & (CloneFlags::THREAD | CloneFlags::PARENT).bits() != 0 && exit_signal != 0;
+    let forbidden = flags & CloneFlags::DETACHED.bits() != 0;
     if set_tid != 0
+        || foreign
+        || forbidden
         || set_tid_size != 0
         || cgroup != 0
         || exit_signal > 64
@@ -112,6 +118,9 @@ fn sys_clone3(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
 fn start(ctx: &mut Ctx<'_>, flags: u64, request: impl FnOnce(CloneFlags) -> CloneRequest) -> SysResult {
     if ctx.progress().stage != 0 {
         return await_vfork(ctx);
+    }
+    if flags & NEW_MOUNTS != 0 && flags & CloneFlags::FS.bits() != 0 {
+        return Err(Errno::EINVAL.into());
     }
     if flags & NAMESPACES != 0 {
         return Err(Errno::EPERM.into());
@@ -146,9 +155,6 @@ fn sys_execve(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
 
 fn sys_execveat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let [dir, path, argv, envp, flags, _] = *args;
-    if flags & !(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) != 0 {
-        return Err(Errno::EINVAL.into());
-    }
     exec(ctx, i64::from(dir as i32), path, [argv, envp], flags)
 }
 
@@ -157,9 +163,20 @@ fn exec(ctx: &mut Ctx<'_>, dir: i64, path: u64, vectors: [u64; 2], flags: u64) -
     if path.is_empty() && flags & AT_EMPTY_PATH == 0 {
         return Err(Errno::ENOENT.into());
     }
-    let args = strings(ctx, vectors[0])?;
-    let env = strings(ctx, vectors[1])?;
+    if flags & !(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) != 0 {
+        return Err(Errno::EINVAL.into());
+    }
     let follow = flags & AT_SYMLINK_NOFOLLOW == 0;
+    let vectors = strings(ctx, vectors[0]).and_then(|args| Ok((args, strings(ctx, vectors[1])?)));
+    let (args, env) = match vectors {
+        Ok(vectors) => vectors,
+        // A file that cannot be run is the first to be told.
+        Err(errno) => {
+            let pid = ctx.process().pid;
+            crate::fs::program::open(ctx.kernel, pid, dir, &path, follow)?;
+            return Err(errno.into());
+        }
+    };
     ctx.kernel.exec(ctx.tid, ExecRequest { dir, path, follow, args, env })?;
     Err(Stop::Replaced)
 }

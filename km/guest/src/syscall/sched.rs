@@ -3,13 +3,19 @@
 use super::table::Row;
 use crate::errno::{Errno, Result};
 use crate::kernel::{Args, Ctx};
+use crate::task::Process;
 use crate::wait::{Stop, SysResult, Wait};
 
 /// The family's rows.
 pub const ROWS: &[Row] = &[
     Row::full(24, "sched_yield", sys_sched_yield),
-    Row::partial(140, "getpriority", sys_getpriority, "always 0"),
-    Row::partial(141, "setpriority", sys_setpriority, "priorities have no effect"),
+    Row::partial(140, "getpriority", sys_getpriority, "the value that was set, without effect"),
+    Row::partial(
+        141,
+        "setpriority",
+        sys_setpriority,
+        "kept and inherited, without effect; lowering it is refused",
+    ),
     Row::partial(142, "sched_setparam", sys_sched_setparam, "only priority 0"),
     Row::full(143, "sched_getparam", sys_sched_getparam),
     Row::partial(144, "sched_setscheduler", sys_sched_setscheduler, "no real-time policies"),
@@ -58,13 +64,46 @@ fn priority_limit(policy: u64, limit: u64) -> SysResult {
 }
 
 fn sys_getpriority(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    check_who(ctx, args)?;
+    let meant = meant(ctx, args);
+    let nice =
+        ctx.kernel.tasks.processes().filter(|process| meant(process)).map(|process| process.settings.nice);
     // The raw call answers 20 - nice.
-    check_who(ctx, args).map(|()| Ok(20))?
+    nice.min().map(|nice| (20 - nice) as u64).ok_or(Errno::ESRCH.into())
+}
+
+/// The processes that `which` and `who` of getpriority(2) mean.
+fn meant(ctx: &mut Ctx<'_>, args: &Args) -> impl Fn(&Process) -> bool + use<> {
+    let (kind, who) = (args[0] as i32, args[1] as i32);
+    let process = ctx.process();
+    let own = match kind {
+        0 => process.pid,
+        1 => process.group,
+        _ => process.credentials.real_uid.cast_signed(),
+    };
+    let who = if who == 0 { own } else { who };
+    let who = ctx.kernel.tasks.thread(who).filter(|_| kind == 0).map_or(who, |thread| thread.pid);
+    move |process| match kind {
+        0 => process.pid == who,
+        1 => process.group == who,
+        _ => process.credentials.real_uid == who.cast_unsigned(),
+    }
 }
 
 fn sys_setpriority(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     check_who(ctx, args)?;
-    if (args[2] as i32) < 0 { Err(Errno::EACCES.into()) } else { Ok(0) }
+    let nice = (args[2] as i32).clamp(-20, 19);
+    let meant = meant(ctx, args);
+    let mut result = Err(Errno::ESRCH.into());
+    for process in ctx.kernel.tasks.processes_mut().filter(|process| meant(process)) {
+        result = if nice < process.settings.nice {
+            Err(Errno::EACCES.into())
+        } else {
+            process.settings.nice = nice;
+            Ok(0)
+        };
+    }
+    result
 }
 
 fn check_who(ctx: &mut Ctx<'_>, args: &Args) -> Result<()> {
@@ -92,10 +131,13 @@ fn sys_sched_getparam(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
 
 fn sys_sched_setscheduler(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     check_thread(ctx, args[0])?;
+    if args[2] == 0 {
+        return Err(Errno::EINVAL.into());
+    }
     let priority: i32 = ctx.memory().load(args[2])?;
     match args[1] & 0xbfff_ffff {
         policy if FAIR_POLICIES.contains(&policy) && priority == 0 => Ok(0),
-        1 | 2 | 6 => Err(Errno::EPERM.into()),
+        1 | 2 if (1..=99).contains(&priority) => Err(Errno::EPERM.into()),
         _ => Err(Errno::EINVAL.into()),
     }
 }

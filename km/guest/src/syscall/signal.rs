@@ -303,7 +303,7 @@ fn given_info(ctx: &mut Ctx<'_>, target: Pid, number: u64, address: u64) -> Resu
     ctx.memory().read(address, &mut bytes)?;
     let Some(signal) = signal_or_probe(number)? else { return Ok(None) };
     let info = Info::from_program(signal, &bytes);
-    if (info.code >= 0 || info.code == code::TKILL) && target != ctx.process().pid {
+    if (info.code >= 0 || info.code == code::TKILL) && target != ctx.tid {
         return Err(Errno::EPERM);
     }
     Ok(Some(info))
@@ -326,7 +326,7 @@ fn sys_rt_tgsigqueueinfo(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     if pid <= 0 || tid <= 0 {
         return Err(Errno::EINVAL.into());
     }
-    let info = given_info(ctx, pid, number, info)?;
+    let info = given_info(ctx, tid, number, info)?;
     let owner = thread_owner(ctx, Some(pid), tid)?;
     check_target(ctx, owner, info.map(|info| info.signal))?;
     match info {

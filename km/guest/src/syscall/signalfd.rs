@@ -4,14 +4,15 @@ use super::table::Row;
 use crate::errno::{Errno, Result};
 use crate::fs::file::{File, OpenFile, Ready};
 use crate::fs::io::Sink;
+use crate::fs::synthetic::View;
 use crate::kernel::{Args, Ctx};
-use crate::signal::SigSet;
 use crate::signal::info::{Info, Origin};
 use crate::signal::pending::Pending;
+use crate::signal::{SigSet, take_first};
 use crate::wait::{SysResult, WaitQueue};
 use alloc::rc::Rc;
 use core::any::Any;
-use core::cell::Cell;
+use core::cell::{Cell, RefCell};
 
 /// The family's rows.
 pub const ROWS: &[Row] = &[
@@ -19,7 +20,7 @@ pub const ROWS: &[Row] = &[
     Row::partial(289, "signalfd4", sys_signalfd4, OF_MAKER),
 ];
 
-const OF_MAKER: &str = "reads signals of the process and thread that made it, also in a child";
+const OF_MAKER: &str = "poll in a child looks at the parent's signals until the child has read once";
 /// SFD_NONBLOCK and SFD_CLOEXEC.
 const NONBLOCK: u64 = 0x800;
 const CLOEXEC: u64 = 0x8_0000;
@@ -30,16 +31,15 @@ const RECORD_BYTES: usize = 128;
 
 struct SignalFile {
     wanted: Cell<SigSet>,
-    of_thread: Pending,
-    of_process: Pending,
+    /// The signals of the thread and the process that used it last.
+    of: RefCell<[Pending; 2]>,
     arrived: Rc<WaitQueue>,
 }
 
 impl SignalFile {
     fn take(&self) -> Option<Info> {
-        let pending = self.of_thread.set().0 | self.of_process.set().0;
-        let signal = SigSet(pending & self.wanted.get().0).first()?;
-        self.of_thread.take(signal).or_else(|| self.of_process.take(signal))
+        let [of_thread, of_process] = &*self.of.borrow();
+        take_first(of_thread, of_process, self.wanted.get())
     }
 }
 
@@ -57,8 +57,16 @@ impl File for SignalFile {
         if done == 0 { Err(Errno::EAGAIN) } else { Ok(done) }
     }
 
+    /// A signalfd reads the signals of whoever reads it.
+    fn prepare(&self, view: View<'_>, _: u64) -> Result<()> {
+        let thread = view.kernel.tasks.thread(view.tid).ok_or(Errno::ESRCH)?;
+        let process = view.kernel.tasks.process(thread.pid).ok_or(Errno::ESRCH)?;
+        *self.of.borrow_mut() = [thread.signals.pending.share(), process.signals.pending.share()];
+        Ok(())
+    }
+
     fn ready(&self) -> Ready {
-        let pending = self.of_thread.set().0 | self.of_process.set().0;
+        let pending = self.of.borrow().iter().fold(0, |all, pending| all | pending.set().0);
         if pending & self.wanted.get().0 == 0 { Ready::empty() } else { Ready::IN }
     }
 
@@ -141,8 +149,7 @@ fn open(ctx: &mut Ctx<'_>, args: &Args, flags: u64) -> SysResult {
     let (thread, process) = ctx.kernel.tasks.pair_mut(ctx.tid);
     let file = Rc::new(SignalFile {
         wanted: Cell::new(wanted),
-        of_thread: thread.signals.pending.share(),
-        of_process: process.signals.pending.share(),
+        of: RefCell::new([thread.signals.pending.share(), process.signals.pending.share()]),
         arrived: Rc::clone(&process.signal_arrived),
     });
     let flags_now = READ_WRITE | (flags & NONBLOCK) as u32;

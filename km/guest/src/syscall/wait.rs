@@ -4,7 +4,7 @@ use super::resource::{Rusage, rusage_of_child};
 use super::table::Row;
 use crate::errno::{Errno, Result};
 use crate::kernel::{Args, Ctx};
-use crate::task::{Pid, Process, Status};
+use crate::task::{Pid, Process, Status, Tid};
 use crate::wait::{SysResult, Wait};
 
 /// The family's rows.
@@ -15,8 +15,13 @@ const WUNTRACED: u64 = 2;
 const WEXITED: u64 = 4;
 const WCONTINUED: u64 = 8;
 const WNOWAIT: u64 = 0x0100_0000;
-/// __WNOTHREAD, __WALL and __WCLONE: what they choose between is one here.
-const WCLONES: u64 = 0xe000_0000;
+/// __WNOTHREAD: children of the calling thread only.
+const WNOTHREAD: u64 = 0x2000_0000;
+/// __WALL: children of every kind.
+const WALL: u64 = 0x4000_0000;
+/// __WCLONE: children that end with another signal than SIGCHLD, and none of the others.
+const WCLONE: u64 = 0x8000_0000;
+const KINDS: u64 = WNOTHREAD | WALL | WCLONE;
 /// SIGCHLD.
 const SIGCHLD: i32 = 17;
 
@@ -46,13 +51,20 @@ struct Report {
     usage: Rusage,
 }
 
+/// Whether the options ask for children of this kind.
+fn is_meant(child: &Process, caller: Tid, options: u64) -> bool {
+    let other_signal = child.exit_signal != SIGCHLD.cast_unsigned();
+    let kind = options & WALL != 0 || other_signal == (options & WCLONE != 0);
+    kind && (options & WNOTHREAD == 0 || child.maker == caller)
+}
+
 /// Looks for a child with something to report. `None`: there are children, but nothing to say of them.
 fn look(ctx: &mut Ctx<'_>, which: Which, options: u64) -> Result<Option<Report>> {
-    let parent = ctx.process().pid;
+    let (parent, caller) = (ctx.process().pid, ctx.tid);
     let mut any = false;
     let mut found = None;
-    for child in ctx.kernel.tasks.processes().filter(|child| child.parent == parent && which.includes(child))
-    {
+    let own = |child: &&Process| child.parent == parent && is_meant(child, caller, options);
+    for child in ctx.kernel.tasks.processes().filter(own).filter(|child| which.includes(child)) {
         any = true;
         if let Some(status) = reportable(child, options) {
             found = Some((child.pid, status));
@@ -89,7 +101,9 @@ fn report(ctx: &mut Ctx<'_>, pid: Pid, status: Status, options: u64) -> Option<R
 
 fn sys_wait4(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let [which, status, options, usage, ..] = *args;
-    if options & !(WNOHANG | WUNTRACED | WCONTINUED | WCLONES) != 0 {
+    // An int, which some C libraries extend by its sign: __WCLONE is the highest bit.
+    let options = options & 0xffff_ffff;
+    if options & !(WNOHANG | WUNTRACED | WCONTINUED | KINDS) != 0 {
         return Err(Errno::EINVAL.into());
     }
     let which = match which as i32 {
@@ -120,7 +134,8 @@ fn no_report(ctx: &mut Ctx<'_>, options: u64) -> SysResult {
 
 fn sys_waitid(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let [kind, id, info, options, usage, _] = *args;
-    let known = WNOHANG | WUNTRACED | WEXITED | WCONTINUED | WNOWAIT | WCLONES;
+    let options = options & 0xffff_ffff;
+    let known = WNOHANG | WUNTRACED | WEXITED | WCONTINUED | WNOWAIT | KINDS;
     if options & !known != 0 || options & (WEXITED | WUNTRACED | WCONTINUED) == 0 {
         return Err(Errno::EINVAL.into());
     }
@@ -133,6 +148,9 @@ fn sys_waitid(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
         _ => return Err(Errno::EINVAL.into()),
     };
     let report = look(ctx, which, options)?;
+    if report.is_none() && kind == 3 && super::pidfd::is_nonblocking(ctx, id)? {
+        return Err(Errno::EAGAIN.into());
+    }
     if report.is_none() && options & WNOHANG == 0 {
         return no_report(ctx, options);
     }

@@ -123,6 +123,7 @@ impl Ctx<'_> {
             child.parent = parent.parent;
             child.exit_signal = parent.exit_signal;
         } else {
+            child.maker = self.tid;
             child.exit_signal = request.exit_signal;
         }
         child.borrows_space = flags.contains(CloneFlags::VFORK);

@@ -3,7 +3,7 @@
 use super::process::Program;
 use super::thread::Vectors;
 use super::timers::Slot;
-use super::{Pid, Tid};
+use super::{Credentials, Pid, Tid};
 use crate::errno::{Errno, Result};
 use crate::fs::file::Pages;
 use crate::fs::program::{self, Executable};
@@ -73,6 +73,7 @@ impl Kernel {
     }
 
     fn commit(&mut self, pid: Pid, prepared: Prepared) {
+        let credentials = self.credentials_after(pid, &prepared.executable);
         let name = prepared.program.path.rsplit(|byte| *byte == b'/').next().unwrap_or_default().to_vec();
         let thread = self.tasks.thread_mut(pid);
         thread.set_name(&name);
@@ -88,16 +89,12 @@ impl Kernel {
         let process = self.tasks.process_of_mut(pid);
         process.program = prepared.program;
         process.has_executed = true;
+        process.exit_signal = u32::from(crate::signal::Signal::CHLD.number());
+        process.settings.barriers = 0;
         process.settings.not_dumpable = false;
         process.borrows_space = false;
         process.left.queue.wake();
-        if let Some(uid) = prepared.executable.set_uid.filter(|_| !process.settings.no_new_privs) {
-            process.credentials.uid = uid;
-        }
-        if let Some(gid) = prepared.executable.set_gid.filter(|_| !process.settings.no_new_privs) {
-            process.credentials.gid = gid;
-        }
-        process.credentials.executed();
+        process.credentials = credentials;
         let old = core::mem::replace(&mut process.space, prepared.space);
         let files = Rc::new(RefCell::new(process.files.borrow().clone()));
         files.borrow_mut().close_on_exec();
@@ -131,7 +128,8 @@ impl Kernel {
         };
         space.set_brk_start(main.end);
         let vdso = self.map_vdso(&mut space)?;
-        let auxv = self.auxiliary_vector(pid, &image, &main, base, vdso);
+        let auxv =
+            self.auxiliary_vector(&self.credentials_after(pid, &executable), &image, &main, base, vdso);
         let mut random = [0; 16];
         random::fill(&mut random);
         let path = &request.path;
@@ -143,22 +141,53 @@ impl Kernel {
         Ok(Prepared { space, program, entry, executable })
     }
 
+    /// Who the process is when it runs this file.
+    fn credentials_after(&self, pid: Pid, executable: &Executable) -> Credentials {
+        let Some(process) = self.tasks.process(pid) else { return Credentials::default() };
+        let mut credentials = process.credentials.clone();
+        if !process.settings.no_new_privs {
+            credentials.uid = executable.set_uid.unwrap_or(credentials.uid);
+            credentials.gid = executable.set_gid.unwrap_or(credentials.gid);
+        }
+        credentials.executed();
+        credentials
+    }
+
     /// Follows `#!` lines to a program that is none, and puts their arguments in front.
     fn resolve_scripts(&mut self, pid: Pid, request: &ExecRequest) -> Result<(Executable, Vec<Vec<u8>>)> {
         let mut args = request.args.clone();
-        let mut script_path = request.path.clone();
+        let mut script_path = self.name_for_interpreter(pid, request);
         let mut executable = program::open(self, pid, request.dir, &request.path, request.follow)?;
         for _ in 0..script::DEPTH_MAX {
             let Some(line) = script::read(&*executable.file)? else { return Ok((executable, args)) };
+            // An interpreter could not open what is closed before it runs.
+            let script_path_now = script_path.ok_or(Errno::ENOENT)?;
             let rest = args.split_off(args.len().min(1));
             args = alloc::vec![line.interpreter.clone()];
             args.extend(line.argument);
-            args.push(script_path);
+            args.push(script_path_now);
             args.extend(rest);
             executable = program::open(self, pid, program::AT_FDCWD, &line.interpreter, true)?;
-            script_path = line.interpreter;
+            script_path = Some(line.interpreter);
         }
         Err(Errno::ELOOP)
+    }
+
+    /// By what name an interpreter finds the script; `None` for a descriptor that is closed on exec.
+    fn name_for_interpreter(&self, pid: Pid, request: &ExecRequest) -> Option<Vec<u8>> {
+        let path = &request.path;
+        if request.dir == program::AT_FDCWD || path.first() == Some(&b'/') {
+            return Some(path.clone());
+        }
+        let process = self.tasks.process(pid)?;
+        let files = process.files.borrow();
+        let descriptor = files.descriptor(request.dir.cast_unsigned())?;
+        let mut name = alloc::format!("/dev/fd/{}", request.dir).into_bytes();
+        if !path.is_empty() {
+            name.push(b'/');
+            name.extend_from_slice(path);
+        }
+        (!descriptor.close_on_exec).then_some(name)
     }
 
     fn open_interpreter(&mut self, pid: Pid, path: &[u8]) -> Result<(Image, Executable)> {
@@ -190,14 +219,13 @@ impl Kernel {
 
     fn auxiliary_vector(
         &self,
-        pid: Pid,
+        credentials: &Credentials,
         image: &Image,
         main: &Loaded,
         base: u64,
         vdso: u64,
     ) -> Vec<(u64, u64)> {
-        let credentials =
-            self.tasks.process(pid).map(|process| process.credentials.clone()).unwrap_or_default();
+        let secure = credentials.uid != credentials.real_uid || credentials.gid != credentials.real_gid;
         let mut auxv = Vec::with_capacity(20);
         if vdso != 0 {
             auxv.push((at::SYSINFO_EHDR, vdso));
@@ -216,7 +244,7 @@ impl Kernel {
             (at::EUID, u64::from(credentials.uid)),
             (at::GID, u64::from(credentials.real_gid)),
             (at::EGID, u64::from(credentials.gid)),
-            (at::SECURE, 0),
+            (at::SECURE, u64::from(secure)),
             // Ring 3 may use rdfsbase and its siblings.
             (at::HWCAP2, 2),
             (at::MINSIGSTKSZ, frame::frame_bytes_max()),

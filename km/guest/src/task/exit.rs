@@ -105,6 +105,12 @@ impl Kernel {
     fn mark_owner_died(&mut self, memory: &UserMemory, word: u64, tid: Tid) {
         let Ok(value) = memory.load::<u32>(word) else { return };
         if value & FUTEX_TID_MASK == tid.cast_unsigned() {
+            for key in [Some(memory.private_key(word)), memory.shared_key(word).ok()].into_iter().flatten() {
+                if let Some(value) = self.inherit_lock(key) {
+                    let _ = memory.store(word, &value);
+                    return;
+                }
+            }
             let died = memory.store(word, &(value & FUTEX_WAITERS | FUTEX_OWNER_DIED));
             if died.is_ok() && value & FUTEX_WAITERS != 0 {
                 self.wake_word(memory, word, 1);
@@ -133,6 +139,7 @@ impl Kernel {
         // Closing may send bytes and wake others: the process is no longer in anyone's way.
         drop(files);
         self.hand_over_children(pid);
+        self.hang_up_orphaned_groups(pid);
         if pid == 1 {
             self.end_machine(status);
         }
@@ -158,6 +165,7 @@ impl Kernel {
         let mut mourners: Vec<(Pid, u32)> = Vec::new();
         for child in self.tasks.processes_mut().filter(|child| child.parent == pid) {
             child.parent = heir;
+            child.maker = heir;
             child.exit_signal = u32::from(Signal::CHLD.number());
             mourners.push((child.pid, child.settings.parent_death_signal));
             zombies.extend(child.zombie.map(|status| (child.pid, status)));
@@ -170,6 +178,37 @@ impl Kernel {
         for (child, status) in zombies {
             self.report_end(child, status);
         }
+    }
+
+    /// Groups that nobody in their session looks after any more, and that have stopped members, are told to end or to
+    /// go on (setpgid(2), "orphaned process group").
+    fn hang_up_orphaned_groups(&mut self, ended: Pid) {
+        let Some(process) = self.tasks.process(ended) else { return };
+        let (session, heir) = (process.session, self.heir_of(ended));
+        let mut groups: Vec<Pid> = alloc::vec![process.group];
+        let heirs = self.tasks.processes().filter(|other| other.parent == heir && other.session == session);
+        groups.extend(heirs.map(|child| child.group));
+        groups.sort_unstable();
+        groups.dedup();
+        for group in groups {
+            let stopped = |other: &Process| other.group == group && other.stopped.is_some();
+            if self.tasks.processes().any(stopped) && self.is_orphaned(group, session) {
+                self.signal_group(group, Signal::HUP);
+                self.signal_group(group, Signal::CONT);
+            }
+        }
+    }
+
+    /// Whether no living member of a group has its parent in another group of the same session.
+    pub(crate) fn is_orphaned(&self, group: Pid, session: Pid) -> bool {
+        let looked_after = |member: &&Process| {
+            let parent = self.tasks.process(member.parent);
+            parent.is_some_and(|parent| {
+                parent.session == session && parent.group != group && parent.zombie.is_none()
+            })
+        };
+        let members = self.tasks.processes().filter(|other| other.group == group && other.zombie.is_none());
+        !members.into_iter().any(|member| looked_after(&member))
     }
 
     fn heir_of(&self, pid: Pid) -> Pid {
@@ -186,6 +225,7 @@ impl Kernel {
     /// Forgets a zombie; its parent inherits what it used.
     pub fn reap(&mut self, pid: Pid) -> Option<Process> {
         let process = self.tasks.remove_process(pid)?;
+        process.left.reaped.set(true);
         if let Some(parent) = self.tasks.process_mut(process.parent) {
             parent.children_usage.cpu_ns += process.gone_cpu_ns + process.children_usage.cpu_ns;
             parent.children_usage.faults += process.faults + process.children_usage.faults;

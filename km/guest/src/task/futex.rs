@@ -21,21 +21,46 @@ pub enum FutexKey {
 struct Waiter {
     tid: Tid,
     bitset: u32,
+    /// Which of the words of futex_waitv(2) this is.
+    index: usize,
+    /// It waits for the lock that the word is, not for a wake-up (FUTEX_LOCK_PI).
+    locks: bool,
 }
 
 /// All queues.
 #[derive(Default)]
 pub struct Futexes {
     queues: BTreeMap<FutexKey, VecDeque<Waiter>>,
-    waiting: BTreeMap<Tid, FutexKey>,
+    /// The words that a thread waits for; several only in futex_waitv(2).
+    waiting: BTreeMap<Tid, Vec<FutexKey>>,
+    /// Which of several words woke a thread.
+    woken_by: BTreeMap<Tid, usize>,
 }
 
 impl Futexes {
     /// Puts a thread at the end of a word's queue.
     pub fn join(&mut self, tid: Tid, key: FutexKey, bitset: u32) {
         self.leave(tid);
-        self.queues.entry(key).or_default().push_back(Waiter { tid, bitset });
-        self.waiting.insert(tid, key);
+        self.enqueue(key, Waiter { tid, bitset, index: 0, locks: false });
+    }
+
+    /// Puts a thread at the end of the queue for the lock that a word is.
+    pub fn join_lock(&mut self, tid: Tid, key: FutexKey) {
+        self.leave(tid);
+        self.enqueue(key, Waiter { tid, bitset: 0, index: 0, locks: true });
+    }
+
+    /// Puts a thread at the end of the queues of several words.
+    pub fn join_all(&mut self, tid: Tid, keys: &[FutexKey]) {
+        self.leave(tid);
+        for (index, key) in keys.iter().enumerate() {
+            self.enqueue(*key, Waiter { tid, bitset: u32::MAX, index, locks: false });
+        }
+    }
+
+    fn enqueue(&mut self, key: FutexKey, waiter: Waiter) {
+        self.queues.entry(key).or_default().push_back(waiter);
+        self.waiting.entry(waiter.tid).or_default().push(key);
     }
 
     /// Whether a thread has not been woken yet.
@@ -44,12 +69,19 @@ impl Futexes {
         self.waiting.contains_key(&tid)
     }
 
-    /// Takes a thread out of its queue.
+    /// Which of its words woke a thread.
+    pub fn take_index(&mut self, tid: Tid) -> usize {
+        self.woken_by.remove(&tid).unwrap_or(0)
+    }
+
+    /// Takes a thread out of its queues.
     pub fn leave(&mut self, tid: Tid) {
-        let Some(key) = self.waiting.remove(&tid) else { return };
-        if let Some(queue) = self.queues.get_mut(&key) {
-            queue.retain(|waiter| waiter.tid != tid);
-            self.drop_empty(key);
+        self.woken_by.remove(&tid);
+        for key in self.waiting.remove(&tid).unwrap_or_default() {
+            if let Some(queue) = self.queues.get_mut(&key) {
+                queue.retain(|waiter| waiter.tid != tid);
+                self.drop_empty(key);
+            }
         }
     }
 
@@ -60,17 +92,33 @@ impl Futexes {
             queue.retain(|waiter| {
                 let chosen = (woken.len() as u64) < count && waiter.bitset & bitset != 0;
                 if chosen {
-                    woken.push(waiter.tid);
+                    woken.push((waiter.tid, waiter.index));
                 }
                 !chosen
             });
             self.drop_empty(key);
         }
-        for tid in &woken {
-            self.waiting.remove(tid);
+        for (tid, index) in &woken {
+            let several = self.waiting.get(tid).is_some_and(|keys| keys.len() > 1);
+            self.leave(*tid);
+            if several {
+                self.woken_by.insert(*tid, *index);
+            }
             tasks.interrupt(*tid);
         }
         woken.len() as u64
+    }
+
+    /// Takes the longest waiting out of the queue for a lock and wakes it: its owner from now on. Tells whether others
+    /// wait on.
+    pub fn hand_over(&mut self, tasks: &mut Tasks, key: FutexKey) -> Option<(Tid, bool)> {
+        let queue = self.queues.get(&key)?;
+        let mut waiting = queue.iter().filter(|waiter| waiter.locks);
+        let tid = waiting.next()?.tid;
+        let others = waiting.next().is_some();
+        self.leave(tid);
+        tasks.interrupt(tid);
+        Some((tid, others))
     }
 
     /// Moves up to `count` waiters to another word, and returns how many.
@@ -81,7 +129,9 @@ impl Futexes {
             self.queues.insert(from, queue);
         }
         for waiter in &moved {
-            self.waiting.insert(waiter.tid, to);
+            for key in self.waiting.get_mut(&waiter.tid).into_iter().flatten().filter(|key| **key == from) {
+                *key = to;
+            }
         }
         if !moved.is_empty() {
             self.queues.entry(to).or_default().extend(&moved);

@@ -18,6 +18,10 @@ pub mod resource {
     pub const NPROC: usize = 6;
     /// Descriptors.
     pub const NOFILE: usize = 7;
+    /// CPU time in seconds.
+    pub const CPU: usize = 0;
+    /// Real-time signals that wait.
+    pub const SIGPENDING: usize = 11;
     /// Address space.
     pub const AS: usize = 9;
     /// How many there are.

@@ -90,6 +90,12 @@ pub struct Settings {
     pub keep_capabilities: bool,
     /// PR_SET_TIMERSLACK in nanoseconds, 0 for the default.
     pub timer_slack_ns: u64,
+    /// setpriority(2): kept and inherited, without effect.
+    pub nice: i32,
+    /// Seconds beyond RLIMIT_CPU that SIGXCPU has told of.
+    pub cpu_warnings: u64,
+    /// Commands of membarrier(2) that were registered.
+    pub barriers: u32,
 }
 
 /// Tells others when a process has ended, or a vfork child lets its parent go on.
@@ -99,6 +105,8 @@ pub struct Leaving {
     pub queue: WaitQueue,
     /// It has ended.
     pub ended: Cell<bool>,
+    /// Its parent has waited for it: its number means nothing any more.
+    pub reaped: Cell<bool>,
 }
 
 /// A process: an address space, descriptors, a place in the file system, credentials.
@@ -107,6 +115,8 @@ pub struct Process {
     pub pid: Pid,
     /// Its parent's number, 0 for the first.
     pub parent: Pid,
+    /// The parent's thread that made it (`__WNOTHREAD` of wait(2)).
+    pub maker: Tid,
     /// Process group.
     pub group: Pid,
     /// Session.
@@ -164,6 +174,7 @@ impl Process {
         Self {
             pid,
             parent: 0,
+            maker: 0,
             group: pid,
             session: pid,
             space: Rc::new(RefCell::new(space)),
@@ -197,6 +208,7 @@ impl Process {
         Self {
             pid,
             parent: self.pid,
+            maker: self.pid,
             group: self.group,
             session: self.session,
             space: shares.space,
@@ -206,7 +218,7 @@ impl Process {
             threads: Vec::new(),
             program: self.program.clone(),
             limits: self.limits.clone(),
-            settings: Settings { subreaper: false, parent_death_signal: 0, ..self.settings },
+            settings: Settings { subreaper: false, parent_death_signal: 0, cpu_warnings: 0, ..self.settings },
             zombie: None,
             stopped: None,
             change: None,
@@ -220,7 +232,8 @@ impl Process {
             children_usage: Usage::default(),
             started_ns: monotonic_ns(),
             signals: ProcessSignals::default(),
-            signal_arrived: Rc::default(),
+            // One for all, so that a signalfd can be waited for by whoever has it.
+            signal_arrived: Rc::clone(&self.signal_arrived),
         }
     }
 }

@@ -8,7 +8,8 @@ use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
 use crate::signal::Signal;
 use crate::signal::info::{Info, Origin, code};
-use crate::time::{monotonic_ns, realtime_ns};
+use crate::task::limits::{INFINITY, resource};
+use crate::time::{NANOS_PER_SECOND, monotonic_ns, realtime_ns};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 
@@ -282,6 +283,28 @@ impl Kernel {
             Some(tid) => self.signal_thread(tid, info),
             None => self.signal_process(pid, info),
         };
+    }
+
+    /// RLIMIT_CPU: SIGXCPU each second from the soft limit on, SIGKILL at the hard one.
+    pub(crate) fn enforce_cpu_limit(&mut self) {
+        let Some(pid) = self.current.and_then(|tid| self.tasks.thread(tid)).map(|thread| thread.pid) else {
+            return;
+        };
+        let Some(process) = self.tasks.process(pid) else { return };
+        let Ok(limit) = process.limits.get(resource::CPU as u64) else { return };
+        if limit.current == INFINITY {
+            return;
+        }
+        let told = process.settings.cpu_warnings;
+        let used = self.process_cpu_ns(pid) / NANOS_PER_SECOND;
+        if used >= limit.maximum.max(1) {
+            self.signal_process(pid, Info::kernel(Signal::KILL));
+        } else if used >= limit.current.max(1).saturating_add(told)
+            && let Some(process) = self.tasks.process_mut(pid)
+        {
+            process.settings.cpu_warnings = used - limit.current + 1;
+            self.signal_process(pid, Info::kernel(Signal::XCPU));
+        }
     }
 
     /// CPU time of a process in nanoseconds.

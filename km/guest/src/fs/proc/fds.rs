@@ -95,8 +95,9 @@ impl Generate for Fd {
         let file = &descriptor.file;
         let on_exec = if descriptor.close_on_exec { 0o2_000_000 } else { 0 };
         let ino = file.file.node().map_or(file.identity() as u64, |node| node.ino);
+        let own = file.file.describe();
         let text = format!(
-            "pos:\t{}\nflags:\t0{:o}\nmnt_id:\t1\nino:\t{ino}\n",
+            "pos:\t{}\nflags:\t0{:o}\nmnt_id:\t1\nino:\t{ino}\n{own}",
             file.offset.get(),
             file.flags.get() | on_exec,
         );

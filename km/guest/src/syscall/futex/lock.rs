@@ -1,0 +1,104 @@
+//! Locks whose word the kernel keeps (FUTEX_LOCK_PI and its relatives).
+//!
+//! The word holds the owner's thread number. There is one CPU and turns come in order, so that an owner is never kept
+//! from running by a thread that waits for it: inheritance of priorities has nothing to do here.
+
+use super::{CLOCK_REALTIME, PRIVATE, command, key};
+use crate::errno::{Errno, Result};
+use crate::kernel::Ctx;
+use crate::task::Tid;
+use crate::task::futex::FutexKey;
+use crate::time::{Timespec, monotonic_ns, realtime_ns};
+use crate::wait::{Stop, SysResult, Wait};
+
+const TID_MASK: u32 = 0x3fff_ffff;
+const OWNER_DIED: u32 = 0x4000_0000;
+const WAITERS: u32 = 0x8000_0000;
+
+/// Takes a lock that nobody has; `false` when someone else has it.
+fn take(ctx: &mut Ctx<'_>, word: u64) -> Result<bool> {
+    let own = ctx.tid.cast_unsigned();
+    let memory = ctx.memory();
+    let value: u32 = memory.load(word)?;
+    let owner = value & TID_MASK;
+    if owner == own {
+        return Err(Errno::EDEADLK);
+    }
+    if owner != 0 {
+        return Ok(false);
+    }
+    memory.store(word, &(own | value & (OWNER_DIED | WAITERS)))?;
+    Ok(true)
+}
+
+/// FUTEX_TRYLOCK_PI.
+pub(super) fn try_acquire(ctx: &mut Ctx<'_>, word: u64, operation: u64) -> SysResult {
+    key(ctx, word, operation)?;
+    if take(ctx, word)? { Ok(0) } else { Err(Errno::EAGAIN.into()) }
+}
+
+/// FUTEX_LOCK_PI and FUTEX_LOCK_PI2: whoever unlocks makes the longest waiting the owner.
+pub(super) fn acquire(ctx: &mut Ctx<'_>, args: &crate::kernel::Args) -> SysResult {
+    let [word, operation, _, timeout, ..] = *args;
+    let operation = operation & 0xffff_ffff;
+    if ctx.progress().stage == 0 {
+        if timeout != 0 {
+            let deadline_ns = deadline(ctx, operation, timeout)?;
+            ctx.progress().deadline_ns = Some(deadline_ns);
+        }
+        let key = key(ctx, word, operation)?;
+        if take(ctx, word)? {
+            return Ok(0);
+        }
+        let memory = ctx.memory();
+        let value: u32 = memory.load(word)?;
+        let owner: Tid = (value & TID_MASK).cast_signed();
+        ctx.kernel.tasks.thread(owner).ok_or(Errno::ESRCH)?;
+        memory.store(word, &(value | WAITERS))?;
+        let tid = ctx.tid;
+        ctx.kernel.futexes.join_lock(tid, key);
+        ctx.progress().stage = 1;
+    } else if !ctx.kernel.futexes.is_waiting(ctx.tid) {
+        return Ok(0);
+    }
+    let deadline_ns = ctx.progress().deadline_ns;
+    if deadline_ns.is_some_and(|deadline_ns| deadline_ns <= monotonic_ns()) {
+        ctx.kernel.futexes.leave(ctx.tid);
+        return Err(Errno::ETIMEDOUT.into());
+    }
+    let mut wait = Wait::on(&ctx.thread().futex);
+    wait.deadline_ns = deadline_ns;
+    Err(Stop::Block(wait))
+}
+
+/// The time is absolute: of CLOCK_REALTIME, for FUTEX_LOCK_PI2 of CLOCK_MONOTONIC unless it says otherwise.
+fn deadline(ctx: &mut Ctx<'_>, operation: u64, timeout: u64) -> Result<u64> {
+    let time = ctx.memory().load::<Timespec>(timeout)?.to_ns()?;
+    let monotonic = operation & !PRIVATE == command::LOCK_PI2 && operation & CLOCK_REALTIME == 0;
+    Ok(if monotonic { time } else { monotonic_ns().saturating_add(time.saturating_sub(realtime_ns())) })
+}
+
+/// FUTEX_UNLOCK_PI.
+pub(super) fn release(ctx: &mut Ctx<'_>, word: u64, operation: u64) -> SysResult {
+    let own = ctx.tid.cast_unsigned();
+    let memory = ctx.memory();
+    if memory.load::<u32>(word)? & TID_MASK != own {
+        return Err(Errno::EPERM.into());
+    }
+    let key = key(ctx, word, operation)?;
+    let kernel = &mut *ctx.kernel;
+    let value = kernel.futexes.hand_over(&mut kernel.tasks, key).map_or(0, owned);
+    memory.store(word, &value)?;
+    Ok(0)
+}
+
+fn owned((tid, others): (Tid, bool)) -> u32 {
+    tid.cast_unsigned() | if others { WAITERS } else { 0 }
+}
+
+impl crate::kernel::Kernel {
+    /// The owner of a lock has died: the word's value when somebody waits for the lock, who has it now.
+    pub(crate) fn inherit_lock(&mut self, key: FutexKey) -> Option<u32> {
+        self.futexes.hand_over(&mut self.tasks, key).map(|next| owned(next) | OWNER_DIED)
+    }
+}

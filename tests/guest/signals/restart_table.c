@@ -1,0 +1,72 @@
+// Which calls go on after a handler with SA_RESTART and which end with EINTR all the same.
+#include "check.h"
+#include <poll.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include "futexes.h"
+static volatile sig_atomic_t got;
+static void note(int number) { (void)number, got++; }
+static int pipes[2], socks[2];
+static pthread_t main_thread;
+static char byte;
+static void *poker(void *unblock) {
+    sleep_ms(15);
+    pthread_kill(main_thread, SIGUSR1);
+    sleep_ms(15);
+    ((void (*)(void))unblock)();
+    return NULL;
+}
+static void feed_pipe(void) { write(pipes[1], "p", 1); }
+static void feed_socket(void) { write(socks[1], "s", 1); }
+static void nothing(void) {}
+static uint32_t word;
+static void wake_word(void) { word = 1, syscall(SYS_futex, &word, FUTEX_WAKE, 1, NULL, NULL, 0); }
+#define CASE(unblock, call)                                   \
+    ({                                                        \
+        pthread_t t;                                          \
+        got = 0;                                              \
+        pthread_create(&t, NULL, poker, (void *)unblock);     \
+        SHOW(call);                                           \
+        pthread_join(t, NULL);                                \
+    })
+int main(void) {
+    main_thread = pthread_self();
+    NEED(pipe(pipes)), NEED(socketpair(AF_UNIX, SOCK_STREAM, 0, socks));
+    int epoll = NEED(epoll_create1(0)), event = NEED(eventfd(0, 0));
+    struct epoll_event e;
+    struct timespec ms50 = {0, 50000000};
+    struct timeval tv50 = {0, 50000};
+    struct pollfd p = {event, POLLIN, 0};
+    for (int flags = 0; flags <= SA_RESTART; flags += SA_RESTART) {
+        struct sigaction action = {.sa_handler = note, .sa_flags = flags};
+        sigaction(SIGUSR1, &action, NULL);
+        printf("%s SA_RESTART\n", flags ? "with" : "without");
+        CASE(feed_pipe, read(pipes[0], &byte, 1));
+        if (!flags) read(pipes[0], &byte, 1);
+        CASE(feed_socket, recv(socks[0], &byte, 1, 0));
+        if (!flags) read(socks[0], &byte, 1);
+        CASE(nothing, poll(&p, 1, 60)), CASE(nothing, epoll_wait(epoll, &e, 1, 60)), CASE(nothing, select(0, NULL, NULL, NULL, &tv50));
+        CASE(nothing, nanosleep(&ms50, NULL)), CASE(nothing, clock_nanosleep(CLOCK_MONOTONIC, 0, &ms50, NULL) == EINTR), CASE(nothing, usleep(50000));
+        word = 0;
+        CASE(wake_word, syscall(SYS_futex, &word, FUTEX_WAIT, 0, NULL, NULL, 0));
+        CASE(nothing, syscall(SYS_futex, &word, FUTEX_WAIT, word, &ms50, NULL, 0));
+        CASE(nothing, pause());
+        sigset_t none;
+        sigemptyset(&none);
+        CASE(nothing, sigsuspend(&none));
+        sigaddset(&none, SIGUSR2);
+        siginfo_t info;
+        CASE(nothing, sigtimedwait(&none, &info, &ms50));
+        struct timeval t = {0, 60000};
+        setsockopt(socks[0], SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t);
+        CASE(nothing, recv(socks[0], &byte, 1, 0));
+        t.tv_usec = 0, setsockopt(socks[0], SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t);
+    }
+    return 0;
+}
