@@ -19,6 +19,9 @@ const FUNCTIONS: [(&str, &str); 4] = [
 const CALLS: usize = 10_000;
 const FIRST: usize = 2_000;
 const AT_ONCE: usize = 8;
+/// So often, so many more calls are made before what is held counts as lost.
+const ROUNDS: usize = 6;
+const MORE: usize = 400;
 
 /// Publishes what `make functions` builds.
 fn publish(node: &Node) {
@@ -82,6 +85,16 @@ struct Held {
     anonymous_kib: u64,
 }
 
+impl Held {
+    /// At most 5 % more than `before`.
+    fn no_more_than(&self, before: &Self) -> bool {
+        let most = |before: u64| before + before / 20;
+        self.descriptors as u64 <= most(before.descriptors as u64)
+            && self.threads as u64 <= most(before.threads as u64)
+            && self.anonymous_kib <= most(before.anonymous_kib)
+    }
+}
+
 fn held(node: &Node) -> Held {
     let mut sum = Held { descriptors: 0, threads: 0, anonymous_kib: 0 };
     for pid in [node.pid()].into_iter().chain(descendants(node.pid())) {
@@ -127,9 +140,14 @@ fn ten_thousand_calls_leave_nothing_behind() {
     call(&node, 0, FIRST);
     let before = at_rest(&node);
     call(&node, FIRST, CALLS);
-    let after = at_rest(&node);
-    let same = |a: usize, b: usize| near(a as u64, b as u64, 0.05);
-    assert!(same(before.descriptors, after.descriptors), "{before:?} became {after:?}");
-    assert!(same(before.threads, after.threads), "{before:?} became {after:?}");
-    assert!(near(before.anonymous_kib, after.anonymous_kib, 0.05), "{before:?} became {after:?}");
+    let mut after = at_rest(&node);
+    for round in 0..ROUNDS {
+        if after.no_more_than(&before) {
+            return;
+        }
+        // Pools and allocators keep a little more or less from time to time; what leaks never comes back.
+        call(&node, CALLS + round * MORE, CALLS + (round + 1) * MORE);
+        after = at_rest(&node);
+    }
+    assert!(after.no_more_than(&before), "{before:?} became {after:?}");
 }

@@ -15,7 +15,7 @@ use crate::metrics::{OfFunction, OfState};
 use crate::pool::table::Counts;
 
 /// Call records that one answer holds.
-const CALLS_MAX: usize = 1 << 15;
+const CALLS_MAX: usize = 1 << 13;
 
 /// One entry of `/functions`.
 #[derive(Serialize)]

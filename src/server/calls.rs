@@ -11,7 +11,7 @@ use super::functions::Function;
 use crate::metrics::seconds;
 
 /// Records that are kept.
-const KEPT: usize = 1 << 15;
+const KEPT: usize = 1 << 13;
 
 /// One call, when its machine is gone.
 #[derive(Clone, Debug, Serialize)]

@@ -8,16 +8,18 @@
 //! 0000_3000  exception frames       CPU            7f00_0000_0000       direct map of slot 0 (2 MiB pages,
 //! 0000_4000  trampoline data        library OS                          the first 2 MiB in 4 KiB pages)
 //! 0000_5000  hypercall page         both           7f08_0000_0000       direct map of slot 1, read-only
-//! 0000_6000  boot and call records  monitor        7f80_0000_0000       library OS image, then its heap
+//! 0000_6000  boot and call records  monitor        7f80_0000_0000       library OS: code, then data
 //! 0000_7000  clock page (vvar)      monitor
 //! 0001_0000  input buffer, 64 KiB   monitor        The two top regions are PML4 entries 254 and 255. They
 //! 0002_0000  output buffer, 256 KiB library OS     are the same in every process. Addresses with bit 47 set
 //! 0006_0000  read buffer, 512 KiB   library OS     belong to the host where KVM runs guests deprivileged,
 //! 0010_0000  first page tables      monitor        so nothing of a guest lies there.
-//! 0020_0000  library OS image, boot blob
+//! 0020_0000  library OS data, boot blob
 //! …          free: FIRST_FREE to the end
 //!
-//! slot 1 (8_0000_0000, read-only): the rootfs image, at most ROOTFS_SLOT_MAX of it
+//! slot 1 (read-only, the same memory in all machines of a process)
+//! 8_0000_0000  library OS code and constants, mapped by one large page
+//! 8_0020_0000  the rootfs image, at most ROOTFS_SLOT_MAX of it
 //! ```
 
 /// Bytes in a page; the only size that mappings of the program use.
@@ -57,11 +59,15 @@ pub const READ_SIZE: u64 = 0x8_0000;
 pub const BOOT_TABLES_GPA: u64 = 0x10_0000;
 /// End of the room for those page tables.
 pub const BOOT_TABLES_END: u64 = 0x20_0000;
-/// Where the library OS's image is loaded.
-pub const IMAGE_GPA: u64 = 0x20_0000;
+/// Where the library OS's data is loaded: what its image has behind the first [`CODE_BYTES`].
+pub const DATA_GPA: u64 = 0x20_0000;
 
-/// Guest-physical address of the second memory slot: the rootfs image, read-only.
-pub const ROOTFS_GPA: u64 = 0x8_0000_0000;
+/// Guest-physical address of the second memory slot, and of the library OS's code and constants at its start.
+pub const CODE_GPA: u64 = 0x8_0000_0000;
+/// Bytes of code and constants: one large page, so that a machine maps all of them at once.
+pub const CODE_BYTES: u64 = 2 << 20;
+/// Guest-physical address of the rootfs image, in the second memory slot.
+pub const ROOTFS_GPA: u64 = CODE_GPA + CODE_BYTES;
 /// At most so many bytes of the rootfs are mapped; the rest is read by hypercall.
 pub const ROOTFS_SLOT_MAX: u64 = 1 << 30;
 
@@ -102,6 +108,7 @@ const _: () = {
     assert!(PROGRAM_END < DIRECT_MAP);
     assert!(INPUT_GPA + INPUT_SIZE <= OUTPUT_GPA && OUTPUT_GPA + OUTPUT_SIZE <= READ_GPA);
     assert!(READ_GPA + READ_SIZE <= BOOT_TABLES_GPA);
-    assert!(MEMORY_MAX <= ROOTFS_GPA);
+    assert!(MEMORY_MAX <= CODE_GPA);
+    assert!(CODE_GPA.is_multiple_of(CODE_BYTES) && IMAGE_BASE.is_multiple_of(CODE_BYTES));
     assert!(CALL_RECORD_OFFSET < PAGE_SIZE);
 };

@@ -56,8 +56,8 @@ fn variable(text: &str) -> Result<String, String> {
 pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let mut bundle = Bundle::find(&args.bundle, &args.args)?;
     change_process(&mut bundle, args)?;
-    let rootfs = Arc::new(Rootfs::open(bundle.rootfs)?);
     let monitor = Monitor::open(GUEST_IMAGE)?;
+    let rootfs = Arc::new(Rootfs::open(bundle.rootfs, monitor.image().code())?);
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).context("draw a seed")?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

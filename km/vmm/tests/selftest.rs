@@ -43,7 +43,7 @@ fn entries_faults_flushes_doorbells_and_kicks_work() {
             return;
         }
     };
-    let rootfs = Arc::new(Rootfs::open(tempfile::tempfile().unwrap()).unwrap());
+    let rootfs = Arc::new(Rootfs::open(tempfile::tempfile().unwrap(), monitor.image().code()).unwrap());
     let mut vm = monitor.boot(64 << 20, &rootfs, &BootConfig::default(), [0; 32], 0).unwrap();
     let mut ticker = Ticker::new().unwrap();
     let mut listener = Listener::default();

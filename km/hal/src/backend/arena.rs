@@ -7,7 +7,7 @@ use crate::paging::{Flags, Mapping};
 use crate::user::Fault;
 use crate::{paging, phys};
 use km_abi::hypercall::{HyperPage, Port};
-use km_abi::layout::{BOOT_TABLES_GPA, CLOCK_GPA, HYPER_GPA, IMAGE_GPA, PAGE_SIZE, RECORDS_GPA};
+use km_abi::layout::{BOOT_TABLES_GPA, CLOCK_GPA, DATA_GPA, HYPER_GPA, PAGE_SIZE, RECORDS_GPA};
 use km_abi::layout::{ROOTFS_GPA, TABLES_GPA};
 use km_abi::records::{BootRecord, ClockPage};
 use std::alloc::{Layout, alloc_zeroed, dealloc};
@@ -16,7 +16,7 @@ use std::cell::{Cell, RefCell};
 /// Memory of a machine that nobody asked a size for.
 const DEFAULT_BYTES: u64 = 64 << 20;
 /// Where the boot configuration lies.
-pub(crate) const CONFIG_GPA: u64 = IMAGE_GPA;
+pub(crate) const CONFIG_GPA: u64 = DATA_GPA;
 /// Room for it.
 pub(crate) const CONFIG_ROOM: u64 = 1 << 20;
 /// Vector state of the pretended CPU: x87, SSE and AVX.

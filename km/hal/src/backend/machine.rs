@@ -7,7 +7,7 @@ use crate::user::Fault;
 use core::arch::{asm, x86_64 as intrinsics};
 use core::slice;
 use km_abi::hypercall::Port;
-use km_abi::layout::{BOOT_TABLES_GPA, DIRECT_MAP, IMAGE_BASE, IMAGE_GPA};
+use km_abi::layout::{BOOT_TABLES_GPA, CODE_BYTES, DATA_GPA, DIRECT_MAP, IMAGE_BASE};
 use km_abi::layout::{RECORDS_GPA, ROOTFS_GPA, TABLES_GPA};
 use km_abi::records::BootRecord;
 
@@ -50,16 +50,13 @@ pub(crate) fn memory_bytes() -> u64 {
     state().memory_bytes
 }
 
-/// Checks a range of slot 0 and says where it is. The image and the heap are out of bounds: they are Rust's.
+/// Checks a range of slot 0 and says where it is. The image's data and the heap are out of bounds: they are Rust's.
 pub(crate) fn phys_pointer(gpa: u64, len: u64) -> *mut u8 {
     let state = state();
     let floor = state.frames.floor_gpa();
-    let image_end = IMAGE_GPA + (&raw const km_image_end as u64 - IMAGE_BASE);
+    let data_end = DATA_GPA + (&raw const km_image_end as u64 - IMAGE_BASE - CODE_BYTES);
     let inside = gpa >= TABLES_GPA && gpa <= floor && len <= floor - gpa;
-    assert!(
-        inside && (gpa >= image_end || gpa + len <= IMAGE_GPA),
-        "{gpa:#x}+{len:#x} is not memory for all"
-    );
+    assert!(inside && (gpa >= data_end || gpa + len <= DATA_GPA), "{gpa:#x}+{len:#x} is not memory for all");
     (DIRECT_MAP + gpa) as *mut u8
 }
 

@@ -51,7 +51,7 @@ fuzz_target!(|bytes: &[u8]| {
     let memory = GuestMemory::anonymous(MEMORY_MIN).unwrap();
     let file = File::from(memfd_create("rootfs", MemfdFlags::CLOEXEC).unwrap());
     file.write_all_at(&[3; 9000], 0).unwrap();
-    let rootfs = Rootfs::open(file).unwrap();
+    let rootfs = Rootfs::open(file, &[]).unwrap();
     let mut ringer = DoorbellRinger::default();
     for page in bytes.chunks(size_of::<HyperPage>()) {
         memory.write(HYPER_GPA, page).unwrap();

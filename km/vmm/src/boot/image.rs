@@ -3,7 +3,7 @@
 use crate::memory::{GuestMemory, MemoryError};
 use km_abi::ABI_VERSION;
 use km_abi::image::{IMAGE_MAGIC, ImageHeader};
-use km_abi::layout::{IMAGE_BASE, IMAGE_GPA, PAGE_SIZE};
+use km_abi::layout::{CODE_BYTES, DATA_GPA, IMAGE_BASE, PAGE_SIZE};
 use object::elf::{self, FileHeader64};
 use object::read::elf::{ElfFile64, ProgramHeader};
 use object::{LittleEndian, Object, ObjectSymbol};
@@ -44,17 +44,17 @@ pub struct Segment {
     pub len: u64,
     /// What is not zero of it.
     pub bytes: Vec<u8>,
-    /// It may be written.
+    /// It may be written: data. All other segments are the code.
     pub writable: bool,
-    /// It may be executed.
-    pub executable: bool,
 }
 
 /// The library OS, ready to be loaded.
 #[derive(Clone, Debug)]
 pub struct GuestImage {
     header: ImageHeader,
-    segments: Vec<Segment>,
+    /// The first [`CODE_BYTES`].
+    code: Vec<u8>,
+    data: Vec<Segment>,
     symbols: Vec<(u64, String)>,
 }
 
@@ -87,10 +87,21 @@ impl GuestImage {
         if header.abi_version != ABI_VERSION {
             return Err(ImageError::Version { found: header.abi_version });
         }
-        if !(IMAGE_BASE..=IMAGE_BASE + IMAGE_MAX).contains(&header.image_end) {
+        if !(IMAGE_BASE + CODE_BYTES..=IMAGE_BASE + IMAGE_MAX).contains(&header.image_end) {
             return Err(ImageError::Segment { address: header.image_end });
         }
-        Ok(Self { header, segments, symbols })
+        let (data, constant): (Vec<_>, Vec<_>) = segments.into_iter().partition(|segment| segment.writable);
+        let mut code = vec![0; CODE_BYTES as usize];
+        for segment in &constant {
+            let out_of_place = ImageError::Segment { address: IMAGE_BASE + segment.offset };
+            let start = segment.offset as usize;
+            let place = code.get_mut(start..start + segment.bytes.len()).ok_or(out_of_place)?;
+            place.copy_from_slice(&segment.bytes);
+        }
+        if let Some(segment) = data.iter().find(|segment| segment.offset < CODE_BYTES) {
+            return Err(ImageError::Segment { address: IMAGE_BASE + segment.offset });
+        }
+        Ok(Self { header, code, data, symbols })
     }
 
     /// Where to enter it.
@@ -99,15 +110,22 @@ impl GuestImage {
         &self.header
     }
 
-    /// Its size in memory, in whole pages.
+    /// Its code and constants, [`CODE_BYTES`].
     #[must_use]
-    pub fn bytes(&self) -> u64 {
-        (self.header.image_end - IMAGE_BASE).next_multiple_of(PAGE_SIZE)
+    pub fn code(&self) -> &[u8] {
+        &self.code
     }
 
-    /// The segment that a page of the image belongs to; pages between segments belong to none.
-    pub(super) fn segment_at(&self, offset: u64) -> Option<&Segment> {
-        self.segments.iter().find(|segment| {
+    /// Size of its data in memory, in whole pages.
+    #[must_use]
+    pub fn data_bytes(&self) -> u64 {
+        (self.header.image_end - IMAGE_BASE - CODE_BYTES).next_multiple_of(PAGE_SIZE)
+    }
+
+    /// Whether a page of the data is one; those between segments are not. `offset` counts from the data's start.
+    pub(super) fn is_data(&self, offset: u64) -> bool {
+        let offset = CODE_BYTES + offset;
+        self.data.iter().any(|segment| {
             let start = segment.offset & !(PAGE_SIZE - 1);
             (start..segment.offset + segment.len).contains(&offset)
         })
@@ -121,9 +139,9 @@ impl GuestImage {
         (address < self.header.image_end).then_some((name.as_str(), address - start))
     }
 
-    pub(super) fn load(&self, memory: &GuestMemory) -> Result<(), MemoryError> {
-        for segment in &self.segments {
-            memory.write(IMAGE_GPA + segment.offset, &segment.bytes)?;
+    pub(super) fn load_data(&self, memory: &GuestMemory) -> Result<(), MemoryError> {
+        for segment in &self.data {
+            memory.write(DATA_GPA + segment.offset - CODE_BYTES, &segment.bytes)?;
         }
         Ok(())
     }
@@ -147,8 +165,7 @@ fn segment(
     if !fits {
         return Err(out_of_place());
     }
-    let has = |flag: elf::ProgramFlags| flags.0 & flag.0 != 0;
-    Ok(Some(Segment { offset, len, bytes, writable: has(elf::PF_W), executable: has(elf::PF_X) }))
+    Ok(Some(Segment { offset, len, bytes, writable: flags.0 & elf::PF_W.0 != 0 }))
 }
 
 #[cfg(test)]
@@ -168,18 +185,12 @@ pub(crate) mod tests {
             interrupt_entry: entry,
             syscall_stub: entry,
             vector_stubs: entry,
-            stack_top: IMAGE_BASE + 2 * PAGE_SIZE,
-            image_end: IMAGE_BASE + 2 * PAGE_SIZE,
+            stack_top: IMAGE_BASE + CODE_BYTES + PAGE_SIZE,
+            image_end: IMAGE_BASE + CODE_BYTES + PAGE_SIZE,
         };
         let bytes = [header.as_bytes(), code].concat();
-        let text = Segment { offset: 0, len: PAGE_SIZE, bytes, writable: false, executable: true };
-        let stack = Segment {
-            offset: PAGE_SIZE,
-            len: PAGE_SIZE,
-            bytes: Vec::new(),
-            writable: true,
-            executable: false,
-        };
+        let text = Segment { offset: 0, len: PAGE_SIZE, bytes, writable: false };
+        let stack = Segment { offset: CODE_BYTES, len: PAGE_SIZE, bytes: Vec::new(), writable: true };
         GuestImage::from_parts(vec![text, stack], Vec::new()).unwrap()
     }
 
@@ -187,5 +198,22 @@ pub(crate) mod tests {
     fn other_files_are_no_images() {
         assert!(matches!(GuestImage::parse(b"#!/bin/sh"), Err(ImageError::Elf(_))));
         assert!(matches!(GuestImage::from_parts(Vec::new(), Vec::new()), Err(ImageError::NoHeader)));
+    }
+
+    #[test]
+    fn data_among_the_code_and_code_among_the_data_are_refused() {
+        for (writable, offset) in [(true, CODE_BYTES - PAGE_SIZE), (false, CODE_BYTES - 1)] {
+            let GuestImage { code, data, .. } = of_code(&[0xf4]);
+            let first = Segment {
+                offset: 0,
+                len: PAGE_SIZE,
+                bytes: code[..PAGE_SIZE as usize].to_vec(),
+                writable: false,
+            };
+            let odd = Segment { offset, len: PAGE_SIZE, bytes: vec![1; 2], writable };
+            let segments = [vec![first, odd], data].concat();
+            let refused = GuestImage::from_parts(segments, Vec::new());
+            assert!(matches!(refused, Err(ImageError::Segment { .. })), "{refused:?}");
+        }
     }
 }

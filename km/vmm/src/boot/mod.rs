@@ -1,4 +1,4 @@
-//! A machine's first state: tables, page tables, the library OS's image and the records, written by the monitor.
+//! A machine's first state: tables, page tables, the library OS's data and the records, written by the monitor.
 //!
 //! * [`image`]: the library OS as an ELF file, checked once ([`image::GuestImage`]).
 //! * [`tables`]: GDT, TSS with its I/O bitmap, IDT.
@@ -14,7 +14,7 @@ mod tables;
 use crate::kvm::KvmError;
 use crate::memory::{GuestMemory, MemoryError, Rootfs};
 use image::GuestImage;
-use km_abi::layout::{CALL_RECORD_OFFSET, CLOCK_GPA, IMAGE_GPA, PAGE_SIZE, RECORDS_GPA};
+use km_abi::layout::{CALL_RECORD_OFFSET, CLOCK_GPA, DATA_GPA, PAGE_SIZE, RECORDS_GPA};
 use km_abi::records::{BootConfig, BootRecord, CONFIG_MAX, CallRecord, ClockPage};
 
 /// Why a machine cannot be prepared.
@@ -81,7 +81,7 @@ pub fn prepare(
     if config_len > CONFIG_MAX {
         return Err(BootError::ConfigTooLong(config_len));
     }
-    let config_gpa = IMAGE_GPA + image.bytes();
+    let config_gpa = DATA_GPA + image.data_bytes();
     let free_gpa = (config_gpa + config_len).next_multiple_of(PAGE_SIZE);
     // Page tables and heap of the smallest program.
     let needed = free_gpa + (4 << 20);
@@ -90,7 +90,7 @@ pub fn prepare(
     }
     tables::write(memory, image)?;
     paging::write(memory, rootfs, image)?;
-    image.load(memory)?;
+    image.load_data(memory)?;
     memory.write(config_gpa, &config)?;
     let record = BootRecord {
         memory_bytes: memory.size(),

@@ -3,7 +3,8 @@
 use super::image::GuestImage;
 use crate::memory::{GuestMemory, MemoryError, Rootfs};
 use km_abi::layout::{
-    BOOT_TABLES_END, BOOT_TABLES_GPA, DIRECT_MAP, IMAGE_BASE, IMAGE_GPA, PAGE_SIZE, ROOTFS_GPA,
+    BOOT_TABLES_END, BOOT_TABLES_GPA, CODE_BYTES, CODE_GPA, DATA_GPA, DIRECT_MAP, IMAGE_BASE, PAGE_SIZE,
+    ROOTFS_GPA,
 };
 
 const PRESENT: u64 = 1;
@@ -34,12 +35,10 @@ pub(super) fn write(memory: &GuestMemory, rootfs: &Rootfs, image: &GuestImage) -
         let gpa = ROOTFS_GPA + offset;
         tables.map(DIRECT_MAP + gpa, gpa | data, LARGE_PAGE)?;
     }
-    for offset in (0..image.bytes()).step_by(PAGE_SIZE as usize) {
-        let Some(segment) = image.segment_at(offset) else { continue };
-        let write = if segment.writable { WRITABLE } else { 0 };
-        let execute = if segment.executable { 0 } else { NO_EXECUTE };
-        let rights = PRESENT | USER | ACCESSED | DIRTY | write | execute;
-        tables.map(IMAGE_BASE + offset, (IMAGE_GPA + offset) | rights, PAGE_SIZE)?;
+    tables.map(IMAGE_BASE, CODE_GPA | PRESENT | USER | ACCESSED | DIRTY, CODE_BYTES)?;
+    for offset in (0..image.data_bytes()).step_by(PAGE_SIZE as usize).filter(|offset| image.is_data(*offset))
+    {
+        tables.map(IMAGE_BASE + CODE_BYTES + offset, (DATA_GPA + offset) | data | WRITABLE, PAGE_SIZE)?;
     }
     Ok(())
 }
@@ -107,7 +106,7 @@ mod tests {
     fn rootfs(bytes: u64) -> Rootfs {
         let file = tempfile::tempfile().unwrap();
         file.set_len(bytes).unwrap();
-        Rootfs::open(file).unwrap()
+        Rootfs::open(file, of_code(&[0xf4]).code()).unwrap()
     }
 
     #[test]
@@ -123,12 +122,12 @@ mod tests {
         let (gpa, entry) = walk(&memory, DIRECT_MAP + ROOTFS_GPA + 5).unwrap();
         assert_eq!((gpa, entry & WRITABLE), (ROOTFS_GPA + 5, 0));
         let (gpa, entry) = walk(&memory, IMAGE_BASE).unwrap();
-        assert_eq!((gpa, entry & (WRITABLE | NO_EXECUTE)), (IMAGE_GPA, 0));
+        assert_eq!((gpa, entry & (WRITABLE | NO_EXECUTE)), (CODE_GPA, 0));
         assert_eq!(
-            walk(&memory, IMAGE_BASE + PAGE_SIZE).unwrap().1 & (WRITABLE | NO_EXECUTE),
+            walk(&memory, IMAGE_BASE + CODE_BYTES).unwrap().1 & (WRITABLE | NO_EXECUTE),
             WRITABLE | NO_EXECUTE
         );
-        assert_eq!(walk(&memory, IMAGE_BASE + 2 * PAGE_SIZE), None);
+        assert_eq!(walk(&memory, IMAGE_BASE + CODE_BYTES + PAGE_SIZE), None);
         assert_eq!(walk(&memory, 0x40_0000), None);
     }
 

@@ -3,7 +3,7 @@
 use super::vcpu::Vcpu;
 use super::{KvmError, request};
 use crate::memory::{GuestMemory, Rootfs};
-use km_abi::layout::ROOTFS_GPA;
+use km_abi::layout::CODE_GPA;
 use kvm_bindings::{
     CpuId, KVM_MAX_CPUID_ENTRIES, KVM_MEM_READONLY, kvm_cpuid_entry2, kvm_sregs, kvm_userspace_memory_region,
 };
@@ -116,9 +116,8 @@ impl Kvm {
     pub fn create(&self, memory: GuestMemory, rootfs: &Rootfs) -> Result<Machine, KvmError> {
         let vm = self.kvm.create_vm().map_err(request("create a machine"))?;
         set_slot(&vm, 0, 0, 0, memory.host_address(), memory.size())?;
-        if rootfs.mapped() > 0 {
-            set_slot(&vm, 1, KVM_MEM_READONLY, ROOTFS_GPA, rootfs.host_address(), rootfs.mapped())?;
-        }
+        let (shared, bytes) = rootfs.slot();
+        set_slot(&vm, 1, KVM_MEM_READONLY, CODE_GPA, shared, bytes)?;
         let vcpu = Vcpu::create(&vm, self)?;
         Ok(Machine { vcpu, _vm: vm, memory })
     }

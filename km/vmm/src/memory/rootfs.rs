@@ -1,30 +1,35 @@
-//! The rootfs image: one read-only mapping that all machines of a worker show to their guests.
+//! What all machines of a process show to their guests and none may write: the library OS's code and the rootfs image.
+//!
+//! ```text
+//! slot 1:  code, CODE_BYTES, one large page of memory where the host has one │ rootfs image, mapped from its file
+//! ```
 
-use super::MemoryError;
-use km_abi::layout::{PAGE_SIZE, ROOTFS_SLOT_MAX};
+use km_abi::layout::{CODE_BYTES, PAGE_SIZE, ROOTFS_SLOT_MAX};
 use std::fs::File;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
-use vm_memory::{FileOffset, MmapRegion};
+use std::ptr;
 
-/// A rootfs image in use.
+/// A rootfs image in use, behind the code of the library OS that reads it.
 #[derive(Debug)]
 pub struct Rootfs {
     file: File,
     bytes: u64,
-    region: Option<MmapRegion<()>>,
+    mapped: u64,
+    slot: Mapping,
 }
 
 impl Rootfs {
-    /// Maps the first [`ROOTFS_SLOT_MAX`] bytes of an image, in whole pages.
+    /// Maps `code`, at most [`CODE_BYTES`] of it, and the first [`ROOTFS_SLOT_MAX`] bytes of an image, in whole pages.
     ///
     /// # Errors
     /// The file cannot be looked at or mapped.
-    pub fn open(file: File) -> Result<Self, RootfsError> {
-        let bytes = file.metadata().map_err(RootfsError::Stat)?.len();
+    pub fn open(file: File, code: &[u8]) -> Result<Self, RootfsError> {
+        let bytes = file.metadata().map_err(RootfsError::File)?.len();
         let mapped = bytes.min(ROOTFS_SLOT_MAX) & !(PAGE_SIZE - 1);
-        let region = if mapped == 0 { None } else { Some(map(&file, mapped)?) };
-        Ok(Self { file, bytes, region })
+        let slot = Mapping::new(code, &file, mapped as usize).map_err(RootfsError::Map)?;
+        Ok(Self { file, bytes, mapped, slot })
     }
 
     /// Size of the image in bytes.
@@ -36,13 +41,19 @@ impl Rootfs {
     /// Bytes of it that slot 1 shows.
     #[must_use]
     pub fn mapped(&self) -> u64 {
-        self.region.as_ref().map_or(0, |region| region.size() as u64)
+        self.mapped
     }
 
     /// Where the mapped part lies in this process.
     #[must_use]
     pub fn host_address(&self) -> u64 {
-        self.region.as_ref().map_or(0, |region| region.as_ptr().addr() as u64)
+        self.slot.start.addr() as u64 + CODE_BYTES
+    }
+
+    /// Where slot 1 lies in this process, and its bytes.
+    #[must_use]
+    pub fn slot(&self) -> (u64, u64) {
+        (self.slot.start.addr() as u64, CODE_BYTES + self.mapped)
     }
 
     /// Reads from anywhere in the image; fewer bytes than asked for at its end.
@@ -64,20 +75,101 @@ impl Rootfs {
     }
 }
 
-fn map(file: &File, bytes: u64) -> Result<MmapRegion<()>, RootfsError> {
-    let file = file.try_clone().map_err(RootfsError::Stat)?;
-    let size = usize::try_from(bytes).map_err(|_| MemoryError::Size(bytes))?;
-    let region = MmapRegion::build(Some(FileOffset::new(file, 0)), size, libc::PROT_READ, libc::MAP_SHARED);
-    Ok(region.map_err(MemoryError::from)?)
-}
-
 /// Why a rootfs image cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RootfsError {
     /// The file's size cannot be read.
     #[error("look at the rootfs image: {0}")]
-    Stat(#[source] io::Error),
+    File(#[source] io::Error),
     /// It cannot be mapped.
-    #[error(transparent)]
-    Map(#[from] MemoryError),
+    #[error("map the rootfs image: {0}")]
+    Map(#[source] io::Error),
+}
+
+/// Code and rootfs, one behind the other.
+#[derive(Debug)]
+struct Mapping {
+    /// The code, at a multiple of its size: only so can the host show it by one large page.
+    start: *mut libc::c_void,
+    /// What is to be given back.
+    reserved: (*mut libc::c_void, usize),
+}
+
+// SAFETY: the memory is never written after `new`, and addresses mean the same in every thread.
+unsafe impl Send for Mapping {}
+// SAFETY: as above.
+unsafe impl Sync for Mapping {}
+
+impl Mapping {
+    fn new(code: &[u8], file: &File, mapped: usize) -> io::Result<Self> {
+        let size = CODE_BYTES as usize;
+        let reserve = 2 * size + mapped;
+        // SAFETY: a mapping at an address of the kernel's choice.
+        let base = unsafe { map(ptr::null_mut(), reserve, libc::PROT_NONE, ANONYMOUS, -1)? };
+        let start = base.map_addr(|address| address.next_multiple_of(size));
+        let mapping = Self { start, reserved: (base, reserve) };
+        // SAFETY: `size` and `mapped` bytes from `start` on lie in the reservation, which nobody else knows yet; the code
+        // is copied into memory that was just made writable, and is read-only from then on. The rootfs is never written
+        // through its mapping; should its file be changed, guests see other bytes, but this process reads none of them.
+        unsafe {
+            map(start, size, libc::PROT_READ | libc::PROT_WRITE, ANONYMOUS | libc::MAP_FIXED, -1)?;
+            // A host without large pages refuses, and shows small ones.
+            let _ = libc::madvise(start, size, libc::MADV_HUGEPAGE);
+            ptr::copy_nonoverlapping(code.as_ptr(), start.cast(), code.len().min(size));
+            if libc::mprotect(start, size, libc::PROT_READ) != 0 {
+                return Err(io::Error::last_os_error());
+            }
+            if mapped > 0 {
+                let flags = libc::MAP_SHARED | libc::MAP_FIXED;
+                map(start.byte_add(size), mapped, libc::PROT_READ, flags, file.as_raw_fd())?;
+            }
+        }
+        Ok(mapping)
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        let (base, bytes) = self.reserved;
+        // SAFETY: `new` made the reservation; machines keep the rootfs that they show, so none does any more.
+        unsafe { libc::munmap(base, bytes) };
+    }
+}
+
+const ANONYMOUS: i32 = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+
+/// # Safety
+/// With MAP_FIXED, nobody may use what is mapped at `address`.
+unsafe fn map(
+    address: *mut libc::c_void,
+    len: usize,
+    protection: i32,
+    flags: i32,
+    fd: i32,
+) -> io::Result<*mut libc::c_void> {
+    // SAFETY: the caller's word.
+    let mapped = unsafe { libc::mmap(address, len, protection, flags, fd, 0) };
+    if mapped == libc::MAP_FAILED { Err(io::Error::last_os_error()) } else { Ok(mapped) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn code_comes_first_and_the_rootfs_behind_it() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&[7; 5000]).unwrap();
+        let rootfs = Rootfs::open(file, b"code").unwrap();
+        let (start, bytes) = rootfs.slot();
+        assert!(start.is_multiple_of(CODE_BYTES));
+        assert_eq!((rootfs.bytes(), rootfs.mapped(), bytes), (5000, PAGE_SIZE, CODE_BYTES + PAGE_SIZE));
+        assert_eq!(rootfs.host_address(), start + CODE_BYTES);
+        // SAFETY: the slot is mapped and readable for as long as `rootfs` lives.
+        let slot = unsafe { std::slice::from_raw_parts(rootfs.slot.start.cast::<u8>(), bytes as usize) };
+        assert_eq!((&slot[..5], slot[CODE_BYTES as usize]), (b"code\0".as_slice(), 7));
+        let mut rest = [0; 2000];
+        assert_eq!(rootfs.read_at(4000, &mut rest).unwrap(), 1000);
+    }
 }

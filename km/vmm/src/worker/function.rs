@@ -57,7 +57,8 @@ impl Function {
     pub fn new(assign: Assign, fds: Vec<OwnedFd>, ground: Arc<Ground>) -> Result<Self, Refused> {
         let mut fds = fds.into_iter().map(File::from);
         let rootfs = fds.next().ok_or_else(|| refuse(RefusedReason::Assignment, "no rootfs came along"))?;
-        let rootfs = Rootfs::open(rootfs).map_err(|error| refuse(RefusedReason::Rootfs, error))?;
+        let rootfs = Rootfs::open(rootfs, ground.monitor.image().code())
+            .map_err(|error| refuse(RefusedReason::Rootfs, error))?;
         let mut function = Self {
             assign,
             ground,
@@ -90,7 +91,7 @@ impl Function {
     fn limit(&self) -> Result<(), crate::jail::JailError> {
         let memory = self.assign.memory_bytes.saturating_add(PAGE as u64);
         let slots = u64::from(crate::protocol::SLOTS_MAX);
-        let machines = memory.saturating_mul(slots).saturating_add(self.rootfs.mapped());
+        let machines = memory.saturating_mul(slots).saturating_add(self.rootfs.slot().1);
         // Only a bake writes a file, and that one only.
         let file = if self.snapshot_file.is_some() { memory } else { 0 };
         rights::limit_to(machines.saturating_add(ADDRESS_SPACE), file)

@@ -26,7 +26,7 @@ fn boot(code: &[u8]) -> Option<(Kvm, Rootfs, Machine)> {
     let image = of_code(code);
     let vector = VectorState { xcr0: 3, xsave_bytes: 576 };
     let memory = GuestMemory::anonymous(MEMORY_MIN).unwrap();
-    let rootfs = Rootfs::open(tempfile::tempfile().unwrap()).unwrap();
+    let rootfs = Rootfs::open(tempfile::tempfile().unwrap(), image.code()).unwrap();
     let parameters = BootParameters {
         config: &BootConfig::default(),
         call: CallRecord::default(),

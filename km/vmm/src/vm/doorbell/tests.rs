@@ -38,7 +38,7 @@ impl Host for Echo {
 
 fn ring(ops: &[Op], op_count: u32) -> (Result<Vec<i64>, DoorbellError>, GuestMemory, Echo) {
     let memory = GuestMemory::anonymous(MEMORY_MIN).unwrap();
-    let rootfs = Rootfs::open(tempfile::tempfile().unwrap()).unwrap();
+    let rootfs = Rootfs::open(tempfile::tempfile().unwrap(), &[]).unwrap();
     let mut page = HyperPage::new_zeroed();
     page.op_count = op_count;
     page.ops[..ops.len()].copy_from_slice(ops);
@@ -93,7 +93,7 @@ proptest! {
     #[test]
     fn no_page_makes_the_monitor_panic(bytes in proptest::collection::vec(any::<u8>(), size_of::<HyperPage>()), count in 0u32..20) {
         let memory = GuestMemory::anonymous(MEMORY_MIN).unwrap();
-        let rootfs = Rootfs::open(tempfile::tempfile().unwrap()).unwrap();
+        let rootfs = Rootfs::open(tempfile::tempfile().unwrap(), &[]).unwrap();
         memory.write(HYPER_GPA, &bytes).unwrap();
         memory.store(HYPER_GPA, &count).unwrap();
         let _ = Doorbell::default().answer(&memory, &rootfs, &mut Echo::default());
