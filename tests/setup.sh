@@ -27,6 +27,8 @@ if [ "$level" = test ]; then
     need docker-registry docker-registry
     need htpasswd apache2-utils
     need openssl openssl
+    need strace strace
+    need script bsdutils
     need crun crun
     need curl curl
     need cpio cpio

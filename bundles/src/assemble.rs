@@ -8,7 +8,7 @@ use crate::bundle::{self, Bundle, BundleError};
 use crate::limits::Limits;
 use crate::source::{self, Event, Image, ImageSource, SourceError};
 use crate::store::{InUse, Store, StoreError};
-use crate::tree::Tree;
+use crate::tree::{Meta, NodeId, Tree, TreeError};
 use crate::unpack::{self, UnpackError};
 
 /// Why an image did not become a bundle. Nothing is left behind.
@@ -87,12 +87,24 @@ fn unpack(
     limits: &Limits,
     progress: &dyn Fn(Event<'_>),
 ) -> Result<Tree, SourceError> {
-    match source::unpack(source, image, spool_dir, limits, progress) {
+    let mut tree = match source::unpack(source, image, spool_dir, limits, progress) {
         Err(SourceError::Layer { source: error, .. }) if error.is_of_blob() && source.forget(image) => {
-            source::unpack(source, image, spool_dir, limits, progress)
+            source::unpack(source, image, spool_dir, limits, progress)?
         }
-        result => result,
+        result => result?,
+    };
+    let last = image.layers.len().saturating_sub(1);
+    add_tmp(&mut tree).map_err(|error| SourceError::Layer { index: last, source: error.into() })?;
+    Ok(tree)
+}
+
+/// Programs count on `/tmp`, and the root file system is read-only: an image from scratch gets an empty one.
+fn add_tmp(tree: &mut Tree) -> Result<(), TreeError> {
+    const ANYBODY_BUT_STICKY: u16 = 0o1777;
+    if tree.entries(NodeId::ROOT).all(|(name, _)| name != b"tmp") {
+        tree.put_directory(b"tmp", Meta::with_mode(ANYBODY_BUT_STICKY))?;
     }
+    Ok(())
 }
 
 /// The bundle of a source's image as the directory `out`, which must be empty or not there yet.

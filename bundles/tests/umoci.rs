@@ -29,6 +29,7 @@ fn bundle(reference: &str, out: &Path) -> Bundle {
 fn base() -> Tarball {
     let mut tarball = Tarball::new()
         .dir("./")
+        .dir("tmp/")
         .dir("bin/")
         .file_mode("bin/tool", b"tool", 0o4755)
         .hardlink("bin/alias", "bin/tool", 0o4755)

@@ -10,8 +10,9 @@ use super::plan::{Plan, names};
 use super::{BLOCK, align_block, dirents, inode, superblock, xattr};
 use crate::tree::{Kind, NodeId, Tree};
 
-/// Version of the subset that this module writes; a bundle with another one is written anew.
-pub const EROFS_FORMAT: u32 = 1;
+/// Version of the subset that this module writes and of what is put in besides the image's files; a bundle with another
+/// one is written anew.
+pub const EROFS_FORMAT: u32 = 2;
 
 /// Why an image cannot be written.
 #[derive(Debug, thiserror::Error)]

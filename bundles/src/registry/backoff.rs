@@ -8,7 +8,20 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use super::{Options, RegistryError};
 
 /// Runs `attempt` until it succeeds, fails for good, or has failed often enough.
-pub(super) async fn retry<T, F, A>(options: &Options, mut attempt: A) -> Result<T, RegistryError>
+pub(super) async fn retry<T, F, A>(options: &Options, attempt: A) -> Result<T, RegistryError>
+where
+    F: Future<Output = Result<T, RegistryError>>,
+    A: FnMut() -> F,
+{
+    retry_while(options, || false, attempt).await
+}
+
+/// As [`retry()`], but failures before which there was `progress` do not count: a long transfer may break off often.
+pub(super) async fn retry_while<T, F, A>(
+    options: &Options,
+    mut progress: impl FnMut() -> bool,
+    mut attempt: A,
+) -> Result<T, RegistryError>
 where
     F: Future<Output = Result<T, RegistryError>>,
     A: FnMut() -> F,
@@ -19,7 +32,7 @@ where
             Ok(value) => return Ok(value),
             Err(error) => error,
         };
-        failed += 1;
+        failed = if progress() { 1 } else { failed + 1 };
         let Some(asked) = error.retry().filter(|_| failed < options.attempts) else { return Err(error) };
         tokio::time::sleep(wait(options, failed, asked, rand::random::<f64>())).await;
     }
@@ -58,5 +71,28 @@ mod tests {
         assert_eq!(wait(&options, 30, None, 1.0), Duration::from_secs(10));
         assert_eq!(wait(&options, 1, Some(Duration::from_secs(7)), 0.0), Duration::from_secs(7));
         assert_eq!(wait(&options, 1, Some(Duration::from_secs(7000)), 0.0), Duration::from_secs(10));
+    }
+
+    #[test]
+    fn failures_after_progress_do_not_count() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let options = Options {
+            attempts: 2,
+            backoff: Duration::ZERO,
+            backoff_max: Duration::ZERO,
+            ..Options::default()
+        };
+        let attempts = |progress: bool| {
+            let mut made = 0;
+            let attempt = || {
+                made += 1;
+                let busy = RegistryError::Busy { host: String::new(), status: 503, retry_after: None };
+                std::future::ready(if made < 9 { Err(busy) } else { Ok(()) })
+            };
+            let result = runtime.block_on(retry_while(&options, || progress, attempt));
+            (result.is_ok(), made)
+        };
+        assert_eq!(attempts(true), (true, 9));
+        assert_eq!(attempts(false), (false, 2));
     }
 }

@@ -1,18 +1,26 @@
-//! `WWW-Authenticate`: what a registry wants to see before it answers.
+//! `WWW-Authenticate`: what a registry wants to see before it answers. A parser without I/O, to be tried with any bytes.
 
 use std::collections::HashMap;
 
 /// A challenge of one of the two kinds that registries use.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Challenge {
+pub enum Challenge {
     /// User and password with each request.
     Basic,
     /// A token from this place.
-    Bearer { realm: String, service: Option<String>, scope: Option<String> },
+    Bearer {
+        /// Where tokens are had.
+        realm: String,
+        /// Whom the token is for.
+        service: Option<String>,
+        /// What it is to allow.
+        scope: Option<String>,
+    },
 }
 
 /// The first usable challenge of a header's value; `None` if there is none.
-pub(super) fn parse(value: &str) -> Option<Challenge> {
+#[must_use]
+pub fn parse(value: &str) -> Option<Challenge> {
     let (scheme, rest) = value.trim().split_once(' ').unwrap_or((value.trim(), ""));
     if scheme.eq_ignore_ascii_case("basic") {
         return Some(Challenge::Basic);

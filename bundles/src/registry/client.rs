@@ -4,23 +4,27 @@ use std::fs::File;
 use std::future::Future;
 use std::io::Read;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::future::try_join_all;
-use reqwest::redirect::Policy;
 use tokio::sync::Semaphore;
 
-use super::addresses::Resolver;
-use super::backoff::retry;
+use super::backoff::retry_while;
 use super::blobs::{self, Wanted};
 use super::cache::BlobCache;
 use super::engine::Engine;
+use super::http::Http;
 use super::manifests::{self, Found};
 use super::session::Session;
-use super::{Credentials, Options, RegistryError, tls};
+use super::{Credentials, Options, RegistryError};
 use crate::layer::{Layer, LayerError};
 use crate::limits::Limits;
 use crate::reference::RegistryReference;
 use crate::source::{Image, ImageSource, SourceError};
+
+/// Fewer bytes than this, or than a part of the blob, are no progress that makes a failure count for nothing.
+const PROGRESS_MIN: u64 = 1 << 20;
+const PROGRESS_STEPS: u64 = 256;
 
 /// What happens during a pull.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +43,7 @@ pub enum PullEvent<'a> {
 /// Speaks to registries. Cheap to clone; all clones share connections and the bound on parallel downloads.
 #[derive(Clone, Debug)]
 pub struct Client {
-    http: reqwest::Client,
+    http: Http,
     options: Arc<Options>,
     downloads: Arc<Semaphore>,
     engine: Arc<Engine>,
@@ -68,15 +72,7 @@ impl Client {
     /// # Errors
     /// When a certificate file cannot be used, or threads are used up.
     pub fn new(options: Options) -> Result<Self, RegistryError> {
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls::config(&options)?)
-            .dns_resolver(Arc::new(Resolver))
-            .redirect(Policy::none())
-            .connect_timeout(std::time::Duration::from_secs(10))
-            .read_timeout(options.rate_window)
-            .user_agent(concat!("kontain-faas/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(|error| RegistryError::Tls(error.to_string()))?;
+        let http = Http::new(&options)?;
         let downloads = Arc::new(Semaphore::new(options.parallel.max(1)));
         let engine = Arc::new(Engine::start().map_err(RegistryError::Start)?);
         Ok(Self { http, options: Arc::new(options), downloads, engine })
@@ -228,7 +224,21 @@ impl Client {
             return Ok(file);
         }
         let _permit = self.downloads.acquire().await;
-        retry(&self.options, || blobs::fetch(session, cache, wanted, &self.options, progress)).await
+        let received = AtomicU64::new(0);
+        let report = |bytes| {
+            received.fetch_max(bytes, Ordering::Relaxed);
+            progress(bytes);
+        };
+        // Only so much is progress that the attempts stay few.
+        let step = PROGRESS_MIN.max(wanted.size / PROGRESS_STEPS);
+        let mut mark = step;
+        let advanced = || {
+            let advanced = received.load(Ordering::Relaxed) >= mark;
+            mark = received.load(Ordering::Relaxed) + step;
+            advanced
+        };
+        retry_while(&self.options, advanced, || blobs::fetch(session, cache, wanted, &self.options, &report))
+            .await
     }
 }
 

@@ -9,6 +9,7 @@
 //!      └── blobs.rs              layers into files: resumed, counted, hashed
 //!            └── cache.rs        the files: each downloaded once, however many want it
 //! credentials.rs                 docker's config.json, its helpers, Kubernetes pull secrets
+//! http.rs                        the HTTP clients, with and without proxies
 //! engine.rs                      the runtime that all of it runs on when the caller has none
 //! ```
 //!
@@ -19,11 +20,12 @@ mod addresses;
 mod backoff;
 mod blobs;
 mod cache;
-mod challenge;
+pub mod challenge;
 mod client;
 mod credentials;
 mod engine;
 mod error;
+mod http;
 mod manifests;
 mod session;
 mod source;

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue, LOCATION, RANGE, WWW_AUTHENTICATE};
-use reqwest::{Client as Http, Response, StatusCode};
+use reqwest::{Response, StatusCode};
 use url::Url;
 
 use super::addresses::check_target;
 use super::backoff::retry_after;
 use super::challenge::{self, Challenge};
+use super::http::Http;
 use super::{Credentials, Options, RegistryError};
 
 const REDIRECTS_MAX: usize = 5;

@@ -37,48 +37,44 @@ impl Registry {
         if !["docker-registry", "skopeo", "openssl", "htpasswd"].iter().all(|name| has_program(name)) {
             return None;
         }
+        // Somebody may take the port between the question for a free one and its use.
+        (0..5).find_map(|_| Self::start_once(guard)).or_else(|| panic!("docker-registry does not start"))
+    }
+
+    fn start_once(guard: Guard) -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let host = format!("127.0.0.1:{port}");
-        let path = |name: &str| dir.path().join(name).display().to_string();
-        let mut config = format!(
-            "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp:\n  addr: {host}\n",
-            path("data")
-        );
-        if guard.tls {
-            certificate(dir.path(), "own");
-            config += &format!("  tls: {{certificate: {}, key: {}}}\n", path("own.pem"), path("own.key"));
-        }
-        if guard.password {
-            let output = Command::new("htpasswd").args(["-Bbn", "user", "secret"]).output().unwrap();
-            fs::write(dir.path().join("htpasswd"), output.stdout).unwrap();
-            config += &format!("auth: {{htpasswd: {{realm: test, path: {}}}}}\n", path("htpasswd"));
-        }
-        fs::write(dir.path().join("config.yml"), config).unwrap();
+        fs::write(dir.path().join("config.yml"), configuration(dir.path(), &host, guard)).unwrap();
+        let log = fs::File::create(dir.path().join("log")).unwrap();
         let mut command = Command::new("docker-registry");
-        command.arg("serve").arg(dir.path().join("config.yml")).stdout(Stdio::null()).stderr(Stdio::null());
-        let registry = Self { process: command.spawn().unwrap(), host, dir };
-        for _ in 0..100 {
-            if TcpStream::connect(&registry.host).is_ok() {
+        command.arg("serve").arg(dir.path().join("config.yml")).stdout(Stdio::null()).stderr(log);
+        let mut registry = Self { process: command.spawn().unwrap(), host, dir };
+        for _ in 0..1200 {
+            let listens = TcpStream::connect(&registry.host).is_ok();
+            std::thread::sleep(Duration::from_millis(50));
+            // Whoever took its port listens too; then it has ended by now.
+            if registry.process.try_wait().unwrap().is_some() {
+                eprintln!("{}", fs::read_to_string(registry.dir.path().join("log")).unwrap());
+                return None;
+            }
+            if listens {
                 return Some(registry);
             }
-            std::thread::sleep(Duration::from_millis(50));
         }
-        panic!("docker-registry does not start");
+        None
     }
 
     /// Pushes an image of these layers as `NAME`, repository and tag.
     pub fn push(&self, name: &str, layers: &[(Tarball, Packing)]) {
         let layout = self.dir.path().join(format!("push-{}", name.replace([':', '/'], "-")));
-        let reference = Layout::new(&layout, layers).write();
+        self.copy(&Layout::new(&layout, layers).write(), name, &["--preserve-digests"]);
+    }
+
+    /// Copies an image to `NAME`, with more options for skopeo.
+    pub fn copy(&self, reference: &str, name: &str, options: &[&str]) {
         let mut command = Command::new("skopeo");
-        command.args([
-            "--insecure-policy",
-            "copy",
-            "--quiet",
-            "--dest-tls-verify=false",
-            "--preserve-digests",
-        ]);
+        command.args(["--insecure-policy", "copy", "--quiet", "--dest-tls-verify=false"]).args(options);
         if self.dir.path().join("htpasswd").exists() {
             command.args(["--dest-creds", "user:secret"]);
         }
@@ -89,6 +85,25 @@ impl Registry {
     pub fn authority(&self) -> PathBuf {
         self.dir.path().join("own.ca")
     }
+}
+
+/// The configuration of a registry with its data in `dir`.
+fn configuration(dir: &Path, host: &str, guard: Guard) -> String {
+    let path = |name: &str| dir.join(name).display().to_string();
+    let mut config = format!(
+        "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp:\n  addr: {host}\n",
+        path("data")
+    );
+    if guard.tls {
+        certificate(dir, "own");
+        config += &format!("  tls: {{certificate: {}, key: {}}}\n", path("own.pem"), path("own.key"));
+    }
+    if guard.password {
+        let output = Command::new("htpasswd").args(["-Bbn", "user", "secret"]).output().unwrap();
+        fs::write(dir.join("htpasswd"), output.stdout).unwrap();
+        config += &format!("auth: {{htpasswd: {{realm: test, path: {}}}}}\n", path("htpasswd"));
+    }
+    config
 }
 
 impl Drop for Registry {
