@@ -3,6 +3,8 @@
 #   make build   both binaries, static, in target/x86_64-unknown-linux-musl/release/
 #   make demo    builds, publishes four sample functions, calls them, prints what a call costs
 #   make test    formatting, lints, build, unit tests, black-box tests, documentation, generated files, fuzzing
+#   make image   the container image, as an OCI layout in target/image, without a Docker daemon
+#   make test-cluster   a real one-node cluster: image, chart, ingress, rollouts, failures (root; builds Kubernetes first)
 #   make bench   measures what the README quotes: JSON and plots in target/bench/
 #
 # Everything is built with one profile for one target, so that dependencies compile once.
@@ -15,7 +17,7 @@ FAAS    := $(OUT)/kontain-faas
 # Seconds that each fuzz target runs in `make test`.
 FUZZ_SECONDS ?= 5
 
-.PHONY: build demo functions test bench setup setup-test fmt lint unit blackbox docs generated fuzz clean
+.PHONY: build demo functions image test test-cluster bench setup setup-test fmt lint unit blackbox docs generated fuzz clean
 
 build: setup
 	cargo build $(PROFILE) -p kontain-faas -p km
@@ -26,6 +28,13 @@ demo: build functions
 test: setup-test fmt lint build functions unit blackbox docs generated fuzz
 	@echo "everything checked"
 
+image: build
+	tests/image.sh $(OUT) target/image
+
+test-cluster: image functions
+	@tests/setup.sh cluster
+	tests/cluster/test.sh $(OUT)
+
 bench: build functions
 	$(FAAS) bench --output target/bench
 
@@ -34,6 +43,7 @@ setup:
 	@tests/setup.sh build
 setup-test:
 	@tests/setup.sh test
+	@tests/cluster/programs.sh helm definitions
 
 # The sample functions of demo/.
 functions: target/demo/c-static target/demo/c-glibc target/demo/rust-hyper target/demo/server.py

@@ -23,5 +23,26 @@ check() {
     rm -f "$fresh"
 }
 
+# What `kubectl apply -f` takes in place of the chart: the chart with its defaults.
+plain() {
+    cat <<END
+# kontain-faas without helm: kubectl apply -f deploy/kontain-faas.yaml
+# Generated from deploy/chart with its default values; set the image (two times) to where your cluster can pull it.
+apiVersion: v1
+kind: Namespace
+metadata:
+  name: kontain-faas
+END
+    "$helm" template kontain-faas deploy/chart --namespace kontain-faas |
+        sed -e '/^# Source: /d' -e '/^ *helm.sh\/chart: /d' -e 's/managed-by: Helm$/managed-by: kubectl/'
+}
+
 check docs/syscalls.md "$binaries/km" syscalls --format md
+helm=target/cluster/bin/helm
+[ -x "$helm" ] || helm=$(command -v helm || true)
+if [ -n "$helm" ]; then
+    check deploy/kontain-faas.yaml plain
+else
+    echo "SKIPPED: deploy/kontain-faas.yaml: no helm; tests/cluster/programs.sh helm builds it" >&2
+fi
 exit $failed

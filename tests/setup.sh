@@ -3,11 +3,12 @@
 #
 #   tests/setup.sh build    what `make build` and `make demo` need
 #   tests/setup.sh test     that, and the independent tools that `make test` compares with
+#   tests/setup.sh cluster  that, and what a node of a cluster needs: `make test-cluster`
 #
 # As root it installs, as a user it asks sudo; without the right to, it names the exact command and stops.
 # Nothing missing: nothing is done, in a few milliseconds.
 set -eu
-level=${1:?usage: tests/setup.sh build|test}
+level=${1:?usage: tests/setup.sh build|test|cluster}
 
 has() { command -v "$1" >/dev/null 2>&1; }
 
@@ -19,7 +20,7 @@ need cc gcc
 need musl-gcc musl-tools
 need make make
 [ -x /usr/bin/python3 ] || missing="$missing python3"
-if [ "$level" = test ]; then
+if [ "$level" != build ]; then
     need g++ g++
     need mkfs.erofs erofs-utils
     need umoci umoci
@@ -34,7 +35,19 @@ if [ "$level" = test ]; then
     need cpio cpio
     need busybox busybox-static
     need qemu-system-x86_64 qemu-system-x86
+    need etcd etcd-server
     [ -e /usr/share/seabios/bios-256k.bin ] || [ -e /usr/share/qemu/bios-256k.bin ] || missing="$missing seabios"
+fi
+
+if [ "$level" = cluster ]; then
+    need containerd containerd
+    need runc runc
+    need conntrack conntrack
+    need iptables iptables
+    need ipset ipset
+    need ip iproute2
+    need kubectl kubernetes-client
+    [ -x /usr/lib/cni/bridge ] || missing="$missing containernetworking-plugins"
 fi
 
 # as_root COMMAND...: runs it, or names it and stops.
@@ -83,7 +96,7 @@ if ! cargo fmt --version >/dev/null 2>&1 || ! cargo clippy --version >/dev/null 
     rustup component add rustfmt clippy
 fi
 
-if [ "$level" = test ] && ! cargo fuzz --version >/dev/null 2>&1; then
+if [ "$level" != build ] && ! cargo fuzz --version >/dev/null 2>&1; then
     echo "installing: cargo-fuzz"
     cargo install --quiet --locked cargo-fuzz
 fi

@@ -49,6 +49,19 @@ fn scripts_bring_their_interpreters() {
 }
 
 #[test]
+fn a_program_goes_where_it_is_told_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut program = program(&["sh", "-c", "true"]);
+    program.at = Some("/app/run".into());
+    let packed = pack(&program, dir.path()).unwrap();
+    for path in ["/app/run", "/lib64/ld-linux-x86-64.so.2"] {
+        assert!(packed.tree.lookup(path.as_bytes()).unwrap().is_some(), "{path}");
+    }
+    let config = packed.image.config().clone().unwrap();
+    assert_eq!(config.entrypoint().clone().unwrap(), ["/app/run", "-c", "true"]);
+}
+
+#[test]
 fn added_trees_keep_links() {
     let dir = tempfile::tempdir().unwrap();
     let source = dir.path().join("src/sub");

@@ -31,9 +31,17 @@ pub struct Args {
     /// The working directory in the image.
     #[arg(long, env = "KONTAIN_CWD", value_name = "DIR")]
     pub cwd: Option<String>,
+    /// Where the program goes in the image, instead of to the same path.
+    #[arg(long, env = "KONTAIN_AT", value_name = "PATH", value_parser = absolute)]
+    pub at: Option<PathBuf>,
     /// The program, a path or a name in PATH, and its arguments.
     #[arg(last = true, required = true, value_name = "PROGRAM ARGS")]
     pub command: Vec<String>,
+}
+
+fn absolute(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    if path.is_absolute() { Ok(path) } else { Err("expected an absolute path".to_owned()) }
 }
 
 fn environment_entry(text: &str) -> Result<String, String> {
@@ -56,6 +64,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         port: args.port,
         user: args.user.clone(),
         cwd: args.cwd.clone(),
+        at: args.at.clone(),
     };
     std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
     let packed = pack(&program, &dir)?;

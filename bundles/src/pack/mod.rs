@@ -9,7 +9,7 @@
 //!    └── layout.rs        the tree as a layer, the image as an OCI layout
 //! ```
 //!
-//! Everything keeps its path, so the program runs as it does here. Owners become root: the machine's numbers mean
+//! Everything keeps its path unless told otherwise, so the program runs as it does here. Owners become root: the machine's numbers mean
 //! nothing in the image.
 
 mod elf;
@@ -50,6 +50,8 @@ pub struct Program {
     pub user: Option<String>,
     /// Working directory in the image.
     pub cwd: Option<String>,
+    /// Where the program goes in the image, instead of to the same path.
+    pub at: Option<PathBuf>,
 }
 
 /// A file or directory to put into the image.
@@ -181,12 +183,17 @@ pub fn pack(program: &Program, spool_dir: &Path) -> Result<Packed, PackError> {
     skeleton(&mut tree)?;
     let mut importer = Importer::new(&mut tree);
     importer.merged_usr()?;
-    importer.program(&path)?;
+    let place = program.at.as_ref().unwrap_or(&path);
+    if *place == path {
+        importer.program(&path)?;
+    } else {
+        importer.addition(&Addition { source: path.clone(), destination: place.clone() })?;
+    }
     for addition in &program.add {
         importer.addition(addition)?;
     }
     let missing = importer.finish();
-    Ok(Packed { tree, image: image(program, &path)?, missing })
+    Ok(Packed { tree, image: image(program, place)?, missing })
 }
 
 /// Packs a program into the bundle `dir` (an existing directory without one), quickly and without syncing.

@@ -1,0 +1,100 @@
+{{- define "kontain-faas.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 52 | trimSuffix "-" -}}
+{{- else -}}
+{{- if contains .Chart.Name .Release.Name -}}
+{{- .Release.Name | trunc 52 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 52 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "kontain-faas.selector" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "kontain-faas.labels" -}}
+{{ include "kontain-faas.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end -}}
+
+{{- define "kontain-faas.serviceAccount" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- default (include "kontain-faas.fullname" .) .Values.serviceAccount.name -}}
+{{- else -}}
+{{- required "serviceAccount.name: name one, or set serviceAccount.create to true" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "kontain-faas.image" -}}
+{{- with .Values.image -}}
+{{- if .digest -}}
+{{ .repository }}@{{ .digest }}
+{{- else -}}
+{{ .repository }}:{{ default $.Chart.AppVersion .tag }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What the downloader may do: name of role and binding, cluster-wide or in one namespace. */}}
+{{- define "kontain-faas.rules" -}}
+- apiGroups: [build.kontain.app]
+  resources: [images]
+  verbs: [get, list, watch]
+- apiGroups: [build.kontain.app]
+  resources: [images/status]
+  verbs: [get, patch]
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end -}}
+
+{{/* The same for both containers: no way to more rights than they start with. */}}
+{{- define "kontain-faas.containerSecurity" -}}
+allowPrivilegeEscalation: false
+capabilities: {drop: [ALL]}
+privileged: false
+readOnlyRootFilesystem: true
+{{- end -}}
+
+{{/* The server's resources, with the device where a plugin gives it. */}}
+{{- define "kontain-faas.serverResources" -}}
+{{- $resources := deepCopy .Values.server.resources -}}
+{{- if eq .Values.device.mode "plugin" -}}
+{{- $limits := merge (dict .Values.device.resource 1) (default (dict) $resources.limits) -}}
+{{- $resources = set $resources "limits" $limits -}}
+{{- end -}}
+{{- toYaml $resources -}}
+{{- end -}}
+
+{{- define "kontain-faas.volume" -}}
+{{- with .Values.volume -}}
+{{- if eq .type "emptyDir" -}}
+emptyDir:
+  medium: {{ .emptyDir.medium | quote }}
+  {{- with .emptyDir.sizeLimit }}
+  sizeLimit: {{ . }}
+  {{- end }}
+{{- else if eq .type "hostPath" -}}
+hostPath: {path: {{ .hostPath.path }}, type: Directory}
+{{- else -}}
+persistentVolumeClaim: {claimName: {{ required "volume.pvc.claimName: name the claim" .pvc.claimName }}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The user of both containers: secrets are files of mode 0600 that one writes and the other reads. */}}
+{{- define "kontain-faas.user" -}}
+{{- if kindIs "invalid" .Values.pod.runAsUser -}}
+{{- ternary 0 65532 (eq .Values.device.mode "hostPath") -}}
+{{- else -}}
+{{- int64 .Values.pod.runAsUser -}}
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,104 @@
+//! The Helm chart: lint, every documented value, wrong values, and what a real API server says to the result.
+//!
+//! `examples.json` has an example for each value of `values.yaml`; a value without one fails the test.
+
+mod helm;
+mod values;
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use helm::Helm;
+
+/// Examples of values, each a document as `--values` takes it.
+fn examples() -> Vec<Value> {
+    serde_json::from_str(include_str!("examples.json")).unwrap()
+}
+
+#[test]
+fn lint_has_no_complaint() {
+    let Some(helm) = Helm::find() else { return };
+    helm.run(&["lint", "--strict", helm::CHART]).unwrap();
+}
+
+#[test]
+fn every_value_has_an_example() {
+    let shown: BTreeSet<String> = examples().iter().flat_map(values::leaves).collect();
+    let documented = values::leaves(&values::defaults());
+    let missing: Vec<&String> = documented
+        .iter()
+        .filter(|path| !shown.iter().any(|other| other == *path || other.starts_with(&format!("{path}/"))))
+        .collect();
+    assert!(missing.is_empty(), "no example in tests/chart/examples.json: {missing:?}");
+}
+
+#[test]
+fn every_example_renders_and_has_an_effect() {
+    let Some(helm) = Helm::find() else { return };
+    let plain = helm.template(&Value::Object(Map::new())).unwrap();
+    for example in examples() {
+        let rendered = helm.template(&example).unwrap_or_else(|error| panic!("{example}: {error}"));
+        assert_ne!(rendered, plain, "{example} changes nothing");
+    }
+}
+
+#[test]
+fn a_wrong_value_is_refused_with_its_name() {
+    let Some(helm) = Helm::find() else { return };
+    let defaults = values::defaults();
+    let error = helm.template(&values::all_wrong(&defaults)).unwrap_err();
+    for path in values::leaves(&defaults) {
+        assert!(error.contains(&format!("at '{path}'")), "{path} is not named in:\n{error}");
+    }
+    let error = helm.template(&serde_json::json!({"server": {"maxCals": 1}})).unwrap_err();
+    assert!(error.contains("maxCals"), "{error}");
+    for (example, named) in [
+        (serde_json::json!({"volume": {"type": "pvc"}}), "volume.pvc.claimName"),
+        (serde_json::json!({"gateway": {"enabled": true}}), "gateway.parentRefs"),
+        (serde_json::json!({"serviceAccount": {"create": false}}), "serviceAccount.name"),
+        (serde_json::json!({"pod": {"seccompProfile": "Localhost"}}), "pod.seccompLocalhostProfile"),
+        (serde_json::json!({"drain": {"callsSeconds": 3601}}), "/drain/callsSeconds"),
+        (serde_json::json!({"volume": {"emptyDir": {"sizeLimit": "20 GB"}}}), "/volume/emptyDir/sizeLimit"),
+    ] {
+        let error = helm.template(&example).unwrap_err();
+        assert!(error.contains(named), "{example}: {error}");
+    }
+}
+
+#[test]
+fn the_token_is_in_the_downloader_alone_and_nobody_is_privileged() {
+    let Some(helm) = Helm::find() else { return };
+    let pod = helm.pod(&Value::Object(Map::new()));
+    assert_eq!(pod["automountServiceAccountToken"], false);
+    for container in pod["containers"].as_array().unwrap() {
+        let security = &container["securityContext"];
+        assert_eq!(security["privileged"], false);
+        assert_eq!(security["capabilities"]["drop"][0], "ALL");
+        assert_eq!(security["readOnlyRootFilesystem"], true);
+        let mounts = container["volumeMounts"].as_array().unwrap();
+        let has_token = mounts.iter().any(|mount| mount["name"] == "token");
+        assert_eq!(has_token, container["name"] == "downloader");
+        assert!(mounts.iter().all(|mount| mount["mountPath"] != "/dev/kvm"));
+    }
+    assert_eq!(pod["containers"][0]["resources"]["limits"]["devices.kubevirt.io/kvm"], 1);
+}
+
+#[test]
+fn the_nodes_own_device_takes_a_privileged_server_and_nothing_else() {
+    let Some(helm) = Helm::find() else { return };
+    let pod = helm.pod(&serde_json::json!({"device": {"mode": "hostPath"}}));
+    assert_eq!(pod["containers"][0]["securityContext"]["privileged"], true);
+    assert_eq!(pod["containers"][0]["resources"]["limits"]["devices.kubevirt.io/kvm"], Value::Null);
+    assert_eq!(pod["containers"][1]["securityContext"]["privileged"], false);
+    assert_eq!(pod["securityContext"]["runAsUser"], 0);
+}
+
+#[test]
+fn the_pod_lives_longer_than_its_drain() {
+    let Some(helm) = Helm::find() else { return };
+    let pod = helm.pod(&serde_json::json!({"drain": {"delaySeconds": 7, "callsSeconds": 100}}));
+    assert_eq!(pod["terminationGracePeriodSeconds"], 112);
+    let args = pod["containers"][0]["args"].as_array().unwrap();
+    assert!(args.iter().any(|arg| arg == "--drain-delay=7s"), "{args:?}");
+}
