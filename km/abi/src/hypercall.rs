@@ -135,7 +135,8 @@ pub enum EventKind {
     Writable = 4,
     /// The peer of `stream` is gone; what is written is lost.
     Hangup = 5,
-    /// The input buffer holds `value` [`TouchEntry`]s: touch those pages, change nothing, and be idle again.
+    /// The input buffer holds `value` [`TouchEntry`]s: make those pages present, touch them, change nothing that the program
+    /// could see, and be idle again.
     Touch = 6,
 }
 

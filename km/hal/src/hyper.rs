@@ -6,7 +6,7 @@ use core::mem::offset_of;
 use km_abi::hypercall::{
     EVENTS_MAX, Event, EventKind, Exit, HyperPage, Idle, OPS_MAX, Op, OpCode, Port, TouchEntry,
 };
-use km_abi::layout::{HYPER_GPA, INPUT_GPA, INPUT_SIZE, OUTPUT_GPA, OUTPUT_SIZE, PAGE_SIZE};
+use km_abi::layout::{HYPER_GPA, INPUT_GPA, INPUT_SIZE, OUTPUT_GPA, OUTPUT_SIZE, PAGE_SIZE, PROGRAM_END};
 
 /// Events that came with one answer of the monitor.
 #[derive(Clone, Copy, Debug)]
@@ -64,8 +64,9 @@ pub fn submit(ops: &mut [Op]) -> Events {
 /// and segment bases must have been saved before, and must be loaded again after. [`Idle::cr3`] is filled in here.
 ///
 /// A clone may be led over its working set first: that is done here, and nothing else in the library OS hears of it,
-/// so that no timer fires and no thread runs before the clone is told that it is one.
-pub fn idle(ops: &mut [Op], idle: Idle) -> Events {
+/// so that no timer fires and no thread runs before the clone is told that it is one. `present` makes a page of the program
+/// present, for writing if so asked, and says whether it could.
+pub fn idle(ops: &mut [Op], idle: Idle, present: &mut dyn FnMut(u64, bool) -> bool) -> Events {
     put_ops(ops);
     let idle = Idle { cr3: backend::current_root(), ..idle };
     phys::write_value(HYPER_GPA + offset_of!(HyperPage, idle) as u64, &idle);
@@ -74,7 +75,7 @@ pub fn idle(ops: &mut [Op], idle: Idle) -> Events {
     loop {
         let events = take_events();
         match events.as_slice() {
-            [event] if event.kind == EventKind::Touch as u32 => touch(event.value),
+            [event] if event.kind == EventKind::Touch as u32 => touch(event.value, present),
             _ => return events,
         }
         put_ops(&[]);
@@ -83,11 +84,14 @@ pub fn idle(ops: &mut [Op], idle: Idle) -> Events {
 }
 
 /// Touches the pages that the input buffer lists.
-fn touch(count: u64) {
+fn touch(count: u64, present: &mut dyn FnMut(u64, bool) -> bool) {
     const ENTRY: u64 = size_of::<TouchEntry>() as u64;
     for index in 0..count.min(INPUT_SIZE / ENTRY) {
         let entry: TouchEntry = phys::read_value(INPUT_GPA + index * ENTRY);
-        backend::touch(entry.address & !(PAGE_SIZE - 1), entry.address & 1 != 0);
+        let (va, write) = (entry.address & !(PAGE_SIZE - 1), entry.address & 1 != 0);
+        if va >= PROGRAM_END || present(va, write) {
+            backend::touch(va, write);
+        }
     }
 }
 

@@ -87,10 +87,10 @@ impl Host {
         debug_assert!(others.is_empty(), "only an idle machine is cloned");
     }
 
-    /// Hands over what was written and waits. The events that are not about streams are returned.
-    pub fn idle(&self, idle: Idle) -> Vec<Event> {
+    /// Hands over what was written and waits, as [`hyper::idle`] does. The events that are not about streams are returned.
+    pub fn idle(&self, idle: Idle, present: &mut dyn FnMut(u64, bool) -> bool) -> Vec<Event> {
         let mut batch = self.output.borrow_mut().take();
-        events::keep(&hyper::idle(&mut batch, idle));
+        events::keep(&hyper::idle(&mut batch, idle, present));
         self.settle(&batch)
     }
 

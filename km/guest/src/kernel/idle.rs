@@ -42,7 +42,12 @@ impl Kernel {
         };
         let tasks = &self.tasks;
         self.net.describe(&mut idle, |key| tasks.is_awaited(key));
-        let events = self.net.idle(idle);
+        let mut present = |va, write| {
+            let mut spaces = tasks.processes().map(|process| &process.space);
+            let active = spaces.find(|space| space.borrow().is_active());
+            active.is_some_and(|space| space.borrow_mut().resolve(va, write).is_ok())
+        };
+        let events = self.net.idle(idle, &mut present);
         hyper::clear_tick();
         self.handle(&events);
     }

@@ -150,7 +150,9 @@ impl AddressSpace {
         }
     }
 
-    pub(super) fn is_active(&self) -> bool {
+    /// Whether its page tables are in use.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
         paging::current_root() == self.root
     }
 

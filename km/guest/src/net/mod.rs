@@ -155,12 +155,12 @@ impl Net {
     }
 
     /// Hands output over and waits for an event or the deadline of `idle`. The events that are not about streams are
-    /// returned. When connections came meanwhile, it returns at once.
-    pub fn idle(&self, idle: Idle) -> Vec<Event> {
+    /// returned. When connections came meanwhile, it returns at once. For `present` see [`km_hal::hyper::idle`].
+    pub fn idle(&self, idle: Idle, present: &mut dyn FnMut(u64, bool) -> bool) -> Vec<Event> {
         if self.settle() {
             return Vec::new();
         }
-        let others = self.shared.host.idle(idle);
+        let others = self.shared.host.idle(idle, present);
         self.settle();
         others
     }

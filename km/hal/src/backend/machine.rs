@@ -114,8 +114,8 @@ pub(crate) unsafe fn user_zero(va: u64, len: usize) -> Result<(), Fault> {
 /// Reads or writes the page at `va` without changing it. One instruction: a byte that is read and written back by two
 /// could be one of the stack that the second has changed.
 pub(crate) fn touch(va: u64, write: bool) {
-    // SAFETY: neither access changes memory. The monitor names pages that the tables in use show, and a page that they do
-    // not show ends this machine and no other.
+    // SAFETY: neither access changes memory. The tables in use show the page, or the monitor says so, and a page that they
+    // do not show ends this machine and no other.
     unsafe {
         if write {
             asm!("lock or byte ptr [{}], 0", in(reg) va, options(nostack));

@@ -10,7 +10,7 @@ use std::collections::HashSet;
 
 use km_abi::layout::{BOOT_TABLES_END, BOOT_TABLES_GPA, PAGE_SIZE};
 
-use super::walk::{self, Leaf};
+use super::walk::{self, Leaf, TableSource};
 use crate::memory::{GuestMemory, MemoryError};
 
 const ACCESSED: u64 = 1 << 5;
@@ -18,10 +18,21 @@ const ACCESSED: u64 = 1 << 5;
 /// What a machine used, as its page tables say.
 #[derive(Clone, Debug, Default)]
 pub struct Accessed {
-    /// Virtual and guest-physical address of each page.
-    pub pages: Vec<(u64, u64)>,
-    /// The page tables: written to in order to find that out.
+    /// The pages.
+    pub pages: Vec<Used>,
+    /// Page tables that were written to only in order to find that out.
     pub tables: HashSet<u64>,
+}
+
+/// A page that was used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Used {
+    /// Virtual address.
+    pub va: u64,
+    /// Guest-physical address.
+    pub gpa: u64,
+    /// It could be written.
+    pub writable: bool,
 }
 
 /// Clears the accessed bits of a machine that has not run yet, and splits as much of its direct map as there is room for
@@ -61,17 +72,30 @@ fn split_direct_map(memory: &GuestMemory, cr3: u64, used: &[u64]) -> Result<(), 
     Ok(())
 }
 
-/// Looks which pages were used since.
+/// Looks which pages were used since. `before` is the snapshot that the machine was made from.
 #[must_use]
-pub fn recall(memory: &GuestMemory, cr3: u64) -> Accessed {
+pub fn recall(memory: &GuestMemory, before: &dyn TableSource, cr3: u64) -> Accessed {
     let mut pages = Vec::new();
     let tables = walk::leaves(memory, cr3, &mut |leaf: &Leaf| {
         if leaf.entry & ACCESSED != 0 && leaf.len == PAGE_SIZE {
-            pages.push((leaf.va, leaf.gpa));
+            pages.push(Used { va: leaf.va, gpa: leaf.gpa, writable: leaf.writable });
         }
         true
     });
-    Accessed { pages, tables: tables.into_iter().collect() }
+    let ours =
+        |gpa: &u64| (BOOT_TABLES_GPA..BOOT_TABLES_END).contains(gpa) || same_table(memory, before, *gpa);
+    Accessed { pages, tables: tables.into_iter().filter(ours).collect() }
+}
+
+/// Whether a table shows what it did before.
+fn same_table(memory: &GuestMemory, before: &dyn TableSource, gpa: u64) -> bool {
+    let (mut now, mut then) = ([0; super::PAGE], [0; super::PAGE]);
+    if !memory.table(gpa, &mut now) || !before.table(gpa, &mut then) {
+        return false;
+    }
+    let entries = |page: &super::Page| page.as_chunks::<8>().0.to_vec();
+    let shown = |entry: [u8; 8]| u64::from_le_bytes(entry) & !ACCESSED;
+    entries(&now).into_iter().map(shown).eq(entries(&then).into_iter().map(shown))
 }
 
 #[cfg(test)]
@@ -94,9 +118,10 @@ mod tests {
         // Writable, the user's, dirty, not executable, not accessed, a single page.
         let entry: u64 = memory.load(BOOT_TABLES_GPA + 0x3000 + 5 * 8).unwrap();
         assert_eq!(entry, 0x20_5000 | (1 << 63) | 0x47);
-        assert_eq!(recall(&memory, BOOT_TABLES_GPA).pages, []);
+        assert_eq!(recall(&memory, &memory, BOOT_TABLES_GPA).pages, []);
         put(BOOT_TABLES_GPA + 0x3000 + 5 * 8, entry | ACCESSED);
-        assert_eq!(recall(&memory, BOOT_TABLES_GPA).pages, [(DIRECT_MAP + 0x20_5000, 0x20_5000)]);
+        let used = Used { va: DIRECT_MAP + 0x20_5000, gpa: 0x20_5000, writable: true };
+        assert_eq!(recall(&memory, &memory, BOOT_TABLES_GPA).pages, [used]);
     }
 
     #[test]
@@ -119,12 +144,22 @@ mod tests {
         put(0x3000, 0x4027);
         put(0x4000, 0x9027);
         put(0x4008, 0xa027);
-        assert_eq!(recall(&memory, 0x1000).pages, [(0, 0x9000), (0x1000, 0xa000)]);
+        let before = GuestMemory::anonymous(MEMORY_MIN).unwrap();
+        for gpa in [0x1000, 0x2000, 0x3000, 0x4000, 0x4008] {
+            before.store(gpa, &memory.load::<u64>(gpa).unwrap()).unwrap();
+        }
+        let page = |va, gpa| Used { va, gpa, writable: true };
+        assert_eq!(recall(&memory, &before, 0x1000).pages, [page(0, 0x9000), page(0x1000, 0xa000)]);
         forget(&memory, 0x1000).unwrap();
-        assert_eq!(recall(&memory, 0x1000).pages, []);
+        assert_eq!(recall(&memory, &before, 0x1000).pages, []);
         put(0x4008, 0xa027);
-        let accessed = recall(&memory, 0x1000);
-        assert_eq!(accessed.pages, [(0x1000, 0xa000)]);
+        let accessed = recall(&memory, &before, 0x1000);
+        assert_eq!(accessed.pages, [page(0x1000, 0xa000)]);
         assert_eq!(accessed.tables.len(), 4);
+        // A table that shows something else has been written by its guest.
+        put(0x4010, 0xb027);
+        let accessed = recall(&memory, &before, 0x1000);
+        assert_eq!(accessed.pages, [page(0x1000, 0xa000), page(0x2000, 0xb000)]);
+        assert_eq!(accessed.tables, HashSet::from([0x1000, 0x2000, 0x3000]));
     }
 }

@@ -1,17 +1,18 @@
 //! Which pages the calls of a function use, learned from calls that have ended.
 //!
 //! A new machine is led over these pages before it gets a call, so that the call finds them copied and mapped. A page
-//! too few costs a fault, a page too many a little memory: nothing depends on the set being right. But each page of the
-//! list must be one that the snapshot's own tables show, since that is what a new machine has.
+//! too few costs a fault, a page too many a little memory: nothing depends on the set being right. Of the library OS's own
+//! addresses, the list has only what the snapshot's tables show, since that is what a new machine has; pages of the
+//! program the library OS makes present itself.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
 use km_abi::hypercall::TouchEntry;
-use km_abi::layout::{INPUT_GPA, INPUT_SIZE, PAGE_SIZE, ROOTFS_GPA};
+use km_abi::layout::{CODE_GPA, INPUT_GPA, INPUT_SIZE, PAGE_SIZE, PROGRAM_END};
 
-use super::accessed::Accessed;
+use super::accessed::{Accessed, Used};
 use super::walk::{self, Leaf, TableSource};
 
 /// Pages in a working set at most (256 MiB).
@@ -90,8 +91,8 @@ impl WorkingSet {
         source: &dyn TableSource,
         cr3: u64,
     ) {
-        let used: HashMap<u64, u64> =
-            accessed.map(|accessed| accessed.pages.iter().copied().collect()).unwrap_or_default();
+        let used: &[Used] = accessed.map_or(&[], |accessed| &accessed.pages);
+        let mut used: HashMap<u64, Used> = used.iter().map(|page| (page.va, *page)).collect();
         let mut found: HashMap<u64, u64> = HashMap::new();
         let written = &mut self.written;
         let pages = &mut self.pages;
@@ -99,8 +100,11 @@ impl WorkingSet {
             for offset in (0..leaf.len).step_by(PAGE_SIZE as usize) {
                 let (va, gpa) = (leaf.va + offset, leaf.gpa + offset);
                 let is_fresh = fresh.contains(&gpa);
-                if used.get(&va) == Some(&gpa) && pages.len() < PAGES_MAX && is_learned(gpa) {
-                    let write = leaf.writable && (is_fresh || written.contains(&gpa));
+                let same = used.get(&va).filter(|page| page.gpa == gpa && is_learned(gpa)).copied();
+                if let Some(page) = same.filter(|_| pages.len() < PAGES_MAX) {
+                    used.remove(&va);
+                    let writable = leaf.writable || page.writable && va < PROGRAM_END;
+                    let write = writable && (is_fresh || written.contains(&gpa));
                     *pages.entry(va).or_default() |= write;
                     if write {
                         found.insert(gpa, va);
@@ -111,16 +115,18 @@ impl WorkingSet {
             }
             true
         });
-        // The direct map shows every page, in the snapshot by large pages.
-        for (&va, &gpa) in used.iter().filter(|(va, gpa)| walk::direct(**gpa) == Some(**va)) {
-            if is_learned(gpa) && pages.len() < PAGES_MAX {
-                let write = gpa < ROOTFS_GPA && (fresh.contains(&gpa) || written.contains(&gpa));
+        // What the snapshot does not show in the same way: the direct map, which it has in large pages, and pages of the
+        // program that came or were copied during the call.
+        for Used { va, gpa, writable } in used.into_values() {
+            let makes = va < PROGRAM_END || walk::direct(gpa) == Some(va);
+            if makes && is_learned(gpa) && pages.len() < PAGES_MAX {
+                let write = writable && gpa < CODE_GPA && (fresh.contains(&gpa) || written.contains(&gpa));
                 *pages.entry(va).or_default() |= write;
             }
         }
         // The monitor and the library OS write through it too.
         for gpa in fresh.drain() {
-            let va = found.get(&gpa).copied().or_else(|| walk::direct(gpa).filter(|_| gpa < ROOTFS_GPA));
+            let va = found.get(&gpa).copied().or_else(|| walk::direct(gpa).filter(|_| gpa < CODE_GPA));
             if let Some(va) = va.filter(|_| pages.len() < PAGES_MAX) {
                 pages.insert(va, true);
                 written.insert(gpa);
@@ -200,20 +206,26 @@ mod tests {
     #[test]
     fn what_was_used_is_touched_and_what_was_written_is_written() {
         let mut set = WorkingSet::default();
+        let page = |va, gpa| Used { va, gpa, writable: va == 0 || va >= 0x2000 };
+        let kernel = DIRECT_MAP - PAGE_SIZE;
         let accessed = Accessed {
-            // The last two are not what the snapshot shows there.
-            pages: vec![(0, 0x9000), (0x1000, 0xa000), (0x2000, 0xb000), (0, 0xc000)],
+            // The snapshot shows nothing at 0x2000 and 0x3000, and the library OS's own pages are not made for it.
+            pages: vec![
+                page(0, 0x9000),
+                page(0x1000, 0xa000),
+                page(0x2000, 0xb000),
+                page(0x3000, 0xc000),
+                page(kernel, 0xd000),
+            ],
             tables: HashSet::from([0x4000]),
         };
         assert!(set.wants_accessed());
-        set.learn(
-            &Usage { written: vec![0x4000..0x6000, 0x9000..0xb000], read: vec![] },
-            Some(&Accessed { pages: accessed.pages[..3].to_vec(), ..accessed }),
-            &snapshot(),
-            0x1000,
-        );
-        // 0xa000 is mapped read-only: whoever wrote it did so through the direct map, as to 0x5000.
-        assert_eq!(addresses(&set), [1, 0x1000, DIRECT_MAP + 0x5001, DIRECT_MAP + 0xa001]);
+        let usage = Usage { written: vec![0x4000..0x6000, 0x9000..0xc000], read: vec![] };
+        set.learn(&usage, Some(&accessed), &snapshot(), 0x1000);
+        // 0xa000 is mapped read-only: whoever wrote it did so through the direct map, as to 0x5000. So was 0xb000 before
+        // the program got it.
+        let direct = [0x5001, 0xa001, 0xb001].map(|gpa| DIRECT_MAP + gpa);
+        assert_eq!(addresses(&set), [&[1, 0x1000, 0x2001, 0x3000], &direct[..]].concat());
     }
 
     #[test]

@@ -189,7 +189,7 @@ impl Function {
     #[must_use]
     pub fn accessed(&self, vm: &Vm) -> Option<Accessed> {
         let mould = self.mould.as_ref()?;
-        Some(accessed::recall(vm.memory(), mould.snapshot.trailer().state().cr3))
+        Some(accessed::recall(vm.memory(), &mould.snapshot, mould.snapshot.trailer().state().cr3))
     }
 
     /// Learns from a call that has ended.

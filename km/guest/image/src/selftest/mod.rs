@@ -197,6 +197,6 @@ fn costs(root: u64) {
 fn sleep() {
     let start = cpu::rdtsc();
     let idle = Idle { deadline_ns: SLEEP_NS, ..Idle::default() };
-    assert!(hyper::idle(&mut [], idle).as_slice().is_empty());
+    assert!(hyper::idle(&mut [], idle, &mut |_, _| true).as_slice().is_empty());
     report("sleep of 5 ms", cpu::rdtsc() - start);
 }
