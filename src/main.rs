@@ -5,6 +5,7 @@
 
 mod api;
 mod cli;
+mod cluster;
 mod download;
 mod load;
 mod logs;

@@ -45,4 +45,5 @@ if [ -n "$helm" ]; then
 else
     echo "SKIPPED: deploy/kontain-faas.yaml: no helm; tests/cluster/programs.sh helm builds it" >&2
 fi
+check deploy/crds/build.kontain.app_images.yaml "$binaries/kontain-faas" crds
 exit $failed

@@ -30,6 +30,8 @@ if [ "$level" != build ]; then
     need openssl openssl
     need strace strace
     need script bsdutils
+    [ -x "${KUBEBUILDER_ASSETS:-/nowhere}/etcd" ] || need etcd etcd-server
+    need kubectl kubernetes-client
     need crun crun
     need curl curl
     need cpio cpio
@@ -99,4 +101,7 @@ fi
 if [ "$level" != build ] && ! cargo fuzz --version >/dev/null 2>&1; then
     echo "installing: cargo-fuzz"
     cargo install --quiet --locked cargo-fuzz
+fi
+if [ "$level" = test ]; then
+    "$(dirname "$0")/cluster/apiserver.sh"
 fi

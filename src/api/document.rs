@@ -75,7 +75,7 @@ fn parse(before: u64, text: &str) -> Document {
     let image = match serde_saphyr::from_str::<Image>(text) {
         Err(error) => Err(vec![syntax_error(before, &error, tree.as_ref())]),
         Ok(image) => {
-            let problems = validate::problems(&image);
+            let problems = validate::problems(&image, validate::Origin::Directory);
             if problems.is_empty() { Ok(image) } else { Err(locate(before, problems, tree.as_ref())) }
         }
     };

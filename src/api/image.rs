@@ -2,6 +2,7 @@
 //!
 //! Unknown fields of the specification are refused, so that a typing error is a message and not a default.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::units::{Quantity, Span};
@@ -41,31 +42,51 @@ pub struct Metadata {
 }
 
 /// The specification.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ImageSpec {
     /// Where the OCI image is, with its transport.
+    #[schemars(
+        length(min = 1, max = 1024),
+        extend("x-kubernetes-validations" = [
+            {"rule": "!self.matches('^(oci|oci-archive|docker-archive|dir):')",
+             "message": "a cluster has no local images: push it to a registry and write docker://HOST/REPOSITORY:TAG"},
+            {"rule": "self.matches('^(docker://)?[^/ ]+/[^ ]+$')",
+             "message": "write docker://HOST[:PORT]/REPOSITORY[:TAG][@DIGEST]"},
+        ])
+    )]
     pub image: String,
     /// Names of secrets with registry credentials.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
     pub image_pull_secrets: Vec<NameRef>,
     /// How the program takes calls.
     #[serde(default)]
     pub protocol: Protocol,
     /// Where the program listens; the image decides if this is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 65535))]
     pub port: Option<u16>,
     /// Replaces the image's entrypoint (and its command).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 1024),
+        extend("x-kubernetes-validations" = [
+            {"rule": "size(self) == 0 || self[0] != ''", "message": "its first element, the program, must not be empty"},
+        ])
+    )]
     pub command: Vec<String>,
     /// Replaces the image's command.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4096))]
     pub args: Vec<String>,
     /// Added to the image's environment.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4096))]
     pub env: Vec<EnvVar>,
     /// Secrets that become files of the machine.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
     pub secrets: Vec<SecretMount>,
     /// How calls are kept apart.
     #[serde(default)]
@@ -75,31 +96,40 @@ pub struct ImageSpec {
     pub snapshot: Option<Snapshot>,
     /// How long a call may take.
     #[serde(default = "default_timeout")]
+    #[schemars(extend("x-kubernetes-validations" = [
+        // Other forms, like "1m 30s", are none of CEL's; they are checked when the Image is read.
+        {"rule": "!self.matches('^([0-9]+(h|m|s|ms|us|ns))+$') || (duration(self) >= duration('1ms') && duration(self) <= duration('1h'))",
+         "message": "must be between 1ms and 1h"},
+    ]))]
     pub timeout: Span,
     /// Calls in flight at once on one node.
     #[serde(default = "default_concurrency")]
+    #[schemars(range(min = 1, max = 10_000))]
     pub concurrency: u32,
     /// What one machine gets.
     #[serde(default)]
     pub resources: Resources,
     /// Requests that the program answers before its snapshot is taken.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
     pub warmup: Vec<Warmup>,
 }
 
 /// A reference to an object in the same namespace.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NameRef {
     /// Its name.
+    #[schemars(length(min = 1, max = 253))]
     pub name: String,
 }
 
 /// One variable of the environment.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EnvVar {
     /// Its name.
+    #[schemars(length(max = 4096), regex(pattern = "^[^=]+$"))]
     pub name: String,
     /// Its value.
     #[serde(default)]
@@ -107,17 +137,25 @@ pub struct EnvVar {
 }
 
 /// A secret and where its files appear.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SecretMount {
     /// Name of the secret.
+    #[schemars(length(min = 1, max = 253))]
     pub name: String,
     /// Folder in the machine.
+    #[schemars(
+        length(max = 4096),
+        regex(pattern = "^/"),
+        extend("x-kubernetes-validations" = [
+            {"rule": "!self.matches('(^|/)[.][.](/|$)')", "message": "must not contain `..`"},
+        ])
+    )]
     pub mount_path: String,
 }
 
 /// How the program takes calls.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Protocol {
     /// It is an HTTP server.
@@ -130,7 +168,7 @@ pub enum Protocol {
 }
 
 /// How calls are kept apart.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Isolation {
     /// A machine for each call.
@@ -143,7 +181,7 @@ pub enum Isolation {
 }
 
 /// From which moment machines are cloned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Snapshot {
     /// The program waits for its first connection.
@@ -155,7 +193,7 @@ pub enum Snapshot {
 }
 
 /// What one machine gets.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Resources {
     /// The limits.
@@ -164,22 +202,32 @@ pub struct Resources {
 }
 
 /// The limits of one machine.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
     /// Memory of the machine.
     #[serde(default = "default_memory")]
+    #[schemars(extend("x-kubernetes-validations" = [
+        {"rule": "type(self) == int ? (self >= 16777216 && self <= 17179869184) : (isQuantity(self) && quantity(self).compareTo(quantity('16Mi')) >= 0 && quantity(self).compareTo(quantity('16Gi')) <= 0)",
+         "message": "must be between 16Mi and 16Gi"},
+    ]))]
     pub memory: Quantity,
 }
 
 /// A request that is sent before the snapshot is taken.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Warmup {
     /// Its method.
+    #[schemars(
+        length(max = 32),
+        regex(pattern = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"),
+        extend("x-kubernetes-validations" = [{"rule": "self != 'CONNECT'", "message": "CONNECT is not answered"}])
+    )]
     #[serde(default = "default_method")]
     pub method: String,
     /// Its path, query included.
+    #[schemars(length(max = 4096), regex(pattern = "^/[^ ]*$"))]
     #[serde(default = "default_path")]
     pub path: String,
     /// Its body.

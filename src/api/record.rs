@@ -97,6 +97,9 @@ pub struct BakeReport {
     pub reason: String,
     /// One line for people.
     pub message: String,
+    /// Digest of what answers calls now, which may be an older one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub serving: Option<String>,
 }
 
 /// Where a function stands.

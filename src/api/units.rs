@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// Why a text is no duration or size.
@@ -145,6 +146,37 @@ macro_rules! as_text {
 
 as_text!(Span);
 as_text!(Quantity);
+
+impl JsonSchema for Span {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Duration".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let units = "nsec|ns|usec|us|msec|millis|ms|seconds|second|sec|secs|s|minutes|minute|min|mins|m|hours|hour|hrs|hr|h";
+        json_schema!({"type": "string", "maxLength": 64, "pattern": format!("^([0-9]+ *({units}) *)+$")})
+    }
+}
+
+impl JsonSchema for Quantity {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Quantity".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        // A bare number is taken as well, as everywhere in Kubernetes; a pattern looks at texts only.
+        let pattern = "^[0-9]+(\\.[0-9]+)?(k|K|M|G|T|Ki|Mi|Gi|Ti|[eE][0-9]+)?$";
+        json_schema!({"x-kubernetes-int-or-string": true, "maxLength": 32, "pattern": pattern})
+    }
+}
 
 #[cfg(test)]
 mod tests {

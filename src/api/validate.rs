@@ -25,8 +25,17 @@ impl fmt::Display for Problem {
     }
 }
 
+/// Where an Image comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A document in a folder: it may name images beside it.
+    Directory,
+    /// An object of a cluster: its images come from registries.
+    Cluster,
+}
+
 /// Everything that is wrong with an Image; nothing when it can be published.
-pub fn problems(image: &Image) -> Vec<Problem> {
+pub fn problems(image: &Image, origin: Origin) -> Vec<Problem> {
     let mut found = Problems::default();
     if image.api_version != API_VERSION {
         found.add("apiVersion", format!("`{}` is not served: write {API_VERSION}", image.api_version));
@@ -40,7 +49,7 @@ pub fn problems(image: &Image) -> Vec<Problem> {
     if !is_dns_label(&image.metadata.namespace) {
         found.add("metadata.namespace", name_message(&image.metadata.namespace));
     }
-    check_reference(&image.spec, &mut found);
+    check_reference(&image.spec, origin, &mut found);
     check_not_yet(&image.spec, &mut found);
     check_bounds(&image.spec, &mut found);
     check_process(&image.spec, &mut found);
@@ -63,12 +72,23 @@ fn name_message(name: &str) -> String {
     )
 }
 
-fn check_reference(spec: &ImageSpec, found: &mut Problems) {
-    if let Err(error) = spec.image.parse::<Reference>() {
-        found.add(
+fn check_reference(spec: &ImageSpec, origin: Origin, found: &mut Problems) {
+    match (spec.image.parse::<Reference>(), origin) {
+        (Err(error), Origin::Directory) => found.add(
             "spec.image",
             format!("{error}: write docker://HOST/REPOSITORY:TAG, oci:PATH, oci-archive:FILE, docker-archive:FILE or dir:PATH"),
-        );
+        ),
+        (Err(error), Origin::Cluster) => {
+            found.add("spec.image", format!("{error}: write docker://HOST/REPOSITORY:TAG"));
+        }
+        (Ok(Reference::Registry(_)), _) | (Ok(_), Origin::Directory) => {}
+        (Ok(_), Origin::Cluster) => found.add(
+            "spec.image",
+            format!(
+                "`{}` is a local image, which a cluster has not: push it to a registry and write docker://HOST/REPOSITORY:TAG",
+                spec.image
+            ),
+        ),
     }
     for (index, secret) in spec.image_pull_secrets.iter().enumerate() {
         if !is_dns_subdomain(&secret.name) {
@@ -172,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_plain_image_is_accepted() {
-        assert_eq!(problems(&image("")), []);
+        assert_eq!(problems(&image(""), Origin::Directory), []);
     }
 
     #[test]
@@ -192,13 +212,19 @@ mod tests {
             ("  warmup: [{method: 'G T'}]", "spec.warmup[0].method"),
         ];
         for (text, field) in cases {
-            let found = problems(&image(text));
+            let found = problems(&image(text), Origin::Directory);
             assert_eq!(
                 found.iter().map(|problem| problem.field.as_str()).collect::<Vec<_>>(),
                 [field],
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn a_cluster_has_no_local_images() {
+        let found = problems(&image(""), Origin::Cluster);
+        assert!(found[0].field == "spec.image" && found[0].message.contains("registry"), "{found:?}");
     }
 
     #[test]

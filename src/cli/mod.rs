@@ -8,21 +8,32 @@
     reason = "the documentation of an argument is its help, with brackets"
 )]
 
+mod ask;
 mod bench;
 mod bundle;
 mod collect;
 mod completions;
 mod config;
+mod crds;
 mod demo;
+mod describe;
 mod doctor;
 mod download;
+
 mod invoke;
+mod kube;
+mod list;
 mod logging;
+mod logs;
+mod output;
 mod pack;
 mod progress;
+mod publish;
 mod registry;
+mod remove;
 mod serve;
 mod signals;
+mod source;
 mod store;
 
 use std::path::PathBuf;
@@ -67,9 +78,21 @@ pub enum Command {
     /// Serves functions.
     Serve(Box<serve::Args>),
     /// Publishes a folder of Image documents, for a server that serves the same volume.
-    Download(download::Args),
+    Download(Box<download::Args>),
+    /// Publishes an image as a function, in a cluster or in a folder that a server follows.
+    Publish(Box<publish::Args>),
+    /// Lists functions.
+    List(list::Args),
+    /// Tells everything about a function.
+    Describe(describe::Args),
+    /// Prints what a function wrote.
+    Logs(logs::Args),
+    /// Takes functions back.
+    Remove(remove::Args),
     /// Calls a function through a running server.
     Invoke(invoke::Args),
+    /// Prints the CustomResourceDefinition of Image, for `kubectl apply -f -`.
+    Crds(crds::Args),
     /// Prints a completion script for a shell.
     Completions(completions::Args),
     /// Tells what this host offers and lacks, with the fix.
@@ -90,9 +113,32 @@ pub struct Usage(pub String);
 /// # Errors
 /// When the configuration file cannot be used. A wrong command line prints its usage and ends the process here.
 pub fn parse() -> anyhow::Result<Cli> {
-    let command = config::with_defaults(config::command::<Cli>(), std::env::args_os())?;
+    let command = as_called(config::command::<Cli>(), std::env::args_os().next());
+    let command = config::with_defaults(command, std::env::args_os())?;
     let matches = command.get_matches();
     Ok(Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit()))
+}
+
+/// The name under which this is a plugin of kubectl: `kubectl kontain …`.
+const PLUGIN: &str = "kubectl-kontain";
+/// What the plugin shows; the rest is for those who run nodes.
+const PLUGIN_COMMANDS: [&str; 7] = ["publish", "list", "describe", "logs", "remove", "crds", "completions"];
+
+/// The command under the name that it was called by.
+fn as_called(mut command: clap::Command, program: Option<std::ffi::OsString>) -> clap::Command {
+    let name = program.map(PathBuf::from).and_then(|path| path.file_name().map(ToOwned::to_owned));
+    if name.is_none_or(|name| name != PLUGIN) {
+        return command;
+    }
+    let others: Vec<String> = command
+        .get_subcommands()
+        .map(|one| one.get_name().to_owned())
+        .filter(|name| !PLUGIN_COMMANDS.contains(&name.as_str()))
+        .collect();
+    for name in others {
+        command = command.mut_subcommand(name, |one| one.hide(true));
+    }
+    command.name(PLUGIN).bin_name("kubectl kontain").about("Publishes functions to a cluster")
 }
 
 /// Runs the command.
@@ -105,8 +151,14 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Bench(args) => bench::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Serve(args) => serve::run(*args),
-        Command::Download(args) => download::run(args),
+        Command::Download(args) => download::run(*args),
+        Command::Publish(args) => publish::run(&args),
+        Command::List(args) => list::run(&args),
+        Command::Describe(args) => describe::run(&args),
+        Command::Logs(args) => logs::run(&args),
+        Command::Remove(args) => remove::run(&args),
         Command::Invoke(args) => invoke::run(&args),
+        Command::Crds(args) => crds::run(&args),
         Command::Completions(args) => completions::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Pack(args) => pack::run(&args),

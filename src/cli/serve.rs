@@ -11,11 +11,14 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
 use super::collect::CollectArgs;
+use super::kube::KubeArgs;
 use super::logging::{self, LogArgs};
 use super::registry::RegistryArgs;
 use super::signals;
 use crate::api::units::{Quantity, Span};
+use crate::cluster::health::Health;
 use crate::download::follow_directory;
+use crate::download::publish::Publisher;
 use crate::pool::budget::Budget;
 use crate::pool::node::{Node, NodeOptions};
 use crate::pool::snapshots::Snapshots;
@@ -29,6 +32,9 @@ pub struct Args {
     /// Folder of Image documents (YAML) to publish; without it what the volume holds is served.
     #[arg(long, env = "KONTAIN_IMAGES", value_name = "DIR")]
     pub images: Option<PathBuf>,
+    /// How a cluster is followed.
+    #[command(flatten)]
+    pub kube: KubeArgs,
     /// Folder for bundles, published functions and snapshots.
     #[arg(long, env = "KONTAIN_VOLUME", value_name = "DIR", default_value = "/kontain")]
     pub volume: PathBuf,
@@ -60,9 +66,9 @@ pub struct Args {
     /// A client must take something of its response within this time.
     #[arg(long, env = "KONTAIN_WRITE_TIMEOUT", value_name = "DURATION", default_value = "60s")]
     pub write_timeout: Span,
-    /// How long the listener stays after SIGTERM, so that load balancers notice.
-    #[arg(long, env = "KONTAIN_DRAIN_DELAY", value_name = "DURATION", default_value = "0s")]
-    pub drain_delay: Span,
+    /// How long the listener stays after SIGTERM, so that load balancers notice; 5s with --kube, else 0s.
+    #[arg(long, env = "KONTAIN_DRAIN_DELAY", value_name = "DURATION")]
+    pub drain_delay: Option<Span>,
     /// Memory for machines; by default what the control group or host has, less a reserve.
     #[arg(long, env = "KONTAIN_MEMORY", value_name = "SIZE")]
     pub memory: Option<Quantity>,
@@ -117,7 +123,10 @@ async fn serve(args: Args) -> anyhow::Result<()> {
         max_body: args.max_body.bytes(),
         max_calls: args.max_calls,
         trusted_proxies: args.trusted_proxies,
-        drain_delay: args.drain_delay.duration(),
+        drain_delay: args
+            .drain_delay
+            .unwrap_or(Span::from_secs(if args.kube.kube { 5 } else { 0 }))
+            .duration(),
         limits: Limits {
             connections: args.max_connections,
             header_timeout: args.header_timeout.duration(),
@@ -132,6 +141,16 @@ async fn serve(args: Args) -> anyhow::Result<()> {
         tokio::spawn(async move {
             if let Err(error) = follow_directory(images, volume, registries, changed).await {
                 tracing::error!(%error, "nothing can be published");
+            }
+        });
+    } else if args.kube.kube {
+        tokio::spawn(args.collect.collector(volume.clone()).run());
+        let publisher = Arc::new(Publisher::open(volume.clone(), args.registry.open(&volume)?)?);
+        let (kube, changed, health) = (args.kube, changed.clone(), Arc::new(Health::default()));
+        server.follows(health.clone());
+        tokio::spawn(async move {
+            if let Err(error) = kube.follow(publisher, volume, changed, health).await {
+                tracing::error!("nothing can be published: {error:#}");
             }
         });
     }

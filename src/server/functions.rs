@@ -69,6 +69,7 @@ impl Function {
                 phase: Phase::Baking,
                 reason: "Baking".to_owned(),
                 message: "the first bake runs".to_owned(),
+                serving: None,
             }),
             name,
         })

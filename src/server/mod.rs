@@ -23,8 +23,8 @@ pub mod tunnel;
 pub mod verdict;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::header::{CONNECTION, HeaderValue};
@@ -41,6 +41,7 @@ use self::calls::Calls;
 use self::functions::Functions;
 use self::headers::{CALL_ID, Peer};
 use self::listen::Limits;
+use crate::cluster::health::Health;
 use crate::metrics::{Metrics, OfReason, OfStatus};
 use crate::pool::Node;
 use crate::volume::Volume;
@@ -79,6 +80,7 @@ pub struct Server {
     pub turns: Arc<Semaphore>,
     scanned: AtomicBool,
     draining: AtomicBool,
+    source: OnceLock<Arc<Health>>,
 }
 
 impl Server {
@@ -95,6 +97,7 @@ impl Server {
             turns,
             scanned: AtomicBool::new(false),
             draining: AtomicBool::new(false),
+            source: OnceLock::new(),
         })
     }
 
@@ -140,6 +143,12 @@ impl Server {
         let _ = admin.await;
     }
 
+    /// The functions come from a source in this process: ready is only who is through with its first list.
+    pub fn follows(&self, source: Arc<Health>) {
+        // There is one source, named once.
+        let _ = self.source.set(source);
+    }
+
     /// The volume was read once.
     pub fn scanned(&self) {
         self.scanned.store(true, Ordering::Relaxed);
@@ -152,6 +161,9 @@ impl Server {
         }
         if let Some(problem) = self.node.stock.problem() {
             return Some(problem);
+        }
+        if let Some(reason) = self.source.get().and_then(|source| source.unready()) {
+            return Some(reason);
         }
         if !self.scanned.load(Ordering::Relaxed) {
             return Some("the published functions are not read yet".to_owned());

@@ -249,12 +249,17 @@ impl Reviser<'_> {
 
     /// Notes where the function stands, for `/functions` and for the downloader's status.
     fn report(&self, phase: Phase, reason: &str, message: &str) {
+        let serving = match &*self.function.serving() {
+            Serving::Ready(revision) => Some(revision.published.digest.clone()),
+            Serving::Baking | Serving::Failed(_) => None,
+        };
         let report = BakeReport {
             generation: self.published.generation,
             digest: self.published.digest.clone(),
             phase,
             reason: reason.to_owned(),
             message: message.to_owned(),
+            serving,
         };
         if phase == Phase::Ready {
             tracing::info!(function = %self.function.name, digest = report.digest, "ready");

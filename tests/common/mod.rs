@@ -1,7 +1,9 @@
 //! What the black-box tests share: where the binaries are, how a program is run, what a host without KVM means.
 #![allow(dead_code, reason = "each test binary uses a part of this")]
 
+pub mod apiserver;
 pub mod node;
+pub mod registry;
 
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;

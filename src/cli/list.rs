@@ -1,0 +1,66 @@
+//! `kontain-faas list`: the functions of a namespace, or of all of them.
+
+use std::process::ExitCode;
+
+use serde_json::json;
+
+use super::output::{Format, print, table};
+use super::source::SourceArgs;
+use crate::api::image::{API_VERSION, KIND};
+use crate::cluster::aggregate::READY;
+use crate::cluster::object::Object;
+
+/// Characters of a digest that people read.
+const SHORT_DIGEST: usize = 19;
+
+/// Options of `list`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The functions of all namespaces.
+    #[arg(short = 'A', long, env = "KONTAIN_ALL_NAMESPACES", value_parser = clap::builder::FalseyValueParser::new())]
+    pub all_namespaces: bool,
+    /// How to print.
+    #[arg(short, long, env = "KONTAIN_OUTPUT_FORMAT", value_enum, default_value = "table")]
+    pub output: Format,
+    /// Where they are published.
+    #[command(flatten)]
+    pub source: SourceArgs,
+}
+
+/// Lists.
+///
+/// # Errors
+/// When the source cannot be asked.
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let objects = runtime.block_on(async { args.source.open().await?.list(args.all_namespaces).await })?;
+    if args.output != Format::Table {
+        let items: Vec<_> = objects.iter().map(whole).collect();
+        print(args.output, &json!({"apiVersion": "v1", "kind": "List", "items": items}))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let rows: Vec<Vec<String>> = objects.iter().map(row).collect();
+    print!("{}", table(&["NAMESPACE", "NAME", "READY", "DIGEST", "IMAGE", "MESSAGE"], &rows));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn row(object: &Object) -> Vec<String> {
+    let status = object.status.clone().unwrap_or_default();
+    let ready = status.conditions.iter().find(|condition| condition.kind == READY);
+    let digest = status.digest.unwrap_or_default();
+    vec![
+        object.metadata.namespace.clone().unwrap_or_default(),
+        object.metadata.name.clone().unwrap_or_default(),
+        ready.map_or_else(|| "Unknown".to_owned(), |ready| format!("{:?}", ready.status)),
+        digest.get(..SHORT_DIGEST).unwrap_or(&digest).to_owned(),
+        object.spec["image"].as_str().unwrap_or_default().to_owned(),
+        status.message.unwrap_or_default(),
+    ]
+}
+
+/// The object with what an API server leaves out in lists.
+pub fn whole(object: &Object) -> serde_json::Value {
+    let mut metadata = object.metadata.clone();
+    metadata.managed_fields = None;
+    json!({"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": object.spec, "status": object.status})
+}

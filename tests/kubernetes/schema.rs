@@ -1,0 +1,95 @@
+//! What the API server takes and refuses by itself, from the schema alone.
+
+use crate::common::apiserver::ApiServer;
+use crate::kit::{image, prepare};
+
+#[test]
+fn wrong_fields_are_refused_by_name() {
+    let Some(api) = ApiServer::start_or_skip("the schema of Image") else { return };
+    prepare(&api);
+    let good = "r.example/hello:1";
+    let wrong = [
+        ("image", image("x", "oci:local", "")),
+        ("image", image("x", "hello", "")),
+        ("image", image("x", "''", "")),
+        ("port", image("x", good, "  port: 0\n")),
+        ("port", image("x", good, "  port: 70000\n")),
+        ("port", image("x", good, "  port: many\n")),
+        ("protocol", image("x", good, "  protocol: ftp\n")),
+        ("isolation", image("x", good, "  isolation: none\n")),
+        ("snapshot", image("x", good, "  snapshot: later\n")),
+        ("timeout", image("x", good, "  timeout: 2h\n")),
+        ("timeout", image("x", good, "  timeout: soon\n")),
+        ("concurrency", image("x", good, "  concurrency: 0\n")),
+        ("memory", image("x", good, "  resources: {limits: {memory: 1Mi}}\n")),
+        ("memory", image("x", good, "  resources: {limits: {memory: lots}}\n")),
+        ("memory", image("x", good, "  resources: {limits: {memory: 5}}\n")),
+        ("env[0].name", image("x", good, "  env: [{name: 'a=b'}]\n")),
+        ("command", image("x", good, "  command: ['']\n")),
+        ("mountPath", image("x", good, "  secrets: [{name: a, mountPath: /a/../b}]\n")),
+        ("mountPath", image("x", good, "  secrets: [{name: a, mountPath: a}]\n")),
+        ("warmup[0].path", image("x", good, "  warmup: [{path: x}]\n")),
+        ("warmup[0].method", image("x", good, "  warmup: [{method: CONNECT}]\n")),
+        ("tiemout", image("x", good, "  tiemout: 3s\n")),
+        (
+            "image",
+            "apiVersion: build.kontain.app/v1\nkind: Image\nmetadata: {name: x}\nspec: {}\n".to_owned(),
+        ),
+    ];
+    for (field, text) in wrong {
+        let ended =
+            api.try_kubectl("admin", &["create", "--dry-run=server", "--validate=strict", "-f", "-"], &text);
+        let message = String::from_utf8_lossy(&ended.stderr).into_owned();
+        assert!(ended.status != 0 && message.contains(field), "{field} is not in: {message}\n{text}");
+    }
+    let right = [
+        "",
+        "  port: 3000\n  timeout: 1m 30s\n",
+        "  timeout: 1h\n  resources: {limits: {memory: 16777216}}\n",
+        "  resources: {limits: {memory: 1.5Gi}}\n  warmup: [{}]\n  env: [{name: A}]\n  protocol: stdio\n",
+        "  command: [/bin/x]\n  args: [a]\n  secrets: [{name: a, mountPath: /run/a}]\n  imagePullSecrets: [{name: b}]\n",
+    ];
+    for more in right {
+        api.kubectl_with(&["create", "--dry-run=server", "-f", "-"], &image("x", good, more));
+    }
+    // What the first Kontain FAAS had, with its status.
+    api.apply(&image("old", good, ""));
+    let status = r#"{"status": {"message": "was here before"}}"#;
+    api.kubectl(&["patch", "kimg", "old", "--subresource=status", "--type=merge", "-p", status]);
+    let columns = api.kubectl(&["get", "kimg"]);
+    let head = columns.lines().next().unwrap_or_default();
+    for column in ["IMAGE", "DIGEST", "READY", "AGE", "MESSAGE"] {
+        assert!(head.contains(column), "{head}");
+    }
+    assert!(columns.contains("was here before"), "{columns}");
+    let object = api.kubectl(&["get", "kimg", "old", "-o", "json"]);
+    for default in ["\"timeout\": \"30s\"", "\"memory\": \"256Mi\"", "\"concurrency\": 64"] {
+        assert!(object.contains(default), "{default} is not in {object}");
+    }
+    // Least rights: what the downloader may not do.
+    for (verb, resource) in [
+        ("list", "secrets"),
+        ("watch", "secrets"),
+        ("create", "secrets"),
+        ("delete", "images.build.kontain.app"),
+        ("update", "images.build.kontain.app"),
+        ("patch", "images.build.kontain.app"),
+        ("create", "pods"),
+        ("list", "pods"),
+        ("create", "pods/exec"),
+        ("get", "configmaps"),
+        ("list", "nodes"),
+        ("delete", "events"),
+        ("create", "clusterrolebindings"),
+        ("impersonate", "users"),
+    ] {
+        let ended = api.try_kubectl("downloader", &["auth", "can-i", verb, resource, "-A"], "");
+        assert_eq!(ended.status, 1, "the downloader may {verb} {resource}");
+    }
+    let may =
+        [("list", "images.build.kontain.app"), ("watch", "images.build.kontain.app"), ("get", "secrets")];
+    for (verb, resource) in may {
+        let ended = api.try_kubectl("downloader", &["auth", "can-i", verb, resource, "-A"], "");
+        assert_eq!(ended.status, 0, "the downloader may not {verb} {resource}");
+    }
+}
