@@ -113,8 +113,11 @@ impl<'a> Pod<'a> {
             .env("KUBECONFIG", self.api.kubeconfig_at("downloader", address))
             .args(["download", "--kube", "--replica", self.replica, "--admin", "127.0.0.1:0", "--volume"])
             .arg(self.volume())
-            .args(["--resync", "3s", "--retry-max", "2s", "--watch-timeout", "4s"])
-            .args(options);
+            .args(options)
+            // Options, where there are some, count more.
+            .env("KONTAIN_RESYNC", "3s")
+            .env("KONTAIN_RETRY_MAX", "2s")
+            .env("KONTAIN_WATCH_TIMEOUT", "4s");
         self.downloader = Some(Process::start(&mut command, self.folder.path().join("downloader.log")));
     }
 

@@ -34,11 +34,6 @@ fn each_wrong_variant_names_cause_and_fix() {
         ("type", image("type", &app, &named("other")), "kubernetes.io/dockerconfigjson"),
         ("tag", image("tag", &registry.reference("team/app:none"), &named("good")), "team/app"),
         ("platform", image("platform", &registry.reference("team/app:arm"), &named("good")), "linux/amd64"),
-        (
-            "mount",
-            image("mount", &app, &format!("{}  secrets: [{{name: gone, mountPath: /s}}]\n", named("good"))),
-            "default/gone does not exist",
-        ),
     ];
     for (_, text, _) in &cases {
         api.apply(text);
