@@ -40,8 +40,8 @@ int main(void) {
     NEED(pipe(pipes)), NEED(socketpair(AF_UNIX, SOCK_STREAM, 0, socks));
     int epoll = NEED(epoll_create1(0)), event = NEED(eventfd(0, 0));
     struct epoll_event e;
-    struct timespec ms50 = {0, 50000000};
-    struct timeval tv50 = {0, 50000};
+    struct timespec later = {0, 600000000};
+    struct timeval later_tv = {0, 600000};
     struct pollfd p = {event, POLLIN, 0};
     for (int flags = 0; flags <= SA_RESTART; flags += SA_RESTART) {
         struct sigaction action = {.sa_handler = note, .sa_flags = flags};
@@ -51,18 +51,18 @@ int main(void) {
         if (!flags) read(pipes[0], &byte, 1);
         CASE(feed_socket, recv(socks[0], &byte, 1, 0));
         if (!flags) read(socks[0], &byte, 1);
-        CASE(nothing, poll(&p, 1, 60)), CASE(nothing, epoll_wait(epoll, &e, 1, 60)), CASE(nothing, select(0, NULL, NULL, NULL, &tv50));
-        CASE(nothing, nanosleep(&ms50, NULL)), CASE(nothing, clock_nanosleep(CLOCK_MONOTONIC, 0, &ms50, NULL) == EINTR), CASE(nothing, usleep(50000));
+        CASE(nothing, poll(&p, 1, 600)), CASE(nothing, epoll_wait(epoll, &e, 1, 600)), CASE(nothing, select(0, NULL, NULL, NULL, &later_tv));
+        CASE(nothing, nanosleep(&later, NULL)), CASE(nothing, clock_nanosleep(CLOCK_MONOTONIC, 0, &later, NULL) == EINTR), CASE(nothing, usleep(600000));
         word = 0;
         CASE(wake_word, syscall(SYS_futex, &word, FUTEX_WAIT, 0, NULL, NULL, 0));
-        CASE(nothing, syscall(SYS_futex, &word, FUTEX_WAIT, word, &ms50, NULL, 0));
+        CASE(nothing, syscall(SYS_futex, &word, FUTEX_WAIT, word, &later, NULL, 0));
         CASE(nothing, pause());
         sigset_t none;
         sigemptyset(&none);
         CASE(nothing, sigsuspend(&none));
         sigaddset(&none, SIGUSR2);
         siginfo_t info;
-        CASE(nothing, sigtimedwait(&none, &info, &ms50));
+        CASE(nothing, sigtimedwait(&none, &info, &later));
         struct timeval t = {0, 60000};
         setsockopt(socks[0], SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t);
         CASE(nothing, recv(socks[0], &byte, 1, 0));

@@ -255,6 +255,10 @@ impl File for Epoll {
         b"anon_inode:[eventpoll]".to_vec()
     }
 
+    fn stays_at_start(&self) -> bool {
+        true
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
     }

@@ -75,6 +75,10 @@ impl File for EventFd {
         b"anon_inode:[eventfd]".to_vec()
     }
 
+    fn stays_at_start(&self) -> bool {
+        true
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
     }

@@ -1,6 +1,6 @@
 //! Descriptor tables.
 
-use super::file::OpenFile;
+use super::file::{OpenFile, open_files, open_files_max};
 use super::locks::Owner;
 use crate::errno::{Errno, Result};
 use alloc::rc::Rc;
@@ -85,8 +85,11 @@ impl FdTable {
     /// Puts an open file at the lowest free number that is at least `lowest`.
     ///
     /// # Errors
-    /// EMFILE at the limit.
+    /// EMFILE at the limit, ENFILE at that of the machine, ENOMEM.
     pub fn insert(&mut self, file: Rc<OpenFile>, close_on_exec: bool, lowest: usize) -> Result<u64> {
+        if open_files() > open_files_max() {
+            return Err(Errno::ENFILE);
+        }
         let from = lowest.max(self.lowest_free);
         let free = (from..self.entries.len()).find(|&fd| self.entries[fd].is_none());
         let fd = free.unwrap_or(self.entries.len().max(from));
@@ -100,7 +103,7 @@ impl FdTable {
     /// Puts an open file at `fd`, and returns what was there (dup2(2)).
     ///
     /// # Errors
-    /// EMFILE at the limit.
+    /// EMFILE at the limit, ENOMEM.
     pub fn replace(
         &mut self,
         fd: usize,
@@ -111,6 +114,8 @@ impl FdTable {
             return Err(Errno::EMFILE);
         }
         if fd >= self.entries.len() {
+            let more = fd + 1 - self.entries.len();
+            self.entries.try_reserve(more).map_err(|_| Errno::ENOMEM)?;
             self.entries.resize_with(fd + 1, || None);
         }
         let old = self.remove(fd as u64);

@@ -14,6 +14,7 @@ use alloc::vec::Vec;
 use bitflags::bitflags;
 use core::any::Any;
 use core::cell::Cell;
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 bitflags! {
     /// Readiness, with poll(2)'s bits.
@@ -78,6 +79,11 @@ pub trait File: Any {
 
     /// Whether it has positions: lseek(2), pread(2) and the offset of [`OpenFile`] make sense.
     fn seekable(&self) -> bool {
+        false
+    }
+
+    /// Whether lseek(2) answers 0 whatever is asked, as Linux has it for event files and the memory devices.
+    fn stays_at_start(&self) -> bool {
         false
     }
 
@@ -187,6 +193,8 @@ pub struct OpenFile {
     pub flags: Cell<u32>,
     /// File offset, for files that have one.
     pub offset: Cell<u64>,
+    /// Whom F_SETOWN_EX named: its kind (F_OWNER_TID, F_OWNER_PID, F_OWNER_PGRP) and its number.
+    pub owner: Cell<[i32; 2]>,
 }
 
 /// O_ACCMODE: access bits of the flags.
@@ -202,11 +210,29 @@ pub const O_NONBLOCK: u32 = 0o4000;
 /// A handle for paths only.
 pub const O_PATH: u32 = 0o10_000_000;
 
+/// How many open files there are.
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+
+/// How many open files there are in the machine.
+#[must_use]
+pub fn open_files() -> usize {
+    COUNT.load(Ordering::Relaxed)
+}
+
+/// How many there may be: as Linux has it, files take a tenth of the memory with a KiB for each.
+#[must_use]
+pub fn open_files_max() -> usize {
+    const LEAST: u64 = 8192;
+    const BYTES_PER_FILE: u64 = 10 << 10;
+    (km_hal::phys::memory_bytes() / BYTES_PER_FILE).max(LEAST) as usize
+}
+
 impl OpenFile {
     /// An open file at offset 0.
     #[must_use]
     pub fn new(file: Rc<dyn File>, flags: u32) -> Rc<Self> {
-        Rc::new(Self { file, flags: Cell::new(flags), offset: Cell::new(0) })
+        COUNT.fetch_add(1, Ordering::Relaxed);
+        Rc::new(Self { file, flags: Cell::new(flags), offset: Cell::new(0), owner: Cell::default() })
     }
 
     /// Whether a flag is set.
@@ -220,8 +246,8 @@ impl OpenFile {
     /// # Errors
     /// EBADF.
     pub fn check_readable(&self) -> Result<()> {
-        let write_only = self.flags.get() & O_ACCMODE == O_WRONLY;
-        if write_only || self.has(O_PATH) { Err(Errno::EBADF) } else { Ok(()) }
+        let readable = matches!(self.flags.get() & O_ACCMODE, 0 | O_RDWR);
+        if !readable || self.has(O_PATH) { Err(Errno::EBADF) } else { Ok(()) }
     }
 
     /// Checks that it may be written.
@@ -229,8 +255,8 @@ impl OpenFile {
     /// # Errors
     /// EBADF.
     pub fn check_writable(&self) -> Result<()> {
-        let read_only = self.flags.get() & O_ACCMODE == 0;
-        if read_only || self.has(O_PATH) { Err(Errno::EBADF) } else { Ok(()) }
+        let writable = matches!(self.flags.get() & O_ACCMODE, O_WRONLY | O_RDWR);
+        if !writable || self.has(O_PATH) { Err(Errno::EBADF) } else { Ok(()) }
     }
 
     /// What identifies it as a holder of locks.
@@ -242,6 +268,7 @@ impl OpenFile {
 
 impl Drop for OpenFile {
     fn drop(&mut self) {
+        COUNT.fetch_sub(1, Ordering::Relaxed);
         if let Some(node) = self.file.node() {
             let me = self.identity();
             node.locks.unlock_whole(me);

@@ -198,6 +198,10 @@ impl File for Inotify {
         b"anon_inode:inotify".to_vec()
     }
 
+    fn stays_at_start(&self) -> bool {
+        true
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
     }
@@ -209,12 +213,12 @@ pub fn notify(node: &Rc<Node>, mask: u32) {
         return;
     }
     let mask = if node.meta.get().is_dir() { mask | event::ISDIR } else { mask };
-    tell(node, mask, 0, &[]);
     if mask & (event::DELETE_SELF | event::MOVE_SELF) == 0
         && let Some(place) = node.place()
     {
         tell(&place.parent, mask, 0, &place.name);
     }
+    tell(node, mask, 0, &[]);
 }
 
 /// Tells the watches of a directory what happened to an entry of it.

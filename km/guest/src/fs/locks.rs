@@ -1,8 +1,10 @@
 //! Advisory locks: flock(2) of open files; fcntl(2) ranges of processes and, as OFD locks, of open files.
 
+use super::node::Node;
 use crate::errno::{Errno, Result};
-use crate::task::Pid;
+use crate::task::{Pid, Tid};
 use crate::wait::WaitQueue;
+use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::RefCell;
 
@@ -44,6 +46,48 @@ impl Range {
         let before = Self { end: hole.start.min(self.end), ..*self };
         let after = Self { start: hole.end.max(self.start), ..*self };
         [before, after].map(|part| (part.start < part.end).then_some(part))
+    }
+}
+
+/// A thread that waits for a range (F_SETLKW).
+pub struct Waiting {
+    /// Who.
+    pub tid: Tid,
+    /// Of which file.
+    pub node: Rc<Node>,
+    /// What it wants.
+    pub wanted: Range,
+}
+
+/// The threads that wait for ranges.
+#[derive(Default)]
+pub struct Queue(RefCell<Vec<Waiting>>);
+
+impl Queue {
+    /// A thread waits for no range any more.
+    pub fn leave(&self, tid: Tid) {
+        self.0.borrow_mut().retain(|one| one.tid != tid);
+    }
+
+    /// Notes that a thread waits. `waits` tells whether one that was noted still does.
+    ///
+    /// # Errors
+    /// EDEADLK when the holder of the range waits, maybe by way of others, for the thread's owner.
+    pub fn join(&self, new: Waiting, waits: impl Fn(Tid) -> bool) -> Result<()> {
+        let mut all = self.0.borrow_mut();
+        all.retain(|one| waits(one.tid) && one.tid != new.tid);
+        let holder = |one: &Waiting| one.node.locks.conflict(&one.wanted).map(|held| held.owner);
+        let mut next = holder(&new);
+        // Each step goes to another waiting thread, or around a ring that was there before.
+        for _ in 0..=all.len() {
+            let Some(owner) = next else { break };
+            if owner == new.wanted.owner {
+                return Err(Errno::EDEADLK);
+            }
+            next = all.iter().find(|one| one.wanted.owner == owner).and_then(holder);
+        }
+        all.push(new);
+        Ok(())
     }
 }
 

@@ -48,6 +48,9 @@ pub fn open(
     if flags & O_PATH != 0 {
         return Ok(open_handle(walk, path, flags)?);
     }
+    if flags & (O_CREAT | O_DIRECTORY) == O_CREAT | O_DIRECTORY {
+        return Err(Errno::EINVAL.into());
+    }
     if flags & O_TMPFILE != 0 {
         return Ok(open_nameless(walk, path, flags, mode)?);
     }
@@ -73,12 +76,9 @@ fn create(walk: &Walk<'_>, found: &Found, flags: u32, mode: u32) -> Result<Rc<Op
     if found.slash {
         return Err(Errno::EISDIR);
     }
-    if flags & O_DIRECTORY != 0 {
-        return Err(Errno::EINVAL);
-    }
     let node = ops::create_file(walk, found, mode)?;
     notify(&node, event::OPEN);
-    Ok(OpenFile::new(Rc::new(RegularFile::new(node)), flags & KEPT))
+    Ok(OpenFile::new(Rc::new(RegularFile::new(node, flags)), flags & KEPT))
 }
 
 fn open_handle(walk: &mut Walk<'_>, path: &[u8], flags: u32) -> Result<Rc<OpenFile>> {
@@ -101,8 +101,8 @@ fn open_nameless(walk: &Walk<'_>, path: &[u8], flags: u32, mode: u32) -> Result<
     if dir.dir().is_none() {
         return Err(Errno::EOPNOTSUPP);
     }
-    let node = ops::create_nameless(walk, &dir, mode)?;
-    Ok(OpenFile::new(Rc::new(RegularFile::new(node)), flags & KEPT))
+    let node = ops::create_nameless(walk, &dir, mode, flags & O_EXCL == 0)?;
+    Ok(OpenFile::new(Rc::new(RegularFile::new(node, flags)), flags & KEPT))
 }
 
 fn check_kind(found: &Found, node: &Rc<Node>, flags: u32) -> Result<()> {
@@ -133,10 +133,13 @@ fn open_node(walk: &Walk<'_>, node: &Rc<Node>, flags: u32) -> core::result::Resu
     meta::check(walk.who, &node.meta.get(), wanted(flags))?;
     match &node.body {
         Body::File(_) => {
+            if wanted(flags) & MAY_WRITE != 0 {
+                regular::check_idle(node)?;
+            }
             if flags & O_TRUNC != 0 {
                 regular::truncate(node, 0)?;
             }
-            Ok(Rc::new(RegularFile::new(Rc::clone(node))))
+            Ok(Rc::new(RegularFile::new(Rc::clone(node), flags)))
         }
         Body::Dir(_) | Body::Synthetic(_) => Ok(Rc::new(Handle::new(Rc::clone(node)))),
         Body::Generated(generate) => Ok(Rc::new(GeneratedFile::new(Rc::clone(node), Rc::clone(generate)))),

@@ -55,10 +55,10 @@ fn add(found: &Found, node: &Rc<Node>) -> Result<()> {
 fn inherited(who: &Credentials, parent: &Rc<Node>, mode: u32) -> Meta {
     let above = parent.meta.get();
     if above.mode & S_ISGID == 0 {
-        return Meta::new(mode, who.uid, who.gid);
+        return Meta::new(mode, who.fs_uid, who.fs_gid);
     }
     let bit = if mode & S_IFMT == S_IFDIR { S_ISGID } else { 0 };
-    Meta::new(mode | bit, who.uid, above.gid)
+    Meta::new(mode | bit, who.fs_uid, above.gid)
 }
 
 /// Creates a regular file.
@@ -73,12 +73,19 @@ pub fn create_file(walk: &Walk<'_>, found: &Found, mode: u32) -> Result<Rc<Node>
 ///
 /// # Errors
 /// As [`create`].
-pub fn create_nameless(walk: &Walk<'_>, parent: &Rc<Node>, mode: u32) -> Result<Rc<Node>> {
+pub fn create_nameless(
+    walk: &Walk<'_>,
+    parent: &Rc<Node>,
+    mode: u32,
+    can_be_named: bool,
+) -> Result<Rc<Node>> {
     writable(walk.who, parent)?;
     let mut meta = inherited(walk.who, parent, S_IFREG | mode & 0o7777);
     meta.nlink = 0;
     let node = Node::new(&parent.volume, meta, Body::File(Data::default()));
-    node.set_place(parent, alloc::format!("#{}", node.ino).as_bytes());
+    // The first letter says whether it may be given a name.
+    let mark = if can_be_named { '#' } else { '!' };
+    node.set_place(parent, alloc::format!("{mark}{}", node.ino).as_bytes());
     Ok(node)
 }
 
@@ -111,7 +118,10 @@ pub fn make_node(walk: &Walk<'_>, found: &Found, mode: u32, rdev: u32) -> Result
     match kind {
         S_IFREG => create_file(walk, found, mode),
         meta::S_IFIFO | meta::S_IFSOCK => create(walk, found, mode, Body::Special),
-        meta::S_IFCHR | meta::S_IFBLK if !walk.who.can(meta::CAP_MKNOD) => Err(Errno::EPERM),
+        meta::S_IFCHR | meta::S_IFBLK if !walk.who.can(meta::CAP_MKNOD) && found.node.is_none() => {
+            writable(walk.who, &found.parent)?;
+            Err(Errno::EPERM)
+        }
         meta::S_IFCHR | meta::S_IFBLK => {
             let node = create(walk, found, mode, Body::Special)?;
             node.update(|meta| meta.rdev = rdev);

@@ -31,12 +31,23 @@ struct Waiting {
     seen: u64,
 }
 
+/// Bytes that were written together and lie in one page.
+#[derive(Clone, Copy)]
+struct Page {
+    /// Bytes that are left.
+    len: usize,
+    /// Bytes of the page that are used: a later write may go on behind them.
+    end: usize,
+    /// It is a packet (O_DIRECT).
+    packet: bool,
+}
+
 /// What both ends share.
 pub struct Pipe {
     number: u64,
     bytes: RefCell<VecDeque<u8>>,
-    /// Lengths of the packets at the front of `bytes`; empty for a stream.
-    packets: RefCell<VecDeque<usize>>,
+    /// How `bytes` are divided. A pipe has room for so many pages, and not each of them is full.
+    pages: RefCell<VecDeque<Page>>,
     capacity: Cell<usize>,
     readers: Cell<usize>,
     writers: Cell<usize>,
@@ -54,7 +65,7 @@ impl Pipe {
         Rc::new(Self {
             number,
             bytes: RefCell::default(),
-            packets: RefCell::default(),
+            pages: RefCell::default(),
             capacity: Cell::new(CAPACITY),
             readers: Cell::new(0),
             writers: Cell::new(0),
@@ -138,18 +149,18 @@ impl Pipe {
     /// F_SETPIPE_SZ.
     ///
     /// # Errors
-    /// EINVAL for 0, EPERM beyond the limit, EBUSY below what is in it.
+    /// EINVAL for what no pipe can have, EPERM beyond the limit, EBUSY below what is in it.
     pub fn set_capacity(&self, wanted: u64) -> Result<usize> {
-        let size =
-            usize::try_from(wanted).ok().and_then(usize::checked_next_power_of_two).ok_or(Errno::EINVAL)?;
-        if wanted == 0 || wanted > u64::from(u32::MAX) >> 1 {
+        let wanted = usize::try_from(wanted).map_err(|_| Errno::EINVAL)?;
+        if wanted > (u32::MAX >> 1) as usize {
             return Err(Errno::EINVAL);
         }
+        let size = wanted.next_power_of_two();
         if size > CAPACITY_MAX {
             return Err(Errno::EPERM);
         }
         let size = size.max(PIPE_BUF);
-        if size < self.len() {
+        if size / PIPE_BUF < self.pages.borrow().len() {
             return Err(Errno::EBUSY);
         }
         self.capacity.set(size);
@@ -157,8 +168,16 @@ impl Pipe {
         Ok(size)
     }
 
-    fn room(&self) -> usize {
-        self.capacity.get().saturating_sub(self.len())
+    /// Pages that a write can still fill.
+    fn free_pages(&self) -> usize {
+        (self.capacity.get() / PIPE_BUF).saturating_sub(self.pages.borrow().len())
+    }
+
+    /// Bytes at the start of a write of `len` that go into the last page: what is no whole page of it, if it fits.
+    fn merged(&self, len: usize) -> usize {
+        let odd = len % PIPE_BUF;
+        let last = self.pages.borrow().back().copied();
+        if last.is_some_and(|last| !last.packet && last.end + odd <= PIPE_BUF) { odd } else { 0 }
     }
 
     /// Copies bytes from the front without taking them (tee(2)).
@@ -168,50 +187,92 @@ impl Pipe {
     }
 
     fn take(&self, out: &mut dyn Sink) -> Result<usize> {
-        let mut bytes = self.bytes.borrow_mut();
-        let mut packets = self.packets.borrow_mut();
-        let packet = packets.front().copied().unwrap_or(bytes.len());
-        let wanted = packet.min(out.room());
         let mut done = 0;
-        while done < wanted {
-            let front = bytes.as_slices().0;
-            let count = match out.put(&front[..front.len().min(wanted - done)]) {
-                Ok(count) => count,
+        while out.room() > 0 {
+            let Some(page) = self.pages.borrow().front().copied() else { break };
+            let wanted = page.len.min(out.room());
+            match self.take_from_page(out, wanted) {
+                Ok(()) => done += wanted,
                 Err(errno) if done == 0 => return Err(errno),
                 Err(_) => break,
-            };
-            bytes.drain(..count);
-            done += count;
-        }
-        if packets.pop_front().is_some() {
-            // What did not fit of a packet is lost.
-            bytes.drain(..packet - done);
+            }
+            if page.packet {
+                // What did not fit of a packet is lost.
+                self.bytes.borrow_mut().drain(..page.len - wanted);
+                self.pages.borrow_mut().pop_front();
+                break;
+            }
+            self.shorten(wanted);
         }
         Ok(done)
     }
 
-    fn append(&self, from: &mut dyn Source, limit: usize, packet: bool) -> Result<usize> {
+    /// Gives the first bytes out, all that are wanted or none.
+    fn take_from_page(&self, out: &mut dyn Sink, wanted: usize) -> Result<()> {
+        let mut bytes = self.bytes.borrow_mut();
+        let (front, back) = bytes.as_slices();
+        let first = front.len().min(wanted);
+        put_all(out, &front[..first])?;
+        put_all(out, &back[..wanted - first])?;
+        bytes.drain(..wanted);
+        Ok(())
+    }
+
+    /// Bytes of the first page were taken.
+    fn shorten(&self, count: usize) {
+        let mut pages = self.pages.borrow_mut();
+        let Some(page) = pages.front_mut() else { return };
+        page.len -= count;
+        if page.len == 0 {
+            pages.pop_front();
+        }
+    }
+
+    /// Writes what there is room for.
+    fn append(&self, from: &mut dyn Source, packet: bool) -> Result<usize> {
         // The library OS's memory is not the program's: without room for all of it nothing is written.
-        let room = self.bytes.borrow_mut().try_reserve(limit.min(from.left()));
-        room.map_err(|_| Errno::ENOMEM)?;
+        let merged = self.merged(from.left());
+        let limit = from.left().min(merged + self.free_pages() * PIPE_BUF);
+        self.bytes.borrow_mut().try_reserve(limit).map_err(|_| Errno::ENOMEM)?;
         let mut done = 0;
-        let mut page = [0; 4096];
         while done < limit && from.left() > 0 {
-            let len = page.len().min(limit - done);
-            match from.take(&mut page[..len]) {
-                Ok(count) => {
-                    self.bytes.borrow_mut().extend(&page[..count]);
-                    done += count;
-                    if packet {
-                        self.packets.borrow_mut().push_back(count);
-                    }
-                }
+            let merges = done == 0 && merged > 0;
+            let wanted = if merges { merged } else { PIPE_BUF.min(limit - done) };
+            match self.append_page(from, wanted) {
+                Ok(()) => done += wanted,
                 Err(errno) if done == 0 => return Err(errno),
                 Err(_) => break,
+            }
+            let mut pages = self.pages.borrow_mut();
+            match pages.back_mut().filter(|_| merges) {
+                Some(last) => {
+                    last.len += wanted;
+                    last.end += wanted;
+                }
+                None => pages.push_back(Page { len: wanted, end: wanted, packet }),
             }
         }
         Ok(done)
     }
+
+    /// Adds bytes to the end, all that are wanted or none.
+    fn append_page(&self, from: &mut dyn Source, wanted: usize) -> Result<()> {
+        let mut page = [0; PIPE_BUF];
+        let mut done = 0;
+        while done < wanted {
+            done += from.take(&mut page[done..wanted])?;
+        }
+        self.bytes.borrow_mut().extend(&page[..wanted]);
+        Ok(())
+    }
+}
+
+fn put_all(out: &mut dyn Sink, mut bytes: &[u8]) -> Result<()> {
+    while !bytes.is_empty() {
+        let count = out.put(bytes)?;
+        bytes = &bytes[count..];
+    }
+    Ok(())
 }
 
 /// An open end.
@@ -259,17 +320,17 @@ impl File for PipeEnd {
     }
 
     fn write(&self, _: u64, from: &mut dyn Source) -> Result<usize> {
-        let (wanted, room) = (from.left(), self.pipe.room());
+        let wanted = from.left();
         if wanted == 0 {
             return Ok(0);
         }
         if self.pipe.readers.get() == 0 {
             return Err(Errno::EPIPE);
         }
-        if room == 0 || wanted <= PIPE_BUF && room < wanted {
+        if self.pipe.free_pages() == 0 && self.pipe.merged(wanted) == 0 {
             return Err(Errno::EAGAIN);
         }
-        let count = self.pipe.append(from, wanted.min(room), self.packets)?;
+        let count = self.pipe.append(from, self.packets)?;
         self.pipe.queue.wake_for((Ready::IN).bits());
         Ok(count)
     }
@@ -281,7 +342,7 @@ impl File for PipeEnd {
             ready.set(Ready::HUP, self.pipe.writers.get() == 0);
         }
         if self.writes {
-            ready.set(Ready::OUT, self.pipe.room() >= PIPE_BUF);
+            ready.set(Ready::OUT, self.pipe.free_pages() > 0);
             ready.set(Ready::ERR, self.pipe.readers.get() == 0);
         }
         ready
@@ -296,7 +357,7 @@ impl File for PipeEnd {
         self.pipe.writers.set(self.pipe.writers.get() - usize::from(self.writes));
         if self.pipe.ends() == (0, 0) {
             self.pipe.bytes.borrow_mut().clear();
-            self.pipe.packets.borrow_mut().clear();
+            self.pipe.pages.borrow_mut().clear();
         }
         self.pipe.queue.wake();
     }
@@ -331,7 +392,7 @@ impl File for PipeEnd {
 /// # Errors
 /// EAGAIN when the first is empty or the second full, EPIPE without readers.
 pub fn duplicate(from: &PipeEnd, to: &PipeEnd, limit: usize) -> Result<usize> {
-    let bytes = from.pipe.peek(limit.min(to.pipe.room().max(1)));
+    let bytes = from.pipe.peek(limit.min((to.pipe.free_pages() * PIPE_BUF).max(1)));
     if bytes.is_empty() {
         return if from.pipe.writers.get() == 0 { Ok(0) } else { Err(Errno::EAGAIN) };
     }
@@ -350,6 +411,10 @@ pub fn drain(from: &PipeEnd, limit: usize) -> Result<Vec<u8>> {
 
 /// Puts bytes back to the front.
 pub fn put_back(to: &PipeEnd, rest: &[u8]) {
+    for part in rest.chunks(PIPE_BUF).rev() {
+        let page = Page { len: part.len(), end: PIPE_BUF, packet: false };
+        to.pipe.pages.borrow_mut().push_front(page);
+    }
     let mut bytes = to.pipe.bytes.borrow_mut();
     for &byte in rest.iter().rev() {
         bytes.push_front(byte);

@@ -4,7 +4,7 @@ use super::file::{File, OpenFile};
 use super::node::meta::{MAY_EXEC, S_ISGID, S_ISUID};
 use super::node::{Node, meta};
 use super::open::check_program;
-use super::regular::RegularFile;
+use super::regular::{RegularFile, Running};
 use super::synthetic::View;
 use super::vfs::directory;
 use super::walk::{Restrict, Walk, path_of};
@@ -23,6 +23,8 @@ pub struct Executable {
     pub path: Vec<u8>,
     /// Its bytes.
     pub file: Rc<dyn File>,
+    /// Keeps it from being written.
+    pub running: Rc<Running>,
     /// The user that its set-user-id bit gives.
     pub set_uid: Option<u32>,
     /// The group that its set-group-id bit gives.
@@ -47,7 +49,8 @@ pub fn open(kernel: &Kernel, pid: Pid, dir: i64, path: &[u8], follow: bool) -> R
         path: path_of(&node, Some(&root)),
         set_uid: (meta.mode & S_ISUID != 0).then_some(meta.uid),
         set_gid: (meta.mode & (S_ISGID | 0o010) == S_ISGID | 0o010).then_some(meta.gid),
-        file: Rc::new(RegularFile::new(node)),
+        running: Running::new(&node)?,
+        file: Rc::new(RegularFile::new(node, 0)),
     })
 }
 

@@ -1,6 +1,6 @@
 //! Open regular files and directories, and handles for paths.
 
-use super::file::{File, FilePage, PageUse, Pages};
+use super::file::{File, FilePage, O_ACCMODE, PageUse, Pages};
 use super::inotify::{event, notify};
 use super::io::{Sink, Source};
 use super::node::data::PAGE;
@@ -15,22 +15,81 @@ use core::any::Any;
 /// An open regular file.
 pub struct RegularFile {
     node: Rc<Node>,
+    writes: bool,
 }
 
 impl RegularFile {
-    /// An open file of a node that has data.
+    /// An open file of a node that has data, with the access mode of `flags`.
     #[must_use]
-    pub fn new(node: Rc<Node>) -> Self {
-        Self { node }
+    pub fn new(node: Rc<Node>, flags: u32) -> Self {
+        let writes = flags & O_ACCMODE != 0;
+        if let Some(data) = node.data().filter(|_| writes) {
+            data.writers.set(data.writers.get() + 1);
+        }
+        Self { node, writes }
     }
+}
+
+impl Drop for RegularFile {
+    fn drop(&mut self) {
+        if let Some(data) = self.node.data().filter(|_| self.writes) {
+            data.writers.set(data.writers.get().saturating_sub(1));
+        }
+    }
+}
+
+/// A file that processes run: it cannot be written while one of them holds this.
+pub struct Running {
+    node: Rc<Node>,
+}
+
+impl Running {
+    /// Runs a file.
+    ///
+    /// # Errors
+    /// ETXTBSY while it is open for writing.
+    pub fn new(node: &Rc<Node>) -> Result<Rc<Self>> {
+        let data = node.data().ok_or(Errno::EACCES)?;
+        if data.writers.get() > 0 {
+            return Err(Errno::ETXTBSY);
+        }
+        data.runners.set(data.runners.get() + 1);
+        Ok(Rc::new(Self { node: Rc::clone(node) }))
+    }
+}
+
+impl core::fmt::Debug for Running {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Running").field("ino", &self.node.ino).finish()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(data) = self.node.data() {
+            data.runners.set(data.runners.get().saturating_sub(1));
+        }
+    }
+}
+
+/// Checks that a file that is to be written is not run.
+///
+/// # Errors
+/// ETXTBSY.
+pub fn check_idle(node: &Node) -> Result<()> {
+    if node.data().is_some_and(|data| data.runners.get() > 0) { Err(Errno::ETXTBSY) } else { Ok(()) }
 }
 
 /// Reports the pages of a range that mappings may show and that are about to be replaced or dropped.
 pub(super) fn invalidate(node: &Node, start: u64, end: u64) {
+    report(node, start, end, false);
+}
+
+fn report(node: &Node, start: u64, end: u64, cut: bool) {
     let Some(data) = node.data() else { return };
     if data.mapped.get() && start < end {
         let id = (node.volume.dev, node.ino);
-        stale::report(Stale { id, first: start / PAGE, end: end.div_ceil(PAGE) });
+        stale::report(Stale { id, first: start / PAGE, end: end.div_ceil(PAGE), cut });
     }
 }
 
@@ -73,6 +132,7 @@ pub fn truncate(node: &Rc<Node>, size: u64) -> Result<()> {
     let old = data.size();
     data.truncate(&node.volume, size)?;
     invalidate(node, size - size % PAGE, old);
+    report(node, size.next_multiple_of(PAGE), old, true);
     changed(node);
     Ok(())
 }

@@ -12,6 +12,8 @@ pub struct Stale {
     pub first: u64,
     /// Page index after the last.
     pub end: u64,
+    /// The pages are beyond the end of the file now: copies of them go as well.
+    pub cut: bool,
 }
 
 machine_state! {

@@ -152,6 +152,10 @@ impl File for TimerFd {
         b"anon_inode:[timerfd]".to_vec()
     }
 
+    fn stays_at_start(&self) -> bool {
+        true
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
     }

@@ -55,6 +55,8 @@ pub struct Vfs {
     pub terminal: bool,
     /// Pseudo-terminals.
     pub ptys: Ptys,
+    /// Threads that wait for ranges of files.
+    pub lock_queue: super::locks::Queue,
     /// The host's name.
     pub hostname: String,
     /// Bytes of the machine's memory.
@@ -97,6 +99,7 @@ impl Vfs {
             nameless,
             terminal: setup.terminal,
             ptys: Ptys::default(),
+            lock_queue: super::locks::Queue::default(),
             hostname: setup.hostname,
             memory_bytes: setup.memory_bytes,
         };

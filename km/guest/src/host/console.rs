@@ -12,7 +12,6 @@ use crate::wait::{Key, SysResult, WaitQueue};
 use alloc::rc::{Rc, Weak};
 use alloc::vec::Vec;
 use core::any::Any;
-use core::cell::Cell;
 use linux_raw_sys::general as raw;
 
 /// One of the three.
@@ -52,7 +51,7 @@ impl Stdio {
                 None => raw::O_WRONLY,
             };
             let file = Rc::clone(console) as Rc<dyn File>;
-            Rc::new(OpenFile { file, flags: Cell::new(access), offset: Cell::new(0) })
+            OpenFile::new(file, access)
         })
     }
 }

@@ -102,7 +102,7 @@ fn a_call_takes_one_exit_in_and_one_out() {
     let listener = listen(&net);
     assert_eq!(listener.accept().err(), Some(Errno::EAGAIN));
     monitor.borrow_mut().event(EventKind::Open, b"GET / HTTP/1.1\r\n\r\n");
-    net.idle(Idle::default());
+    net.idle(Idle::default(), &mut |_, _| false);
     let client = listener.accept().unwrap();
     assert_eq!(read(&*client, 100).unwrap(), b"GET / HTTP/1.1\r\n\r\n");
     assert_eq!(read(&*client, 100), Err(Errno::EAGAIN));
@@ -110,7 +110,7 @@ fn a_call_takes_one_exit_in_and_one_out() {
     write(&*client, b"\r\n").unwrap();
     client.shutdown(Halves::WRITE).unwrap();
     client.close();
-    net.idle(Idle::default());
+    net.idle(Idle::default(), &mut |_, _| false);
     let monitor = monitor.borrow();
     assert_eq!(monitor.received, b"HTTP/1.1 200 OK\r\n\r\n");
     assert_eq!(monitor.seen, [OpCode::Write as u32, OpCode::ShutdownWrite as u32, OpCode::Close as u32]);
@@ -125,7 +125,7 @@ fn a_large_body_is_fetched_as_it_is_read() {
     monitor.borrow_mut().to_send = (0..3_000_000u32).map(|index| (index * 7) as u8).collect();
     monitor.borrow_mut().event(EventKind::Open, b"head");
     monitor.borrow_mut().event(EventKind::Readable, b"more");
-    net.idle(Idle::default());
+    net.idle(Idle::default(), &mut |_, _| false);
     let client = listener.accept().unwrap();
     // What came along and what is fetched are one read.
     let first = read(&*client, 100).unwrap();
@@ -138,7 +138,7 @@ fn a_large_body_is_fetched_as_it_is_read() {
     assert_eq!(read(&*client, 10), Err(Errno::EAGAIN));
     monitor.borrow_mut().has_ended = true;
     monitor.borrow_mut().event(EventKind::Readable, b"");
-    net.idle(Idle::default());
+    net.idle(Idle::default(), &mut |_, _| false);
     assert_eq!(read(&*client, 10).unwrap(), b"");
     assert!(monitor.borrow().exits < 60, "{} exits", monitor.borrow().exits);
 }
@@ -150,18 +150,18 @@ fn what_the_monitor_does_not_take_is_kept_and_sent_before_the_close() {
     let listener = listen(&net);
     monitor.borrow_mut().room = Some(300_000);
     monitor.borrow_mut().event(EventKind::Open, b"");
-    net.idle(Idle::default());
+    net.idle(Idle::default(), &mut |_, _| false);
     let client = listener.accept().unwrap();
     let body: Vec<u8> = (0..400_000u32).map(|index| (index * 11) as u8).collect();
     let taken = write(&*client, &body).unwrap();
     assert!((300_000..=400_000).contains(&taken));
     client.close();
-    net.idle(Idle::default());
+    net.idle(Idle::default(), &mut |_, _| false);
     assert_eq!(monitor.borrow().received.len(), 300_000);
     monitor.borrow_mut().room = None;
     monitor.borrow_mut().event(EventKind::Writable, b"");
-    net.idle(Idle::default());
-    net.idle(Idle::default());
+    net.idle(Idle::default(), &mut |_, _| false);
+    net.idle(Idle::default(), &mut |_, _| false);
     let monitor = monitor.borrow();
     assert_eq!(monitor.received, body[..taken]);
     assert_eq!(monitor.seen.last(), Some(&(OpCode::Close as u32)));
@@ -172,8 +172,8 @@ fn listeners_are_reported_and_connections_without_one_are_closed() {
     let monitor = Monitor::start();
     let net = Net::default();
     monitor.borrow_mut().event(EventKind::Open, b"x");
-    net.idle(Idle::default());
-    net.idle(Idle::default());
+    net.idle(Idle::default(), &mut |_, _| false);
+    net.idle(Idle::default(), &mut |_, _| false);
     assert_eq!(monitor.borrow().seen, [OpCode::Close as u32]);
     let listener = listen(&net);
     let mut idle = Idle::default();
@@ -188,10 +188,10 @@ fn a_client_that_hangs_up_breaks_the_pipe() {
     let net = Net::default();
     let listener = listen(&net);
     monitor.borrow_mut().event(EventKind::Open, b"x");
-    net.idle(Idle::default());
+    net.idle(Idle::default(), &mut |_, _| false);
     let client = listener.accept().unwrap();
     monitor.borrow_mut().event(EventKind::Hangup, b"");
-    net.idle(Idle::default());
+    net.idle(Idle::default(), &mut |_, _| false);
     assert_eq!(read(&*client, 10).unwrap(), b"x");
     assert_eq!(write(&*client, b"y"), Err(Errno::ECONNRESET));
     assert_eq!(write(&*client, b"y"), Err(Errno::EPIPE));

@@ -126,7 +126,7 @@ impl Kernel {
         }
         for stale in crate::fs::stale::take() {
             for process in self.tasks.processes() {
-                process.space.borrow_mut().drop_stale(stale.id, stale.first, stale.end);
+                process.space.borrow_mut().drop_stale(&stale);
             }
         }
         if hyper::tick_pending() {

@@ -30,7 +30,8 @@ pub fn read(file: &dyn File) -> Result<Option<Script>> {
 fn parse(head: &[u8]) -> Result<Option<Script>> {
     let Some(rest) = head.strip_prefix(b"#!") else { return Ok(None) };
     let newline = rest.iter().position(|&byte| byte == b'\n');
-    let line = trim(&rest[..newline.unwrap_or(rest.len())]);
+    // The last byte of the buffer is for the end of the text.
+    let line = trim(&rest[..newline.unwrap_or(rest.len().min(HEAD - 3))]);
     let (interpreter, argument) = match line.iter().position(|&byte| blank(byte)) {
         Some(end) => (&line[..end], trim(&line[end..])),
         None => (line, &line[..0]),

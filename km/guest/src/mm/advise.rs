@@ -1,7 +1,7 @@
 //! madvise(2).
 
 use super::space::{AddressSpace, is_sole, own_page, range_of};
-use super::vma::{Backing, Traits, Vma};
+use super::vma::{Backing, Prot, Traits, Vma};
 use crate::errno::{Errno, Result};
 use km_abi::layout::PAGE_SIZE;
 use km_hal::paging::{self, Flags};
@@ -13,8 +13,10 @@ const ZERO_IN_PLACE_MAX: u64 = 32 * PAGE_SIZE;
 /// What a program says of a range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Advice {
-    /// Contents are not needed (MADV_DONTNEED, and MADV_FREE, which may do the same at once).
+    /// Contents are not needed (MADV_DONTNEED).
     Discard,
+    /// The same, of memory that is its own only (MADV_FREE).
+    Free,
     /// Make it present for reading, or report why not.
     PopulateRead,
     /// Make it present for writing, or report why not.
@@ -34,8 +36,14 @@ impl AddressSpace {
         let (start, end) = range_of(address, len).map_err(|_| Errno::EINVAL)?;
         let covered = self.vmas.is_covered(start, end);
         match advice {
-            Advice::Discard => self.discard(start, end),
+            Advice::Free if !self.vmas.overlapping(start, end).all(is_plain) => return Err(Errno::EINVAL),
+            Advice::Discard | Advice::Free => self.discard(start, end),
             Advice::PopulateRead | Advice::PopulateWrite if !covered => {}
+            Advice::PopulateRead | Advice::PopulateWrite
+                if !self.is_allowed(start, end, advice == Advice::PopulateWrite) =>
+            {
+                return Err(Errno::EINVAL);
+            }
             Advice::PopulateRead => self.populate_all(start, end, false)?,
             Advice::PopulateWrite => self.populate_all(start, end, true)?,
             Advice::Mark(traits, on) => self.mark(start, end, traits, on)?,
@@ -44,13 +52,18 @@ impl AddressSpace {
         if covered { Ok(()) } else { Err(Errno::ENOMEM) }
     }
 
+    /// Whether a program may read or write all of a range.
+    fn is_allowed(&self, start: u64, end: u64, write: bool) -> bool {
+        let needed = if write { Prot::WRITE } else { Prot::READ };
+        self.vmas.overlapping(start, end).all(|vma| vma.prot.contains(needed))
+    }
+
     fn populate_all(&mut self, start: u64, end: u64, write: bool) -> Result<()> {
         (start..end).step_by(PAGE_SIZE as usize).try_for_each(|va| self.resolve(va, write).map(|_| ()))
     }
 
     fn mark(&mut self, start: u64, end: u64, traits: Traits, on: bool) -> Result<()> {
-        let plain = |vma: &Vma| !vma.shared() && matches!(vma.backing, Backing::Anonymous);
-        if on && traits == Traits::WIPE_ON_FORK && !self.vmas.overlapping(start, end).all(plain) {
+        if on && traits == Traits::WIPE_ON_FORK && !self.vmas.overlapping(start, end).all(is_plain) {
             return Err(Errno::EINVAL);
         }
         self.vmas.modify(start, end, |vma| vma.traits.set(traits, on));
@@ -66,8 +79,7 @@ impl AddressSpace {
 
     /// Zeroes the pages of a range that is anonymous and its own; `false` when it is not all of that.
     fn zero_in_place(&self, start: u64, end: u64) -> bool {
-        let plain = |vma: &Vma| !vma.shared() && matches!(vma.backing, Backing::Anonymous);
-        if !self.vmas.is_covered(start, end) || !self.vmas.overlapping(start, end).all(plain) {
+        if !self.vmas.is_covered(start, end) || !self.vmas.overlapping(start, end).all(is_plain) {
             return false;
         }
         let pages = || (start..end).step_by(PAGE_SIZE as usize).filter_map(|va| paging::query(self.root, va));
@@ -78,4 +90,9 @@ impl AddressSpace {
         }
         sole
     }
+}
+
+/// Whether a mapping is memory of its process alone.
+fn is_plain(vma: &Vma) -> bool {
+    !vma.shared() && matches!(vma.backing, Backing::Anonymous)
 }

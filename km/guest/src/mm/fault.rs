@@ -110,7 +110,7 @@ impl AddressSpace {
     }
 
     /// Makes the pages of a mapped range present as far as that is possible (MAP_POPULATE).
-    pub(super) fn populate(&mut self, start: u64, end: u64) {
+    pub fn populate(&mut self, start: u64, end: u64) {
         for vma in self.vmas.overlapping(start, end).cloned().collect::<alloc::vec::Vec<_>>() {
             let write = vma.prot.contains(Prot::WRITE) && !vma.shared();
             let mut va = vma.start.max(start);

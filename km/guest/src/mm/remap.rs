@@ -1,7 +1,7 @@
 //! mremap(2).
 
 use super::space::{AddressSpace, MapRequest, Placement, range_of, release_page, round_up};
-use super::vma::{Backing, Vma};
+use super::vma::{Backing, Prot, Vma};
 use crate::errno::{Errno, Result};
 use km_abi::layout::PROGRAM_START;
 use km_hal::paging::{self, Mapping, Pool};
@@ -68,6 +68,8 @@ impl AddressSpace {
         if old_end > vma.end {
             return Err(Errno::EFAULT);
         }
+        let is_data = !vma.shared() && vma.prot.contains(Prot::WRITE);
+        self.check_limits(new_len - old_len, is_data)?;
         let new_end = start.checked_add(new_len).ok_or(Errno::ENOMEM)?;
         if old_end == vma.end && new_end <= km_abi::layout::PROGRAM_END && self.vmas.is_free(old_end, new_end)
         {

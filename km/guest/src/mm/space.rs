@@ -3,6 +3,7 @@
 use super::frame::Frame;
 use super::vma::{Backing, Prot, Traits, Vma, VmaMap};
 use crate::errno::{Errno, Result};
+use crate::fs::stale::Stale;
 use km_abi::layout::{BOOT_TABLES_GPA, PAGE_SIZE, PROGRAM_END, PROGRAM_START};
 use km_hal::frames;
 use km_hal::paging::{self, Flags, Mapping, Pool};
@@ -196,11 +197,32 @@ impl AddressSpace {
         let charged = private && request.prot.contains(Prot::WRITE) && !request.no_reserve;
         let anonymous = matches!(request.backing, Backing::Anonymous);
         let beyond_memory = charged && anonymous && len > frames::total() * PAGE_SIZE;
-        let beyond_limit = self.limits.total != u64::MAX && self.usage().0 + len > self.limits.total;
-        if beyond_memory || beyond_limit || self.vmas.count() >= MAPPINGS_MAX {
+        if beyond_memory || self.vmas.count() >= MAPPINGS_MAX {
             return Err(Errno::ENOMEM);
         }
-        Ok(())
+        self.check_limits(len, private && request.prot.contains(Prot::WRITE))
+    }
+
+    /// Whether RLIMIT_AS, and for memory that is its own to write RLIMIT_DATA, leave room for `len` bytes more.
+    pub(super) fn check_limits(&self, len: u64, is_data: bool) -> Result<()> {
+        let beyond_total = self.limits.total != u64::MAX && self.usage().0 + len > self.limits.total;
+        let counts = |vma: &&Vma| {
+            let fixed = Traits::SHARED | Traits::STACK | Traits::GROWS_DOWN;
+            vma.prot.contains(Prot::WRITE) && !vma.traits.intersects(fixed)
+        };
+        let data = || self.vmas.iter().filter(counts).map(Vma::size).sum::<u64>();
+        let beyond_data = is_data && self.limits.data != u64::MAX && data() + len > self.limits.data;
+        if beyond_total || beyond_data { Err(Errno::ENOMEM) } else { Ok(()) }
+    }
+
+    /// Where a mapping that grows down and has `address` starts.
+    ///
+    /// # Errors
+    /// ENOMEM when nothing is mapped there; EINVAL for one of another kind.
+    pub fn start_of_growing(&self, address: u64) -> Result<u64> {
+        let vma = self.vmas.find(address).ok_or(Errno::ENOMEM)?;
+        let grows = vma.traits.intersects(Traits::STACK | Traits::GROWS_DOWN);
+        if grows { Ok(vma.start) } else { Err(Errno::EINVAL) }
     }
 
     fn place(&self, placement: Placement, len: u64) -> Result<u64> {
@@ -334,7 +356,7 @@ impl AddressSpace {
             populate: false,
             no_reserve: false,
         };
-        new - self.brk_start <= self.limits.data && self.map(request).is_ok()
+        self.map(request).is_ok()
     }
 
     /// The heap, for /proc/PID/stat.
@@ -366,11 +388,15 @@ impl AddressSpace {
     }
 
     /// Lets go of pages of a file that were replaced or cut off.
-    pub fn drop_stale(&mut self, id: (u64, u64), first: u64, end: u64) {
-        let shown: alloc::vec::Vec<(u64, u64)> =
-            self.vmas.iter().filter_map(|vma| shown_part(vma, id, first, end)).collect();
+    pub fn drop_stale(&mut self, stale: &Stale) {
+        let part = |vma: &Vma| shown_part(vma, stale.id, stale.first, stale.end);
+        let shown: alloc::vec::Vec<(u64, u64)> = self.vmas.iter().filter_map(part).collect();
         for (start, end) in shown {
-            self.drop_file_pages(start, end);
+            if stale.cut {
+                self.drop_pages(start, end);
+            } else {
+                self.drop_file_pages(start, end);
+            }
         }
     }
 

@@ -39,6 +39,8 @@ bitflags! {
         const STACK = 16;
         /// The heap of brk(2).
         const HEAP = 32;
+        /// MAP_GROWSDOWN; it does not grow, but mprotect(2) with PROT_GROWSDOWN knows it.
+        const GROWS_DOWN = 64;
     }
 }
 

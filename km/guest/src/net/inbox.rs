@@ -28,6 +28,7 @@ pub struct Message {
     pub to: Option<SocketAddr>,
     files: Vec<Rc<OpenFile>>,
     sender: Peer,
+    arrived_ns: u64,
     charge: usize,
     budget: Rc<Budget>,
 }
@@ -50,6 +51,7 @@ impl Message {
             to: None,
             files: core::mem::take(&mut outgoing.files),
             sender: outgoing.sender,
+            arrived_ns: crate::time::realtime_ns(),
             charge,
             budget: Rc::clone(budget),
         };
@@ -72,6 +74,7 @@ impl Message {
         incoming.from = self.from.clone();
         incoming.to = self.to;
         incoming.sender = Some(self.sender);
+        incoming.arrived_ns = Some(self.arrived_ns);
         incoming.files = if incoming.peeks() { self.files.clone() } else { core::mem::take(&mut self.files) };
     }
 }

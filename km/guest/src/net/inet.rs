@@ -26,6 +26,8 @@ pub fn expect_ip(domain: u32, address: &Address) -> Result<SocketAddr> {
         Address::Ip(SocketAddr::V6(address)) if domain == AF_INET6 => {
             Ok(SocketAddr::new(address.ip().to_canonical(), address.port()))
         }
+        // An address of IPv4 is too short for a socket of IPv6, before it is of the wrong family.
+        Address::Ip(SocketAddr::V4(_)) => Err(Errno::EINVAL),
         _ => Err(Errno::EAFNOSUPPORT),
     }
 }

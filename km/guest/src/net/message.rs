@@ -50,6 +50,8 @@ pub struct Incoming<'a> {
     pub sender: Option<Peer>,
     /// Result: the address that the message was sent to.
     pub to: Option<core::net::SocketAddr>,
+    /// Result: when the message came, as CLOCK_REALTIME has it.
+    pub arrived_ns: Option<u64>,
 }
 
 impl<'a> Outgoing<'a> {
@@ -62,7 +64,16 @@ impl<'a> Outgoing<'a> {
 impl<'a> Incoming<'a> {
     /// Bytes, with everything else dropped.
     pub fn plain(data: &'a mut dyn Sink) -> Self {
-        Self { data, flags: 0, from: None, result_flags: 0, files: Vec::new(), sender: None, to: None }
+        Self {
+            data,
+            flags: 0,
+            from: None,
+            result_flags: 0,
+            files: Vec::new(),
+            sender: None,
+            to: None,
+            arrived_ns: None,
+        }
     }
 
     /// Whether the message stays in the queue.

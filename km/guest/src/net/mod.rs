@@ -126,6 +126,7 @@ impl Net {
 
     fn inet_socket(&self, kind: Kind, owner: Peer) -> Result<Rc<dyn Protocol>> {
         match (kind.kind, kind.protocol) {
+            (_, IPPROTO_MAX..) => Err(Errno::EINVAL),
             (raw::SOCK_STREAM, 0 | raw::SOL_TCP) => {
                 Ok(Tcp::new(&self.shared, Kind { protocol: raw::SOL_TCP, ..kind }, owner))
             }
@@ -257,6 +258,8 @@ fn unix_kind(kind: Kind) -> Result<Kind> {
 
 /// NETLINK_ROUTE.
 const NETLINK_ROUTE: u32 = 0;
+/// One more than the largest number of a protocol (IPPROTO_MPTCP).
+const IPPROTO_MAX: u32 = 263;
 /// IPPROTO_ICMP.
 const IPPROTO_ICMP: u32 = 1;
 #[cfg(test)]

@@ -161,6 +161,12 @@ pub fn set(socket: &dyn Protocol, name: u32, value: &[u8]) -> Result<()> {
     }
     let number = int(value)?;
     match name {
+        raw::SO_TIMESTAMP_OLD | raw::SO_TIMESTAMPNS_OLD => {
+            // There is one form of the time, the last that was asked for.
+            options.switch(raw::SO_TIMESTAMP_OLD, false);
+            options.switch(raw::SO_TIMESTAMPNS_OLD, false);
+            options.switch(name, number != 0);
+        }
         _ if SWITCHES.contains(&name) => options.switch(name, number != 0),
         raw::SO_TYPE | raw::SO_ERROR | raw::SO_ACCEPTCONN | raw::SO_PROTOCOL | raw::SO_DOMAIN => {
             return Err(Errno::ENOPROTOOPT);

@@ -31,6 +31,8 @@ pub struct Udp {
     local: Cell<SocketAddr>,
     remote: Cell<Option<SocketAddr>>,
     claimed: Cell<Option<u16>>,
+    /// What bind(2) chose: what is left when the socket is disconnected.
+    chosen: Cell<Option<SocketAddr>>,
     inbox: RefCell<Inbox>,
     shut: Cell<Halves>,
 }
@@ -46,6 +48,7 @@ impl Udp {
             local: Cell::new(inet::unbound(kind.domain)),
             remote: Cell::new(None),
             claimed: Cell::new(None),
+            chosen: Cell::new(None),
             inbox: RefCell::default(),
             shut: Cell::new(Halves::empty()),
         })
@@ -60,9 +63,26 @@ impl Udp {
         Ok(())
     }
 
+    /// connect(2) to AF_UNSPEC: the address is again what bind(2) chose, if it was called.
+    fn disconnect(&self) {
+        self.remote.set(None);
+        match self.chosen.get() {
+            Some(address) => self.local.set(address),
+            None => {
+                self.close();
+                self.local.set(inet::unbound(self.common.kind.domain));
+            }
+        }
+    }
+
     /// Where datagrams to `to` go.
     fn destination(&self, to: &Address) -> Result<SocketAddr> {
-        let to = inet::expect_ip(self.common.kind.domain, to)?;
+        let to = match to {
+            // Datagrams of IPv6 sockets go to addresses of IPv4 in their own form as well.
+            Address::Ip(to) if to.is_ipv4() && self.options.only_v6() => return Err(Errno::EAFNOSUPPORT),
+            Address::Ip(to) if to.is_ipv4() => *to,
+            to => inet::expect_ip(self.common.kind.domain, to)?,
+        };
         if to.port() == 0 || (to.is_ipv4() && self.options.only_v6()) {
             return Err(if to.port() == 0 { Errno::EINVAL } else { Errno::ENETUNREACH });
         }
@@ -110,19 +130,21 @@ impl Protocol for Udp {
         if self.claimed.get().is_some() || (address.is_ipv4() && self.options.only_v6()) {
             return Err(Errno::EINVAL);
         }
-        self.claim(address)
+        self.claim(address)?;
+        self.chosen.set(Some(self.local.get()));
+        Ok(())
     }
 
     fn connect(&self, _caller: Peer, address: &Address) -> Result<()> {
         if *address == Address::Unspecified {
-            self.remote.set(None);
+            self.disconnect();
             return Ok(());
         }
-        let to = match self.destination(address) {
+        if matches!(address, Address::Ip(to) if to.port() == 0) {
             // Connecting to port 0 works; sending does not.
-            Err(Errno::EINVAL) => return Ok(()),
-            result => result?,
-        };
+            return Ok(());
+        }
+        let to = self.destination(address)?;
         let source = self.source(to)?;
         self.local.set(source);
         self.remote.set(Some(to));

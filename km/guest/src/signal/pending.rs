@@ -1,6 +1,6 @@
 //! Signals that were sent and have not arrived.
 
-use super::info::Info;
+use super::info::{Info, Origin};
 use super::{SigSet, Signal};
 use alloc::collections::VecDeque;
 use alloc::rc::Rc;
@@ -58,6 +58,18 @@ impl Pending {
         }
         inner.queue.push_back(info);
         inner.set = inner.set.with(info.signal);
+        true
+    }
+
+    /// Adds expirations to the signal of a timer, if it still waits: a timer has one signal in the queue at most.
+    pub fn add_overrun(&self, timer: i32, more: i32) -> bool {
+        let mut inner = self.inner.borrow_mut();
+        let waiting = inner.queue.iter_mut().find_map(|info| match &mut info.origin {
+            Origin::Timer { id, overrun, .. } if *id == timer => Some(overrun),
+            _ => None,
+        });
+        let Some(overrun) = waiting else { return false };
+        *overrun = overrun.saturating_add(more);
         true
     }
 

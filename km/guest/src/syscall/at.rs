@@ -54,11 +54,24 @@ pub(super) fn follow(flags: u64) -> Restrict {
 
 /// What a path leads to; with `AT_EMPTY_PATH` the descriptor's own node (or its open file, without one).
 pub(super) fn node_at(ctx: &mut Ctx<'_>, dirfd: u64, address: u64, flags: u64) -> Result<Rc<Node>> {
+    let who = who(ctx);
+    node_for(ctx, &who, dirfd, address, flags)
+}
+
+/// The same with the permissions of `who`.
+pub(super) fn node_for(
+    ctx: &mut Ctx<'_>,
+    who: &Credentials,
+    dirfd: u64,
+    address: u64,
+    flags: u64,
+) -> Result<Rc<Node>> {
     let path = if address == 0 && flags & AT_EMPTY_PATH != 0 { Vec::new() } else { path(ctx, address)? };
     if path.is_empty() && flags & AT_EMPTY_PATH != 0 {
         return own_node(ctx, dirfd);
     }
-    walk(ctx, dirfd, &path, follow(flags))?.find(&path)?.node()
+    let walk = walk(ctx, dirfd, &path, follow(flags))?;
+    Walk { who, ..walk }.find(&path)?.node()
 }
 
 fn own_node(ctx: &mut Ctx<'_>, dirfd: u64) -> Result<Rc<Node>> {
@@ -99,6 +112,7 @@ pub(super) fn real_who(ctx: &mut Ctx<'_>) -> Credentials {
         who.effective = if who.real_uid == 0 { who.permitted } else { 0 };
     }
     (who.uid, who.gid) = (who.real_uid, who.real_gid);
+    who.follow_users();
     who
 }
 

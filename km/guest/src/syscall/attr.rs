@@ -32,7 +32,7 @@ pub const ROWS: &[Row] = &[
     Row::full(260, "fchownat", fchownat),
     Row::full(261, "futimesat", futimesat),
     Row::full(268, "fchmodat", fchmodat),
-    Row::full(277, "sync_file_range", fsync),
+    Row::full(277, "sync_file_range", sync_file_range),
     Row::full(280, "utimensat", utimensat),
     Row::partial(
         285,
@@ -40,7 +40,7 @@ pub const ROWS: &[Row] = &[
         fallocate,
         "no collapse and insert of ranges (EOPNOTSUPP, as tmpfs has it)",
     ),
-    Row::full(306, "syncfs", fsync),
+    Row::full(306, "syncfs", syncfs),
     Row::full(452, "fchmodat2", fchmodat2),
 ];
 
@@ -116,7 +116,7 @@ fn change_owner(ctx: &mut Ctx<'_>, node: &Rc<Node>, uid: u32, gid: u32) -> SysRe
     let old = node.meta.get();
     let gives = uid != UNCHANGED && uid != old.uid;
     let group = gid != UNCHANGED && gid != old.gid;
-    let own = who.uid == old.uid && (!group || meta::in_group(&who, gid));
+    let own = who.fs_uid == old.uid && (!group || meta::in_group(&who, gid));
     if !who.can(meta::CAP_CHOWN) && (gives || !own) {
         return Err(Errno::EPERM.into());
     }
@@ -235,6 +235,10 @@ fn utimensat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
         return Err(Errno::EINVAL.into());
     }
     let times = load_times(ctx, args[2], 1_000_000_000)?;
+    if matches!(times, [NewTime::Omit, NewTime::Omit]) {
+        // There is nothing to do, so that not even the path is looked at.
+        return Ok(0);
+    }
     let node = if args[1] == 0 {
         if args[0] as i32 == AT_FDCWD {
             return Err(Errno::EFAULT.into());
@@ -257,6 +261,7 @@ fn truncate(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
         return Err(Errno::EISDIR.into());
     }
     meta::check(&at::who(ctx), &node.meta.get(), MAY_WRITE)?;
+    regular::check_idle(&node)?;
     check_growth(ctx, &node, size)?;
     regular::truncate(&node, size)?;
     Ok(0)
@@ -322,7 +327,26 @@ fn fsync(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     if file.has(crate::fs::file::O_PATH) {
         return Err(Errno::EBADF.into());
     }
-    if file.file.node().is_none() { Err(Errno::EINVAL.into()) } else { Ok(0) }
+    let kept = file.file.node().is_some_and(|node| node.data().is_some() || node.meta.get().is_dir());
+    if kept { Ok(0) } else { Err(Errno::EINVAL.into()) }
+}
+
+fn syncfs(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let file = ctx.file(args[0])?;
+    if file.has(crate::fs::file::O_PATH) { Err(Errno::EBADF.into()) } else { Ok(0) }
+}
+
+fn sync_file_range(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let file = ctx.file(args[0])?;
+    let (start, len, flags) = (args[1], args[2], args[3]);
+    if flags & !7 != 0 || start > SIZE_MAX || start.saturating_add(len) > SIZE_MAX {
+        return Err(Errno::EINVAL.into());
+    }
+    if file.has(crate::fs::file::O_PATH) {
+        return Err(Errno::EBADF.into());
+    }
+    let has_pages = file.file.node().is_some_and(|node| node.data().is_some() || node.meta.get().is_dir());
+    if has_pages { Ok(0) } else { Err(Errno::ESPIPE.into()) }
 }
 
 fn sync(_: &mut Ctx<'_>, _: &Args) -> SysResult {

@@ -24,18 +24,8 @@ pub const ROWS: &[Row] = &[
     Row::full(118, "getresuid", sys_getresuid),
     Row::full(119, "setresgid", sys_setresgid),
     Row::full(120, "getresgid", sys_getresgid),
-    Row::partial(
-        122,
-        "setfsuid",
-        |ctx, _| Ok(u64::from(ctx.process().credentials.uid)),
-        "never changes anything",
-    ),
-    Row::partial(
-        123,
-        "setfsgid",
-        |ctx, _| Ok(u64::from(ctx.process().credentials.gid)),
-        "never changes anything",
-    ),
+    Row::full(122, "setfsuid", sys_setfsuid),
+    Row::full(123, "setfsgid", sys_setfsgid),
     Row::full(125, "capget", sys_capget),
     Row::full(126, "capset", sys_capset),
 ];
@@ -76,13 +66,37 @@ fn sys_setgid(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
         return Err(Errno::EINVAL.into());
     }
     if own.can(CAP_SETGID) {
-        (own.gid, own.real_gid, own.saved_gid) = (gid, gid, gid);
+        (own.gid, own.real_gid, own.saved_gid, own.fs_gid) = (gid, gid, gid, gid);
     } else if [own.real_gid, own.saved_gid].contains(&gid) {
-        own.gid = gid;
+        (own.gid, own.fs_gid) = (gid, gid);
     } else {
         return Err(Errno::EPERM.into());
     }
     Ok(0)
+}
+
+/// Answers the old number, whether or not it changed.
+fn sys_setfsuid(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let uid = args[0] as u32;
+    let own = &mut ctx.process().credentials;
+    let old = own.fs_uid;
+    let known = [own.uid, own.real_uid, own.saved_uid, own.fs_uid].contains(&uid);
+    if uid != KEEP && (known || own.can(CAP_SETUID)) {
+        own.set_fs_uid(uid);
+    }
+    Ok(u64::from(old))
+}
+
+/// The same for groups.
+fn sys_setfsgid(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let gid = args[0] as u32;
+    let own = &mut ctx.process().credentials;
+    let old = own.fs_gid;
+    let known = [own.gid, own.real_gid, own.saved_gid, own.fs_gid].contains(&gid);
+    if gid != KEEP && (known || own.can(CAP_SETGID)) {
+        own.fs_gid = gid;
+    }
+    Ok(u64::from(old))
 }
 
 /// Refuses numbers that an unprivileged process does not have already.
@@ -113,6 +127,7 @@ fn sys_setresgid(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     check(&[real, effective, saved], [own.real_gid, own.gid, own.saved_gid], own.can(CAP_SETGID))?;
     own.real_gid = chosen(real, own.real_gid);
     own.gid = chosen(effective, own.gid);
+    own.fs_gid = own.gid;
     own.saved_gid = chosen(saved, own.saved_gid);
     Ok(0)
 }
@@ -141,6 +156,7 @@ fn sys_setregid(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let old_real = own.real_gid;
     own.real_gid = chosen(real, old_real);
     own.gid = chosen(effective, own.gid);
+    own.fs_gid = own.gid;
     if real != KEEP || effective != KEEP && own.gid != old_real {
         own.saved_gid = own.gid;
     }

@@ -114,12 +114,24 @@ fn getcwd(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
         return Err(Errno::ENOENT.into());
     }
     let mut path = path_of(&cwd, Some(&root));
+    if !is_within(&cwd, &root) {
+        path.splice(0..0, *b"(unreachable)");
+    }
     path.push(0);
     if path.len() as u64 > args[1] {
         return Err(Errno::ERANGE.into());
     }
     ctx.memory().write(args[0], &path)?;
     Ok(path.len() as u64)
+}
+
+fn is_within(node: &Rc<Node>, root: &Rc<Node>) -> bool {
+    let mut here = Rc::clone(node);
+    while !Rc::ptr_eq(&here, root) {
+        let Some(place) = here.place() else { return false };
+        here = place.parent;
+    }
+    true
 }
 
 fn directory(ctx: &mut Ctx<'_>, address: u64) -> Result<Rc<Node>> {

@@ -7,7 +7,7 @@ use crate::fs::node::Body;
 use crate::fs::ops::{self, RENAME_EXCHANGE, RENAME_NOREPLACE};
 use crate::fs::walk::{PATH_MAX, Restrict};
 use crate::kernel::{Args, Ctx};
-use crate::wait::SysResult;
+use crate::wait::{Stop, SysResult};
 
 /// The rows of this family.
 pub const ROWS: &[Row] = &[
@@ -91,7 +91,14 @@ fn renameat2(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     }
     let from_path = at::path(ctx, args[1])?;
     let from = at::walk(ctx, args[0], &from_path, Restrict::NO_FOLLOW)?.find(&from_path)?;
-    at_place(ctx, args[2], args[3], Restrict::NO_FOLLOW, |walk, to, _| ops::rename(walk, &from, to, flags))
+    let moved = at_place(ctx, args[2], args[3], Restrict::NO_FOLLOW, |walk, to, _| {
+        ops::rename(walk, &from, to, flags)
+    });
+    match moved {
+        // The old name is looked up before the new one.
+        Err(Stop::Errno(Errno::ENAMETOOLONG)) if from.node.is_none() => Err(Errno::ENOENT.into()),
+        moved => moved,
+    }
 }
 
 fn link(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {

@@ -134,6 +134,6 @@ fn memfd_create(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let vfs = &ctx.kernel.vfs;
     let node = Node::new(&vfs.nameless, meta, Body::File(data));
     node.set_place(&vfs.nameless_dir, &[b"memfd:", name.as_slice()].concat());
-    let file = OpenFile::new(Rc::new(RegularFile::new(node)), O_RDWR);
+    let file = OpenFile::new(Rc::new(RegularFile::new(node, O_RDWR)), O_RDWR);
     install(ctx, file, flags & MFD_CLOEXEC != 0)
 }

@@ -42,7 +42,7 @@ use several::sys_futex_waitv;
 const PRIVATE: u64 = 128;
 const CLOCK_REALTIME: u64 = 256;
 /// Commands that take a time of a clock of the caller's choice.
-const TIMED: [u64; 4] = [command::WAIT, command::WAIT_BITSET, command::LOCK_PI2, 11];
+const TIMED: [u64; 3] = [command::WAIT_BITSET, command::LOCK_PI2, 11];
 /// Bytes of `struct robust_list_head`.
 const ROBUST_HEAD: u64 = 24;
 
@@ -63,6 +63,9 @@ fn sys_futex(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
         command::WAIT_BITSET => wait(ctx, args, last as u32),
         command::WAKE => wake(ctx, word, operation, count, u32::MAX),
         command::WAKE_BITSET => wake(ctx, word, operation, count, last as u32),
+        command::REQUEUE | command::CMP_REQUEUE if (value as i32) < 0 || (fourth as i32) < 0 => {
+            Err(Errno::EINVAL.into())
+        }
         command::REQUEUE => requeue(ctx, operation, [word, second], [count, more]),
         command::CMP_REQUEUE => {
             if ctx.memory().load::<u32>(word)? != last as u32 {

@@ -2,6 +2,7 @@
 
 use super::table::Row;
 use crate::errno::{Errno, Result};
+use crate::fs::node::data::{F_SEAL_FUTURE_WRITE, F_SEAL_WRITE};
 use crate::kernel::{Args, Ctx};
 use crate::mm::shared::SharedMemory;
 use crate::mm::vma::{Backing, Prot, Traits};
@@ -22,13 +23,13 @@ pub const ROWS: &[Row] =
         Row::full(27, "mincore", sys_mincore),
         Row::partial(28, "madvise", sys_madvise, "no MADV_REMOVE, no memory failures"),
         Row::full(149, "mlock", sys_mlock),
-        Row::full(150, "munlock", sys_mlock),
+        Row::full(150, "munlock", sys_munlock),
         Row::full(151, "mlockall", |_, args| {
             if args[0] == 0 || args[0] > 7 { Err(Errno::EINVAL.into()) } else { Ok(0) }
         }),
         Row::full(152, "munlockall", |_, _| Ok(0)),
         Row::full(324, "membarrier", sys_membarrier),
-        Row::full(325, "mlock2", sys_mlock),
+        Row::full(325, "mlock2", sys_mlock2),
         Row::refused(237, "mbind", Errno::EPERM, "there is one memory node"),
         Row::refused(238, "set_mempolicy", Errno::EPERM, "there is one memory node"),
         Row::refused(239, "get_mempolicy", Errno::EPERM, "there is one memory node"),
@@ -48,8 +49,13 @@ const MAP_NORESERVE: u64 = 0x4000;
 const MAP_POPULATE: u64 = 0x8000;
 const MAP_HUGETLB: u64 = 0x4_0000;
 const MAP_FIXED_NOREPLACE: u64 = 0x10_0000;
-/// PROT_GROWSDOWN, PROT_GROWSUP and PROT_SEM are accepted where Linux accepts them.
-const PROT_IGNORED: u64 = 0x0300_0008;
+const MAP_GROWSDOWN: u64 = 0x100;
+/// PROT_SEM means nothing on x86.
+const PROT_SEM: u64 = 0x8;
+/// The change reaches down to the start of a mapping that grows down.
+const PROT_GROWSDOWN: u64 = 0x0100_0000;
+/// The same upwards, which no mapping of x86 does.
+const PROT_GROWSUP: u64 = 0x0200_0000;
 /// O_ACCMODE and its values.
 const O_ACCMODE: u32 = 3;
 const O_RDONLY: u32 = 0;
@@ -57,7 +63,8 @@ const O_WRONLY: u32 = 1;
 const O_PATH: u32 = 0x20_0000;
 
 fn protection(bits: u64) -> Result<Prot> {
-    Prot::from_bits((bits & !PROT_IGNORED) as u32).filter(|_| bits >> 32 == 0).ok_or(Errno::EINVAL)
+    let bits = u32::try_from(bits & !(PROT_SEM | PROT_GROWSDOWN)).map_err(|_| Errno::EINVAL)?;
+    Prot::from_bits(bits).ok_or(Errno::EINVAL)
 }
 
 fn sys_mmap(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
@@ -74,7 +81,11 @@ fn sys_mmap(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     if flags & MAP_HUGETLB != 0 {
         return Err(Errno::ENOMEM.into());
     }
+    if flags & MAP_GROWSDOWN != 0 && (shared || flags & MAP_ANONYMOUS == 0) {
+        return Err(Errno::EINVAL.into());
+    }
     let mut traits = if shared { Traits::SHARED } else { Traits::empty() };
+    traits.set(Traits::GROWS_DOWN, flags & MAP_GROWSDOWN != 0);
     let backing = match (flags & MAP_ANONYMOUS != 0, shared) {
         (true, false) => Backing::Anonymous,
         (true, true) => Backing::File { pages: Rc::new(SharedMemory::default()), offset: 0 },
@@ -127,14 +138,28 @@ fn file_backing(
         return Err(Errno::EACCES);
     }
     offset.checked_add(len).filter(|end| *end <= i64::MAX as u64).ok_or(Errno::EOVERFLOW)?;
-    traits.set(Traits::NEVER_WRITE, shared && mode == O_RDONLY);
+    let data = open.file.node().and_then(|node| node.data());
+    let sealed = data.is_some_and(|data| data.seals.get() & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE) != 0);
+    if sealed && shared && prot.contains(Prot::WRITE) {
+        return Err(Errno::EPERM);
+    }
+    traits.set(Traits::NEVER_WRITE, shared && (mode == O_RDONLY || sealed));
     let pages = open.file.pages().ok_or(Errno::ENODEV)?;
     Ok(Backing::File { pages, offset })
 }
 
 fn sys_mprotect(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let prot = protection(args[2])?;
-    ctx.process().space.borrow_mut().protect(args[0], args[1], prot)?;
+    if args[2] & PROT_GROWSUP != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let mut space = ctx.process().space.borrow_mut();
+    if args[2] & PROT_GROWSDOWN == 0 {
+        space.protect(args[0], args[1], prot)?;
+        return Ok(0);
+    }
+    let start = space.start_of_growing(args[0])?;
+    space.protect(start, args[1].saturating_add(args[0] - start), prot)?;
     Ok(0)
 }
 
@@ -186,16 +211,30 @@ fn sys_mincore(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
 fn sys_mlock(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let start = args[0] & !(PAGE_SIZE - 1);
     let len = args[1].checked_add(args[0] - start).ok_or(Errno::EINVAL)?;
-    // Nothing is ever swapped out.
+    let mut space = ctx.process().space.borrow_mut();
+    space.check_mapped(start, len).map_err(|_| Errno::ENOMEM)?;
+    // Nothing is ever swapped out: what is there stays.
+    space.populate(start, start.saturating_add(len).next_multiple_of(PAGE_SIZE));
+    Ok(0)
+}
+
+fn sys_munlock(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let start = args[0] & !(PAGE_SIZE - 1);
+    let len = args[1].checked_add(args[0] - start).ok_or(Errno::EINVAL)?;
     ctx.process().space.borrow().check_mapped(start, len).map_err(|_| Errno::ENOMEM)?;
     Ok(0)
+}
+
+fn sys_mlock2(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    const ONFAULT: u64 = 1;
+    if args[2] & !ONFAULT != 0 { Err(Errno::EINVAL.into()) } else { sys_mlock(ctx, args) }
 }
 
 fn sys_madvise(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let [address, len, advice, ..] = *args;
     let advice = match advice as i32 {
-        // DONTNEED, FREE
-        4 | 8 => Advice::Discard,
+        4 => Advice::Discard,
+        8 => Advice::Free,
         // NORMAL, RANDOM, SEQUENTIAL, WILLNEED, MERGEABLE, UNMERGEABLE, HUGEPAGE, NOHUGEPAGE, DONTDUMP, DODUMP, COLD, PAGEOUT
         0..=3 | 12..=17 | 20 | 21 => Advice::Ignore,
         10 => Advice::Mark(Traits::NOT_IN_CHILD, true),

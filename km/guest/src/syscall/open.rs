@@ -4,31 +4,32 @@ use super::at::{self, AT_FDCWD};
 use super::table::Row;
 use crate::errno::{Errno, Result};
 use crate::fs::file::{O_APPEND, O_NONBLOCK, O_PATH, OpenFile};
-use crate::fs::locks::{Locks, Owner, Range};
+use crate::fs::locks::{self, Locks, Owner, Range};
+use crate::fs::node::Node;
 use crate::fs::node::data::{F_SEAL_SEAL, F_SEAL_WRITE};
 use crate::fs::open::{self, O_CLOEXEC, O_CREAT, O_DIRECT, O_DIRECTORY, O_TMPFILE, O_TRUNC};
 use crate::fs::pipe::PipeEnd;
 use crate::fs::walk::Restrict;
 use crate::kernel::{Args, Ctx};
+use crate::mm::vma::{Backing, Traits, Vma};
+use crate::task::Tid;
 use crate::wait::{Stop, SysResult, Wait};
 use alloc::rc::Rc;
 
 /// The rows of this family.
 pub const ROWS: &[Row] = &[
-    Row::partial(2, "open", sys_open, OPEN_MISSING),
+    Row::full(2, "open", sys_open),
     Row::full(3, "close", close),
     Row::full(32, "dup", dup),
     Row::full(33, "dup2", dup2),
-    Row::partial(72, "fcntl", fcntl, "leases, F_NOTIFY and signal-driven I/O are EINVAL; no EDEADLK"),
+    Row::partial(72, "fcntl", fcntl, "leases and F_NOTIFY are EINVAL; no signal-driven I/O"),
     Row::full(73, "flock", flock),
-    Row::partial(85, "creat", creat, OPEN_MISSING),
-    Row::partial(257, "openat", openat, OPEN_MISSING),
+    Row::full(85, "creat", creat),
+    Row::full(257, "openat", openat),
     Row::full(292, "dup3", dup3),
     Row::full(436, "close_range", close_range),
-    Row::partial(437, "openat2", openat2, OPEN_MISSING),
+    Row::full(437, "openat2", openat2),
 ];
-
-const OPEN_MISSING: &str = "a running program can be opened for writing: no ETXTBSY";
 
 fn sys_open(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     open_at(ctx, AT_FDCWD as u64, args[0], args[1] as u32, args[2] as u32, Restrict::empty())
@@ -154,6 +155,11 @@ fn put_at(ctx: &mut Ctx<'_>, file: Rc<OpenFile>, fd: u64, close_on_exec: bool) -
 
 /// Flags that F_SETFL changes.
 const SETTABLE: u32 = O_APPEND | O_NONBLOCK | O_DIRECT | 0o1_000_000 | 0o20_000;
+/// The number of fcntl(2).
+const FCNTL: u64 = 72;
+/// F_GETLEASE, and what it says of a file without one.
+const F_GETLEASE: u32 = 1025;
+const F_UNLCK: u64 = 2;
 /// What F_GETFL adds on x86-64: O_LARGEFILE.
 const LARGE_FILE: u64 = 0o100_000;
 
@@ -176,17 +182,50 @@ fn fcntl(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
             Ok(0)
         }
         5..=7 | 36..=38 => lock(ctx, &file, command, argument),
-        // Owner of signals: nobody is asked to own, as after open(2).
-        8 | 10 | 15 => Ok(0),
-        9 | 11 => Ok(0),
+        8 | 9 | 15 | 16 => owner(ctx, &file, command, argument),
+        // F_SETSIG, F_GETSIG: SIGIO, as after open(2).
+        10 | 11 => Ok(0),
+        F_GETLEASE => Ok(F_UNLCK),
         1031 => Ok(pipe(&file)?.set_capacity(argument)? as u64),
         1032 => Ok(pipe(&file)?.capacity() as u64),
-        1033 => add_seals(&file, argument as u32),
+        1033 => add_seals(ctx, &file, argument as u32),
         1034 => Ok(u64::from(file_data(&file)?.seals.get())),
         // Hints about how long data lives.
         1035..=1038 => Ok(0),
         _ => Err(Errno::EINVAL.into()),
     }
+}
+
+/// Who gets the signals of a descriptor: F_SETOWN, F_GETOWN (8, 9) and their _EX forms (15, 16).
+fn owner(ctx: &mut Ctx<'_>, file: &OpenFile, command: u32, argument: u64) -> SysResult {
+    const PROCESS: i32 = 1;
+    const GROUP: i32 = 2;
+    let [kind, number] = match (command, argument as i32) {
+        (9, _) => {
+            let [kind, number] = file.owner.get();
+            return Ok(i64::from(if kind == GROUP { -number } else { number }).cast_unsigned());
+        }
+        (16, _) => {
+            ctx.memory().store(argument, &file.owner.get())?;
+            return Ok(0);
+        }
+        (8, i32::MIN) => return Err(Errno::EINVAL.into()),
+        (8, number) if number < 0 => [GROUP, -number],
+        (8, number) => [PROCESS, number],
+        _ => ctx.memory().load(argument)?,
+    };
+    let tasks = &ctx.kernel.tasks;
+    let known = match kind {
+        0 => tasks.thread(number).is_some(),
+        PROCESS => tasks.process(number).is_some(),
+        GROUP => tasks.processes().any(|process| process.group == number),
+        _ => return Err(Errno::EINVAL.into()),
+    };
+    if number != 0 && !known {
+        return Err(Errno::ESRCH.into());
+    }
+    file.owner.set([kind, number]);
+    Ok(0)
 }
 
 fn duplicate(ctx: &mut Ctx<'_>, file: Rc<OpenFile>, lowest: u64, close_on_exec: bool) -> SysResult {
@@ -212,7 +251,17 @@ fn file_data(file: &OpenFile) -> Result<&crate::fs::node::data::Data> {
     node.and_then(|node| node.data()).ok_or(Errno::EINVAL)
 }
 
-fn add_seals(file: &OpenFile, seals: u32) -> SysResult {
+/// Whether some mapping may change a file, now or after an mprotect(2).
+fn is_mapped_writable(ctx: &Ctx<'_>, file: &OpenFile) -> bool {
+    let Some(id) = file.file.node().map(|node| (node.volume.dev, node.ino)) else { return false };
+    let writes = |vma: &Vma| {
+        let shared = vma.shared() && !vma.traits.contains(Traits::NEVER_WRITE);
+        shared && matches!(&vma.backing, Backing::File { pages, .. } if pages.id() == id)
+    };
+    ctx.kernel.tasks.processes().any(|process| process.space.borrow().mappings().iter().any(writes))
+}
+
+fn add_seals(ctx: &Ctx<'_>, file: &OpenFile, seals: u32) -> SysResult {
     let data = file_data(file)?;
     file.check_writable().map_err(|_| Errno::EPERM)?;
     if data.seals.get() & F_SEAL_SEAL != 0 {
@@ -221,14 +270,14 @@ fn add_seals(file: &OpenFile, seals: u32) -> SysResult {
     if seals & !0x1f != 0 {
         return Err(Errno::EINVAL.into());
     }
-    if seals & F_SEAL_WRITE != 0 && data.mapped_writable.get() {
+    if seals & F_SEAL_WRITE != 0 && is_mapped_writable(ctx, file) {
         return Err(Errno::EBUSY.into());
     }
     data.seals.set(data.seals.get() | seals);
     Ok(0)
 }
 
-fn locks(file: &OpenFile) -> Result<&Locks> {
+fn locks_of(file: &OpenFile) -> Result<&Locks> {
     file.file.node().map(|node| &node.locks).ok_or(Errno::EBADF)
 }
 
@@ -244,7 +293,7 @@ fn lock(ctx: &mut Ctx<'_>, file: &Rc<OpenFile>, command: u32, address: u64) -> S
     let pid = if of_file { -1 } else { ctx.process().pid };
     let (start, end) = lock_range(file, whence, raw[1].cast_signed(), raw[2].cast_signed())?;
     let wanted = Range { start, end, exclusive: kind == 1, owner, pid };
-    let locks = locks(file)?;
+    let locks = locks_of(file)?;
     match (command, kind) {
         (5 | 36, 0 | 1) => {
             let answer =
@@ -257,17 +306,33 @@ fn lock(ctx: &mut Ctx<'_>, file: &Rc<OpenFile>, command: u32, address: u64) -> S
             Ok(0)
         }
         (6 | 7 | 37 | 38, 0 | 1) => {
+            ctx.kernel.vfs.lock_queue.leave(ctx.tid);
             let permitted = if kind == 1 { file.check_writable() } else { file.check_readable() };
             permitted?;
-            let waits = matches!(command, 7 | 38);
-            locks
-                .lock_range(wanted)
-                .map_err(|errno| if waits { Stop::Block(Wait::on(locks.queue())) } else { errno.into() })?;
+            match (locks.lock_range(wanted), command) {
+                (Ok(()), _) => {}
+                (Err(_), 7) => {
+                    let node = file.file.node().ok_or(Errno::EBADF)?;
+                    wait_for_range(ctx, node, wanted)?;
+                    return Err(Stop::Block(Wait::on(locks.queue())));
+                }
+                (Err(_), 38) => return Err(Stop::Block(Wait::on(locks.queue()))),
+                (Err(errno), _) => return Err(errno.into()),
+            }
             ctx.files().borrow_mut().has_locks = true;
             Ok(0)
         }
         _ => Err(Errno::EINVAL.into()),
     }
+}
+
+/// Notes that the caller waits for a range, unless its holder waits, maybe by way of others, for the caller.
+fn wait_for_range(ctx: &Ctx<'_>, node: &Rc<Node>, wanted: Range) -> Result<()> {
+    let waits = |tid: Tid| {
+        let call = ctx.kernel.tasks.thread(tid).and_then(|thread| thread.call);
+        call.is_some_and(|call| call.number == FCNTL)
+    };
+    ctx.kernel.vfs.lock_queue.join(locks::Waiting { tid: ctx.tid, node: Rc::clone(node), wanted }, waits)
 }
 
 /// A `struct flock` that says what is in the way.
@@ -300,7 +365,7 @@ fn flock(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     if file.has(O_PATH) {
         return Err(Errno::EBADF.into());
     }
-    let locks = locks(&file)?;
+    let locks = locks_of(&file)?;
     let exclusive = match args[1] & !LOCK_NB {
         8 => {
             locks.unlock_whole(file.identity());

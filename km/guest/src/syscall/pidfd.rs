@@ -9,7 +9,6 @@ use crate::task::process::Leaving;
 use crate::wait::{SysResult, WaitQueue};
 use alloc::rc::Rc;
 use core::any::Any;
-use core::cell::Cell;
 
 /// The family's rows.
 pub const ROWS: &[Row] = &[
@@ -63,8 +62,8 @@ pub(super) fn install(ctx: &mut Ctx<'_>, pid: Pid) -> Result<u64> {
 fn open(ctx: &mut Ctx<'_>, pid: Pid, flags: u32) -> Result<u64> {
     let process = ctx.kernel.tasks.process(pid).ok_or(Errno::ESRCH)?;
     let file = Rc::new(PidFile { pid, left: Rc::clone(&process.left) });
-    let open = OpenFile { file, flags: Cell::new(READ_WRITE | flags), offset: Cell::new(0) };
-    ctx.files().borrow_mut().insert(Rc::new(open), true, 0)
+    let open = OpenFile::new(file, READ_WRITE | flags);
+    ctx.files().borrow_mut().insert(open, true, 0)
 }
 
 /// The process that a descriptor names.

@@ -150,7 +150,7 @@ fn sendfile(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     if from.file.file.node().is_none_or(|node| node.meta.get().is_dir()) || !from.file.file.seekable() {
         return Err(Errno::EINVAL.into());
     }
-    if to.file.has(O_APPEND) {
+    if to.file.has(O_APPEND) || args[3] > SIZE_MAX {
         return Err(Errno::EINVAL.into());
     }
     transfer(ctx, &from, &to, args[3], to.file.has(O_NONBLOCK))

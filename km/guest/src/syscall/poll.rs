@@ -4,6 +4,7 @@ use super::table::Row;
 use super::waiting;
 use crate::epoll::poll_bits;
 use crate::errno::{Errno, Result};
+use crate::fs::file::O_PATH;
 use crate::kernel::{Args, Ctx};
 use crate::wait::{Key, SysResult};
 use alloc::vec::Vec;
@@ -70,6 +71,7 @@ fn events(files: &crate::fs::fd::FdTable, entry: &PollFd) -> u32 {
     let Ok(fd) = u32::try_from(entry.fd) else { return 0 };
     match files.descriptor(u64::from(fd)) {
         None => raw::POLLNVAL,
+        Some(descriptor) if descriptor.file.has(O_PATH) => raw::POLLNVAL,
         Some(descriptor) => {
             let wanted = u32::from(entry.events) | raw::POLLERR | raw::POLLHUP;
             poll_bits(descriptor.file.file.ready()) & wanted

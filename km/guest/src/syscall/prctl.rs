@@ -28,6 +28,8 @@ mod option {
     pub const GET_SECCOMP: u64 = 21;
     pub const CAPBSET_READ: u64 = 23;
     pub const CAPBSET_DROP: u64 = 24;
+    pub const GET_TSC: u64 = 25;
+    pub const SET_TSC: u64 = 26;
     pub const GET_SECUREBITS: u64 = 27;
     pub const SET_TIMERSLACK: u64 = 29;
     pub const GET_TIMERSLACK: u64 = 30;
@@ -42,6 +44,8 @@ mod option {
     pub const SET_PTRACER: u64 = 0x5961_6d61;
 }
 
+/// PR_TSC_ENABLE: programs may read the time-stamp counter.
+const TSC_ENABLE: u32 = 1;
 /// CAP_SETPCAP.
 const CAP_SETPCAP: u32 = 8;
 /// Capabilities that there are.
@@ -71,8 +75,13 @@ fn sys_prctl(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
         option::SET_NO_NEW_PRIVS if args[1..5] != [1, 0, 0, 0] => return Err(Errno::EINVAL.into()),
         option::SET_NO_NEW_PRIVS => settings.no_new_privs = true,
         option::GET_NO_NEW_PRIVS => return Ok(u64::from(settings.no_new_privs)),
-        option::GET_SECCOMP | option::GET_SECUREBITS | option::GET_THP_DISABLE => {}
-        option::SET_THP_DISABLE | option::SET_PTRACER => {}
+        option::GET_SECCOMP | option::GET_SECUREBITS | option::SET_PTRACER => {}
+        option::GET_THP_DISABLE if args[1..5] != [0; 4] => return Err(Errno::EINVAL.into()),
+        option::GET_THP_DISABLE => return Ok(u64::from(settings.no_huge_pages)),
+        option::SET_THP_DISABLE if args[2..5] != [0; 3] => return Err(Errno::EINVAL.into()),
+        option::SET_THP_DISABLE => settings.no_huge_pages = value != 0,
+        option::GET_TSC => memory.store(value, &TSC_ENABLE)?,
+        option::SET_TSC if value == u64::from(TSC_ENABLE) => {}
         option::SET_NAME | option::GET_NAME => return name(ctx, number, value),
         option::CAPBSET_READ | option::CAPBSET_DROP | option::CAP_AMBIENT => return capabilities(ctx, args),
         // Names of anonymous mappings are a build option of Linux: programs take EINVAL for its absence.

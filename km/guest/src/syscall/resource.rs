@@ -3,6 +3,7 @@
 use super::table::Row;
 use crate::errno::{Errno, Result};
 use crate::kernel::{Args, Ctx};
+use crate::task::Credentials;
 use crate::task::credentials::CAP_SYS_RESOURCE;
 use crate::task::limits::{Limit, resource};
 use crate::task::{Pid, Process};
@@ -90,7 +91,11 @@ fn sys_prlimit64(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let pid = if pid as Pid == 0 { ctx.process().pid } else { pid as Pid };
     let resource = resource & 0xffff_ffff;
     let new: Option<Limit> = if new == 0 { None } else { Some(ctx.memory().load(new)?) };
+    let (own_pid, own) = (ctx.process().pid, ctx.process().credentials.clone());
     let process = ctx.kernel.tasks.process(pid).ok_or(Errno::ESRCH)?;
+    if pid != own_pid && !may_limit(&own, &process.credentials) {
+        return Err(Errno::EPERM.into());
+    }
     let before = process.limits.get(resource)?;
     if let Some(limit) = new {
         set_limit(ctx, pid, resource, limit)?;
@@ -99,6 +104,13 @@ fn sys_prlimit64(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
         ctx.memory().store(old, &before)?;
     }
     Ok(0)
+}
+
+/// Whether a process may see and change the limits of another (prlimit(2)).
+fn may_limit(own: &Credentials, other: &Credentials) -> bool {
+    let same_user = [other.uid, other.real_uid, other.saved_uid].iter().all(|uid| *uid == own.real_uid);
+    let same_group = [other.gid, other.real_gid, other.saved_gid].iter().all(|gid| *gid == own.real_gid);
+    same_user && same_group || own.can(CAP_SYS_RESOURCE)
 }
 
 /// Changes a limit, and what keeps a copy of it.

@@ -8,6 +8,7 @@ use crate::fs::generated::GeneratedFile;
 use crate::fs::inotify::{event, notify};
 use crate::fs::io::{Limited, Sink, Source};
 use crate::fs::node::data::SIZE_MAX;
+use crate::fs::pty::background;
 use crate::fs::synthetic::View;
 use crate::kernel::{Args, Ctx};
 use crate::mm::user::UserRanges;
@@ -74,14 +75,20 @@ fn position_or_own(value: u64) -> Result<Option<u64>> {
     if value == u64::MAX { Ok(None) } else { position(value) }
 }
 
-fn check_seekable(file: &dyn File, position: Option<u64>) -> Result<()> {
-    if position.is_some() && !file.seekable() { Err(Errno::ESPIPE) } else { Ok(()) }
+/// Checks that a file has positions if one is given, and that the transfer ends at one that there is.
+fn check_position(file: &dyn File, position: Option<u64>, len: usize) -> Result<()> {
+    let Some(start) = position else { return Ok(()) };
+    if !file.seekable() {
+        return Err(Errno::ESPIPE);
+    }
+    if start.saturating_add(len as u64) > SIZE_MAX { Err(Errno::EINVAL) } else { Ok(()) }
 }
 
 fn read_with(ctx: &mut Ctx<'_>, transfer: Transfer) -> SysResult {
     let Transfer { file, mut ranges, position, flags } = transfer;
     file.check_readable()?;
-    check_seekable(&*file.file, position)?;
+    background::check_read(ctx, &*file.file)?;
+    check_position(&*file.file, position, ranges.left())?;
     let offset = position.unwrap_or_else(|| file.offset.get());
     match read_once(ctx, &file, offset, &mut ranges) {
         Ok(count) => {
@@ -116,7 +123,8 @@ pub(super) fn read_once(
 fn write_with(ctx: &mut Ctx<'_>, transfer: Transfer) -> SysResult {
     let Transfer { file, mut ranges, position, flags } = transfer;
     file.check_writable()?;
-    check_seekable(&*file.file, position)?;
+    background::check_write(ctx, &*file.file)?;
+    check_position(&*file.file, position, ranges.left())?;
     let done = ctx.progress().done;
     ranges.skip(done as usize);
     let append = file.has(O_APPEND) || flags & RWF_APPEND != 0;
@@ -241,6 +249,9 @@ fn lseek(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let file = ctx.file(args[0])?;
     if file.has(crate::fs::file::O_PATH) {
         return Err(Errno::EBADF.into());
+    }
+    if file.file.stays_at_start() {
+        return Ok(0);
     }
     if !file.file.seekable() {
         return Err(Errno::ESPIPE.into());

@@ -78,6 +78,10 @@ impl File for SignalFile {
         b"anon_inode:[signalfd]".to_vec()
     }
 
+    fn stays_at_start(&self) -> bool {
+        true
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
     }
@@ -153,6 +157,6 @@ fn open(ctx: &mut Ctx<'_>, args: &Args, flags: u64) -> SysResult {
         arrived: Rc::clone(&process.signal_arrived),
     });
     let flags_now = READ_WRITE | (flags & NONBLOCK) as u32;
-    let open = OpenFile { file, flags: Cell::new(flags_now), offset: Cell::new(0) };
-    Ok(ctx.files().borrow_mut().insert(Rc::new(open), flags & CLOEXEC != 0, 0)?)
+    let open = OpenFile::new(file, flags_now);
+    Ok(ctx.files().borrow_mut().insert(open, flags & CLOEXEC != 0, 0)?)
 }

@@ -137,7 +137,9 @@ fn fstat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
 }
 
 /// AT_NO_AUTOMOUNT and AT_STATX_*SYNC* change nothing here.
-const HARMLESS: u64 = 0x800 | 0x6000;
+const HARMLESS: u64 = 0x800 | SYNC_TYPE;
+/// AT_STATX_FORCE_SYNC and AT_STATX_DONT_SYNC, which exclude each other.
+const SYNC_TYPE: u64 = 0x6000;
 
 fn newfstatat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     if args[3] & !(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | HARMLESS) != 0 {
@@ -187,7 +189,8 @@ fn device(number: u64) -> [u32; 2] {
 }
 
 fn statx(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
-    if args[2] & !(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | HARMLESS) != 0 || args[3] & 0x8000_0000 != 0 {
+    let unknown = args[2] & !(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | HARMLESS) != 0;
+    if unknown || args[2] & SYNC_TYPE == SYNC_TYPE || args[3] & 0x8000_0000 != 0 {
         return Err(Errno::EINVAL.into());
     }
     let node = at::node_at(ctx, args[0], args[1], args[2])?;
@@ -239,8 +242,8 @@ fn access_at(ctx: &mut Ctx<'_>, dirfd: u64, path: u64, mode: u64, flags: u64) ->
     if mode & !7 != 0 || flags & !(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) != 0 {
         return Err(Errno::EINVAL.into());
     }
-    let node = at::node_at(ctx, dirfd, path, flags)?;
     let who = if flags & AT_EACCESS != 0 { at::who(ctx) } else { at::real_who(ctx) };
+    let node = at::node_for(ctx, &who, dirfd, path, flags)?;
     let read_only = matches!(node.volume.kind, Kind::Sysfs | Kind::Cgroup2);
     let special = matches!(node.meta.get().kind(), S_IFCHR | S_IFBLK | S_IFLNK);
     if mode & 2 != 0 && read_only && !special {
@@ -265,7 +268,8 @@ fn readlink_at(ctx: &mut Ctx<'_>, dirfd: u64, path: u64, buffer: u64, len: u64) 
     let path = at::path(ctx, path)?;
     let node = if path.is_empty() {
         // A descriptor of the link itself (O_PATH | O_NOFOLLOW).
-        ctx.file(dirfd)?.file.node().cloned().ok_or(Errno::ENOENT)?
+        let own = if dirfd as i32 == AT_FDCWD { None } else { ctx.file(dirfd)?.file.node().cloned() };
+        own.ok_or(Errno::ENOENT)?
     } else {
         at::walk(ctx, dirfd, &path, Restrict::NO_FOLLOW)?.find(&path)?.node()?
     };
@@ -284,12 +288,26 @@ fn link_text(ctx: &Ctx<'_>, node: &Rc<Node>) -> Result<Vec<u8>> {
     }
 }
 
-fn store_statfs(ctx: &mut Ctx<'_>, address: u64, volume: &Volume) -> SysResult {
+/// Kinds of file systems whose files have no path.
+const PIPEFS_MAGIC: u64 = 0x5049_5045;
+const SOCKFS_MAGIC: u64 = 0x534f_434b;
+const ANON_INODE_FS_MAGIC: u64 = 0x0904_1934;
+
+/// The kind of file system that an open file without an inode is of.
+fn magic_without_node(file: &OpenFile) -> u64 {
+    match file.file.mode() & meta::S_IFMT {
+        meta::S_IFIFO => PIPEFS_MAGIC,
+        meta::S_IFSOCK => SOCKFS_MAGIC,
+        _ => ANON_INODE_FS_MAGIC,
+    }
+}
+
+fn store_statfs(ctx: &mut Ctx<'_>, address: u64, volume: &Volume, magic: u64) -> SysResult {
     let (lower_blocks, lower_inodes) = volume.lower().map_or((0, 0), |fs| fs.totals());
     let free = volume.limit_pages.saturating_sub(volume.used_pages());
     let flags = 0x400 | 0x20; // ST_NOATIME, ST_VALID
     let statfs: [u64; 15] = [
-        volume.kind.magic(),
+        magic,
         u64::from(BLOCK_SIZE),
         lower_blocks + volume.limit_pages,
         free,
@@ -311,14 +329,14 @@ fn store_statfs(ctx: &mut Ctx<'_>, address: u64, volume: &Volume) -> SysResult {
 
 fn statfs(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let node = at::node_at(ctx, AT_FDCWD as u64, args[0], 0)?;
-    store_statfs(ctx, args[1], &node.volume)
+    store_statfs(ctx, args[1], &node.volume, node.volume.kind.magic())
 }
 
 fn fstatfs(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let file = ctx.file(args[0])?;
-    let volume = match file.file.node() {
-        Some(node) => Rc::clone(&node.volume),
-        None => Rc::clone(&ctx.kernel.vfs.nameless),
+    let (volume, magic) = match file.file.node() {
+        Some(node) => (Rc::clone(&node.volume), node.volume.kind.magic()),
+        None => (Rc::clone(&ctx.kernel.vfs.nameless), magic_without_node(&file)),
     };
-    store_statfs(ctx, args[1], &volume)
+    store_statfs(ctx, args[1], &volume, magic)
 }

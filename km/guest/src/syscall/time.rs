@@ -4,7 +4,7 @@ use super::table::Row;
 use crate::errno::{Errno, Result};
 use crate::kernel::{Args, Ctx};
 use crate::time::{NANOS_PER_SECOND, Timespec, Timeval, monotonic_ns, realtime_ns};
-use crate::wait::{Interruption, Stop, SysResult, Wait};
+use crate::wait::{Stop, SysResult, Wait};
 
 /// The family's rows.
 pub const ROWS: &[Row] = &[
@@ -139,7 +139,5 @@ fn sleep(ctx: &mut Ctx<'_>, id: i32, request: u64, absolute: bool, remaining: u6
     if !absolute && remaining != 0 {
         ctx.memory().store(remaining, &Timespec::from_ns(deadline_ns - now_ns))?;
     }
-    let wait = Wait::on(&ctx.thread().futex).until(Some(deadline_ns));
-    let interruption = if absolute { Interruption::Restart } else { Interruption::Fail };
-    Err(Stop::Block(Wait { interruption, ..wait }))
+    Err(Stop::Block(Wait::on(&ctx.thread().futex).until(Some(deadline_ns))))
 }

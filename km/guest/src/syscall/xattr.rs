@@ -39,7 +39,11 @@ fn with_path(ctx: &mut Ctx<'_>, args: &Args, follow: bool, work: Work) -> SysRes
 }
 
 fn with_file(ctx: &mut Ctx<'_>, args: &Args, work: Work) -> SysResult {
-    let node = ctx.file(args[0])?.file.node().cloned().ok_or(Errno::EOPNOTSUPP)?;
+    let file = ctx.file(args[0])?;
+    if file.has(crate::fs::file::O_PATH) {
+        return Err(Errno::EBADF.into());
+    }
+    let node = file.file.node().cloned().ok_or(Errno::EOPNOTSUPP)?;
     work(ctx, &node, args)
 }
 
@@ -56,6 +60,9 @@ fn check(ctx: &mut Ctx<'_>, node: &Node, name: &[u8], want: u32) -> Result<()> {
     let (who, attributes) = (at::who(ctx), node.meta.get());
     if want == MAY_WRITE && matches!(node.volume.kind, Kind::Sysfs | Kind::Proc | Kind::Cgroup2) {
         return Err(Errno::EOPNOTSUPP);
+    }
+    if matches!(name, b"user." | b"trusted." | b"security.") {
+        return Err(Errno::EINVAL);
     }
     if name.starts_with(b"user.") {
         let usable = matches!(attributes.kind(), S_IFREG | S_IFDIR);

@@ -10,6 +10,7 @@ use alloc::rc::Rc;
 use bitflags::bitflags;
 use core::cell::RefCell;
 use km_hal::cpu::XState;
+use km_hal::frames;
 use km_hal::{UserContext, cpu};
 
 bitflags! {
@@ -99,8 +100,11 @@ impl Ctx<'_> {
         if self.kernel.tasks.thread_count() as u64 >= limit {
             return Err(Errno::EAGAIN);
         }
-        let number = self.kernel.tasks.new_number().ok_or(Errno::EAGAIN)?;
         let thread = request.flags.contains(CloneFlags::THREAD);
+        if !has_room() {
+            return Err(if thread { Errno::EAGAIN } else { Errno::ENOMEM });
+        }
+        let number = self.kernel.tasks.new_number().ok_or(Errno::EAGAIN)?;
         let pid = if thread { self.process().pid } else { self.new_process(number, request)? };
         self.store_numbers(pid, number, request);
         self.new_thread(number, pid, request);
@@ -183,6 +187,13 @@ impl Ctx<'_> {
         }
         self.kernel.tasks.add_thread(thread);
     }
+}
+
+/// Whether there is memory for another thread or process and for what it will write. Without the last part those that
+/// there are would pay for new ones: the first that writes would be ended for want of memory.
+fn has_room() -> bool {
+    const SHARE: u64 = 16;
+    frames::available() > frames::total() / SHARE
 }
 
 fn shared_or_copied<T: Clone>(value: &Rc<RefCell<T>>, share: bool) -> Rc<RefCell<T>> {

@@ -10,9 +10,9 @@ pub const CONTAINER_CAPABILITIES: u64 = 0xa804_25fb;
 /// User, groups and capabilities of a process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Credentials {
-    /// Effective user; file accesses use it.
+    /// Effective user.
     pub uid: u32,
-    /// Effective group; file accesses use it.
+    /// Effective group.
     pub gid: u32,
     /// Supplementary groups.
     pub groups: Vec<u32>,
@@ -28,11 +28,18 @@ pub struct Credentials {
     pub permitted: u64,
     /// Effective capabilities.
     pub effective: u64,
+    /// User as the file system sees it (setfsuid(2)).
+    pub fs_uid: u32,
+    /// Group as the file system sees it.
+    pub fs_gid: u32,
     /// Inheritable capabilities.
     pub inheritable: u64,
     /// Bounding set.
     pub bounding: u64,
 }
+
+/// CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER, CAP_FSETID, CAP_MKNOD.
+const FILE_CAPABILITIES: u64 = 0x1f | 1 << 27;
 
 /// CAP_SETGID.
 pub const CAP_SETGID: u32 = 6;
@@ -52,6 +59,8 @@ impl Credentials {
             uid,
             gid,
             groups,
+            fs_uid: uid,
+            fs_gid: gid,
             real_uid: uid,
             saved_uid: uid,
             real_gid: gid,
@@ -69,8 +78,24 @@ impl Credentials {
         self.effective >> capability & 1 == 1
     }
 
+    /// The file system sees the effective user and group again, as after every change of them.
+    pub fn follow_users(&mut self) {
+        (self.fs_uid, self.fs_gid) = (self.uid, self.gid);
+    }
+
+    /// setfsuid(2): root's power over files goes and comes with it.
+    pub fn set_fs_uid(&mut self, uid: u32) {
+        if self.fs_uid == 0 && uid != 0 {
+            self.effective &= !FILE_CAPABILITIES;
+        } else if self.fs_uid != 0 && uid == 0 {
+            self.effective |= self.permitted & FILE_CAPABILITIES;
+        }
+        self.fs_uid = uid;
+    }
+
     /// Adjusts capabilities after a change of users (capabilities(7), "Effect of user ID changes").
     pub fn users_changed(&mut self, before: &Self, keep: bool) {
+        self.fs_uid = self.uid;
         let had_root = [before.uid, before.real_uid, before.saved_uid].contains(&0);
         let has_root = [self.uid, self.real_uid, self.saved_uid].contains(&0);
         if had_root && !has_root && !keep {
@@ -91,5 +116,6 @@ impl Credentials {
         self.effective = if self.uid == 0 { own } else { 0 };
         self.saved_uid = self.uid;
         self.saved_gid = self.gid;
+        self.follow_users();
     }
 }

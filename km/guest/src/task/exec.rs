@@ -269,6 +269,7 @@ fn program_of(executable: &Executable, stack: Stack) -> Program {
         env: stack.env,
         auxv: stack.auxv,
         stack: stack.pointer,
+        running: Some(Rc::clone(&executable.running)),
     }
 }
 

@@ -134,6 +134,7 @@ impl Kernel {
         let files = core::mem::take(&mut process.files);
         process.space = Rc::new(RefCell::new(AddressSpace::gone()));
         process.borrows_space = false;
+        process.program.running = None;
         process.left.ended.set(true);
         process.left.queue.wake();
         // Closing may send bytes and wake others: the process is no longer in anyone's way.

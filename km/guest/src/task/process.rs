@@ -4,6 +4,7 @@ use super::limits::Limits;
 use super::{Credentials, Pid, Tid};
 use crate::fs::FsContext;
 use crate::fs::fd::FdTable;
+use crate::fs::regular::Running;
 use crate::mm::AddressSpace;
 use crate::signal::ProcessSignals;
 use crate::time::monotonic_ns;
@@ -62,6 +63,8 @@ pub struct Program {
     pub auxv: Vec<(u64, u64)>,
     /// Stack pointer at its first instruction.
     pub stack: u64,
+    /// Keeps its file from being written.
+    pub running: Option<Rc<Running>>,
 }
 
 /// CPU time of children that were waited for.
@@ -94,6 +97,8 @@ pub struct Settings {
     pub nice: i32,
     /// Seconds beyond RLIMIT_CPU that SIGXCPU has told of.
     pub cpu_warnings: u64,
+    /// PR_SET_THP_DISABLE: kept, without effect.
+    pub no_huge_pages: bool,
     /// Commands of membarrier(2) that were registered.
     pub barriers: u32,
 }

@@ -279,6 +279,15 @@ impl Kernel {
     fn fire(&mut self, pid: Pid, slot: Slot, now_ns: u64) {
         let Some(timer) = self.timers.expire(pid, slot, now_ns) else { return };
         let Some(info) = timer.info(slot) else { return };
+        if let Slot::Posix(id) = slot {
+            let waiting = match timer.notice.thread {
+                Some(tid) => self.tasks.thread(tid).map(|thread| thread.signals.pending.share()),
+                None => self.tasks.process(pid).map(|process| process.signals.pending.share()),
+            };
+            if waiting.is_some_and(|pending| pending.add_overrun(id, timer.overrun.saturating_add(1))) {
+                return;
+            }
+        }
         match timer.notice.thread {
             Some(tid) => self.signal_thread(tid, info),
             None => self.signal_process(pid, info),

@@ -4,7 +4,9 @@ use crate::errno::{Errno, Result};
 use crate::fs::file::{File, Pages};
 use crate::fs::io::{Sink, Source};
 use crate::fs::node::Node;
+use crate::kernel::Ctx;
 use crate::mm::shared::SharedMemory;
+use crate::wait::SysResult;
 use alloc::rc::Rc;
 use core::any::Any;
 
@@ -59,6 +61,23 @@ impl File for MemoryDevice {
 
     fn seekable(&self) -> bool {
         true
+    }
+
+    fn stays_at_start(&self) -> bool {
+        true
+    }
+
+    fn ioctl(&self, ctx: &mut Ctx<'_>, request: u32, argument: u64) -> SysResult {
+        /// RNDGETENTCNT of random(4), and the answer of a generator that is full.
+        const ENTROPY_COUNT: u32 = 0x8004_5200;
+        const FULL: i32 = 256;
+        match (self.device, request) {
+            (Device::Random, ENTROPY_COUNT) => {
+                ctx.memory().store(argument, &FULL).map(|()| 0).map_err(Into::into)
+            }
+            (Device::Random, _) => Err(Errno::EINVAL.into()),
+            _ => Err(Errno::ENOTTY.into()),
+        }
     }
 
     fn pages(&self) -> Option<Rc<dyn Pages>> {

@@ -34,8 +34,10 @@ pub struct Data {
     lower_end: Cell<u64>,
     /// Pages were handed out to mappings.
     pub mapped: Cell<bool>,
-    /// A page was handed out to a shared mapping that writes.
-    pub mapped_writable: Cell<bool>,
+    /// Open files that may write.
+    pub writers: Cell<usize>,
+    /// Processes that run it.
+    pub runners: Cell<usize>,
     /// F_SEAL_* bits; memfd_create(2).
     pub seals: Cell<u32>,
 }
@@ -201,9 +203,6 @@ impl Data {
             return Err(Errno::ENXIO);
         }
         self.mapped.set(true);
-        if usage == PageUse::Write {
-            self.mapped_writable.set(true);
-        }
         if let Some(frame) = self.frames.borrow().get(&index) {
             return Ok(FilePage::Frame(frame.clone()));
         }

@@ -131,13 +131,13 @@ pub const CAP_MKNOD: u32 = 27;
 /// Whether `who` is the owner or may act like it.
 #[must_use]
 pub fn owns(who: &Credentials, meta: &Meta) -> bool {
-    who.uid == meta.uid || who.can(CAP_FOWNER)
+    who.fs_uid == meta.uid || who.can(CAP_FOWNER)
 }
 
 /// Whether `who` belongs to a group.
 #[must_use]
 pub fn in_group(who: &Credentials, gid: u32) -> bool {
-    who.gid == gid || who.groups.contains(&gid)
+    who.fs_gid == gid || who.groups.contains(&gid)
 }
 
 /// Checks `MAY_*` bits against an inode.
@@ -145,7 +145,7 @@ pub fn in_group(who: &Credentials, gid: u32) -> bool {
 /// # Errors
 /// EACCES.
 pub fn check(who: &Credentials, meta: &Meta, want: u32) -> Result<()> {
-    let bits = if who.uid == meta.uid {
+    let bits = if who.fs_uid == meta.uid {
         meta.mode >> 6
     } else if in_group(who, meta.gid) {
         meta.mode >> 3
@@ -163,6 +163,6 @@ pub fn check(who: &Credentials, meta: &Meta, want: u32) -> Result<()> {
 /// # Errors
 /// EPERM.
 pub fn check_sticky(who: &Credentials, dir: &Meta, victim: &Meta) -> Result<()> {
-    let restricted = dir.mode & S_ISVTX != 0 && who.uid != victim.uid && who.uid != dir.uid;
+    let restricted = dir.mode & S_ISVTX != 0 && who.fs_uid != victim.uid && who.fs_uid != dir.uid;
     if restricted && !who.can(CAP_FOWNER) { Err(Errno::EPERM) } else { Ok(()) }
 }

@@ -12,6 +12,7 @@ mod mounts;
 mod namespaces;
 mod net;
 mod process;
+mod sockets;
 mod status;
 mod sysctl;
 mod system;

@@ -6,7 +6,10 @@ use crate::errno::{Errno, Result};
 use crate::fs::synthetic::View;
 use crate::kernel::Kernel;
 use crate::mm::user::UserMemory;
+use crate::signal::action::{DEFAULT, IGNORE};
+use crate::signal::{SigSet, Signal};
 use crate::task::Process;
+use crate::task::limits::resource;
 use alloc::format;
 use alloc::rc::Rc;
 use alloc::string::String;
@@ -143,7 +146,8 @@ pub(super) fn status(view: View<'_>, subject: Subject) -> Result<Vec<u8>> {
         group = process.group,
         session = process.session,
     );
-    Ok((head + &memory_lines(process) + &other_lines(process)).into_bytes())
+    let rest = memory_lines(process) + &signal_lines(view, subject, process) + &other_lines(process);
+    Ok((head + &rest).into_bytes())
 }
 
 fn memory_lines(process: &Process) -> String {
@@ -165,10 +169,35 @@ fn memory_lines(process: &Process) -> String {
     rows.iter().map(|(name, bytes)| format!("{name}:\t{:8} kB\n", bytes / 1024)).collect()
 }
 
+fn signal_lines(view: View<'_>, subject: Subject, process: &Process) -> String {
+    let thread = view.kernel.tasks.thread(subject.tid).map(|thread| &thread.signals);
+    let shared = &process.signals;
+    let (mut ignored, mut caught) = (SigSet::EMPTY, SigSet::EMPTY);
+    for signal in (1..=64).filter_map(Signal::new) {
+        match shared.actions.borrow().get(signal).handler {
+            DEFAULT => {}
+            IGNORE => ignored = ignored.with(signal),
+            _ => caught = caught.with(signal),
+        }
+    }
+    format!(
+        "Threads:\t{}\nSigQ:\t{}/{}\nSigPnd:\t{:016x}\nShdPnd:\t{:016x}\nSigBlk:\t{:016x}\nSigIgn:\t{:016x}\n\
+         SigCgt:\t{:016x}\n",
+        process.threads.len(),
+        shared.pending.len() + thread.map_or(0, |thread| thread.pending.len()),
+        process.limits.current(resource::SIGPENDING),
+        thread.map_or(0, |thread| thread.pending.set().0),
+        shared.pending.set().0,
+        thread.map_or(0, |thread| thread.mask.0),
+        ignored.0,
+        caught.0,
+    )
+}
+
 fn other_lines(process: &Process) -> String {
     let who = &process.credentials;
     format!(
-        "Threads:\t{threads}\nSigQ:\t0/4096\nCapInh:\t{:016x}\nCapPrm:\t{:016x}\nCapEff:\t{:016x}\nCapBnd:\t{:016x}\n\
+        "CapInh:\t{:016x}\nCapPrm:\t{:016x}\nCapEff:\t{:016x}\nCapBnd:\t{:016x}\n\
          CapAmb:\t{:016x}\nNoNewPrivs:\t{no_new}\nSeccomp:\t0\nSeccomp_filters:\t0\nCpus_allowed:\t1\n\
          Cpus_allowed_list:\t0\nMems_allowed:\t1\nMems_allowed_list:\t0\nvoluntary_ctxt_switches:\t1\n\
          nonvoluntary_ctxt_switches:\t0\n",
@@ -177,7 +206,6 @@ fn other_lines(process: &Process) -> String {
         who.effective,
         who.bounding,
         0,
-        threads = process.threads.len(),
         no_new = u8::from(process.settings.no_new_privs),
     )
 }

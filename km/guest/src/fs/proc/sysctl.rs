@@ -4,6 +4,7 @@ use super::Subject;
 use super::system::{RELEASE, VERSION};
 use super::table::{Entry, What};
 use crate::errno::Result;
+use crate::fs::file::{open_files, open_files_max};
 use crate::fs::synthetic::View;
 use alloc::format;
 use alloc::vec::Vec;
@@ -18,8 +19,8 @@ pub(super) const ENTRIES: &[Entry] =
     &[("fs", What::Dir(FS)), ("kernel", What::Dir(KERNEL)), ("net", What::Dir(NET)), ("vm", What::Dir(VM))];
 
 const FS: &[Entry] = &[
-    fixed!("file-max", "1048576"),
-    fixed!("file-nr", "64\t0\t1048576"),
+    ("file-max", What::File(|_, _| Ok(format!("{}\n", open_files_max()).into_bytes()))),
+    ("file-nr", What::File(|_, _| Ok(format!("{}\t0\t{}\n", open_files(), open_files_max()).into_bytes()))),
     fixed!("nr_open", "1048576"),
     fixed!("pipe-max-size", "1048576"),
     fixed!("protected_hardlinks", "1"),

@@ -1,5 +1,6 @@
 //! Control operations of pseudo-terminals (ioctl_tty(2)).
 
+use super::background;
 use super::side::Slave;
 use super::{Pty, SLAVE_MAJOR};
 use crate::errno::{Errno, Result};
@@ -97,8 +98,23 @@ fn session(pty: &Pty) -> Result<Pid> {
     if pty.session.get() == 0 { Err(Errno::ENOTTY) } else { Ok(pty.session.get()) }
 }
 
+/// What a background job may not do without being stopped (tty_ioctl(4)).
+const CHANGES: [u32; 8] = [
+    raw::TCSETS,
+    raw::TCSETSW,
+    raw::TCSETSF,
+    raw::TCFLSH,
+    raw::TCSBRK,
+    raw::TCSBRKP,
+    raw::TCXONC,
+    raw::TIOCSPGRP,
+];
+
 /// Operations of a slave.
 pub(super) fn slave(pty: &Pty, ctx: &mut Ctx<'_>, request: u32, argument: u64) -> SysResult {
+    if CHANGES.contains(&request) {
+        background::check(ctx, pty, Signal::TTOU)?;
+    }
     let memory = ctx.memory();
     let (pid, own) = (ctx.process().pid, ctx.process().session);
     match request {
@@ -127,9 +143,9 @@ pub(super) fn slave(pty: &Pty, ctx: &mut Ctx<'_>, request: u32, argument: u64) -
         raw::TIOCGSID => memory.store(argument, &own)?,
         raw::TIOCSPGRP => {
             let group: Pid = memory.load(argument)?;
-            let known =
-                ctx.kernel.tasks.processes().any(|process| process.group == group && process.session == own);
-            if !known {
+            let mut members = ctx.kernel.tasks.processes().filter(|process| process.group == group);
+            let member = members.next().ok_or(if group < 0 { Errno::EINVAL } else { Errno::ESRCH })?;
+            if member.session != own {
                 return Err(Errno::EPERM.into());
             }
             pty.foreground.set(group);

@@ -15,6 +15,8 @@ const LINE_MAX: usize = 4095;
 pub struct Input {
     /// The line that is being edited.
     line: Vec<u8>,
+    /// The next byte is taken as it is (VLNEXT).
+    quoted: bool,
     /// What can be read.
     ready: VecDeque<u8>,
     /// Lengths of the lines in `ready`, in canonical mode; 0 is an end of file.
@@ -33,6 +35,12 @@ pub struct Typed {
 impl Input {
     /// Takes a byte that was typed.
     pub fn take(&mut self, byte: u8, settings: &Termios) -> Typed {
+        if core::mem::take(&mut self.quoted) {
+            if self.line.len() < LINE_MAX {
+                self.line.push(byte);
+            }
+            return Typed { echo: shown(byte, settings), signal: None };
+        }
         let Some(byte) = translated(byte, settings) else { return Typed::default() };
         if let Some(signal) = signal_of(byte, settings) {
             if !settings.has(flag::NOFLSH) {
@@ -49,6 +57,11 @@ impl Input {
 
     /// A byte in canonical mode; gives what is echoed.
     fn edit(&mut self, byte: u8, settings: &Termios) -> Vec<u8> {
+        if settings.has(flag::IEXTEN) && settings.is(byte, place::LNEXT) {
+            self.quoted = true;
+            let shows = settings.has(flag::ECHO) && settings.has(flag::ECHOCTL);
+            return if shows { b"^\x08".to_vec() } else { Vec::new() };
+        }
         if settings.is(byte, place::ERASE) {
             return self.erase(1, settings);
         }

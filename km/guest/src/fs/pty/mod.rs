@@ -8,6 +8,7 @@
 //! [`Pty`] is what both sides share; [`Ptys`] numbers them. Signals for the foreground group wait in [`take_signals`]
 //! for the kernel.
 
+pub mod background;
 pub mod control;
 pub mod discipline;
 pub mod side;
@@ -64,6 +65,18 @@ pub struct Pty {
 }
 
 impl Pty {
+    /// Whether a process with this session and group is a background job of this terminal.
+    #[must_use]
+    pub fn is_background(&self, session: Pid, group: Pid) -> bool {
+        self.session.get() == session && self.foreground.get() != group
+    }
+
+    /// Whether background jobs may not write (TOSTOP).
+    #[must_use]
+    pub fn stops_writers(&self) -> bool {
+        self.settings.get().has(termios::flag::TOSTOP)
+    }
+
     /// Sends a signal to the foreground process group.
     fn signal(&self, signal: Signal) {
         let group = self.foreground.get();

@@ -122,6 +122,12 @@ impl Slave {
         Ok(Rc::new(Self { pty, node: Rc::clone(node) }))
     }
 
+    /// The terminal.
+    #[must_use]
+    pub fn pty(&self) -> &Rc<Pty> {
+        &self.pty
+    }
+
     /// Makes it the controlling terminal of a session leader that has none.
     pub fn adopt(&self, session: crate::task::Pid) {
         if self.pty.session.get() == 0 {

@@ -47,7 +47,9 @@ pub mod flag {
     pub const ECHOK: u32 = 0o40;
     pub const ECHONL: u32 = 0o100;
     pub const NOFLSH: u32 = 0o200;
+    pub const TOSTOP: u32 = 0o400;
     pub const ECHOCTL: u32 = 0o1000;
+    pub const IEXTEN: u32 = 0o100_000;
 }
 
 /// Places in [`Termios::characters`].
@@ -62,6 +64,7 @@ pub mod place {
     pub const SUSP: usize = 10;
     pub const EOL: usize = 11;
     pub const WERASE: usize = 14;
+    pub const LNEXT: usize = 15;
     pub const EOL2: usize = 16;
 }
 

@@ -102,6 +102,7 @@ impl Tcp {
     pub(super) fn refuse(&self) {
         *self.state.borrow_mut() = State::Closed;
         self.remote.set(None);
+        self.forget_port();
         self.reset(Errno::ECONNREFUSED);
     }
 

@@ -6,6 +6,7 @@ use crate::errno::{Errno, Result};
 use crate::net::socket::Protocol;
 use alloc::collections::VecDeque;
 use alloc::rc::{Rc, Weak};
+use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use core::net::SocketAddr;
 
@@ -67,6 +68,12 @@ impl Listener {
         self.arrived.borrow().is_empty()
     }
 
+    /// Connections that wait for accept(2).
+    #[must_use]
+    pub fn arrived(&self) -> Vec<Rc<Tcp>> {
+        self.arrived.borrow().iter().map(Rc::clone).collect()
+    }
+
     /// Connections that wait, and how many may.
     pub fn fill(&self) -> (usize, usize) {
         (self.arrived.borrow().len(), self.backlog.get())
@@ -104,7 +111,7 @@ impl Listener {
         let child = self.arrived.borrow_mut().pop_front().ok_or(Errno::EAGAIN)?;
         while self.has_room() {
             let Some(client) = self.waiting.borrow_mut().pop_front() else { break };
-            if let Some(client) = client.upgrade().filter(|client| client.is_waiting()) {
+            if let Some(client) = client.upgrade().filter(|client| client.is_connecting()) {
                 client.join(self);
             }
         }
@@ -113,7 +120,9 @@ impl Listener {
 }
 
 impl Tcp {
-    fn is_waiting(&self) -> bool {
+    /// Whether it waits for room in a listener's queue.
+    #[must_use]
+    pub fn is_connecting(&self) -> bool {
         matches!(*self.state.borrow(), State::Connecting)
     }
 }

@@ -1,10 +1,12 @@
 //! Ancillary data of messages (cmsg(3)): open files, credentials, packet information.
 
-use super::caller;
+use super::sender;
 use crate::errno::{Errno, Result};
 use crate::fs::file::OpenFile;
 use crate::kernel::Ctx;
 use crate::net::message::Peer;
+use crate::task::credentials::{CAP_SETGID, CAP_SETUID};
+use crate::time::NANOS_PER_SECOND;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
@@ -26,7 +28,7 @@ pub(super) struct Given {
 
 /// Reads the ancillary data of a message that is sent.
 pub(super) fn read(ctx: &mut Ctx<'_>, address: u64, len: u64) -> Result<Given> {
-    let mut given = Given { files: Vec::new(), sender: caller(ctx) };
+    let mut given = Given { files: Vec::new(), sender: sender(ctx) };
     if address == 0 || len == 0 {
         return Ok(given);
     }
@@ -73,10 +75,17 @@ fn take(ctx: &mut Ctx<'_>, given: &mut Given, level: u32, kind: u32, data: &[u8]
     }
 }
 
-/// Whom a sender may say that it is: itself, or anybody for root (unix(7)).
+/// Whom a sender may say that it is (unix(7)): its process with one of its users and groups, or with any of them if it
+/// may change to them.
 fn claim(ctx: &mut Ctx<'_>, claimed: Peer) -> Result<Peer> {
-    let own = caller(ctx);
-    if own.uid == 0 || claimed == own { Ok(claimed) } else { Err(Errno::EPERM) }
+    let process = ctx.process();
+    let own = &process.credentials;
+    if claimed.uid == u32::MAX || claimed.gid == u32::MAX {
+        return Err(Errno::EINVAL);
+    }
+    let user = own.can(CAP_SETUID) || [own.uid, own.real_uid, own.saved_uid].contains(&claimed.uid);
+    let group = own.can(CAP_SETGID) || [own.gid, own.real_gid, own.saved_gid].contains(&claimed.gid);
+    if claimed.pid == process.pid && user && group { Ok(claimed) } else { Err(Errno::EPERM) }
 }
 
 /// Ancillary data as it is built for a receiver.
@@ -115,6 +124,16 @@ impl Writer {
     /// The sender.
     pub(super) fn credentials(&mut self, sender: Peer) {
         self.put(raw::SOL_SOCKET, raw::SCM_CREDENTIALS, sender.as_bytes());
+    }
+
+    /// When the message came (SO_TIMESTAMP, SO_TIMESTAMPNS).
+    pub(super) fn arrival(&mut self, realtime_ns: u64, in_micros: bool) {
+        let (seconds, nanos) = (realtime_ns / NANOS_PER_SECOND, realtime_ns % NANOS_PER_SECOND);
+        if in_micros {
+            self.put(raw::SOL_SOCKET, raw::SO_TIMESTAMP_OLD, [seconds, nanos / 1000].as_bytes());
+        } else {
+            self.put(raw::SOL_SOCKET, raw::SO_TIMESTAMPNS_OLD, [seconds, nanos].as_bytes());
+        }
     }
 
     /// Where the message was sent to (IP_PKTINFO, IPV6_RECVPKTINFO).

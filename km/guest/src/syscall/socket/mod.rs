@@ -72,6 +72,12 @@ fn caller(ctx: &mut Ctx<'_>) -> Peer {
     Peer { pid: process.pid, uid: process.credentials.uid, gid: process.credentials.gid }
 }
 
+/// Who sends a message, as SCM_CREDENTIALS says it: with the real user and group.
+fn sender(ctx: &mut Ctx<'_>) -> Peer {
+    let process = ctx.process();
+    Peer { pid: process.pid, uid: process.credentials.real_uid, gid: process.credentials.real_gid }
+}
+
 /// Makes an open file for a socket.
 fn open(protocol: Rc<dyn Protocol>, flags: u32) -> Rc<OpenFile> {
     OpenFile::new(Socket::file(protocol), O_RDWR | flags & NONBLOCK)
@@ -115,8 +121,8 @@ fn socketpair(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
 
 fn bind(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let file = ctx.file(args[0])?;
-    let address = name::read(ctx, args[1], args[2])?;
     let socket = socket_of(&file)?;
+    let address = name::read_own(ctx, socket, args[1], args[2])?;
     let address = name::make(ctx, socket, address)?;
     let caller = caller(ctx);
     socket.bind(caller, &address)?;
@@ -165,8 +171,12 @@ fn accept_with(ctx: &mut Ctx<'_>, args: &Args, flags: u32) -> SysResult {
 /// The first call says EINPROGRESS and the next ones what came of it ([`Protocol::connect`]).
 fn connect(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let file = ctx.file(args[0])?;
-    let address = name::read(ctx, args[1], args[2])?;
     let socket = socket_of(&file)?;
+    let address = match name::read(ctx, args[1], args[2]) {
+        // That it is connected is said of a stream before its argument is looked at.
+        Err(Errno::EINVAL) if args[2] as i32 >= 2 && is_connected_stream(socket) => Err(Errno::EISCONN),
+        address => address,
+    }?;
     let address = name::find(ctx, address)?;
     let caller = caller(ctx);
     let waits = !file.has(O_NONBLOCK);
@@ -178,6 +188,11 @@ fn connect(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
         Err(Errno::EALREADY | Errno::EAGAIN) if waits => Err(wait_for(ctx, &file, file.file.timeouts_ns().1)),
         result => Ok(result.map(|()| 0)?),
     }
+}
+
+fn is_connected_stream(socket: &dyn Protocol) -> bool {
+    let kind = socket.common().kind;
+    kind.kind == raw::SOCK_STREAM && kind.domain != raw::AF_UNIX && socket.peer().is_ok()
 }
 
 fn shutdown(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {

@@ -9,6 +9,8 @@ use crate::net::address::{Address, LONGEST, UnixName};
 use crate::net::socket::Protocol;
 use crate::net::unix::Place;
 use crate::syscall::at;
+use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use linux_raw_sys::net::AF_INET;
 
 /// Reads an address argument.
 pub(super) fn read(ctx: &mut Ctx<'_>, address: u64, len: u64) -> Result<Address> {
@@ -16,6 +18,25 @@ pub(super) fn read(ctx: &mut Ctx<'_>, address: u64, len: u64) -> Result<Address>
     let mut bytes = [0; LONGEST];
     ctx.memory().read(address, &mut bytes[..len])?;
     Address::parse(&bytes[..len])
+}
+
+/// Reads the address that a socket is to have. An IPv4 socket takes the wildcard also with AF_UNSPEC, as programs of
+/// old wrote it.
+pub(super) fn read_own(ctx: &mut Ctx<'_>, socket: &dyn Protocol, address: u64, len: u64) -> Result<Address> {
+    const WILDCARD_BYTES: i32 = 16;
+    let parsed = read(ctx, address, len)?;
+    if parsed != Address::Unspecified
+        || socket.common().kind.domain != AF_INET
+        || (len as i32) < WILDCARD_BYTES
+    {
+        return Ok(parsed);
+    }
+    let [_, _, port_high, port_low, ip @ ..] = ctx.memory().load::<[u8; 8]>(address)?;
+    if ip != [0; 4] {
+        return Err(Errno::EAFNOSUPPORT);
+    }
+    let port = u16::from_be_bytes([port_high, port_low]);
+    Ok(Address::Ip(SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port))))
 }
 
 /// Writes the address that `socket` shows to where the program wants it, cut to the length at `len_address`, and the
@@ -51,12 +72,13 @@ pub(super) fn put(
 /// Before bind(2): makes the file of a unix socket with a path.
 pub(super) fn make(ctx: &mut Ctx<'_>, socket: &dyn Protocol, address: Address) -> Result<Address> {
     let Address::Unix(UnixName::Path(path)) = address else { return Ok(address) };
-    if socket.local() != Address::Unix(UnixName::Unnamed) {
-        return Err(Errno::EINVAL);
-    }
+    let is_bound = socket.local() != Address::Unix(UnixName::Unnamed);
     let umask = ctx.process().fs.borrow().umask;
     let walk = at::walk(ctx, at::AT_FDCWD as u64, &path, Restrict::NO_FOLLOW)?;
     let found = walk.find(&path)?;
+    if is_bound && found.node.is_none() {
+        return Err(Errno::EINVAL);
+    }
     let mode = meta::S_IFSOCK | 0o777 & !umask;
     let node = ops::make_node(&walk, &found, mode, 0).map_err(|errno| match errno {
         Errno::EEXIST => Errno::EADDRINUSE,

@@ -1,7 +1,7 @@
 //! Sending and receiving: sendto(2), recvfrom(2), sendmsg(2), recvmsg(2).
 
 use super::header::Header;
-use super::{caller, control, name, socket_of};
+use super::{control, name, sender, socket_of};
 use crate::errno::{Errno, Result};
 use crate::fs::file::OpenFile;
 use crate::kernel::{Args, Ctx};
@@ -82,6 +82,7 @@ pub(super) struct Received {
     pub files: alloc::vec::Vec<alloc::rc::Rc<OpenFile>>,
     pub sender: Option<crate::net::message::Peer>,
     pub to: Option<core::net::SocketAddr>,
+    pub arrived_ns: Option<u64>,
 }
 
 /// Receives a message. `done` is what earlier runs of the call received (MSG_WAITALL of a stream), and is kept up to date.
@@ -120,8 +121,8 @@ pub(super) fn receive(
         Err(errno) if *done == 0 => return Err(errno.into()),
         Err(_) => {}
     }
-    let Incoming { from, result_flags, files, sender, to, .. } = incoming;
-    Ok(Received { len: *done as u64, from, flags: result_flags, files, sender, to })
+    let Incoming { from, result_flags, files, sender, to, arrived_ns, .. } = incoming;
+    Ok(Received { len: *done as u64, from, flags: result_flags, files, sender, to, arrived_ns })
 }
 
 /// Keeps in the progress of the call how far it is.
@@ -139,7 +140,7 @@ pub(super) fn sendto(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
         address => Some(name::read(ctx, address, args[5]).and_then(|address| name::find(ctx, address))?),
     };
     let ranges = UserRanges::one(ctx.memory(), args[1], args[2]);
-    let given = control::Given { files: alloc::vec![], sender: caller(ctx) };
+    let given = control::Given { files: alloc::vec![], sender: sender(ctx) };
     let done = ctx.progress().done as usize;
     send_kept(ctx, &file, Sending { ranges, to, given, flags: args[3] as u32, done })
 }
@@ -223,6 +224,11 @@ fn put_ancillary(
     };
     let mut writer = control::Writer::new(header.control_len);
     let common = socket.common();
+    let [micros, nanos] =
+        [raw::SO_TIMESTAMP_OLD, raw::SO_TIMESTAMPNS_OLD].map(|name| common.options.is_on(name));
+    if let Some(arrived_ns) = received.arrived_ns.filter(|_| micros || nanos) {
+        writer.arrival(arrived_ns, micros);
+    }
     if let Some(sender) = received.sender.filter(|_| common.options.is_on(raw::SO_PASSCRED)) {
         writer.credentials(sender);
     }
