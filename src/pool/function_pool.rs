@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use bundles::store::Lease;
 use km_vmm::protocol::{Assign, Ended, Kind, Outcome, ProcessSpec, RefusedReason, Role, SnapshotMode};
 use tokio::sync::mpsc;
 
@@ -49,6 +50,8 @@ pub struct Source {
     pub process: ProcessSpec,
     /// The root file system.
     pub rootfs: File,
+    /// Keeps the bundle from being collected.
+    pub _lease: Arc<Lease>,
     /// The snapshot mode, and its file if there is one. Without a file machines boot.
     pub snapshot: (SnapshotMode, Option<File>),
     /// Calls at once.
@@ -149,9 +152,9 @@ impl Pool {
             }
             Err(waiting) => {
                 self.tend();
-                let done = Done(self.clone());
+                let mut done = Done(Some(self.clone()));
                 let shell = waiting.await.unwrap_or(Err(TakeError::Closed))?;
-                std::mem::forget(done);
+                done.0 = None;
                 Ok((shell, Found::Nothing))
             }
         }
@@ -164,7 +167,7 @@ impl Pool {
         ending: Ending,
         log: &mut CallLog,
     ) -> Option<Ended> {
-        let _done = Done(self.clone());
+        let _done = Done(Some(self.clone()));
         let ended = match ending {
             Ending::Ended => Ok(None),
             Ending::Finish => {
@@ -384,12 +387,14 @@ pub fn page_aligned(bytes: u64) -> u64 {
 }
 
 /// Whoever took a shell or waited for one is done with it when this is dropped.
-struct Done(Arc<Pool>);
+struct Done(Option<Arc<Pool>>);
 
 impl Drop for Done {
     fn drop(&mut self) {
-        self.0.lock().done();
-        self.0.tend();
+        if let Some(pool) = self.0.take() {
+            pool.lock().done();
+            pool.tend();
+        }
     }
 }
 

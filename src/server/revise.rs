@@ -12,6 +12,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bundles::store::{Lease, lease};
 use http::StatusCode;
 use tokio::sync::{mpsc, watch};
 
@@ -75,6 +76,7 @@ struct Reviser<'a> {
 /// A program and the key of its snapshot.
 struct Prepared {
     program: Program,
+    lease: Arc<Lease>,
     key: String,
     admission: Arc<Admission>,
 }
@@ -148,6 +150,9 @@ impl Reviser<'_> {
         let digest = &self.published.digest;
         let bundle = self.server.volume.bundle(digest);
         let bundle = bundle.ok_or_else(|| host_failure("Bundle", format!("`{digest}` is not a digest")))?;
+        let lease = lease(&bundle)
+            .map_err(|error| host_failure("Bundle", format!("cannot open {}: {error}", bundle.display())))?
+            .ok_or_else(|| host_failure("Bundle", format!("`{digest}` is not in the store")))?;
         let program = Program::of(self.published, &bundle)
             .map_err(|error| host_failure("Bundle", error.to_string()))?;
         let hello = loop {
@@ -159,7 +164,7 @@ impl Reviser<'_> {
         };
         let key = snapshots::key(digest, &self.published.spec, &program, &hello);
         let admission = Arc::new(Admission::new(self.published.spec.concurrency));
-        Ok(Prepared { program, key, admission })
+        Ok(Prepared { program, lease: Arc::new(lease), key, admission })
     }
 
     async fn bake(&self, prepared: &Prepared) -> Result<(), BakeFailure> {
@@ -196,6 +201,7 @@ impl Reviser<'_> {
             port: prepared.program.port,
             process: prepared.program.process.clone(),
             rootfs,
+            _lease: prepared.lease.clone(),
             snapshot: (bake::mode(self.published), snapshot),
             concurrency: self.published.spec.concurrency,
         };
