@@ -108,6 +108,10 @@ fn collect(volume: &Path, grace: Duration, keep_layers: Quantity) -> anyhow::Res
     let left_over = bundles.leftovers + collected.temporaries;
     let (removed, in_use) = (bundles.removed.len(), bundles.in_use);
     println!("{removed} removed, {freed} freed, {in_use} still in use, {left_over} left-overs cleared");
+    if bundles.in_grace > 0 {
+        let grace = humantime::format_duration(grace);
+        println!("{} more were used within {grace}; see --grace", bundles.in_grace);
+    }
     Ok(ExitCode::SUCCESS)
 }
 

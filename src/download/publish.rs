@@ -154,7 +154,11 @@ impl Publisher {
     ) -> Result<bool, PublishError> {
         let old = self.record(name);
         let generation = match &old {
-            Some(old) if old.digest == digest && old.spec == image.spec => return Ok(false),
+            Some(old) if old.digest == digest && old.spec == image.spec => {
+                // Whoever wrote the record may have been killed before the link.
+                self.link(name, bundle)?;
+                return Ok(false);
+            }
             Some(old) => old.generation + 1,
             None => 1,
         };
@@ -199,19 +203,17 @@ impl Publisher {
     fn link(&self, name: &FunctionName, bundle: &Path) -> io::Result<()> {
         let link = self.volume.bundle_link(name);
         let folder = link.parent().ok_or(io::ErrorKind::InvalidInput)?;
-        fs::create_dir_all(folder)?;
-        // One name for each function: what a killed process left is in the way of the next one, and goes.
+        // One name for each function: what a killed process left there is removed by the next one.
         let temporary = folder.join(format!(".{}.tmp", name.function()));
         let target = bundle
             .strip_prefix(self.volume.root())
             .map_or_else(|_| bundle.to_owned(), |inside| Path::new("../..").join(inside));
-        match std::os::unix::fs::symlink(&target, &temporary) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                volume::remove(&temporary)?;
-                std::os::unix::fs::symlink(&target, &temporary)?;
-            }
-            result => result?,
+        volume::remove(&temporary)?;
+        if fs::read_link(&link).is_ok_and(|found| found == target) {
+            return Ok(());
         }
+        fs::create_dir_all(folder)?;
+        std::os::unix::fs::symlink(target, &temporary)?;
         fs::rename(&temporary, &link).inspect_err(|_| drop(fs::remove_file(&temporary)))
     }
 }

@@ -164,7 +164,7 @@ pub enum RegistryError {
     #[error("cannot use the registry credentials: {0}")]
     Credentials(String),
     /// A certificate file without certificates.
-    #[error("{0} has no usable certificates")]
+    #[error("{0} has no usable certificates in PEM")]
     Authorities(PathBuf),
     /// The client cannot be made.
     #[error("cannot set up TLS: {0}")]

@@ -144,8 +144,10 @@ pub fn unpack(
         .map_err(|error| SourceError::Layer { index: 0, source: error.into() })?;
     let mut left = limits.unpacked_bytes;
     for (index, layer) in image.layers.iter().enumerate() {
+        // A registry's layers are downloaded first.
+        let blob = source.open_layer(image, index)?;
         progress(Event::Layer { index, count: image.layers.len(), layer });
-        let blob = Reported { inner: source.open_layer(image, index)?, progress };
+        let blob = Reported { inner: blob, progress };
         let applied = layer::apply(&mut tree, blob, layer, limits, &mut left);
         applied.map_err(|source| SourceError::Layer { index, source })?;
         progress(Event::Done);

@@ -27,6 +27,8 @@ pub struct Collected {
     pub freed_bytes: u64,
     /// Bundles that nothing refers to but a process uses.
     pub in_use: usize,
+    /// Bundles that nothing refers to but that were used within the grace time.
+    pub in_grace: usize,
     /// Left-over temporary directories that were removed.
     pub leftovers: usize,
 }
@@ -73,6 +75,7 @@ impl Store {
         for bundle in bundles.into_iter().filter(|bundle| !reachable.contains(&bundle.digest)) {
             let full = policy.high_water_bytes.is_some_and(|high| total > high);
             if !full && !is_older(&bundle, policy.grace) {
+                collected.in_grace += 1;
                 continue;
             }
             let path = self.path(bundle.digest);

@@ -135,7 +135,7 @@ pub fn certificate(dir: &Path, name: &str) {
 
 /// Two layers, the second with bytes that do not compress.
 pub fn two_layers(seed: u64) -> Vec<(Tarball, Packing)> {
-    let mut state = seed | 1;
+    let mut state = 2 * seed + 1;
     let noise: Vec<u8> = std::iter::repeat_with(|| {
         state ^= state << 13;
         state ^= state >> 7;
