@@ -23,7 +23,7 @@ pub mod tunnel;
 pub mod verdict;
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -61,6 +61,12 @@ pub struct ServerOptions {
     pub limits: Limits,
 }
 
+/// Who still calls after the delay has not learnt that this node leaves, as proxies under load do late. It is answered
+/// until nobody called for so long,
+const SILENCE: Duration = Duration::from_secs(1);
+/// but not for longer than this.
+const LATEST: Duration = Duration::from_secs(20);
+
 /// A server.
 #[derive(Debug)]
 pub struct Server {
@@ -80,6 +86,8 @@ pub struct Server {
     pub turns: Arc<Semaphore>,
     scanned: AtomicBool,
     draining: AtomicBool,
+    /// Calls that came, to notice when none do any more.
+    arrived: AtomicU64,
     source: OnceLock<Arc<Health>>,
 }
 
@@ -97,6 +105,7 @@ impl Server {
             turns,
             scanned: AtomicBool::new(false),
             draining: AtomicBool::new(false),
+            arrived: AtomicU64::new(0),
             source: OnceLock::new(),
         })
     }
@@ -134,13 +143,30 @@ impl Server {
         stop.cancelled().await;
         tracing::info!("draining: calls in flight finish, the node is not ready any more");
         self.draining.store(true, Ordering::Relaxed);
-        tokio::time::sleep(self.options.drain_delay).await;
+        if !self.options.drain_delay.is_zero() {
+            tokio::time::sleep(self.options.drain_delay).await;
+            // At the end of its time it is over, whoever calls.
+            let _ = tokio::time::timeout(LATEST, self.silence()).await;
+        }
         listener_stop.cancel();
         // Panics of a task were printed where they happened.
         let _ = served.await;
         follower.abort();
         admin_stop.cancel();
         let _ = admin.await;
+    }
+
+    /// Until nobody called for a while.
+    async fn silence(&self) {
+        let mut before = self.arrived.load(Ordering::Relaxed);
+        loop {
+            tokio::time::sleep(SILENCE).await;
+            let now = self.arrived.load(Ordering::Relaxed);
+            if now == before {
+                return;
+            }
+            before = now;
+        }
     }
 
     /// The functions come from a source in this process: ready is only who is through with its first list.
@@ -178,6 +204,7 @@ impl Server {
         if request.method() == Method::GET && request.uri().path() == "/healthz" {
             return admin::health();
         }
+        self.arrived.fetch_add(1, Ordering::Relaxed);
         let id = headers::call_id(request.headers());
         let version = request.version();
         let name = function_label(request.uri().path());

@@ -1,8 +1,12 @@
 //! The Helm chart: lint, every documented value, wrong values, and what a real API server says to the result.
 //!
 //! `examples.json` has an example for each value of `values.yaml`; a value without one fails the test.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on says why and ends")]
 
+#[path = "../common/mod.rs"]
+mod common;
 mod helm;
+mod server;
 mod values;
 
 use std::collections::BTreeSet;
@@ -98,7 +102,7 @@ fn the_nodes_own_device_takes_a_privileged_server_and_nothing_else() {
 fn the_pod_lives_longer_than_its_drain() {
     let Some(helm) = Helm::find() else { return };
     let pod = helm.pod(&serde_json::json!({"drain": {"delaySeconds": 7, "callsSeconds": 100}}));
-    assert_eq!(pod["terminationGracePeriodSeconds"], 112);
+    assert_eq!(pod["terminationGracePeriodSeconds"], 132);
     let args = pod["containers"][0]["args"].as_array().unwrap();
     assert!(args.iter().any(|arg| arg == "--drain-delay=7s"), "{args:?}");
 }
