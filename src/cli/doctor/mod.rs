@@ -1,8 +1,10 @@
-//! `kontain-faas doctor`: what this host offers and lacks, one line each with the fix.
+//! `kontain-faas doctor`: what this host or a cluster offers and lacks, one line each with the fix.
 //!
-//! [`checks`] looks, this file prints. Exit code 0 when functions can be served here, 1 when something stands in the way.
+//! [`checks`] looks at the host, [`cluster`] at Kubernetes, this file prints. Exit code 0 when functions can be served
+//! there, 1 when something stands in the way.
 
 mod checks;
+mod cluster;
 
 use serde::Serialize;
 use std::process::ExitCode;
@@ -10,6 +12,9 @@ use std::process::ExitCode;
 /// Options of `doctor`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
+    /// A cluster instead of this host.
+    #[command(flatten)]
+    pub cluster: cluster::ClusterArgs,
     /// How to print what was found.
     #[arg(long, env = "KONTAIN_OUTPUT", default_value = "text")]
     pub output: Output,
@@ -64,12 +69,17 @@ impl Finding {
     }
 }
 
-/// Looks at the host and prints what it found.
+/// Looks at the host, or at a cluster, and prints what it found.
 ///
 /// # Errors
-/// Only when the report cannot be printed.
+/// When there is no kubeconfig, or the report cannot be printed.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let findings = checks::all();
+    let findings = if args.cluster.kube {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(cluster::all(&args.cluster))?
+    } else {
+        checks::all()
+    };
     match args.output {
         Output::Text => findings.iter().for_each(print),
         Output::Json => println!("{}", serde_json::to_string_pretty(&findings)?),
