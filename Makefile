@@ -31,7 +31,7 @@ test: setup-test fmt lint build functions unit blackbox docs generated fuzz
 image: build
 	tests/image.sh $(OUT) target/image
 
-test-cluster: image functions
+test-cluster: image target/demo/c-static
 	@tests/setup.sh cluster
 	tests/cluster/test.sh $(OUT)
 

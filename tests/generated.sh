@@ -46,4 +46,6 @@ else
     echo "SKIPPED: deploy/kontain-faas.yaml: no helm; tests/cluster/programs.sh helm builds it" >&2
 fi
 check deploy/crds/build.kontain.app_images.yaml "$binaries/kontain-faas" crds
+# Helm reads nothing outside of the chart's folder.
+check deploy/chart/files/build.kontain.app_images.yaml "$binaries/kontain-faas" crds
 exit $failed

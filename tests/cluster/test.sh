@@ -27,8 +27,10 @@ step "the image and two functions are pushed"
 push_layout "$root/target/image:latest" "$registry/kontain-faas:test"
 kontain-faas pack -o "oci:$work/image/hello:1" --at /server -- "$root/target/demo/c-static" >/dev/null
 push_layout "$work/image/hello:1" "$registry/hello:1"
-kontain-faas pack -o "oci:$work/image/python:1" --add "$root/target/demo/server.py:/server.py" -- /usr/bin/python3 /server.py >/dev/null
-push_layout "$work/image/python:1" "$registry/python:1"
+# One that does not fit into a small volume, however well it is compressed.
+head -c 64M /dev/urandom >"$work/image/large"
+kontain-faas pack -o "oci:$work/image/big:1" --at /server --add "$work/image/large:/large" -- "$root/target/demo/c-static" >/dev/null
+push_layout "$work/image/big:1" "$registry/big:1"
 until curl -s "http://$private/v2/" >/dev/null; do sleep 0.2; done
 push_layout "$work/image/hello:1" "$private/hello:1" puller:right
 
@@ -87,19 +89,20 @@ step "a wrong pull secret: describe names cause and fix"
 kubectl create secret docker-registry wrong --docker-server="$private" --docker-username=puller --docker-password=wrong
 kubectl create secret docker-registry right --docker-server="$private" --docker-username=puller --docker-password=right
 image secret "docker://$private/hello:1" '[{"name": "wrong"}]'
-eventually "imagePullSecrets" kubectl describe kimg secret
+eventually "credentials are wrong.*name a pull secret" kubectl describe kimg secret
 kubectl describe kimg secret | tail -15
 image secret "docker://$private/hello:1" '[{"name": "right"}]'
 kubectl wait kimg/secret --for=condition=Ready --timeout=120s
 
 step "a full volume: describe names cause and fix"
 install --set volume.emptyDir.medium=Memory --set volume.emptyDir.sizeLimit=24Mi --set replicas=1
-image python "docker://$registry/python:1" '[]'
-eventually "[Vv]olume.*full|full.*volume|DiskFull|no space" kubectl describe kimg python
-kubectl describe kimg python | tail -15
+image big "docker://$registry/big:1" '[]'
+eventually "No space left on device.*free space on the volume" kubectl describe kimg big
+kubectl describe kimg big | tail -8
 
 step "uninstall leaves nothing"
 helm uninstall kontain-faas -n faas --wait --timeout 180s
 eventually "^$" everything
-if in_node pgrep -f "kontain-faas (serve|download)"; then fail "processes are left"; fi
+if in_node pgrep -f "^/usr/local/bin/kontain-faas"; then fail "processes are left"; fi
+eventually "^$" find "$state/kubelet/pods" -path "*/kubernetes.io~empty-dir/kontain"
 echo "everything checked"

@@ -20,15 +20,21 @@ if [ ! -e /var/lib/kubelet ]; then
     touch "$state/made-var-lib-kubelet"
 fi
 
-# One in every hierarchy of the first version; runc and the kubelet look for it in each.
-for hierarchy in /sys/fs/cgroup/*/; do
-    [ -e "$hierarchy/cgroup.procs" ] || continue
-    mkdir -p "$hierarchy$cgroup"
-    [ ! -e "$hierarchy/cpuset.cpus" ] || for file in cpuset.cpus cpuset.mems; do
-        cat "$hierarchy/$file" >"$hierarchy$cgroup/$file"
+# The first version has many hierarchies, and runc and the kubelet look for it in each; the second has one.
+if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
+    mkdir -p "/sys/fs/cgroup/$cgroup"
+    for controller in $(cat /sys/fs/cgroup/cgroup.controllers); do
+        echo "+$controller" >/sys/fs/cgroup/cgroup.subtree_control 2>/dev/null || true
     done
-done
-[ ! -e /sys/fs/cgroup/cgroup.controllers ] || mkdir -p "/sys/fs/cgroup/$cgroup"
+else
+    for hierarchy in /sys/fs/cgroup/*/; do
+        [ -e "$hierarchy/cgroup.procs" ] || continue
+        mkdir -p "$hierarchy$cgroup"
+        [ ! -e "$hierarchy/cpuset.cpus" ] || for file in cpuset.cpus cpuset.mems; do
+            cat "$hierarchy/$file" >"$hierarchy$cgroup/$file"
+        done
+    done
+fi
 
 unshare --mount --net --pid --uts --ipc --fork --kill-child --propagation private --mount-proc \
     sh "$here/node.sh" >"$state/log/node.log" 2>&1 </dev/null &
