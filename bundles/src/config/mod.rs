@@ -12,7 +12,7 @@ use oci_spec::OciSpecError;
 use oci_spec::image::{Config, ImageConfiguration};
 use oci_spec::runtime::{
     LinuxBuilder, LinuxNamespace, LinuxNamespaceBuilder, LinuxNamespaceType, Mount, ProcessBuilder,
-    RootBuilder, Spec, SpecBuilder, User, get_default_mounts,
+    RootBuilder, Spec, SpecBuilder, get_default_mounts,
 };
 
 use crate::tree::Tree;
@@ -57,11 +57,12 @@ pub enum ConfigError {
 /// See [`ConfigError`].
 pub fn derive(image: &ImageConfiguration, tree: &Tree) -> Result<Spec, ConfigError> {
     let config = image.config().clone().unwrap_or_default();
+    let identity = user::resolve(config.user().as_deref().unwrap_or_default(), tree)?;
     let process = ProcessBuilder::default()
         .terminal(false)
-        .user(process_user(&config, tree)?)
+        .user(identity.user)
         .args(arguments(&config)?)
-        .env(environment(&config)?)
+        .env(environment(&config, &identity.home)?)
         .cwd(working_directory(&config)?)
         .build()?;
     let linux = LinuxBuilder::default().namespaces(namespaces()?).build()?;
@@ -108,20 +109,20 @@ pub fn entrypoint_args(image: &ImageConfiguration) -> usize {
     config.and_then(|config| config.entrypoint().as_ref().map(Vec::len)).unwrap_or_default()
 }
 
-fn process_user(config: &Config, tree: &Tree) -> Result<User, ConfigError> {
-    user::resolve(config.user().as_deref().unwrap_or_default(), tree)
-}
-
 fn arguments(config: &Config) -> Result<Vec<String>, ConfigError> {
     let lists = [config.entrypoint(), config.cmd()];
     let arguments: Vec<String> = lists.into_iter().flatten().flatten().cloned().collect();
     without_nul(arguments, "its command")
 }
 
-fn environment(config: &Config) -> Result<Vec<String>, ConfigError> {
+/// The image's variables; PATH and HOME are there in any case, as programs expect.
+fn environment(config: &Config, home: &str) -> Result<Vec<String>, ConfigError> {
     let mut environment = config.env().clone().unwrap_or_default();
     if !environment.iter().any(|entry| entry.starts_with("PATH=")) {
         environment.insert(0, DEFAULT_PATH.to_owned());
+    }
+    if !environment.iter().any(|entry| entry.starts_with("HOME=")) {
+        environment.push(format!("HOME={home}"));
     }
     without_nul(environment, "its environment")
 }

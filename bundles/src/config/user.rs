@@ -9,8 +9,17 @@ use crate::tree::{Kind, Tree};
 /// No account file that means well is longer.
 const FILE_MAX: u64 = 1 << 20;
 
+/// Who an image's processes start as.
+#[derive(Debug)]
+pub(super) struct Identity {
+    /// User, group and supplementary groups.
+    pub(super) user: User,
+    /// Home directory of the account; `/` without one, as with other tools.
+    pub(super) home: String,
+}
+
 /// The user that the image's processes start as.
-pub(super) fn resolve(text: &str, tree: &Tree) -> Result<User, ConfigError> {
+pub(super) fn resolve(text: &str, tree: &Tree) -> Result<Identity, ConfigError> {
     let malformed = || ConfigError::MalformedUser(shorten(text));
     let (user, group) = match text.split_once(':') {
         None => (text, None),
@@ -38,13 +47,17 @@ pub(super) fn resolve(text: &str, tree: &Tree) -> Result<User, ConfigError> {
         _ => Vec::new(),
     };
     let builder = UserBuilder::default().uid(uid).gid(gid);
-    Ok(if members.is_empty() { builder.build()? } else { builder.additional_gids(members).build()? })
+    let user =
+        if members.is_empty() { builder.build()? } else { builder.additional_gids(members).build()? };
+    let home = account.map(|account| account.home).filter(|home| home.starts_with('/'));
+    Ok(Identity { user, home: home.unwrap_or_else(|| "/".to_owned()) })
 }
 
 struct Account {
     name: String,
     uid: u32,
     gid: u32,
+    home: String,
 }
 
 impl Account {
@@ -56,6 +69,7 @@ impl Account {
                 name: fields[0].to_owned(),
                 uid,
                 gid,
+                home: fields.get(5).copied().unwrap_or_default().to_owned(),
             })
         })
     }
@@ -105,7 +119,7 @@ mod tests {
     fn tree() -> Tree {
         let mut tree = Tree::new(&std::env::temp_dir(), &Limits::default()).unwrap();
         for (path, text) in [
-            ("etc/passwd", "root:x:0:0::/:\nweb:x:33:34::/:\nbad\n"),
+            ("etc/passwd", "root:x:0:0::/:\nweb:x:33:34::/srv/web:\nbad\n"),
             ("etc/group", "www:x:34:\nextra:x:50:web,other\nextra2:x:40:web\n"),
         ] {
             let extent = tree.spool_mut().append(text.as_bytes(), text.len() as u64).unwrap();
@@ -115,8 +129,14 @@ mod tests {
     }
 
     fn ids(text: &str) -> Result<(u32, u32, Vec<u32>), ConfigError> {
-        let user = resolve(text, &tree())?;
+        let user = resolve(text, &tree())?.user;
         Ok((user.uid(), user.gid(), user.additional_gids().clone().unwrap_or_default()))
+    }
+
+    #[test]
+    fn homes() {
+        let home = |text| resolve(text, &tree()).unwrap().home;
+        assert_eq!((home("").as_str(), home("web").as_str(), home("1234").as_str()), ("/", "/srv/web", "/"));
     }
 
     #[test]
