@@ -207,6 +207,8 @@ pub const O_RDWR: u32 = 2;
 pub const O_APPEND: u32 = 0o2000;
 /// Nothing waits.
 pub const O_NONBLOCK: u32 = 0o4000;
+/// Signals when it becomes ready; kept, never acted on.
+pub const O_ASYNC: u32 = 0o20_000;
 /// A handle for paths only.
 pub const O_PATH: u32 = 0o10_000_000;
 

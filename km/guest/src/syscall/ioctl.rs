@@ -2,7 +2,7 @@
 
 use super::table::Row;
 use crate::errno::Errno;
-use crate::fs::file::{O_NONBLOCK, O_PATH};
+use crate::fs::file::{O_ASYNC, O_NONBLOCK, O_PATH};
 use crate::kernel::{Args, Ctx};
 use crate::wait::SysResult;
 
@@ -11,7 +11,7 @@ pub const ROWS: &[Row] = &[Row::partial(
     16,
     "ioctl",
     ioctl,
-    "the requests of files, terminals and sockets that servers use; others ENOTTY",
+    "the requests of files, terminals and sockets that servers use; others ENOTTY; FIOASYNC sends no SIGIO",
 )];
 
 const FIONREAD: u32 = 0x541b;
@@ -37,9 +37,12 @@ fn ioctl(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
             Ok(0)
         }
         FIOASYNC => {
-            // Signal-driven I/O is not there: switching it off is no news.
+            // A flag as with F_SETFL, which nobody reads: nginx's master asks for signals of its workers' answers
+            // and works without them.
             let on: i32 = ctx.memory().load(args[2])?;
-            if on == 0 { Ok(0) } else { Err(Errno::ENOTTY.into()) }
+            let flags = file.flags.get() & !O_ASYNC;
+            file.flags.set(if on != 0 { flags | O_ASYNC } else { flags });
+            Ok(0)
         }
         FIONREAD if file.file.readable_bytes().is_some() => {
             let left = file.file.readable_bytes().unwrap_or(0);

@@ -3,7 +3,7 @@
 use super::at::{self, AT_FDCWD};
 use super::table::Row;
 use crate::errno::{Errno, Result};
-use crate::fs::file::{O_APPEND, O_NONBLOCK, O_PATH, OpenFile};
+use crate::fs::file::{O_APPEND, O_ASYNC, O_NONBLOCK, O_PATH, OpenFile};
 use crate::fs::locks::{self, Locks, Owner, Range};
 use crate::fs::node::Node;
 use crate::fs::node::data::{F_SEAL_SEAL, F_SEAL_WRITE};
@@ -154,7 +154,7 @@ fn put_at(ctx: &mut Ctx<'_>, file: Rc<OpenFile>, fd: u64, close_on_exec: bool) -
 }
 
 /// Flags that F_SETFL changes.
-const SETTABLE: u32 = O_APPEND | O_NONBLOCK | O_DIRECT | 0o1_000_000 | 0o20_000;
+const SETTABLE: u32 = O_APPEND | O_NONBLOCK | O_DIRECT | 0o1_000_000 | O_ASYNC;
 /// The number of fcntl(2).
 const FCNTL: u64 = 72;
 /// F_GETLEASE, and what it says of a file without one.
