@@ -187,6 +187,8 @@ async fn warm_up(
         .method(warmup.method.as_str())
         .uri(&warmup.path)
         .header(http::header::HOST, "localhost")
+        // Nothing more comes on this connection, and the program comes to rest when it has closed it.
+        .header(http::header::CONNECTION, "close")
         .body(Full::new(Bytes::from(warmup.body.clone())))
         .map_err(|error| failed(&error))?;
     let exchange = async {
@@ -198,11 +200,15 @@ async fn warm_up(
         }
         Ok::<_, hyper::Error>(status)
     };
+    tokio::pin!(exchange);
     let status = tokio::select! {
-        // The exchange first: the connection may end in the same turn as its last response.
         biased;
-        status = exchange => status,
-        ended = connection => match ended { Ok(()) => return Err(failed(&"the connection ended")), Err(error) => Err(error) },
+        status = &mut exchange => status,
+        // A connection may read the response and its own end in one turn; without a response the exchange knows.
+        ended = connection => match ended {
+            Ok(()) => exchange.await,
+            Err(error) => Err(error),
+        },
     };
     let status = status.map_err(|error| failed(&error))?;
     if status.is_server_error() {
