@@ -237,6 +237,8 @@ impl Wire for Stream {
         let mut done = self.incoming.borrow_mut().drain(sink)?;
         while sink.room() > 0 && self.is_readable.get() {
             match self.pull(sink) {
+                // The end, which the monitor may announce again with the same exit: another turn would find it again.
+                Ok(0) => break,
                 Ok(count) => done += count,
                 Err(_) if done > 0 => break,
                 Err(errno) => return Err(errno),

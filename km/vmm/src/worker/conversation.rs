@@ -284,7 +284,8 @@ impl Host for Conversation<'_> {
         let count = connection.request.read(buffer).unwrap_or(0);
         let more = connection.request.read(&mut buffer[count..]).unwrap_or(0);
         let count = count + more;
-        connection.armed |= count < buffer.len();
+        // The end is told once: whoever has read it waits for nothing more.
+        connection.armed |= count < buffer.len() && (count > 0 || !connection.ended);
         if count == 0 && !connection.ended && !buffer.is_empty() {
             Transfer::Again
         } else {
