@@ -204,8 +204,13 @@ impl Stream {
 
     /// Shows what came to `sink`, which takes nothing.
     fn look(&self, sink: &mut dyn Sink) -> Result<usize> {
-        if self.incoming.borrow().is_empty() && self.is_readable.get() {
-            self.fill()?;
+        while self.incoming.borrow().is_empty() && self.is_readable.get() {
+            match self.fill() {
+                Ok(()) if self.has_ended.get() => break,
+                // As in `receive`.
+                Ok(()) | Err(Errno::EAGAIN) => {}
+                Err(errno) => return Err(errno),
+            }
         }
         if self.incoming.borrow().is_empty() && !self.has_ended.get() {
             return Err(Errno::EAGAIN);
@@ -241,6 +246,8 @@ impl Wire for Stream {
                 Ok(0) => break,
                 Ok(count) => done += count,
                 Err(_) if done > 0 => break,
+                // Bytes may have come with the very exit that found none: whoever blocked now would miss their event.
+                Err(Errno::EAGAIN) => {}
                 Err(errno) => return Err(errno),
             }
         }

@@ -26,6 +26,8 @@ struct Monitor {
     has_ended: bool,
     /// Announces the end again to whoever has read it.
     insists: bool,
+    /// What comes just after a read has found nothing, and is announced with the same exit.
+    late: Vec<u8>,
     events: Vec<(Event, Vec<u8>)>,
 }
 
@@ -64,6 +66,10 @@ impl Monitor {
                 _ => 0,
             };
             if self.insists && op.code == OpCode::Read as u32 && op.result == 0 && self.exits < 100 {
+                self.event(EventKind::Readable, b"");
+            }
+            if op.result == AGAIN && !self.late.is_empty() {
+                self.to_send.extend(self.late.drain(..));
                 self.event(EventKind::Readable, b"");
             }
         }
@@ -156,11 +162,28 @@ fn an_end_that_is_announced_again_is_read_once() {
     monitor.borrow_mut().event(EventKind::Open, b"x");
     monitor.borrow_mut().event(EventKind::Readable, b"");
     (monitor.borrow_mut().has_ended, monitor.borrow_mut().insists) = (true, true);
-    net.idle(Idle::default());
+    net.idle(Idle::default(), &mut |_, _| false);
     let client = listener.accept().unwrap();
     assert_eq!(read(&*client, 10).unwrap(), b"x");
     assert_eq!(read(&*client, 10).unwrap(), b"");
     assert!(monitor.borrow().exits < 5, "{} exits", monitor.borrow().exits);
+}
+
+#[test]
+fn bytes_that_come_with_the_exit_that_found_none_are_read() {
+    let monitor = Monitor::start();
+    let net = Net::default();
+    let listener = listen(&net);
+    // As much as the first fetch asks for: the library OS has to ask again to know that there is no more.
+    monitor.borrow_mut().to_send = [b'a'; 16 << 10].into();
+    monitor.borrow_mut().event(EventKind::Open, b"");
+    monitor.borrow_mut().event(EventKind::Readable, b"");
+    net.idle(Idle::default(), &mut |_, _| false);
+    let client = listener.accept().unwrap();
+    assert_eq!(read(&*client, 16 << 10).unwrap().len(), 16 << 10);
+    monitor.borrow_mut().late = b"late".to_vec();
+    assert_eq!(read(&*client, 100).unwrap(), b"late");
+    assert_eq!(read(&*client, 100), Err(Errno::EAGAIN));
 }
 
 #[test]
