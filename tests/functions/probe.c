@@ -9,8 +9,10 @@
 //   GET /half            half of a response       GET /garbage         what is not HTTP
 //   GET /log/N           N lines of log, then ok  GET /memory          takes all memory
 //   GET /threads         as many threads as there can be, then ok      GET /headers   the head it got, as body
+//   GET /forks           the same with processes                       GET /descriptors   and with open files
 #define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
@@ -131,6 +133,18 @@ static int badly(int fd, const char *path) {
         pthread_attr_setstacksize(&small, 65536);
         while (made < 100000 && pthread_create(&thread, &small, asleep, NULL) == 0) made++;
         return answer(fd, "no more threads\n");
+    }
+    if (strcmp(path, "/forks") == 0) {
+        pid_t pid;
+        for (int made = 0; made < 100000 && (pid = fork()) > 0; made++) {
+        }
+        if (pid == 0) for (;;) pause();
+        return answer(fd, "no more processes\n");
+    }
+    if (strcmp(path, "/descriptors") == 0) {
+        while (dup(open("/dev/null", O_RDONLY)) >= 0) {
+        }
+        return answer(fd, "no more descriptors\n");
     }
     return answer(fd, "no such page\n");
 }

@@ -1,0 +1,55 @@
+// CPU-bound work: structures, maps, sorting, hashing and what they leave to the collector.
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"sort"
+	"strconv"
+	"time"
+)
+
+type body struct{ place, speed float64 }
+
+func work() int {
+	bodies := make([]*body, 2000)
+	for i := range bodies {
+		bodies[i] = &body{float64(i), float64(-i)}
+	}
+	for round := 0; round < 400; round++ {
+		for _, b := range bodies {
+			b.place += b.speed * 0.01
+			b.speed -= b.place * 0.01
+		}
+	}
+	words := map[string]int{}
+	for i := 0; i < 200000; i++ {
+		words["w"+strconv.Itoa(i*7919%5003)]++
+	}
+	names := make([]string, 0, len(words))
+	for name := range words {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	text, _ := json.Marshal(words)
+	total := len(names)
+	for i := 0; i < 20; i++ {
+		var back map[string]int
+		if json.Unmarshal(text, &back) != nil {
+			panic("its own text cannot be read")
+		}
+		sum := sha256.Sum256(text)
+		total += len(back) + int(sum[0])
+	}
+	return total
+}
+
+func main() {
+	work()
+	before := time.Now()
+	for i := 0; i < 3; i++ {
+		work()
+	}
+	fmt.Println("go", float64(time.Since(before).Nanoseconds())/3)
+}

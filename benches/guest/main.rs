@@ -1,0 +1,170 @@
+//! What programs cost in a machine beside the same natively: `cargo bench --bench guest`, by hand, on a quiet host.
+//!
+//! Every round runs each program natively and in a machine, one after the other, pinned to one CPU; what is printed are
+//! the medians of the rounds and the median of their ratios, as JSON. `ROUNDS` (5) and `CPU` (the last one) may be set.
+#![allow(clippy::expect_used, reason = "a benchmark that cannot go on says why and ends")]
+
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A program that prints lines of names and nanoseconds.
+struct Work {
+    /// What runs natively.
+    native: Vec<String>,
+    /// What `km run` is given.
+    machine: Vec<String>,
+}
+
+fn main() {
+    if std::fs::OpenOptions::new().read(true).write(true).open("/dev/kvm").is_err() {
+        eprintln!("\n*** SKIPPED: the benchmark of guests: /dev/kvm cannot be opened here ***\n");
+        return;
+    }
+    let folder = root().join("target/bench/guest");
+    std::fs::create_dir_all(&folder).expect("a folder can be made");
+    let rounds: usize = std::env::var("ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(5);
+    let works: Vec<Work> =
+        [items(&folder), python(&folder), node(), go(&folder)].into_iter().flatten().collect();
+    let mut found: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
+    for round in 0..rounds {
+        eprintln!("round {} of {rounds}", round + 1);
+        for work in &works {
+            let (native, machine) = (measure(&work.native), measure(&work.machine));
+            for (name, ns) in native {
+                if let Some(own) = machine.get(&name) {
+                    found.entry(name).or_default().push((ns, *own));
+                }
+            }
+        }
+    }
+    let rows: Vec<Value> = found.into_iter().map(|(name, pairs)| row(&name, &pairs)).collect();
+    let result = json!({ "cpu": cpu(), "rounds": rounds, "items": rows });
+    println!("{}", serde_json::to_string_pretty(&result).expect("JSON can be written"));
+}
+
+/// `speed` is how fast the machine is beside native: 1 is as fast.
+fn row(name: &str, pairs: &[(f64, f64)]) -> Value {
+    let native = median(pairs.iter().map(|pair| pair.0).collect());
+    let machine = median(pairs.iter().map(|pair| pair.1).collect());
+    let speed = median(pairs.iter().map(|(native, machine)| native / machine).collect());
+    let rounded = |value: f64, parts: f64| (value * parts).round() / parts;
+    json!({
+        "item": name,
+        "native_ns": rounded(native, 10.0),
+        "machine_ns": rounded(machine, 10.0),
+        "speed": rounded(speed, 1000.0),
+    })
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(0.0)
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn cpu() -> String {
+    std::env::var("CPU").unwrap_or_else(|_| {
+        let last = std::thread::available_parallelism().map_or(0, |count| count.get() - 1);
+        last.to_string()
+    })
+}
+
+/// Runs a command on one CPU, and reads what it prints.
+fn measure(command: &[String]) -> BTreeMap<String, f64> {
+    let output = Command::new("taskset").args(["-c", &cpu()]).args(command).output().expect("taskset starts");
+    let text = String::from_utf8_lossy(&output.stdout);
+    if !output.status.success() {
+        eprintln!("{command:?} ended with {}:\n{}", output.status, String::from_utf8_lossy(&output.stderr));
+    }
+    let pair = |line: &str| {
+        let (name, ns) = line.split_once(' ')?;
+        Some((name.to_owned(), ns.trim().parse().ok()?))
+    };
+    text.lines().filter_map(pair).collect()
+}
+
+/// A binary of the workspace, which lies beside this one.
+fn binary(name: &str) -> String {
+    let own = std::env::current_exe().expect("a running program has a path");
+    let profile = own.ancestors().nth(2).expect("benchmarks lie in <profile>/deps");
+    let path = profile.join(name);
+    assert!(path.exists(), "{} is not built: `make build` builds it", path.display());
+    path.display().to_string()
+}
+
+/// `km run` with room for any of the programs.
+fn machine(args: &[&str]) -> Vec<String> {
+    let km = [binary("km"), "run".to_owned(), "--memory".to_owned(), "1Gi".to_owned()];
+    km.into_iter().chain(args.iter().map(|arg| (*arg).to_owned())).collect()
+}
+
+fn source(name: &str) -> String {
+    root().join("benches/guest").join(name).display().to_string()
+}
+
+/// Runs what prepares a program; `None`, and a line that says so, without the tool.
+fn prepared(command: &mut Command) -> Option<()> {
+    match command.output() {
+        Ok(output) if output.status.success() => Some(()),
+        Ok(output) => {
+            eprintln!("left out: {command:?}: {}", String::from_utf8_lossy(&output.stderr));
+            None
+        }
+        Err(error) => {
+            eprintln!("left out: {command:?}: {error}");
+            None
+        }
+    }
+}
+
+fn items(folder: &Path) -> Option<Work> {
+    let program = folder.join("items").display().to_string();
+    prepared(Command::new("gcc").args(["-O2", "-pthread", "-o", &program, &source("items.c")]))?;
+    Some(Work { native: vec![program.clone()], machine: machine(&[&program]) })
+}
+
+/// Python with its library as an image, since that is more than one program.
+fn python(folder: &Path) -> Option<Work> {
+    let (image, bundle) = (folder.join("python-image"), folder.join("python-bundle"));
+    let script = source("work.py");
+    for old in [&image, &bundle] {
+        // The first time there is none.
+        let _ = std::fs::remove_dir_all(old);
+    }
+    let reference = format!("oci:{}", image.display());
+    let mut pack = Command::new(binary("kontain-faas"));
+    pack.args(["pack", "-o", &reference, "--add", "/usr/lib/python3.11"]);
+    prepared(pack.arg("--add").arg(&script).args(["--", "/usr/bin/python3.11", &script]))?;
+    let mut make = Command::new(binary("kontain-faas"));
+    prepared(make.args(["bundle", &reference, "-o"]).arg(&bundle))?;
+    Some(Work {
+        native: vec!["/usr/bin/python3.11".to_owned(), script],
+        machine: machine(&[&bundle.display().to_string()]),
+    })
+}
+
+fn node() -> Option<Work> {
+    let text = std::fs::read_to_string(source("work.js")).ok()?;
+    prepared(Command::new("node").arg("--version"))?;
+    let path = std::env::split_paths(&std::env::var_os("PATH")?)
+        .map(|dir| dir.join("node"))
+        .find(|path| path.exists())?;
+    let path = path.canonicalize().ok()?.display().to_string();
+    Some(Work {
+        native: vec![path.clone(), "-e".to_owned(), text.clone()],
+        machine: machine(&[&path, "--", "-e", &text]),
+    })
+}
+
+fn go(folder: &Path) -> Option<Work> {
+    let program = folder.join("go").display().to_string();
+    let mut build = Command::new("go");
+    build.args(["build", "-o", &program, "."]).current_dir(source("go")).env("CGO_ENABLED", "0");
+    prepared(&mut build)?;
+    Some(Work { native: vec![program.clone()], machine: machine(&[&program]) })
+}
