@@ -11,6 +11,7 @@ mod load;
 mod logs;
 mod metrics;
 mod pool;
+mod secrets;
 mod server;
 mod volume;
 

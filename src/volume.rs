@@ -4,6 +4,7 @@
 //! store/sha256/<digest>/{config.json,rootfs.erofs,image.json}   bundles; written by the downloader, immutable
 //! layers/…                                                      downloaded layers, kept for the next image
 //! functions/<namespace>/<function>.json                         what is published; written by the downloader
+//! secrets/<namespace>/<secret>/<key>                            for the machines of functions; written by the downloader
 //! status/<namespace>/<function>.json                            how its bake went; written by the server
 //! snapshots/<key>.snap                                          written by the server
 //! oci-runtime-bundles/<namespace>/<function>                    symlinks for people
@@ -75,6 +76,16 @@ impl Volume {
         self.root.join("oci-runtime-bundles")
     }
 
+    /// Folder of the secrets.
+    pub fn secrets(&self) -> PathBuf {
+        self.root.join("secrets")
+    }
+
+    /// Folder of the files of a secret.
+    pub fn secret(&self, namespace: &str, name: &str) -> PathBuf {
+        self.secrets().join(namespace).join(name)
+    }
+
     /// The record of a function.
     pub fn function(&self, name: &FunctionName) -> PathBuf {
         self.functions().join(name.namespace()).join(format!("{}.json", name.function()))
@@ -104,9 +115,21 @@ impl Volume {
 /// # Errors
 /// Those of the file system; the old file is untouched then.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    fs::create_dir_all(path.parent().ok_or(io::ErrorKind::InvalidInput)?)?;
+    replace_with(path, bytes, 0o644)
+}
+
+/// Like [`replace`], in a folder that is there, with a file that only its owner can read.
+///
+/// # Errors
+/// Those of the file system; the old file is untouched then.
+pub fn replace_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_with(path, bytes, 0o600)
+}
+
+fn replace_with(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
-    fs::create_dir_all(folder)?;
-    let (mut file, temporary) = create_temporary(folder)?;
+    let (mut file, temporary) = create_temporary(folder, mode)?;
     let written = file.write_all(bytes).and_then(|()| file.sync_all());
     let result = written.and_then(|()| fs::rename(&temporary, path));
     if result.is_err() {
@@ -117,10 +140,11 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// A new file with a lock on it, which tells a [`sweep`] that somebody is writing.
-fn create_temporary(folder: &Path) -> io::Result<(File, PathBuf)> {
+/// Two dots, because a key of a secret can begin with one.
+fn create_temporary(folder: &Path, mode: u32) -> io::Result<(File, PathBuf)> {
     loop {
-        let path = folder.join(format!(".{:016x}.tmp", fastrand::u64(..)));
-        let file = File::options().write(true).create_new(true).mode(0o644).open(&path)?;
+        let path = folder.join(format!("..{:016x}.tmp", fastrand::u64(..)));
+        let file = File::options().write(true).create_new(true).mode(mode).open(&path)?;
         flock(&file, FlockOperation::LockExclusive)?;
         // A sweep may have been quicker than the lock.
         if file.metadata()?.nlink() > 0 {
@@ -191,7 +215,7 @@ mod tests {
         assert_eq!(fs::read_dir(folder.path().join("a")).unwrap().count(), 1);
         // What a dead writer left goes, what a living one has stays.
         fs::write(folder.path().join("a/.0000000000000000.tmp"), b"half").unwrap();
-        let (living, _) = create_temporary(&folder.path().join("a")).unwrap();
+        let (living, _) = create_temporary(&folder.path().join("a"), 0o644).unwrap();
         assert_eq!((sweep(folder.path()), sweep(folder.path())), (1, 0));
         drop(living);
         assert_eq!(sweep(folder.path()), 1);

@@ -10,6 +10,9 @@ use super::image::{API_VERSION, Image, ImageSpec, Isolation, KIND, Protocol};
 const TIMEOUT_MAX_SECS: u64 = 3600;
 /// Most calls at once that can be asked for.
 const CONCURRENCY_MAX: u32 = 10_000;
+/// Longest path at which a secret can appear.
+const MOUNT_PATH_MAX: usize = 1024;
+
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -53,6 +56,7 @@ pub fn problems(image: &Image, origin: Origin) -> Vec<Problem> {
     check_not_yet(&image.spec, &mut found);
     check_bounds(&image.spec, &mut found);
     check_process(&image.spec, &mut found);
+    check_secrets(&image.spec, &mut found);
     check_warmup(&image.spec, &mut found);
     found.0
 }
@@ -104,15 +108,6 @@ fn check_not_yet(spec: &ImageSpec, found: &mut Problems) {
             found.add("spec.isolation", "only `vm` is supported yet: remove the field");
         }
     }
-    match spec.protocol {
-        Protocol::Http => {}
-        Protocol::Kontain | Protocol::Stdio => {
-            found.add("spec.protocol", "only `http` is supported yet: remove the field");
-        }
-    }
-    if !spec.secrets.is_empty() {
-        found.add("spec.secrets", "secrets are not supported yet: remove the field");
-    }
 }
 
 fn check_bounds(spec: &ImageSpec, found: &mut Problems) {
@@ -152,7 +147,30 @@ fn check_process(spec: &ImageSpec, found: &mut Problems) {
     }
 }
 
+fn check_secrets(spec: &ImageSpec, found: &mut Problems) {
+    for (index, secret) in spec.secrets.iter().enumerate() {
+        let field = format!("spec.secrets[{index}]");
+        if !is_dns_subdomain(&secret.name) {
+            found.add(format!("{field}.name"), name_message(&secret.name));
+        }
+        let path = &secret.mount_path;
+        let steps = || path.split('/').skip(1).filter(|step| !step.is_empty());
+        let is_place = path.starts_with('/') && !path.contains('\0') && path.len() <= MOUNT_PATH_MAX;
+        if !is_place || steps().next().is_none() || steps().any(|step| step == "." || step == "..") {
+            found.add(
+                format!("{field}.mountPath"),
+                "must be an absolute path below `/`, without `.` and `..`",
+            );
+        } else if steps().next().is_some_and(|step| ["proc", "sys", "dev"].contains(&step)) {
+            found.add(format!("{field}.mountPath"), "must not lie in /proc, /sys or /dev");
+        }
+    }
+}
+
 fn check_warmup(spec: &ImageSpec, found: &mut Problems) {
+    if !spec.warmup.is_empty() && spec.protocol != Protocol::Http {
+        found.add("spec.warmup", "is for `protocol: http` only: remove it");
+    }
     for (index, request) in spec.warmup.iter().enumerate() {
         if http::Method::from_bytes(request.method.as_bytes()).is_err() || request.method == "CONNECT" {
             found
@@ -192,15 +210,23 @@ mod tests {
 
     #[test]
     fn a_plain_image_is_accepted() {
-        assert_eq!(problems(&image(""), Origin::Directory), []);
+        for text in
+            ["", "  protocol: stdio", "  protocol: kontain", "  secrets: [{name: a, mountPath: /etc/x/}]"]
+        {
+            assert_eq!(problems(&image(text), Origin::Directory), [], "{text}");
+        }
     }
 
     #[test]
     fn each_wrong_field_is_named() {
         let cases = [
             ("  isolation: reset", "spec.isolation"),
-            ("  protocol: stdio", "spec.protocol"),
-            ("  secrets: [{name: a, mountPath: /x}]", "spec.secrets"),
+            ("  secrets: [{name: a/b, mountPath: /x}]", "spec.secrets[0].name"),
+            ("  secrets: [{name: a, mountPath: x}]", "spec.secrets[0].mountPath"),
+            ("  secrets: [{name: a, mountPath: /x/../y}]", "spec.secrets[0].mountPath"),
+            ("  secrets: [{name: a, mountPath: //}]", "spec.secrets[0].mountPath"),
+            ("  secrets: [{name: a, mountPath: /proc/x}]", "spec.secrets[0].mountPath"),
+            ("  protocol: stdio\n  warmup: [{path: /}]", "spec.warmup"),
             ("  imagePullSecrets: [{name: ../a}]", "spec.imagePullSecrets[0].name"),
             ("  port: 0", "spec.port"),
             ("  timeout: 2h", "spec.timeout"),

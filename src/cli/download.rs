@@ -29,6 +29,7 @@ const LIMITS: Limits = Limits {
     connections: 64,
     header_timeout: Duration::from_secs(10),
     write_timeout: Duration::from_secs(10),
+    body_timeout: Duration::from_secs(10),
 };
 
 /// Options of `download`.

@@ -66,6 +66,9 @@ pub struct Args {
     /// A client must take something of its response within this time.
     #[arg(long, env = "KONTAIN_WRITE_TIMEOUT", value_name = "DURATION", default_value = "60s")]
     pub write_timeout: Span,
+    /// A client may pause so long in all while it sends a body; each KiB of it gives it another second.
+    #[arg(long, env = "KONTAIN_BODY_TIMEOUT", value_name = "DURATION", default_value = "10s")]
+    pub body_timeout: Span,
     /// How long the listener stays after SIGTERM, so that load balancers notice; 5s with --kube, else 0s.
     #[arg(long, env = "KONTAIN_DRAIN_DELAY", value_name = "DURATION")]
     pub drain_delay: Option<Span>,
@@ -131,6 +134,7 @@ async fn serve(args: Args) -> anyhow::Result<()> {
             connections: args.max_connections,
             header_timeout: args.header_timeout.duration(),
             write_timeout: args.write_timeout.duration(),
+            body_timeout: args.body_timeout.duration(),
         },
     };
     let changed = Arc::new(Notify::new());

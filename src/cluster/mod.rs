@@ -19,7 +19,6 @@ mod entry;
 mod failure;
 mod follow;
 pub mod health;
-mod mounts;
 pub mod object;
 mod secrets;
 mod watch;

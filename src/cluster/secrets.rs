@@ -10,8 +10,8 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
 
 use super::failure::Failure;
-use super::mounts as mounts_on;
 use crate::api::ImageSpec;
+use crate::secrets as on_volume;
 use crate::volume::Volume;
 
 /// What one answer may take.
@@ -72,14 +72,14 @@ pub async fn mounts(
             Err(failure) => {
                 if failure.reason == "SecretMissing" {
                     // What the cluster does not have any more is no secret of the function's any more.
-                    let _ = mounts_on::retain(volume, |space, secret| (space, secret) != (namespace, name));
+                    let _ = on_volume::retain(volume, |space, secret| (space, secret) != (namespace, name));
                 }
                 return Err(failure);
             }
         };
         let files: BTreeMap<String, Vec<u8>> =
             secret.data.unwrap_or_default().into_iter().map(|(key, value)| (key, value.0)).collect();
-        mounts_on::write(volume, namespace, name, &files).map_err(|error| {
+        on_volume::write(volume, namespace, name, &files).map_err(|error| {
             Failure::new(
                 "Disk",
                 format!("the secret {namespace}/{name} cannot be written to the volume: {error}"),
@@ -92,7 +92,7 @@ pub async fn mounts(
 /// Removes the secrets from the volume that no Image mounts any more.
 pub fn keep(volume: &Volume, wanted: &HashSet<(String, String)>) {
     let keep = |namespace: &str, name: &str| wanted.contains(&(namespace.to_owned(), name.to_owned()));
-    if let Err(error) = mounts_on::retain(volume, keep) {
+    if let Err(error) = on_volume::retain(volume, keep) {
         tracing::warn!("secrets that are not mounted any more cannot be removed: {error}");
     }
 }

@@ -111,9 +111,11 @@ impl Collector {
         let (grace, max) =
             if room.is_full { (Duration::ZERO, 0) } else { (self.policy.grace, self.policy.layers_bytes) };
         let layer_bytes = cache.collect(&layers_of(&store)?, grace, max).map_err(read_error(&layers))?;
+        let namespaces_of_secrets = fs::read_dir(self.volume.secrets()).into_iter().flatten().flatten();
         let temporaries = volume::sweep(&self.volume.functions())
             + volume::sweep(&self.volume.status())
-            + volume::sweep(&self.volume.bundle_links());
+            + volume::sweep(&self.volume.bundle_links())
+            + namespaces_of_secrets.map(|namespace| volume::sweep(&namespace.path())).sum::<usize>();
         Ok(Collected { bundles, layer_bytes, temporaries })
     }
 

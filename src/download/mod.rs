@@ -2,6 +2,7 @@
 //!
 //! * [`directory`]: the embedded source, a folder of Image documents.
 //! * [`fetch`]: where images come from, registries among others.
+//! * [`secrets`]: its secrets, copied to the volume.
 //! * [`publish`]: one Image → bundle in the store → record, each step atomic.
 //! * [`collect`]: what nobody needs any more.
 //!
@@ -11,6 +12,7 @@ pub mod collect;
 pub mod directory;
 pub mod fetch;
 pub mod publish;
+pub mod secrets;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -23,6 +25,7 @@ use tokio::task::JoinSet;
 use self::directory::{Directory, Wanted};
 use self::fetch::Registries;
 use self::publish::{Outcome, PublishError, Publisher, Stamp};
+use self::secrets::Copier;
 use crate::api::FunctionName;
 use crate::volume::Volume;
 
@@ -52,19 +55,24 @@ pub async fn follow_directory(
     registries: Registries,
     changed: Arc<Notify>,
 ) -> Result<(), PublishError> {
-    let publisher = Arc::new(Publisher::open(volume, registries)?);
-    let mut directory = Directory::new(folder);
+    let publisher = Arc::new(Publisher::open(volume.clone(), registries)?);
+    let mut source = (Directory::new(folder.clone()), Copier::default());
     let mut known: HashMap<FunctionName, Known> = HashMap::new();
     let places = Arc::new(Semaphore::new(PARALLEL));
     let mut jobs = JoinSet::new();
     loop {
+        let (folder, volume) = (folder.clone(), volume.clone());
         let scanned = tokio::task::spawn_blocking(move || {
-            let scan = directory.scan();
-            (directory, scan)
+            let scan = source.0.scan();
+            // Before the records of those who need them.
+            if let Some(scan) = &scan {
+                source.1.copy(&folder, scan, &volume);
+            }
+            (source, scan)
         });
         // The folder is scanned by a thread that does not panic; if it did, there is nothing left to follow.
         let Ok((back, scan)) = scanned.await else { return Ok(()) };
-        directory = back;
+        source = back;
         if let Some(scan) = scan {
             known.retain(|name, _| scan.wanted.contains_key(name) || scan.kept.contains(name));
             for (name, wanted) in scan.wanted {

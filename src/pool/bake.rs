@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use km_vmm::protocol::{Assign, Kind, NotReadyReason, RefusedReason, Role, SnapshotMode, Snapshotted};
+use km_vmm::protocol::{Assign, Kind, NotReadyReason, RefusedReason, Role, SnapshotMode, Snapshotted, Wire};
 
 use super::machine::{BootError, Machine};
 use super::node::Node;
@@ -14,7 +14,7 @@ use super::slot::{SlotError, record};
 use super::snapshots::Draft;
 use super::table::Shell;
 use super::worker::WorkerError;
-use crate::api::{Published, Snapshot, Warmup};
+use crate::api::{Protocol, Published, Snapshot, Warmup};
 use crate::logs::{CallLog, FunctionLog};
 
 /// How long a program may take to become ready.
@@ -42,7 +42,12 @@ pub struct BakeFailure {
 impl BakeFailure {
     /// The host is the cause, not the function.
     pub fn is_of_host(&self) -> bool {
-        matches!(self.reason, "Host" | "Worker" | "Memory" | "Disk")
+        matches!(self.reason, "Host" | "Worker" | "Memory" | "Disk") || self.waits_for_secrets()
+    }
+
+    /// It can be tried again as soon as a secret is another one.
+    pub fn waits_for_secrets(&self) -> bool {
+        self.reason.starts_with("Secret")
     }
 }
 
@@ -63,6 +68,15 @@ pub fn mode(published: &Published) -> SnapshotMode {
         Snapshot::Ready => SnapshotMode::Ready,
         Snapshot::Start => SnapshotMode::Start,
         Snapshot::None => SnapshotMode::None,
+    }
+}
+
+/// How a published function's program takes its call, as the worker knows it.
+pub fn wire(published: &Published) -> Wire {
+    match published.spec.protocol {
+        Protocol::Http => Wire::Http,
+        Protocol::Stdio => Wire::Stdio,
+        Protocol::Kontain => Wire::Kontain,
     }
 }
 
@@ -124,6 +138,7 @@ async fn run(
         function: published.name.to_string(),
         digest: key.to_owned(),
         memory_bytes,
+        wire: wire(published),
         port: program.port,
         process: program.process.clone(),
         role: if draft.is_some() { Role::Bake } else { Role::Serve },
@@ -236,6 +251,7 @@ fn boot_failure(error: BootError) -> BakeFailure {
                 NotReadyReason::NotListening => "NotListening",
                 NotReadyReason::WrongPort => "WrongPort",
                 NotReadyReason::NeverIdle => "NeverIdle",
+                NotReadyReason::NotReading => "NotReading",
                 NotReadyReason::Exited => "Exited",
                 NotReadyReason::Fault => "Fault",
             };

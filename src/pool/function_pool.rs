@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use bundles::store::Lease;
-use km_vmm::protocol::{Assign, Ended, Kind, Outcome, ProcessSpec, RefusedReason, Role, SnapshotMode};
+use km_vmm::protocol::{Assign, Ended, Kind, Outcome, ProcessSpec, RefusedReason, Role, SnapshotMode, Wire};
 use tokio::sync::mpsc;
 
 use super::demand::Found;
@@ -44,6 +44,8 @@ pub struct Source {
     pub key: String,
     /// Memory of a machine.
     pub memory_bytes: u64,
+    /// How the program takes its call.
+    pub wire: Wire,
     /// Where the program listens.
     pub port: u16,
     /// The process.
@@ -52,8 +54,10 @@ pub struct Source {
     pub rootfs: File,
     /// Keeps the bundle from being collected.
     pub _lease: Arc<Lease>,
-    /// The snapshot mode, and its file if there is one. Without a file machines boot.
-    pub snapshot: (SnapshotMode, Option<File>),
+    /// The snapshot mode.
+    pub mode: SnapshotMode,
+    /// Machines boot, because there is no snapshot or it is being made.
+    pub boots: bool,
     /// Calls at once.
     pub concurrency: u32,
 }
@@ -63,6 +67,8 @@ pub struct Source {
 pub enum PoolEvent {
     /// Workers do not take the snapshot.
     SnapshotRefused,
+    /// The snapshot is not there: it was evicted.
+    SnapshotMissing,
 }
 
 /// How a machine's use ends.
@@ -111,7 +117,7 @@ impl Pool {
 
     /// Machines boot for each call.
     pub fn boots(&self) -> bool {
-        self.source.snapshot.1.is_none()
+        self.source.boots
     }
 
     /// Key of the snapshot.
@@ -203,6 +209,9 @@ impl Pool {
             let mut gone = table.sleep(Instant::now(), self.node.idle);
             if gone.is_empty() {
                 gone = table.spare_workers();
+            } else {
+                // Its snapshot is like any other now; the next worker opens it again.
+                self.node.snapshots.release(&self.source.key);
             }
             (table.surplus(Instant::now(), self.source.concurrency), gone)
         };
@@ -307,7 +316,7 @@ impl Pool {
 
     async fn make_shell(self: &Arc<Self>) -> Result<(Shell, Duration), TakeError> {
         let charge = self.charge().await?;
-        let mut slot = self.slot().await.map_err(|error| self.refusal(error))?;
+        let mut slot = self.slot().await?;
         if self.boots() {
             return Ok((Shell { slot, _charge: charge }, Duration::ZERO));
         }
@@ -332,7 +341,7 @@ impl Pool {
     }
 
     /// An empty slot: one that is there, another one of a worker, one of another worker.
-    async fn slot(self: &Arc<Self>) -> Result<Slot, WorkerError> {
+    async fn slot(self: &Arc<Self>) -> Result<Slot, TakeError> {
         if let Some(slot) = self.lock().empty_slot() {
             return Ok(slot);
         }
@@ -343,29 +352,48 @@ impl Pool {
         };
         match (slot, growable) {
             (Some(slot), _) => Ok(slot),
-            (None, Some(worker)) => worker.add_slot().await,
-            (None, None) => self.hire().await?.add_slot().await,
+            (None, Some(worker)) => worker.add_slot().await.map_err(|error| self.refusal(error)),
+            (None, None) => self.hire().await?.add_slot().await.map_err(|error| self.refusal(error)),
         }
     }
 
-    async fn hire(self: &Arc<Self>) -> Result<Arc<Worker>, WorkerError> {
+    /// The snapshot's file. It is opened for each worker, and held open by those alone, so that a snapshot that is evicted
+    /// while its function sleeps gives its space back.
+    fn snapshot(&self) -> Result<Option<File>, TakeError> {
+        if self.boots() {
+            return Ok(None);
+        }
+        self.node.snapshots.hold(&self.source.key);
+        match self.node.snapshots.get(&self.source.key) {
+            Some(file) => Ok(Some(file)),
+            None => Err(self.lost(PoolEvent::SnapshotMissing)),
+        }
+    }
+
+    async fn hire(self: &Arc<Self>) -> Result<Arc<Worker>, TakeError> {
+        let snapshot = self.snapshot()?;
+        let worker = self.assigned(snapshot.as_ref()).await.map_err(|error| self.refusal(error))?;
+        self.verified.store(true, Ordering::Relaxed);
+        self.lock().hired(&worker);
+        tokio::spawn(watch(Arc::downgrade(self), worker.gone()));
+        Ok(worker)
+    }
+
+    async fn assigned(&self, snapshot: Option<&File>) -> Result<Arc<Worker>, WorkerError> {
         let worker = self.node.stock.take().await?;
-        let (mode, snapshot) = &self.source.snapshot;
         let assign = Assign {
             function: self.source.function.clone(),
             digest: self.source.key.clone(),
             memory_bytes: self.source.memory_bytes,
+            wire: self.source.wire,
             port: self.source.port,
             process: self.source.process.clone(),
             role: Role::Serve,
-            snapshot: *mode,
+            snapshot: self.source.mode,
             has_snapshot_fd: snapshot.is_some(),
             verified: self.verified.load(Ordering::Relaxed),
         };
-        worker.assign(assign, &self.source.rootfs, snapshot.as_ref()).await?;
-        self.verified.store(true, Ordering::Relaxed);
-        self.lock().hired(&worker);
-        tokio::spawn(watch(Arc::downgrade(self), worker.gone()));
+        worker.assign(assign, &self.source.rootfs, snapshot).await?;
         Ok(worker)
     }
 
@@ -373,11 +401,16 @@ impl Pool {
         if let WorkerError::Refused(refused) = &error
             && refused.reason == RefusedReason::Snapshot
         {
-            // The owner is gone when the function was removed meanwhile.
-            let _ = self.events.send(PoolEvent::SnapshotRefused);
-            return TakeError::Closed;
+            return self.lost(PoolEvent::SnapshotRefused);
         }
         TakeError::Worker(error.to_string())
+    }
+
+    /// Tells the owner, who puts another pool into this one's place.
+    fn lost(&self, event: PoolEvent) -> TakeError {
+        // The owner is gone when the function was removed meanwhile.
+        let _ = self.events.send(event);
+        TakeError::Closed
     }
 }
 

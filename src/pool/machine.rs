@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::rt::ReadBufCursor;
-use km_vmm::protocol::{Boot, Call, Ended, Frame, Kind, NotReady, Outcome, Ready, Started};
+use km_vmm::protocol::{Boot, Call, Ended, Frame, Kind, NotReady, Outcome, PAYLOAD_MAX, Ready, Started};
 
 use super::function_pool::no_machine;
 use super::slot::{Event, Slot, SlotError, record};
@@ -43,6 +43,17 @@ pub enum Verdict {
     Worker(String),
     /// The machine is well: the program's bytes were the problem.
     Alive,
+}
+
+/// What a program gives whose response is no HTTP.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// Bytes.
+    Data(Bytes),
+    /// No more bytes come.
+    Closed,
+    /// Its machine has ended.
+    Ended(Ended),
 }
 
 #[derive(Debug)]
@@ -162,6 +173,49 @@ impl Machine {
         let call = Call { call_id: call_id.to_owned(), deadline_ms, port };
         let frame = Frame::json(Kind::Call, &call)?;
         self.with_slot(|slot| Ok(slot.queue(&frame)?))
+    }
+
+    /// Hands over what is put into the machine of the call; before [`Self::boot`] or [`Self::begin`].
+    ///
+    /// # Errors
+    /// When the machine is gone already.
+    pub fn put_in(&self, inlay: &[u8]) -> Result<(), SlotError> {
+        for piece in inlay.chunks(PAYLOAD_MAX) {
+            let frame = Frame { kind: Kind::Inlay, payload: piece.to_vec() };
+            self.with_slot(|slot| Ok(slot.queue(&frame)?))?;
+        }
+        Ok(())
+    }
+
+    /// Takes bytes of a request that is no HTTP, as many as there is room for.
+    pub fn poll_send(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.shared.lock().slot()?.poll_write_data(cx, bytes)
+    }
+
+    /// The request is whole. A machine that is gone needs not know.
+    pub fn end_input(&self) {
+        let _ = self.tell(Kind::End);
+    }
+
+    /// Sends what is queued.
+    pub fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.shared.lock().slot()?.poll_flush(cx)
+    }
+
+    /// What comes next of a response that is no HTTP.
+    pub fn poll_output(&self, cx: &mut Context<'_>) -> Poll<Result<Output, SlotError>> {
+        let mut inner = self.shared.lock();
+        let inner = &mut *inner;
+        let news = std::task::ready!(inner.poll_stream(cx))?;
+        Poll::Ready(Ok(match (news, &inner.ended, &mut inner.shell) {
+            (Some(()), _, Some(shell)) => {
+                let data = Bytes::copy_from_slice(shell.slot.data());
+                shell.slot.consume(data.len());
+                Output::Data(data)
+            }
+            (_, Some(ended), _) => Output::Ended(ended.clone()),
+            _ => Output::Closed,
+        }))
     }
 
     /// The byte stream to the program.

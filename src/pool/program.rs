@@ -6,12 +6,14 @@ use km_vmm::protocol::ProcessSpec;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::api::{FunctionName, ImageSpec, Published};
+use crate::api::{FunctionName, ImageSpec, Protocol, Published, Snapshot};
 
 /// Where a program listens if nobody says.
 const DEFAULT_PORT: u16 = 8080;
 /// Search path of programs that have none.
 const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// Where a program that runs before its request comes finds the request's variables; in `REQUEST_ENV_FILE`.
+pub const REQUEST_ENV: &str = "/run/kontain/request.env";
 /// Hexadecimal digits of the digest that K_REVISION shows.
 const REVISION_DIGITS: usize = 12;
 
@@ -161,7 +163,10 @@ fn environment(published: &Published, image: Vec<String>, port: u16) -> Vec<Stri
         format!("K_REVISION={function}-{}", hex.get(..REVISION_DIGITS).unwrap_or(hex)),
     ];
     let mut result: Vec<String> = Vec::new();
-    for entry in image.into_iter().chain(own).chain(promised) {
+    let runs_before =
+        published.spec.protocol == Protocol::Stdio && published.spec.snapshot() == Snapshot::Ready;
+    let variables = runs_before.then(|| format!("REQUEST_ENV_FILE={REQUEST_ENV}"));
+    for entry in image.into_iter().chain(own).chain(promised).chain(variables) {
         let name = entry.split_inclusive('=').next().unwrap_or_default().to_owned();
         match result.iter_mut().find(|old| old.starts_with(&name)) {
             Some(old) => *old = entry,

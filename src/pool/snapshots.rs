@@ -67,7 +67,7 @@ pub fn key(digest: &str, spec: &ImageSpec, program: &Program, hello: &Hello) -> 
 pub struct Snapshots {
     folder: PathBuf,
     budget: u64,
-    /// Keys that must stay: a function serves from them.
+    /// Keys of functions that have workers: these go last.
     used: Mutex<HashSet<String>>,
 }
 
@@ -104,6 +104,16 @@ impl Snapshots {
         Some(file)
     }
 
+    /// Whether a snapshot is there.
+    pub fn contains(&self, key: &str) -> bool {
+        self.path(key).exists()
+    }
+
+    /// Whether another snapshot is likely to fit without that one has to go.
+    pub fn has_room(&self) -> bool {
+        self.bytes() < self.budget / 8 * 7
+    }
+
     /// Starts a snapshot.
     ///
     /// # Errors
@@ -132,7 +142,7 @@ impl Snapshots {
         }
     }
 
-    /// Says that a function serves from this snapshot, until [`Self::release`].
+    /// Says that workers serve from this snapshot, until [`Self::release`].
     pub fn hold(&self, key: &str) {
         self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned());
     }
@@ -153,7 +163,7 @@ impl Snapshots {
 
     /// Removes the least recently used snapshots until the budget is kept; those in use only when nothing else is left.
     ///
-    /// Removing one in use costs nothing at once: its workers hold it open. It is gone for the next start.
+    /// Removing one in use costs nothing at once: its workers hold it open. It is gone for the next of them.
     fn evict(&self, newest: &str) {
         let mut list = self.list();
         let used = self.used.lock().unwrap_or_else(PoisonError::into_inner).clone();

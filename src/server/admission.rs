@@ -1,4 +1,8 @@
-//! Who may call now: the function's concurrency with a short queue, and the node's.
+//! Who may call now: the function's concurrency with a short queue, and the node's, shared fairly.
+//!
+//! While the node has room, any function may have as much of it as its own limit allows. When the last quarter is reached,
+//! a function that has its equal share already, among those that are being called, is turned away, so that a flood of calls
+//! of one function leaves turns for the others.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,6 +27,61 @@ pub struct Admission {
     queued: AtomicUsize,
     queue_max: usize,
     concurrency: usize,
+    /// Turns of the node that its calls hold, waiting ones included.
+    held: AtomicUsize,
+}
+
+/// The node's turns.
+#[derive(Debug)]
+pub struct Turns {
+    free: Arc<Semaphore>,
+    max: usize,
+    /// Functions that hold at least one.
+    active: AtomicUsize,
+}
+
+/// A turn of the node, given back when it is dropped.
+#[derive(Debug)]
+pub struct NodeTurn {
+    turns: Arc<Turns>,
+    function: Arc<Admission>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Turns {
+    /// So many calls at once.
+    pub fn new(max: usize) -> Arc<Self> {
+        let max = max.min(Semaphore::MAX_PERMITS);
+        Arc::new(Self { free: Arc::new(Semaphore::new(max)), max, active: AtomicUsize::new(0) })
+    }
+
+    /// Takes a turn for a call of a function.
+    ///
+    /// # Errors
+    /// 503 when there is none, or the function has its share.
+    pub fn take(self: &Arc<Self>, function: &Arc<Admission>) -> Result<NodeTurn, Problem> {
+        let permit = self.free.clone().try_acquire_owned();
+        let permit =
+            permit.map_err(|_| node_full("the node has all the calls in flight that it may have"))?;
+        let held = function.held.fetch_add(1, Ordering::Relaxed);
+        if held == 0 {
+            self.active.fetch_add(1, Ordering::Relaxed);
+        }
+        let turn = NodeTurn { turns: self.clone(), function: function.clone(), _permit: permit };
+        let share = self.max / self.active.load(Ordering::Relaxed).max(1);
+        if self.free.available_permits() < self.max / 4 && held >= share.max(1) {
+            return Err(node_full("the node is busy, and the function has its share of the calls in flight"));
+        }
+        Ok(turn)
+    }
+}
+
+impl Drop for NodeTurn {
+    fn drop(&mut self) {
+        if self.function.held.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.turns.active.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
 }
 
 impl Admission {
@@ -34,6 +93,7 @@ impl Admission {
             queued: AtomicUsize::new(0),
             queue_max: concurrency.max(QUEUE_MIN),
             concurrency,
+            held: AtomicUsize::new(0),
         }
     }
 
@@ -95,6 +155,21 @@ pub fn node_full(detail: impl Into<String>) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_flood_leaves_turns_for_others() {
+        let turns = Turns::new(16);
+        let (flood, other) = (Arc::new(Admission::new(1000)), Arc::new(Admission::new(1000)));
+        let first = turns.take(&other).unwrap();
+        let held: Vec<_> = std::iter::from_fn(|| turns.take(&flood).ok()).take(100).collect();
+        assert_eq!(held.len(), 11, "its half of the node, and what nobody else wanted but a quarter");
+        assert_eq!(turns.take(&flood).unwrap_err().reason, "NodeBusy");
+        let more: Vec<_> = (0..4).map(|_| turns.take(&other).unwrap()).collect();
+        assert!(turns.take(&other).is_err(), "there are no more");
+        drop((first, more, held));
+        let all: Vec<_> = std::iter::from_fn(|| turns.take(&flood).ok()).take(100).collect();
+        assert_eq!(all.len(), 16, "alone it may have them all");
+    }
 
     #[tokio::test(start_paused = true)]
     async fn turns_queue_and_end() {

@@ -11,6 +11,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Sleep;
 
+use super::exchange::Exchange;
 use super::finish::CallEnd;
 
 /// The connection to the program, to be polled until the response is whole.
@@ -22,6 +23,9 @@ pub enum BodyError {
     /// The program's side of it.
     #[error("the function's response ended early")]
     Function(#[from] hyper::Error),
+    /// The program's end.
+    #[error("{0}")]
+    Program(String),
     /// The deadline.
     #[error("the call took longer than the function's timeout")]
     Deadline,
@@ -37,6 +41,45 @@ pub enum Body {
     Full(Bytes),
     /// A function's response.
     Stream(Box<Stream>),
+    /// The output of a function whose response is no HTTP and long.
+    Output(Box<LongOutput>),
+}
+
+/// Output that is passed on as it comes.
+pub struct LongOutput {
+    first: Option<Bytes>,
+    exchange: Exchange,
+    deadline: Pin<Box<Sleep>>,
+    end: Option<CallEnd>,
+}
+
+impl std::fmt::Debug for LongOutput {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LongOutput").field("end", &self.end).finish_non_exhaustive()
+    }
+}
+
+impl LongOutput {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if self.end.is_none() {
+            return Poll::Ready(None);
+        }
+        if let Some(bytes) = self.first.take() {
+            return Poll::Ready(Some(Ok(Frame::data(bytes))));
+        }
+        let (reason, error) = match self.exchange.poll_rest(cx) {
+            Poll::Ready(Some(Ok(bytes))) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
+            Poll::Ready(None) => {
+                self.end.take().into_iter().for_each(CallEnd::complete);
+                return Poll::Ready(None);
+            }
+            Poll::Ready(Some(Err(why))) => ("response ended early", BodyError::Program(why)),
+            Poll::Pending if self.deadline.as_mut().poll(cx).is_ready() => ("deadline", BodyError::Deadline),
+            Poll::Pending => return Poll::Pending,
+        };
+        self.end.take().into_iter().for_each(|end| end.fail(reason));
+        Poll::Ready(Some(Err(error)))
+    }
 }
 
 /// A function's response.
@@ -57,6 +100,11 @@ impl Body {
     /// A body of these bytes.
     pub fn full(bytes: Bytes) -> Self {
         if bytes.is_empty() { Self::Empty } else { Self::Full(bytes) }
+    }
+
+    /// Output of which `first` is here already.
+    pub fn output(first: Bytes, exchange: Exchange, deadline: Pin<Box<Sleep>>, end: CallEnd) -> Self {
+        Self::Output(Box::new(LongOutput { first: Some(first), exchange, deadline, end: Some(end) }))
     }
 
     /// The response of a function; one without a body ends its call here.
@@ -138,6 +186,7 @@ impl http_body::Body for Body {
                 _ => Poll::Ready(None),
             },
             Self::Stream(stream) => stream.poll(cx),
+            Self::Output(output) => output.poll(cx),
         }
     }
 
@@ -146,6 +195,7 @@ impl http_body::Body for Body {
             Self::Empty => true,
             Self::Full(_) => false,
             Self::Stream(stream) => stream.end.is_none(),
+            Self::Output(output) => output.end.is_none(),
         }
     }
 
@@ -154,6 +204,7 @@ impl http_body::Body for Body {
             Self::Empty => SizeHint::with_exact(0),
             Self::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Self::Stream(stream) => stream.body.size_hint(),
+            Self::Output(_) => SizeHint::new(),
         }
     }
 }

@@ -181,7 +181,7 @@ impl CallFacts {
     fn log(&self, record: &CallRecord, ended: Option<&Ended>) {
         let CallRecord { function, call, status, result, queue_us, boot_us, total_us, .. } = record;
         if *result == "ok" {
-            tracing::debug!(%function, %call, status, queue_us, boot_us, total_us, "call");
+            tracing::info!(%function, %call, status, queue_us, boot_us, total_us, "call");
         } else {
             let outcome = ended.map(|ended| describe(&ended.outcome)).unwrap_or_default();
             tracing::warn!(%function, %call, status, result, queue_us, boot_us, total_us, outcome, "call failed");

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::admission::NodeTurn;
 use super::calls::CallFacts;
 use crate::pool::ActiveCall;
 
@@ -12,12 +13,12 @@ use crate::pool::ActiveCall;
 pub struct CallEnd {
     call: ActiveCall,
     facts: Arc<CallFacts>,
-    _turns: [OwnedSemaphorePermit; 2],
+    _turns: (OwnedSemaphorePermit, NodeTurn),
 }
 
 impl CallEnd {
     /// For a call with its machine, its facts and its turns with function and node.
-    pub fn new(call: ActiveCall, facts: Arc<CallFacts>, turns: [OwnedSemaphorePermit; 2]) -> Self {
+    pub fn new(call: ActiveCall, facts: Arc<CallFacts>, turns: (OwnedSemaphorePermit, NodeTurn)) -> Self {
         Self { call, facts, _turns: turns }
     }
 

@@ -33,8 +33,14 @@ struct Followed {
 pub async fn follow(server: Arc<Server>, changed: Arc<Notify>) {
     let mut known: HashMap<FunctionName, Followed> = HashMap::new();
     loop {
-        let folder = server.volume.functions();
-        match tokio::task::spawn_blocking(move || scan(&folder)).await {
+        let scanner = server.clone();
+        let scanned = tokio::task::spawn_blocking(move || {
+            // Secrets afterwards: whoever writes a record wrote what it needs before.
+            let found = scan(&scanner.volume.functions());
+            scanner.secrets.scan(&scanner.volume);
+            found
+        });
+        match scanned.await {
             Ok(Ok(found)) => apply(&server, &mut known, found),
             Ok(Err(error)) => {
                 tracing::warn!(%error, "cannot read the published functions; going on with those known")

@@ -16,9 +16,7 @@ use super::problem::{Component, Problem};
 
 /// Bytes that come before a machine is taken.
 pub const AHEAD_MAX: usize = 64 << 10;
-/// A client may pause so long in all.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// And is given another second for each so many bytes.
+/// A client is given another second for each so many bytes.
 const FLOOR_BYTES_PER_SEC: u64 = 1024;
 
 /// What is wrong with a body.
@@ -72,22 +70,23 @@ pub struct Intake {
     body: Incoming,
     left: u64,
     taken: u64,
+    patience: Duration,
     fault: FaultCell,
     waited: Duration,
     waiting: Option<(Instant, Pin<Box<Sleep>>)>,
 }
 
 impl Intake {
-    /// A body of at most `max` bytes.
+    /// A body of at most `max` bytes, whose sender may pause for `patience` in all, and longer as more of it comes.
     ///
     /// # Errors
     /// When it says itself that it is longer: before anything of it (or a 100 Continue) is exchanged.
-    pub fn new(body: Incoming, max: u64) -> Result<Self, Fault> {
+    pub fn new(body: Incoming, max: u64, patience: Duration) -> Result<Self, Fault> {
         if body.size_hint().lower() > max {
             return Err(Fault::TooLarge);
         }
         let fault = FaultCell::default();
-        Ok(Self { body, left: max, taken: 0, fault, waited: Duration::ZERO, waiting: None })
+        Ok(Self { body, left: max, taken: 0, patience, fault, waited: Duration::ZERO, waiting: None })
     }
 
     /// Nothing comes any more.
@@ -152,7 +151,7 @@ impl Intake {
     /// of its client.
     fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let (_, timer) = self.waiting.get_or_insert_with(|| {
-            let allowed = PATIENCE + Duration::from_secs(self.taken / FLOOR_BYTES_PER_SEC);
+            let allowed = self.patience + Duration::from_secs(self.taken / FLOOR_BYTES_PER_SEC);
             (Instant::now(), Box::pin(tokio::time::sleep(allowed.saturating_sub(self.waited))))
         });
         timer.as_mut().poll(cx)

@@ -23,29 +23,34 @@ use super::headers::{self, Peer};
 use super::intake::{FaultCell, Intake, RequestBody};
 use super::problem::{Component, Problem};
 use super::route::route;
-use super::{tunnel, verdict};
+use super::{inlay, kontain, stdio, tunnel, variables, verdict};
+use crate::api::Protocol;
 use crate::logs::CallLog;
 use crate::pool::ActiveCall;
 use crate::pool::demand::Found;
 use crate::pool::machine::BootError;
+use crate::pool::slot::SlotError;
 use crate::pool::table::{Shell, TakeError};
 
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 /// A cold boot may take so long at most, whatever the call's own time.
 const BOOT_LIMIT: Duration = Duration::from_secs(60);
-/// Pools that are replaced under a call's feet before it gives up.
-const TAKE_TRIES: usize = 5;
+/// Pools that are replaced under a call's feet before it gives up, and the pause while the next one is made.
+const TAKE_TRIES: usize = 500;
+const TAKE_PAUSE: Duration = Duration::from_millis(10);
 /// Longest head of a response.
 const HEAD_MAX: usize = 256 << 10;
 
 /// A call that passed its checks.
-struct Call {
+pub struct Call {
     server: Arc<Server>,
     function: Arc<Function>,
     revision: Arc<Revision>,
     id: Arc<str>,
     begun: Instant,
     facts: Arc<CallFacts>,
+    /// What is put into its machine, for functions that need that.
+    inlay: Option<Vec<u8>>,
 }
 
 /// Answers a request for a function.
@@ -74,8 +79,8 @@ pub async fn invoke(
     let function = function
         .ok_or_else(|| Problem::not_found(format!("no function {} is published", routed.function)))?;
     let revision = function.revision()?;
-    let max = server.options.max_body;
-    let intake = Intake::new(body, max).map_err(|fault| fault.problem())?;
+    let (max, patience) = (server.options.max_body, server.options.limits.body_timeout);
+    let intake = Intake::new(body, max, patience).map_err(|fault| fault.problem())?;
     let had_body = !intake.is_end()
         || parts.headers.contains_key(CONTENT_LENGTH)
         || parts.headers.contains_key(TRANSFER_ENCODING);
@@ -86,9 +91,17 @@ pub async fn invoke(
     parts.uri = Uri::from(routed.rest);
     let body = intake.ahead().await.map_err(|fault| fault.problem())?;
     frame_body(&mut parts, &body, had_body);
+    let published = &revision.published;
+    let inlay = match inlay::is_needed(&published.spec) {
+        true => {
+            let variables = || variables::of(&parts, published.name.as_str(), peer);
+            inlay::of_call(&server.secrets, published, variables)?
+        }
+        false => None,
+    };
     let id: Arc<str> = id.into();
     let facts = CallFacts::new(function.clone(), id.clone(), begun);
-    let call = Call { server: server.clone(), function, revision, id, begun, facts };
+    let call = Call { server: server.clone(), function, revision, id, begun, facts, inlay };
     call.run(parts, body, upgrade).await
 }
 
@@ -138,22 +151,47 @@ impl Call {
             end = self.machine(limit) => end?,
             () = deadline.as_mut() => return Err(Problem::deadline()),
         };
-        let result = self.exchange(&end, &mut deadline, parts, body, upgrade.as_ref()).await;
-        match result {
-            Ok((response, connection)) => Ok(self.respond(response, connection, deadline, end, upgrade)),
-            Err(problem) => {
-                end.facts().head(problem.status.as_u16());
-                end.fail(problem.reason_word());
-                Err(problem)
-            }
+        let answer = match self.revision.published.spec.protocol {
+            Protocol::Http => match self.exchange(&end, &mut deadline, parts, body, upgrade.as_ref()).await {
+                Ok((response, connection)) => {
+                    return Ok(self.respond(response, connection, deadline, end, upgrade));
+                }
+                Err(problem) => Err((end, problem)),
+            },
+            Protocol::Stdio => stdio::answer(&self, end, deadline, body).await,
+            Protocol::Kontain => kontain::answer(&self, end, deadline, &parts, body).await,
+        };
+        answer.map_err(|(end, problem)| {
+            end.facts().head(problem.status.as_u16());
+            end.fail(problem.reason_word());
+            problem
+        })
+    }
+
+    /// Makes the client's response of one that came without HTTP; the call has ended well.
+    pub(super) fn plain(&self, status: StatusCode, end: &CallEnd, body: Body) -> Response<Body> {
+        end.facts().head(status.as_u16());
+        let mut response = Response::new(body);
+        *response.status_mut() = status;
+        if let Ok(value) = HeaderValue::try_from(self.server_timing(end)) {
+            response.headers_mut().insert(SERVER_TIMING, value);
         }
+        response
+    }
+
+    /// The server.
+    pub(super) fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// `namespace/function`.
+    pub(super) fn name(&self) -> &str {
+        self.function.name.as_str()
     }
 
     /// Waits for its turn and takes a machine.
     async fn machine(&self, limit: Duration) -> Result<CallEnd, Problem> {
-        let node_turn = self.server.turns.clone().try_acquire_owned();
-        let node_turn =
-            node_turn.map_err(|_| node_full("the node has all the calls in flight that it may have"))?;
+        let node_turn = self.server.turns.take(&self.revision.admission)?;
         let turn = self.revision.admission.enter().await?;
         let (pool, shell, found) = self.take().await?;
         self.facts.taken(found == Found::Nothing);
@@ -162,13 +200,17 @@ impl Call {
         let epilogue = Box::new(move |ended: Option<_>| facts.record(&server.calls, ended.as_ref()));
         let log = CallLog::new(self.function.log.clone(), self.id.clone());
         let call = ActiveCall::new(pool.clone(), shell, log, epilogue);
-        let end = CallEnd::new(call, self.facts.clone(), [turn, node_turn]);
+        let end = CallEnd::new(call, self.facts.clone(), (turn, node_turn));
+        let failed =
+            |error: SlotError| Problem::bad_gateway(Component::Worker, "WorkerFailed", error.to_string());
+        if let Some(inlay) = &self.inlay {
+            end.call().put_in(inlay).map_err(failed)?;
+        }
         if boots {
             end.call().boot(BOOT_LIMIT).await.map_err(|error| boot_problem(&error))?;
         }
         let left = limit.saturating_sub(self.begun.elapsed());
-        let begun = end.call().begin(&self.id, pool.port(), left);
-        begun.map_err(|error| Problem::bad_gateway(Component::Worker, "WorkerFailed", error.to_string()))?;
+        end.call().begin(&self.id, pool.port(), left).map_err(failed)?;
         Ok(end)
     }
 
@@ -178,7 +220,14 @@ impl Call {
             match pool.take().await {
                 Ok((shell, found)) => return Ok((pool, shell, found)),
                 // A new version or a new snapshot took its place; a function that is gone is a 404 or 503.
-                Err(TakeError::Closed) => pool = self.function.revision()?.pool.clone(),
+                Err(TakeError::Closed) => {
+                    let next = self.function.revision()?.pool.clone();
+                    if Arc::ptr_eq(&next, &pool) {
+                        // It has lost its snapshot, and its successor is on its way.
+                        tokio::time::sleep(TAKE_PAUSE).await;
+                    }
+                    pool = next;
+                }
                 Err(TakeError::Memory) => return Err(node_full(TakeError::Memory.to_string())),
                 Err(error @ TakeError::Worker(_)) => {
                     return Err(Problem::bad_gateway(Component::Worker, "WorkerFailed", error.to_string()));

@@ -21,6 +21,7 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::body::Body;
+use super::refusal::{Answered, Answering};
 
 /// Most headers of a request.
 const HEADERS_MAX: usize = 100;
@@ -48,6 +49,8 @@ pub struct Limits {
     pub header_timeout: Duration,
     /// A client must take something of its response within this time.
     pub write_timeout: Duration,
+    /// A client may pause so long in all while it sends a body; each KiB of it gives it another second.
+    pub body_timeout: Duration,
 }
 
 /// Serves connections until `stop`, then lets those that are open finish their requests.
@@ -78,11 +81,14 @@ pub async fn serve<F, R>(
             }
         };
         let handle = handle.clone();
+        let answering = Answering::default();
+        let patient = Patient::new(stream, limits.write_timeout, answering.clone());
         let service = hyper::service::service_fn(move |request| {
+            let answer = answering.begin();
             let response = handle(peer, request);
-            async move { Ok::<_, Infallible>(response.await) }
+            async move { Ok::<_, Infallible>(response.await.map(|body| Answered::new(body, answer))) }
         });
-        let io = TokioIo::new(Patient::new(stream, limits.write_timeout));
+        let io = TokioIo::new(patient);
         let connection = builder.serve_connection_with_upgrades(io, service).into_owned();
         let connection = graceful.watch(connection);
         let open = open.clone();
@@ -132,7 +138,8 @@ fn builder(limits: Limits) -> auto::Builder<TokioExecutor> {
     builder
 }
 
-/// A stream with a time limit for its first bytes and for each write that the client does not take.
+/// A stream with a time limit for its first bytes and for each write that the client does not take; on it, hyper's own
+/// refusals become problem documents.
 struct Patient {
     stream: TcpStream,
     /// Until the first bytes came or went.
@@ -140,12 +147,33 @@ struct Patient {
     seen: usize,
     write_timeout: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
+    answering: Answering,
+    /// What is left to write of a refusal.
+    refusal: Vec<u8>,
 }
 
 impl Patient {
-    fn new(stream: TcpStream, write_timeout: Duration) -> Self {
+    fn new(stream: TcpStream, write_timeout: Duration, answering: Answering) -> Self {
         let first = Some(Box::pin(tokio::time::sleep(FIRST_LIMIT)));
-        Self { stream, first, seen: 0, write_timeout, stalled: None }
+        Self { stream, first, seen: 0, write_timeout, stalled: None, answering, refusal: Vec::new() }
+    }
+
+    /// Takes a refusal of hyper's instead of passing it on; says whether it was one.
+    fn refuse(&mut self, bytes: &[u8]) -> bool {
+        match self.answering.replacement(bytes) {
+            Some(refusal) => self.refusal = refusal,
+            None => return false,
+        }
+        true
+    }
+
+    fn write_refusal(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.refusal.is_empty() {
+            let result = Pin::new(&mut self.stream).poll_write(cx, &self.refusal);
+            let count = std::task::ready!(self.written(cx, result))?;
+            self.refusal.drain(..count);
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Passes the result of a write on, and gives up when the client takes nothing for too long.
@@ -184,6 +212,9 @@ impl AsyncWrite for Patient {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         this.first = None;
+        if this.refuse(bytes) {
+            return Poll::Ready(Ok(bytes.len()));
+        }
         let result = Pin::new(&mut this.stream).poll_write(cx, bytes);
         this.written(cx, result)
     }
@@ -195,6 +226,11 @@ impl AsyncWrite for Patient {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         this.first = None;
+        if let Some(bytes) = bufs.iter().find(|bytes| !bytes.is_empty()).filter(|_| bufs.len() == 1)
+            && this.refuse(bytes)
+        {
+            return Poll::Ready(Ok(bytes.len()));
+        }
         let result = Pin::new(&mut this.stream).poll_write_vectored(cx, bufs);
         this.written(cx, result)
     }
@@ -204,10 +240,12 @@ impl AsyncWrite for Patient {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        std::task::ready!(self.write_refusal(cx))?;
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        std::task::ready!(self.write_refusal(cx))?;
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }

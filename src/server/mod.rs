@@ -2,24 +2,33 @@
 //!
 //! * [`listen`]: connections and their limits. [`admin`]: the admin port.
 //! * [`invoke`]: the way of a call, with [`route`], [`headers`], [`intake`] (request body), [`admission`], [`body`]
-//!   (response body), [`tunnel`] (switched protocols), [`verdict`] and [`problem`] (what went wrong), [`calls`] (records).
+//!   (response body), [`tunnel`] (switched protocols), [`verdict`] and [`problem`] (what went wrong; [`refusal`] for what
+//!   hyper refuses), [`calls`] (records).
+//! * [`exchange`]: calls that are no HTTP to the program, as [`stdio`] and [`kontain`] have them; [`inlay`] and [`variables`]:
+//!   what a machine is given beside the request.
 //! * [`functions`]: what is served; [`follow`] reads it from the volume, [`revise`] makes each version ready.
 
 pub mod admin;
 pub mod admission;
 pub mod body;
 pub mod calls;
+pub mod exchange;
 pub mod finish;
 pub mod follow;
 pub mod functions;
 pub mod headers;
+pub mod inlay;
 pub mod intake;
 pub mod invoke;
+pub mod kontain;
 pub mod listen;
 pub mod problem;
+pub mod refusal;
 pub mod revise;
 pub mod route;
+pub mod stdio;
 pub mod tunnel;
+pub mod variables;
 pub mod verdict;
 
 use std::net::SocketAddr;
@@ -33,9 +42,10 @@ use hyper::body::Incoming;
 use ipnet::IpNet;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use self::admission::Turns;
 use self::body::Body;
 use self::calls::Calls;
 use self::functions::Functions;
@@ -44,6 +54,7 @@ use self::listen::Limits;
 use crate::cluster::health::Health;
 use crate::metrics::{Metrics, OfReason, OfStatus};
 use crate::pool::Node;
+use crate::secrets::Secrets;
 use crate::volume::Volume;
 
 /// Options of the server.
@@ -80,10 +91,12 @@ pub struct Server {
     pub functions: Functions,
     /// Its numbers.
     pub metrics: Metrics,
+    /// The secrets of functions.
+    pub secrets: Secrets,
     /// The last calls.
     pub calls: Calls,
     /// Turns of the node.
-    pub turns: Arc<Semaphore>,
+    pub turns: Arc<Turns>,
     scanned: AtomicBool,
     draining: AtomicBool,
     /// Calls that came, to notice when none do any more.
@@ -94,13 +107,14 @@ pub struct Server {
 impl Server {
     /// A server that serves nothing yet.
     pub fn new(options: ServerOptions, volume: Volume, node: Arc<Node>) -> Arc<Self> {
-        let turns = Arc::new(Semaphore::new(options.max_calls.min(Semaphore::MAX_PERMITS)));
+        let turns = Turns::new(options.max_calls);
         Arc::new(Self {
             options,
             volume,
             node,
             functions: Functions::default(),
             metrics: Metrics::default(),
+            secrets: Secrets::default(),
             calls: Calls::default(),
             turns,
             scanned: AtomicBool::new(false),

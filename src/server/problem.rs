@@ -90,8 +90,8 @@ impl Problem {
         if self.status == StatusCode::GATEWAY_TIMEOUT { "deadline" } else { self.reason }
     }
 
-    /// The response that says so.
-    pub fn response(&self, call_id: &str) -> Response<Body> {
+    /// The document that says so.
+    pub fn document(&self, call_id: &str) -> Vec<u8> {
         let document = Document {
             r#type: "about:blank",
             title: self.status.canonical_reason().unwrap_or_default(),
@@ -102,8 +102,12 @@ impl Problem {
             call_id,
         };
         // Texts and numbers always have a JSON form.
-        let bytes = serde_json::to_vec(&document).unwrap_or_default();
-        let mut response = Response::new(Body::full(Bytes::from(bytes)));
+        serde_json::to_vec(&document).unwrap_or_default()
+    }
+
+    /// The response that says so.
+    pub fn response(&self, call_id: &str) -> Response<Body> {
+        let mut response = Response::new(Body::full(Bytes::from(self.document(call_id))));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! published ──► snapshot there? ──yes──► serve from it ◄─────────────┐
-//!                    │ no                    │ refused               │
+//!                    │ no                    │ refused or evicted    │
 //!                    ▼                       ▼                       │
 //!              served before? ──yes──► serve by cold boots ──► bake ─┘
 //!                    │ no: 503                                  │ failed
@@ -19,7 +19,10 @@ use tokio::sync::{mpsc, watch};
 use super::Server;
 use super::admission::Admission;
 use super::functions::{Function, Revision, Serving};
+use super::inlay;
 use super::problem::{Component, Problem};
+use km_vmm::protocol::SnapshotMode;
+
 use crate::api::Published;
 use crate::api::record::{BakeReport, Phase};
 use crate::metrics::OfReason;
@@ -81,12 +84,22 @@ struct Prepared {
     admission: Arc<Admission>,
 }
 
+/// Where the machines of a pool come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Machines {
+    /// From the snapshot.
+    Clone,
+    /// Each boots.
+    Boot,
+}
+
 impl Reviser<'_> {
     async fn run(&self) {
         let (mut pause, mut host_pause) = (RETRY_FIRST, HOST_RETRY_FIRST);
         // It answered calls before a restart: then it answers them now, by cold boots if need be.
         let mut proven = self.was_ready();
         loop {
+            let mut secrets = self.server.secrets.changes();
             match self.serve(proven).await {
                 Ok(()) => {
                     proven = true;
@@ -94,8 +107,11 @@ impl Reviser<'_> {
                 }
                 Err(failure) => {
                     self.failed(&failure);
-                    tokio::time::sleep(if failure.is_of_host() { pause.min(host_pause) } else { pause })
-                        .await;
+                    let wait = if failure.is_of_host() { pause.min(host_pause) } else { pause };
+                    tokio::select! {
+                        () = tokio::time::sleep(wait) => {}
+                        Ok(()) = secrets.changed(), if failure.waits_for_secrets() => {}
+                    }
                     pause = (pause * 2).min(RETRY_MAX);
                     host_pause = (host_pause * 2).min(RETRY_MAX);
                 }
@@ -103,50 +119,52 @@ impl Reviser<'_> {
         }
     }
 
-    /// Serves the version for as long as its snapshot is good; returns when it is not.
+    /// Serves the version for as long as its snapshot is good, and makes a new one when it is not; returns then.
     async fn serve(&self, proven: bool) -> Result<(), BakeFailure> {
         let prepared = self.prepare().await?;
-        let boots = bake::mode(self.published) == km_vmm::protocol::SnapshotMode::None;
-        let mut events = None;
-        let snapshot = if boots { None } else { self.server.node.snapshots.get(&prepared.key) };
-        if snapshot.is_none() {
-            if proven {
-                events = Some(self.install(&prepared, None)?);
-                if !boots {
-                    self.report(
-                        Phase::Ready,
-                        "ColdBoot",
-                        "served by cold boots while the snapshot is made again",
-                    );
-                }
-            }
-            if !(boots && proven) {
+        if bake::mode(self.published) == SnapshotMode::None {
+            if !proven {
                 self.bake(&prepared).await?;
             }
+            let _events = self.install(&prepared, Machines::Boot)?;
+            self.report(Phase::Ready, "Ready", "calls are served");
+            return std::future::pending().await;
         }
-        if boots {
-            if events.is_none() {
-                events = Some(self.install(&prepared, None)?);
+        let snapshots = &self.server.node.snapshots;
+        if !snapshots.contains(&prepared.key) {
+            if !proven {
+                self.bake(&prepared).await?;
+            } else if snapshots.has_room() {
+                self.renew(&prepared).await?;
             }
-        } else {
-            let file = snapshot.or_else(|| self.server.node.snapshots.get(&prepared.key));
-            let file =
-                file.ok_or_else(|| host_failure("Disk", "the snapshot vanished after it was written"))?;
-            events = Some(self.install(&prepared, Some(file))?);
+            // Else it was evicted, and is made again when a call asks for it.
         }
+        let mut events = self.install(&prepared, Machines::Clone)?;
         self.report(Phase::Ready, "Ready", "calls are served");
-        if let Some(events) = &mut events {
-            // The pool holds the sender for as long as it serves; without an event there is nothing to do.
-            let Some(PoolEvent::SnapshotRefused) = events.recv().await else {
-                return std::future::pending().await;
-            };
+        // The pool holds the sender for as long as it serves; without an event there is nothing to do.
+        match events.recv().await {
+            Some(PoolEvent::SnapshotRefused) => {
+                tracing::warn!(function = %self.function.name, "the snapshot is refused; it is baked again");
+                snapshots.discard(&prepared.key);
+            }
+            Some(PoolEvent::SnapshotMissing) => {
+                tracing::info!(function = %self.function.name, "the snapshot was evicted; it is baked again");
+            }
+            None => return std::future::pending().await,
         }
-        tracing::warn!(function = %self.function.name, "the snapshot is refused; it is baked again");
-        self.server.node.snapshots.discard(&prepared.key);
-        Ok(())
+        self.renew(&prepared).await
+    }
+
+    /// Serves by cold boots while the snapshot is made again.
+    async fn renew(&self, prepared: &Prepared) -> Result<(), BakeFailure> {
+        let _events = self.install(prepared, Machines::Boot)?;
+        self.report(Phase::Ready, "ColdBoot", "served by cold boots while the snapshot is made again");
+        self.bake(prepared).await
     }
 
     async fn prepare(&self) -> Result<Prepared, BakeFailure> {
+        inlay::secret_files(&self.server.secrets, self.published)
+            .map_err(|error| host_failure(error.reason(), error.to_string()))?;
         let digest = &self.published.digest;
         let bundle = self.server.volume.bundle(digest);
         let bundle = bundle.ok_or_else(|| host_failure("Bundle", format!("`{digest}` is not a digest")))?;
@@ -188,7 +206,7 @@ impl Reviser<'_> {
     fn install(
         &self,
         prepared: &Prepared,
-        snapshot: Option<std::fs::File>,
+        machines: Machines,
     ) -> Result<mpsc::UnboundedReceiver<PoolEvent>, BakeFailure> {
         let path = &prepared.program.rootfs;
         let rootfs = std::fs::File::open(path)
@@ -198,14 +216,15 @@ impl Reviser<'_> {
             function: self.function.name.to_string(),
             key: prepared.key.clone(),
             memory_bytes: page_aligned(self.published.spec.resources.limits.memory.bytes()),
+            wire: bake::wire(self.published),
             port: prepared.program.port,
             process: prepared.program.process.clone(),
             rootfs,
             _lease: prepared.lease.clone(),
-            snapshot: (bake::mode(self.published), snapshot),
+            mode: bake::mode(self.published),
+            boots: machines == Machines::Boot,
             concurrency: self.published.spec.concurrency,
         };
-        self.server.node.snapshots.hold(&prepared.key);
         let pool = Pool::new(self.server.node.clone(), source, sender);
         let revision =
             Revision { published: self.published.clone(), admission: prepared.admission.clone(), pool };

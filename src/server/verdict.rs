@@ -29,7 +29,8 @@ fn is_malformed(error: &hyper::Error) -> bool {
     error.is_parse() || error.is_parse_status() || error.is_parse_too_large()
 }
 
-fn outcome(outcome: &Outcome) -> Problem {
+/// The answer for a machine that ended without one.
+pub fn outcome(outcome: &Outcome) -> Problem {
     let detail = describe(outcome);
     let reason = match outcome {
         Outcome::Deadline => return Problem::deadline(),

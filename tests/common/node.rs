@@ -52,29 +52,48 @@ impl Node {
     pub fn start(options: &[&str]) -> Self {
         let folder = TempDir::with_prefix("node-").expect("a folder can be made");
         std::fs::create_dir(folder.path().join("images")).expect("a folder can be made");
-        let log = std::fs::File::create(folder.path().join("log")).expect("a file can be made");
-        let child = Command::new(binary("kontain-faas"))
+        let child = Self::spawn(folder.path(), options);
+        let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
+        let config =
+            ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(LIMIT)).build();
+        let mut node = Self { child, functions: unknown, admin: unknown, folder, agent: config.into() };
+        node.find_addresses();
+        node
+    }
+
+    /// Ends the server by a signal and starts it again on its folder, with a log of its own.
+    pub fn restart(&mut self, signal: &str, options: &[&str]) {
+        Command::new("kill")
+            .args([&format!("-{signal}"), &self.pid().to_string()])
+            .status()
+            .expect("kill starts");
+        self.child.wait_timeout(LIMIT).expect("a child can be waited for").expect("the server ends");
+        self.child = Self::spawn(self.folder.path(), options);
+        self.find_addresses();
+    }
+
+    fn spawn(folder: &Path, options: &[&str]) -> Child {
+        let log = std::fs::File::create(folder.join("log")).expect("a file can be made");
+        Command::new(binary("kontain-faas"))
             .args(["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--images"])
-            .arg(folder.path().join("images"))
+            .arg(folder.join("images"))
             .arg("--volume")
-            .arg(folder.path().join("volume"))
+            .arg(folder.join("volume"))
             .args(options)
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a descriptor is left"))
             .stderr(log)
             .spawn()
-            .expect("the server starts");
-        let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
-        let config =
-            ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(LIMIT)).build();
-        let mut node = Self { child, functions: unknown, admin: unknown, folder, agent: config.into() };
-        let record = node.wait_for("its addresses", |node| {
+            .expect("the server starts")
+    }
+
+    fn find_addresses(&mut self) {
+        let record = self.wait_for("its addresses", |node| {
             node.records().into_iter().find(|record| record["message"] == "serving")
         });
         let address =
             |name: &str| record[name].as_str().and_then(|text| text.parse().ok()).expect("an address");
-        (node.functions, node.admin) = (address("functions"), address("admin"));
-        node
+        (self.functions, self.admin) = (address("functions"), address("admin"));
     }
 
     /// Process id of the server.

@@ -10,6 +10,7 @@
 //   GET /log/N           N lines of log, then ok  GET /memory          takes all memory
 //   GET /threads         as many threads as there can be, then ok      GET /headers   the head it got, as body
 //   GET /forks           the same with processes                       GET /descriptors   and with open files
+//   GET /file/PATH       the content of a file
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -155,6 +156,13 @@ static int well(struct input *in, const char *path, long long body) {
     if (strcmp(path, "/count") == 0) return snprintf(text, sizeof text, "%lu\n", count), answer(in->fd, text);
     if (strcmp(path, "/discard") == 0) return snprintf(text, sizeof text, "%lld\n", body), answer(in->fd, text);
     if (strncmp(path, "/bytes/", 7) == 0) return answer_bytes(in->fd, strtoull(path + 7, NULL, 10));
+    if (strncmp(path, "/file/", 6) == 0) {
+        static char content[65536];
+        FILE *file = fopen(path + 5, "r");
+        if (!file) return answer(in->fd, "cannot open\n");
+        content[fread(content, 1, sizeof content - 1, file)] = 0;
+        return fclose(file), answer(in->fd, content);
+    }
     if (strncmp(path, "/sleep/", 7) == 0) return usleep(1000 * atoi(path + 7)), answer(in->fd, "slept\n");
     if (strcmp(path, "/random") == 0) {
         unsigned char random[16];

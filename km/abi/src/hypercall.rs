@@ -4,8 +4,9 @@
 //! [`Port`]. The monitor copies the page once, checks the copy, carries out [`HyperPage::ops`] in order, writes
 //! their results and its [`HyperPage::events`] back, and resumes the guest. No register is looked at.
 //!
-//! Bytes travel over *streams*: 0 to 2 are stdin, stdout and stderr, from [`FIRST_CONNECTION`] on connections that the
-//! monitor opens to a port on which the program listens.
+//! Bytes travel over *streams*: 0 to 2 are stdin, stdout and stderr, [`INLAY`] brings what the monitor puts in, [`REPLY`]
+//! takes the answer of programs that ask for their call by a system call, and from [`FIRST_CONNECTION`] on they are
+//! connections that the monitor opens to a port on which the program listens.
 //!
 //! A stream is *armed* at first and whenever an [`OpCode::Read`] brought less than was asked for. When it is armed and has
 //! bytes or has ended, the monitor puts an [`EventKind::Readable`] and disarms it; the inline bytes of an
@@ -24,6 +25,10 @@ pub const EVENTS_MAX: usize = 16;
 pub const LISTENERS_MAX: usize = 16;
 /// Longest transfer of one operation in bytes; a longer one is an error of the guest.
 pub const TRANSFER_MAX: u64 = 1 << 20;
+/// Stream from which the library OS reads a [`crate::records::Inlay`].
+pub const INLAY: u32 = 3;
+/// Stream to which the answer of a program goes that took its call by a system call.
+pub const REPLY: u32 = 4;
 /// Number of the first stream that is a connection.
 pub const FIRST_CONNECTION: u32 = 16;
 /// A deadline that never comes.
@@ -138,6 +143,8 @@ pub enum EventKind {
     /// The input buffer holds `value` [`TouchEntry`]s: make those pages present, touch them, change nothing that the program
     /// could see, and be idle again.
     Touch = 6,
+    /// [`INLAY`] holds `value` bytes, a [`crate::records::Inlay`], to be put in before the program's next instruction.
+    Inlay = 7,
 }
 
 impl TryFrom<u32> for EventKind {
@@ -151,6 +158,7 @@ impl TryFrom<u32> for EventKind {
             4 => Ok(Self::Writable),
             5 => Ok(Self::Hangup),
             6 => Ok(Self::Touch),
+            7 => Ok(Self::Inlay),
             other => Err(other),
         }
     }

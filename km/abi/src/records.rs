@@ -79,6 +79,54 @@ pub struct BootConfig {
     pub stop_at_start: bool,
 }
 
+/// What a machine gets for its call beside the request: nothing of it was ever in a snapshot. Announced by
+/// [`crate::hypercall::EventKind::Inlay`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inlay {
+    /// Variables added to the environment of a program that has not executed an instruction yet, `NAME=value`.
+    pub env: Vec<Vec<u8>>,
+    /// Files, put over what the image has at their paths; folders that are missing are made.
+    pub files: Vec<InlayFile>,
+}
+
+/// A file of an [`Inlay`]; it belongs to root.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InlayFile {
+    /// Absolute path.
+    pub path: Vec<u8>,
+    /// Permission bits.
+    pub mode: u32,
+    /// Content.
+    pub content: Vec<u8>,
+}
+
+/// Longest [`Inlay`] in bytes.
+pub const INLAY_MAX: u64 = 4 << 20;
+
+impl Inlay {
+    /// Nothing to put in.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.env.is_empty() && self.files.is_empty()
+    }
+
+    /// The bytes that the library OS reads.
+    ///
+    /// # Errors
+    /// Only when memory for the bytes cannot be had.
+    pub fn encode(&self) -> Result<Vec<u8>, postcard::Error> {
+        postcard::to_allocvec(self)
+    }
+
+    /// Reads what [`Self::encode`] wrote.
+    ///
+    /// # Errors
+    /// When the bytes are not such an encoding.
+    pub fn decode(bytes: &[u8]) -> Result<Self, postcard::Error> {
+        postcard::from_bytes(bytes)
+    }
+}
+
 /// Longest [`BootConfig`] in bytes.
 pub const CONFIG_MAX: u64 = 1 << 20;
 

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use km_vmm::client::{Slot, Worker};
 use km_vmm::memory::GRANULE;
-use km_vmm::protocol::{Assign, Call, ProcessSpec, Role, SnapshotMode};
+use km_vmm::protocol::{Assign, Call, ProcessSpec, Role, SnapshotMode, Wire};
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
@@ -90,6 +90,7 @@ fn assignment(bundle: &Bundle, args: &BakeArgs) -> Assign {
         function: args.bundle.display().to_string(),
         digest: args.bundle.display().to_string(),
         memory_bytes: args.memory.next_multiple_of(GRANULE),
+        wire: Wire::Http,
         port: args.port,
         process: ProcessSpec {
             args: process.args.iter().map(|arg| text(arg)).collect(),

@@ -5,7 +5,7 @@
 
 use bundles::pack::{Addition, Program, pack_to_bundle};
 use km_vmm::client::{Answer, ClientError, Slot, Worker};
-use km_vmm::protocol::{Assign, Call, ProcessSpec, Role, SnapshotMode, Snapshotted};
+use km_vmm::protocol::{Assign, Call, ProcessSpec, Role, SnapshotMode, Snapshotted, Wire};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::Read;
@@ -78,6 +78,7 @@ impl Function {
             function: "test/function".into(),
             digest: "key".into(),
             memory_bytes: 64 << 20,
+            wire: Wire::Http,
             port: PORT,
             process,
             role: Role::Serve,

@@ -12,6 +12,7 @@ use crate::wait::{Key, SysResult, WaitQueue};
 use alloc::rc::{Rc, Weak};
 use alloc::vec::Vec;
 use core::any::Any;
+use km_abi::hypercall::REPLY;
 use linux_raw_sys::general as raw;
 
 /// One of the three.
@@ -30,6 +31,8 @@ pub struct Stdio {
     pub output: Rc<Console>,
     /// Standard error.
     pub error: Rc<Console>,
+    /// Where the answer goes of a program that takes its call by a system call; no descriptor of it exists.
+    pub reply: Rc<Console>,
 }
 
 impl Stdio {
@@ -38,25 +41,35 @@ impl Stdio {
     pub fn new(host: &Rc<Host>, is_terminal: bool) -> Self {
         let terminal = is_terminal.then(Rc::<Terminal>::default);
         let console = |number| Console::new(host, number, terminal.clone());
-        Self { input: console(0), output: console(1), error: console(2) }
+        let reply = Console::new(host, REPLY, None);
+        Self { input: console(0), output: console(1), error: console(2), reply }
     }
 
     /// Open files for descriptors 0 to 2.
     #[must_use]
     pub fn open(&self) -> [Rc<OpenFile>; 3] {
-        [&self.input, &self.output, &self.error].map(|console| {
-            let access = match console.terminal {
-                Some(_) => raw::O_RDWR,
-                None if console.is_input => raw::O_RDONLY,
-                None => raw::O_WRONLY,
-            };
-            let file = Rc::clone(console) as Rc<dyn File>;
-            OpenFile::new(file, access)
-        })
+        [&self.input, &self.output, &self.error].map(Console::open)
     }
 }
 
 impl Console {
+    /// An open file of it.
+    #[must_use]
+    pub fn open(self: &Rc<Self>) -> Rc<OpenFile> {
+        let access = match self.terminal {
+            Some(_) => raw::O_RDWR,
+            None if self.is_input => raw::O_RDONLY,
+            None => raw::O_WRONLY,
+        };
+        let file = Rc::clone(self) as Rc<dyn File>;
+        OpenFile::new(file, access)
+    }
+
+    /// Nothing more will be written.
+    pub fn finish(&self) {
+        self.stream.finish();
+    }
+
     fn new(host: &Rc<Host>, number: u32, terminal: Option<Rc<Terminal>>) -> Rc<Self> {
         let console = Rc::new(Self {
             stream: host.stream(number),

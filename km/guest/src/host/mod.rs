@@ -11,11 +11,12 @@ pub mod stream;
 pub mod terminal;
 
 use crate::net::budget::Budget;
+use crate::net::tcp::wire::Wire;
 use alloc::collections::BTreeMap;
 use alloc::rc::{Rc, Weak};
 use alloc::vec::Vec;
 use core::cell::RefCell;
-use km_abi::hypercall::{Event, EventKind, Exit, Idle, Op, OpCode};
+use km_abi::hypercall::{Event, EventKind, Exit, Idle, NEVER, Op, OpCode};
 use km_hal::hyper;
 use output::Output;
 use stream::Stream;
@@ -94,6 +95,14 @@ impl Host {
         self.settle(&batch)
     }
 
+    /// Hands over what was written and waits until the monitor has taken all of it.
+    pub fn drain(&self) {
+        self.flush();
+        while self.streams.borrow().values().any(|stream| stream.unsent_bytes() > 0) {
+            self.idle(Idle { deadline_ns: NEVER, ..Idle::default() }, &mut |_, _| false);
+        }
+    }
+
     /// Hands over what was written and ends the machine.
     pub fn exit(&self, exit: Exit) -> ! {
         let mut batch = self.output.borrow_mut().take();
@@ -144,7 +153,7 @@ impl Host {
         let Ok(kind) = EventKind::try_from(event.kind) else { return true };
         let stream = self.streams.borrow().get(&event.stream).cloned();
         match (kind, stream) {
-            (EventKind::Restored | EventKind::Touch, _) => return false,
+            (EventKind::Restored | EventKind::Touch | EventKind::Inlay, _) => return false,
             (EventKind::Open, _) => {
                 self.stream(event.stream).put(bytes);
                 self.arrivals.borrow_mut().push(Arrival { stream: event.stream, port: event.port as u16 });

@@ -70,8 +70,10 @@ impl Kernel {
     /// Events that are not the network's.
     fn handle(&mut self, events: &[Event]) {
         for event in events {
-            if let Ok(EventKind::Restored) = EventKind::try_from(event.kind) {
-                self.restored();
+            match EventKind::try_from(event.kind) {
+                Ok(EventKind::Restored) => self.restored(),
+                Ok(EventKind::Inlay) => self.take_inlay(event.value),
+                _ => {}
             }
         }
     }

@@ -10,6 +10,7 @@ mod boot;
 mod crash;
 mod fault;
 mod idle;
+mod inlay;
 mod pressure;
 mod run;
 mod signals;

@@ -172,8 +172,10 @@ impl Net {
         self.settle();
     }
 
-    /// Hands output over and ends the machine.
+    /// Hands output over and ends the machine, once the monitor has taken all of it: what a program wrote before it ended
+    /// is not lost to a slow reader.
     pub fn exit(&self, exit: Exit) -> ! {
+        self.shared.host.drain();
         self.shared.host.exit(exit)
     }
 

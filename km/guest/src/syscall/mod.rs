@@ -12,6 +12,7 @@ mod hooks;
 mod identity;
 mod inotify;
 mod ioctl;
+mod kontain;
 mod memory;
 pub mod names;
 mod open;

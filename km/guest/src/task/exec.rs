@@ -27,7 +27,7 @@ const PROGRAM_BASE: u64 = 0x5555_5555_4000;
 /// Room that the first stack has at most when its limit is infinite.
 const STACK_MAX: u64 = 8 << 20;
 /// End of the first stack; the page above it stays free.
-const STACK_TOP: u64 = PROGRAM_END - PAGE_SIZE;
+pub(super) const STACK_TOP: u64 = PROGRAM_END - PAGE_SIZE;
 /// EDX of CPUID leaf 1 as every x86-64 CPU with SSE2 has it, for AT_HWCAP.
 const HWCAP: u32 = 0x178b_fbff;
 

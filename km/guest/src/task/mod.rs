@@ -12,6 +12,7 @@ pub mod futex;
 pub mod limits;
 pub mod process;
 mod queue;
+mod restack;
 pub mod thread;
 pub mod timers;
 

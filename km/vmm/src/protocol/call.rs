@@ -79,6 +79,8 @@ pub enum NotReadyReason {
     WrongPort,
     /// It listens, but works all the time.
     NeverIdle,
+    /// It waits, but not for its standard input.
+    NotReading,
     /// It ended.
     Exited,
     /// The machine broke: a fault in the library OS, a triple fault, a refused hypercall, no memory.

@@ -94,6 +94,19 @@ pub enum Role {
     Bake,
 }
 
+/// How a program takes its call and answers it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wire {
+    /// Over a connection to its port, as HTTP/1.1.
+    #[default]
+    Http,
+    /// From standard input to standard output.
+    Stdio,
+    /// By the system calls of the first Kontain FAAS.
+    Kontain,
+}
+
 /// Where the machines of a function come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -136,7 +149,9 @@ pub struct Assign {
     pub digest: String,
     /// Memory of a machine in bytes; a multiple of [`crate::memory::GRANULE`].
     pub memory_bytes: u64,
-    /// TCP port of the program.
+    /// How the program takes its call.
+    pub wire: Wire,
+    /// TCP port of the program, for [`Wire::Http`].
     pub port: u16,
     /// What to start.
     pub process: ProcessSpec,
@@ -280,7 +295,7 @@ fn check_assign(assign: &Assign) -> Result<(), ControlError> {
     {
         return Err(ControlError::Field("memory_bytes"));
     }
-    if assign.port == 0 {
+    if assign.wire == Wire::Http && assign.port == 0 {
         return Err(ControlError::Field("port"));
     }
     if assign.process.args.is_empty() {
@@ -317,6 +332,7 @@ mod tests {
             function: "default/hello".into(),
             digest: "00".repeat(32),
             memory_bytes: 64 << 20,
+            wire: Wire::Http,
             port: 8080,
             process: ProcessSpec { args: vec!["/hello".into()], cwd: "/".into(), ..ProcessSpec::default() },
             role: Role::Serve,

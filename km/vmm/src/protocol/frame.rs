@@ -97,6 +97,9 @@ kinds! {
     Cancel = 7, 0;
     /// To the worker (Bake): write the snapshot. Answer: [`Kind::Snapshotted`].
     Snapshot = 8, 0;
+    /// To the worker, before [`Kind::Boot`] or [`Kind::Call`]: a part of what is put into the machine of that call, a
+    /// [`km_abi::records::Inlay`] as the library OS reads it. The worker does not look into it.
+    Inlay = 9, PAYLOAD_MAX;
     /// From the worker, [`super::call::Prepared`].
     Prepared = 65, JSON_MAX;
     /// From the worker, [`super::call::Ready`].

@@ -30,7 +30,7 @@ pub use call::{
 };
 pub use control::{
     Assign, Assigned, CONTROL_MAX, ControlError, FromWorker, Hello, Jail, Measure, ProcessSpec, Refused,
-    RefusedReason, Role, SnapshotMode, ToWorker,
+    RefusedReason, Role, SnapshotMode, ToWorker, Wire,
 };
 pub use frame::{Frame, FrameDecoder, FrameError, Header, Kind, LogStream, PAYLOAD_MAX};
 

@@ -1,6 +1,6 @@
 //! What a machine wants of the one who runs it: streams, and news of them.
 
-use km_abi::hypercall::{EVENTS_MAX, Event, EventKind, TouchEntry};
+use km_abi::hypercall::{EVENTS_MAX, Event, EventKind, INLAY, TouchEntry};
 use km_abi::layout::INPUT_SIZE;
 use zerocopy::IntoBytes;
 
@@ -54,6 +54,14 @@ impl Arrivals {
     /// Adds an event without bytes; `false` when there is no room for it now.
     pub fn push(&mut self, kind: EventKind, stream: u32) -> bool {
         self.push_event(Event { kind: kind as u32, stream, ..Event::default() })
+    }
+
+    /// So many bytes are to be put in; nothing for none.
+    pub fn inlay(&mut self, bytes: usize) {
+        if bytes > 0 {
+            let (kind, stream, value) = (EventKind::Inlay as u32, INLAY, bytes as u64);
+            self.push_event(Event { kind, stream, value, ..Event::default() });
+        }
     }
 
     /// A client connects to `port` of the program; returns how many of `bytes` go along, `None` when there is no room

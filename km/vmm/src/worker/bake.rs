@@ -24,7 +24,15 @@ pub fn boot(
     since: Instant,
     stream: &mut SlotStream,
 ) -> Result<Held, SlotError> {
-    let machine = match slot.function.boot() {
+    let assign = &slot.function.assign;
+    let until = match (assign.role, assign.snapshot) {
+        (Role::Bake, SnapshotMode::Start) => Until::Start,
+        (Role::Bake, _) => Until::Ready,
+        // What the call brings along is put in before the program runs, and its input is there then.
+        (Role::Serve, _) if slot.starts_with_its_call() => Until::Start,
+        (Role::Serve, _) => Until::Listening,
+    };
+    let machine = match slot.function.boot(until == Until::Start) {
         Ok(machine) => machine,
         Err(error) => {
             stream.queue_record(
@@ -35,13 +43,7 @@ pub fn boot(
         }
     };
     let limit = Duration::from_millis(boot.timeout_ms).min(BOOT_MAX);
-    let mut conversation = Conversation::new(stream, Some(since + limit));
-    let assign = &slot.function.assign;
-    let until = match (assign.role, assign.snapshot) {
-        (Role::Bake, SnapshotMode::Start) => Until::Start,
-        (Role::Bake, _) => Until::Ready,
-        (Role::Serve, _) => Until::Listening,
-    };
+    let mut conversation = Conversation::new(stream, slot.function.assign.wire, Some(since + limit));
     let wish = Wish { until, since, limit };
     become_ready(slot, machine, &wish, Arrivals::default(), &mut conversation)
 }
@@ -61,7 +63,7 @@ fn become_ready(
     conversation: &mut Conversation<'_>,
 ) -> Result<Held, SlotError> {
     let port = slot.function.assign.port;
-    let mut ready = Readiness::new(port, wish.until);
+    let mut ready = Readiness::new(slot.function.awaited(), wish.until);
     let over = machine.drive(conversation, &mut arrivals, &mut ready, &mut slot.ticker)?;
     let idle = machine.idle.as_deref();
     let (reason, text) = match over {
@@ -111,7 +113,7 @@ pub fn warm_up(
     stream: &mut SlotStream,
 ) -> Result<Held, SlotError> {
     let limit = Duration::from_millis(call.deadline_ms).min(BOOT_MAX);
-    let mut conversation = Conversation::new(stream, Some(since + limit));
+    let mut conversation = Conversation::new(stream, slot.function.assign.wire, Some(since + limit));
     let mut arrivals = Arrivals::default();
     conversation.connect(machine.next_connection());
     conversation.open(call.port, &mut arrivals);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use km_abi::hypercall::{EventKind, Exit};
+use km_abi::hypercall::{EventKind, Exit, IDLE_AT_START};
 
 use super::conversation::{Conversation, Verdict};
 use super::drive::{Finished, Machine, Over};
@@ -10,7 +10,7 @@ use super::function::micros;
 use super::ready::{Readiness, Until, message};
 use super::slot::{Held, Slot, SlotError, ended};
 use super::stream::SlotStream;
-use crate::protocol::{Call, Ended, Kind, Outcome, SnapshotMode, Started};
+use crate::protocol::{Call, Ended, Kind, Outcome, Started, Wire};
 use crate::shell::{Learns, Shell};
 use crate::vm::{Arrivals, Breakdown};
 
@@ -41,13 +41,19 @@ pub fn run(
         Err(message) => return Ok(ended(Outcome::Fault { message })),
     };
     let exits_before = machine.vm.usage().exits;
-    let mut conversation = Conversation::new(stream, Some(deadline));
+    let mut conversation = Conversation::new(stream, slot.function.assign.wire, Some(deadline));
+    conversation.inlay = std::mem::take(&mut slot.inlay).into();
     conversation.connect(machine.next_connection());
     let mut timing = Timing { taken, boot: None };
     let over = answer(slot, &mut machine, fresh, call.port, &mut conversation, &mut timing)?;
     let outcome = outcome(over, &mut conversation);
     let first_byte = conversation.first_byte();
-    let limit = if outcome == Outcome::Cancelled { Duration::ZERO } else { LAST_BYTES };
+    let limit = match outcome {
+        Outcome::Cancelled => Duration::ZERO,
+        // Its output is the response, and a client may take its time with that.
+        Outcome::Exited { .. } => deadline.saturating_duration_since(Instant::now()).max(LAST_BYTES),
+        _ => LAST_BYTES,
+    };
     conversation.stream.flush_within(Some(limit))?;
     let failure = conversation.take_failure();
     let run_us = micros(taken.elapsed());
@@ -77,7 +83,7 @@ fn obtain(slot: &mut Slot, held: Held) -> Result<(Machine, bool, Learns), String
             Ok(Some((shell, _))) => Ok(clone(shell)),
             Ok(None) => slot
                 .function
-                .boot()
+                .boot(slot.starts_with_its_call())
                 .map(|machine| (machine, false, Learns::No))
                 .map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),
@@ -101,10 +107,17 @@ fn answer(
         }
         arrivals.push(EventKind::Restored, 0);
     }
-    let at_start = fresh && slot.function.assign.snapshot == SnapshotMode::Start;
-    if at_start || machine.idle.is_none() {
+    let awaited = slot.function.awaited();
+    if machine.idle.is_none() && slot.function.assign.wire != Wire::Http || !conversation.inlay.is_empty() {
+        let over = put_in(slot, machine, &mut arrivals, conversation)?;
+        if !matches!(over, Over::Reached) {
+            return Ok(over);
+        }
+    }
+    let at_start = machine.idle.as_ref().is_none_or(|idle| idle.flags & IDLE_AT_START != 0);
+    if at_start && slot.function.assign.wire == Wire::Http {
         started(conversation, timing)?;
-        let mut ready = Readiness::new(port, Until::Listening);
+        let mut ready = Readiness::new(awaited, Until::Listening);
         let over = machine.drive(conversation, &mut arrivals, &mut ready, &mut slot.ticker)?;
         if let (Over::Reached, Some(reason)) = (&over, ready.failure()) {
             let text = message(reason, port, machine.idle.as_deref(), Duration::ZERO);
@@ -118,6 +131,25 @@ fn answer(
     conversation.open(port, &mut arrivals);
     started(conversation, timing)?;
     Ok(machine.drive(conversation, &mut arrivals, &mut Finished, &mut slot.ticker)?)
+}
+
+/// Brings a machine that boots to the program's first instruction, and announces what is to be put in.
+fn put_in(
+    slot: &mut Slot,
+    machine: &mut Machine,
+    arrivals: &mut Arrivals,
+    conversation: &mut Conversation<'_>,
+) -> Result<Over, SlotError> {
+    if machine.idle.is_none() {
+        let mut loaded = Readiness::new(slot.function.awaited(), Until::Start);
+        let over = machine.drive(conversation, arrivals, &mut loaded, &mut slot.ticker)?;
+        if !matches!(over, Over::Reached) {
+            return Ok(over);
+        }
+        arrivals.clear();
+    }
+    arrivals.inlay(conversation.inlay.len());
+    Ok(Over::Reached)
 }
 
 /// Notes, once, that the next thing is the first instruction of the call. The frame goes out with the first output.
@@ -163,7 +195,13 @@ fn broken(message: &str, tail: Option<String>) -> Outcome {
 fn tear_down(slot: &Slot, machine: Machine, learns: Learns, report: &mut Ended) {
     let start = Instant::now();
     let usage = slot.function.usage(&machine.vm);
-    let whole = report.outcome == Outcome::Idle;
+    // A program that has no connection to close ends with its call.
+    let exits = slot.function.assign.wire != Wire::Http;
+    let whole = match report.outcome {
+        Outcome::Idle => true,
+        Outcome::Exited { status: 0 } => exits,
+        _ => false,
+    };
     let accessed = (whole && learns == Learns::Yes).then(|| slot.function.accessed(&machine.vm)).flatten();
     drop(machine);
     report.teardown_us = micros(start.elapsed());

@@ -5,6 +5,9 @@
 //!        ── write 16.. ──►  Data, Eof frames    ◄── Finish, Cancel ──
 //! ```
 //!
+//! Where the call comes on standard input, that is its connection's one end; the other is standard output or the stream
+//! of replies, whose bytes are then no log.
+//!
 //! Everything that waits here is bounded: a request by [`REQUEST_MAX`], output by the stream's [`OUTPUT_MAX`]. What does
 //! not fit makes its sender wait.
 
@@ -12,11 +15,11 @@ use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
-use km_abi::hypercall::{EventKind, FIRST_CONNECTION};
+use km_abi::hypercall::{EventKind, FIRST_CONNECTION, INLAY, REPLY};
 
 use super::stream::{OUTPUT_MAX, SlotStream};
 use super::tail::Tail;
-use crate::protocol::{FrameError, Kind, LogStream, PAYLOAD_MAX};
+use crate::protocol::{FrameError, Kind, LogStream, PAYLOAD_MAX, Wire};
 use crate::vm::{Arrivals, Host, Transfer};
 
 /// Bytes of a request that wait for the program.
@@ -25,6 +28,11 @@ const REQUEST_MAX: usize = 512 << 10;
 pub const GRACE: Duration = Duration::from_millis(50);
 /// Logs of standard output and error that may wait: half, so that a flood of them leaves room for the response.
 const LOGS_MAX: usize = OUTPUT_MAX / 2;
+
+/// Standard input, output and error.
+const STDIN: u32 = 0;
+const STDOUT: u32 = 1;
+const STDERR: u32 = 2;
 
 /// Why a machine must stop although it would go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +51,9 @@ pub struct Conversation<'a> {
     pub stream: &'a mut SlotStream,
     /// What the program printed last.
     pub tail: Tail,
+    /// What the library OS is to put in, as far as it has not read it.
+    pub inlay: VecDeque<u8>,
+    wire: Wire,
     connection: Option<Connection>,
     stopped_logs: [bool; 2],
     deadline: Option<Instant>,
@@ -55,7 +66,9 @@ pub struct Conversation<'a> {
 /// A client's connection to the program.
 #[derive(Debug, Default)]
 struct Connection {
-    number: u32,
+    /// The stream of the request, and that of the response; a connection is both.
+    input: u32,
+    output: u32,
     opened: bool,
     request: VecDeque<u8>,
     ended: bool,
@@ -68,10 +81,12 @@ struct Connection {
 
 impl<'a> Conversation<'a> {
     /// A conversation without a connection yet.
-    pub fn new(stream: &'a mut SlotStream, deadline: Option<Instant>) -> Self {
+    pub fn new(stream: &'a mut SlotStream, wire: Wire, deadline: Option<Instant>) -> Self {
         Self {
             stream,
             tail: Tail::default(),
+            inlay: VecDeque::new(),
+            wire,
             connection: None,
             stopped_logs: [false; 2],
             deadline,
@@ -82,9 +97,15 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    /// A client connects: its frames are taken from now on, [`Self::open`] tells the guest.
+    /// A client connects: its frames are taken from now on, [`Self::open`] tells the guest. `number` is for connections
+    /// that are one to the guest.
     pub fn connect(&mut self, number: u32) {
-        self.connection = Some(Connection { number, armed: true, ..Connection::default() });
+        let (input, output) = match self.wire {
+            Wire::Http => (number, number),
+            Wire::Stdio => (STDIN, STDOUT),
+            Wire::Kontain => (STDIN, REPLY),
+        };
+        self.connection = Some(Connection { input, output, armed: true, ..Connection::default() });
         self.pump();
     }
 
@@ -92,8 +113,11 @@ impl<'a> Conversation<'a> {
     pub fn open(&mut self, port: u16, arrivals: &mut Arrivals) {
         let Some(connection) = &mut self.connection else { return };
         connection.opened = true;
+        if self.wire != Wire::Http {
+            return;
+        }
         let bytes = connection.request.make_contiguous();
-        if let Some(count) = arrivals.open(connection.number, port, bytes) {
+        if let Some(count) = arrivals.open(connection.input, port, bytes) {
             connection.request.drain(..count);
         }
     }
@@ -217,15 +241,18 @@ impl<'a> Conversation<'a> {
         Transfer::Done(done)
     }
 
-    fn connection(&mut self, stream: u32) -> Option<&mut Connection> {
-        self.connection
-            .as_mut()
-            .filter(|connection| connection.number == stream && connection.opened && !connection.closed)
+    fn open_connection(&mut self) -> Option<&mut Connection> {
+        self.connection.as_mut().filter(|connection| connection.opened && !connection.closed)
+    }
+
+    /// The connection whose response this stream is.
+    fn response(&mut self, stream: u32) -> Option<&mut Connection> {
+        self.open_connection().filter(|connection| connection.output == stream)
     }
 
     /// The program's side of the connection is over: the server hears of it once.
     fn end_response(&mut self, stream: u32, close: bool) -> Transfer {
-        let Some(connection) = self.connection(stream) else { return Transfer::Unknown };
+        let Some(connection) = self.response(stream) else { return Transfer::Unknown };
         if connection.stopped {
             return Transfer::Again;
         }
@@ -239,63 +266,74 @@ impl<'a> Conversation<'a> {
     }
 
     fn news_of_connection(&mut self, room: bool, arrivals: &mut Arrivals) {
-        let Some(connection) =
-            self.connection.as_mut().filter(|connection| connection.opened && !connection.closed)
-        else {
-            return;
-        };
+        let Some(connection) = self.open_connection() else { return };
         if connection.armed
             && (connection.ended || !connection.request.is_empty())
-            && arrivals.push(EventKind::Readable, connection.number)
+            && arrivals.push(EventKind::Readable, connection.input)
         {
             connection.armed = false;
         }
-        if connection.stopped && room && arrivals.push(EventKind::Writable, connection.number) {
+        if connection.stopped && room && arrivals.push(EventKind::Writable, connection.output) {
             connection.stopped = false;
         }
-        if connection.hangup == Some(true) && arrivals.push(EventKind::Hangup, connection.number) {
+        if connection.hangup == Some(true) && arrivals.push(EventKind::Hangup, connection.output) {
             connection.hangup = Some(false);
         }
     }
 }
 
+/// Moves bytes to the front of a buffer, and says how many.
+fn drain(queue: &mut VecDeque<u8>, buffer: &mut [u8]) -> usize {
+    let mut count = 0;
+    // A queue in memory has at most two pieces, and reading from it cannot fail.
+    for _ in 0..2 {
+        count += queue.read(&mut buffer[count..]).unwrap_or(0);
+    }
+    count
+}
+
 impl Host for Conversation<'_> {
     fn write(&mut self, stream: u32, bytes: &[u8]) -> Transfer {
+        if let Some(connection) = self.response(stream) {
+            return match connection {
+                connection if connection.stopped => Transfer::Again,
+                connection if connection.hangup.is_some() || connection.eof_sent => Transfer::Broken,
+                _ => self.respond(bytes),
+            };
+        }
         match stream {
-            1 if self.stopped_logs[0] => Transfer::Again,
-            2 if self.stopped_logs[1] => Transfer::Again,
-            1 => self.log(LogStream::Stdout, bytes),
-            2 => self.log(LogStream::Stderr, bytes),
-            _ => match self.connection(stream) {
-                Some(connection) if connection.stopped => Transfer::Again,
-                Some(connection) if connection.hangup.is_some() || connection.eof_sent => Transfer::Broken,
-                Some(_) => self.respond(bytes),
-                None => Transfer::Unknown,
-            },
+            STDOUT if self.stopped_logs[0] => Transfer::Again,
+            STDERR if self.stopped_logs[1] => Transfer::Again,
+            STDOUT => self.log(LogStream::Stdout, bytes),
+            STDERR => self.log(LogStream::Stderr, bytes),
+            _ => Transfer::Unknown,
         }
     }
 
     fn read(&mut self, stream: u32, buffer: &mut [u8]) -> Transfer {
-        if stream == 0 {
-            return Transfer::Done(0);
+        if stream == INLAY {
+            return Transfer::Done(drain(&mut self.inlay, buffer));
         }
-        let Some(connection) = self.connection(stream) else { return Transfer::Unknown };
-        // Reading from a queue in memory cannot fail.
-        let count = connection.request.read(buffer).unwrap_or(0);
-        let more = connection.request.read(&mut buffer[count..]).unwrap_or(0);
-        let count = count + more;
+        let wire = self.wire;
+        let connection = self.open_connection().filter(|connection| connection.input == stream);
+        let Some(connection) = connection else {
+            return match (stream, wire) {
+                (STDIN, Wire::Http) => Transfer::Done(0),
+                // The call has not come yet.
+                (STDIN, Wire::Stdio | Wire::Kontain) => Transfer::Again,
+                _ => Transfer::Unknown,
+            };
+        };
+        let count = drain(&mut connection.request, buffer);
         // The end is told once: whoever has read it waits for nothing more.
-        connection.armed |= count < buffer.len() && (count > 0 || !connection.ended);
-        if count == 0 && !connection.ended && !buffer.is_empty() {
-            Transfer::Again
-        } else {
-            Transfer::Done(count)
-        }
+        let is_end = count == 0 && connection.ended;
+        connection.armed |= count < buffer.len() && !is_end;
+        if count == 0 && !is_end && !buffer.is_empty() { Transfer::Again } else { Transfer::Done(count) }
     }
 
     fn shutdown_write(&mut self, stream: u32) -> Transfer {
         match stream {
-            0..FIRST_CONNECTION => Transfer::Done(0),
+            STDIN..=STDERR => Transfer::Done(0),
             _ => self.end_response(stream, false),
         }
     }

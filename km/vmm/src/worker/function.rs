@@ -14,7 +14,7 @@ use rustix::rand::{GetRandomFlags, getrandom};
 use crate::jail::rights;
 use crate::memory::pagemap::PageMap;
 use crate::memory::{GuestMemory, Rootfs};
-use crate::protocol::{Assign, ProcessSpec, Refused, RefusedReason, Role, SnapshotMode, Snapshotted};
+use crate::protocol::{Assign, ProcessSpec, Refused, RefusedReason, Role, SnapshotMode, Snapshotted, Wire};
 use crate::shell::{BAKE_BEHIND, Learns, Mould, Shell, ShellError, wall_clock_ns};
 use crate::snapshot::accessed::{self, Accessed};
 use crate::snapshot::format::State;
@@ -24,6 +24,7 @@ use crate::vm::kick::Ticker;
 use crate::vm::{Monitor, MonitorError, Vm};
 
 use super::drive::Machine;
+use super::ready::Awaited;
 
 /// Address space beside guest memory: code, stacks, buffers, and what an allocator reserves for each thread.
 const ADDRESS_SPACE: u64 = 4 << 30;
@@ -155,16 +156,24 @@ impl Function {
         mould.begin(vm, &record)
     }
 
-    /// A machine that boots the program.
+    /// What a program that is ready waits for.
+    #[must_use]
+    pub fn awaited(&self) -> Awaited {
+        match self.assign.wire {
+            Wire::Http => Awaited::Port(self.assign.port),
+            Wire::Stdio | Wire::Kontain => Awaited::Input,
+        }
+    }
+
+    /// A machine that boots the program; it may stop before the program's first instruction.
     ///
     /// # Errors
     /// KVM refuses, or the memory is too small.
-    pub fn boot(&self) -> Result<Machine, BootFailure> {
+    pub fn boot(&self, stop_at_start: bool) -> Result<Machine, BootFailure> {
         let mut seed = [0; 32];
         random(&mut seed)?;
         let bakes = self.assign.role == Role::Bake;
         let behind = if bakes { BAKE_BEHIND } else { Duration::ZERO };
-        let stop_at_start = bakes && self.assign.snapshot == SnapshotMode::Start;
         let config = config(&self.assign.process, stop_at_start);
         let monitor = &self.ground.monitor;
         let vm =

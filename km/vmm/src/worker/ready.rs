@@ -1,13 +1,13 @@
 //! When a booting program is ready, and why it is not.
 //!
 //! Ready: the machine is idle, so every thread of every process is blocked; one of them waits for a listening socket at
-//! the function's port; and the guest used less than [`BUSY`] of CPU in the last [`WINDOW`]. Periodic timers of a
+//! the function's port (or, where the call comes on standard input, for that); and the guest used less than [`BUSY`] of CPU in the last [`WINDOW`]. Periodic timers of a
 //! runtime are normal and do not disturb that.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use km_abi::hypercall::{IDLE_AT_START, Idle, LISTENERS_MAX, Listener, NEVER};
+use km_abi::hypercall::{IDLE_AT_START, IDLE_READS_STDIN, Idle, LISTENERS_MAX, Listener, NEVER};
 
 use super::conversation::Conversation;
 use super::drive::{Goal, Look};
@@ -25,15 +25,34 @@ const SETTLED: Duration = Duration::from_secs(10);
 pub enum Until {
     /// Loaded, no instruction executed.
     Start,
-    /// Waiting at the port, this instant: good enough to serve a call.
+    /// Waiting for its call, this instant: good enough to serve it.
     Listening,
     /// Ready in the full sense: good enough for a snapshot.
     Ready,
 }
 
+/// What a program that is ready waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Awaited {
+    /// Connections to this port.
+    Port(u16),
+    /// Its standard input.
+    Input,
+}
+
+impl Awaited {
+    /// A blocked thread waits for it.
+    fn holds(self, idle: &Idle) -> bool {
+        match self {
+            Self::Port(port) => awaits(idle, port),
+            Self::Input => idle.flags & IDLE_READS_STDIN != 0,
+        }
+    }
+}
+
 /// Looks whether a program is ready.
 pub struct Readiness {
-    port: u16,
+    awaited: Awaited,
     until: Until,
     samples: VecDeque<(Instant, Duration)>,
     quiet_since: Option<Instant>,
@@ -41,10 +60,10 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    /// For a program that should listen on `port`.
+    /// For a program that should come to wait for `awaited`.
     #[must_use]
-    pub fn new(port: u16, until: Until) -> Self {
-        Self { port, until, samples: VecDeque::new(), quiet_since: None, failure: None }
+    pub fn new(awaited: Awaited, until: Until) -> Self {
+        Self { awaited, until, samples: VecDeque::new(), quiet_since: None, failure: None }
     }
 
     /// Why the program will never be ready, once that is certain.
@@ -58,14 +77,14 @@ impl Readiness {
     pub fn reason_at_limit(&self, idle: Option<&Idle>) -> NotReadyReason {
         let Some(idle) = idle else { return NotReadyReason::NeverIdle };
         match () {
-            () if awaits(idle, self.port) => NotReadyReason::NeverIdle,
-            () if listeners(idle).is_empty() => NotReadyReason::NotListening,
+            () if self.awaited.holds(idle) => NotReadyReason::NeverIdle,
             () => self.elsewhere(idle),
         }
     }
 
     fn elsewhere(&self, idle: &Idle) -> NotReadyReason {
-        let here = listeners(idle).iter().any(|listener| listener.port == self.port);
+        let Awaited::Port(port) = self.awaited else { return NotReadyReason::NotReading };
+        let here = listeners(idle).iter().any(|listener| listener.port == port);
         if here || listeners(idle).is_empty() {
             NotReadyReason::NotListening
         } else {
@@ -97,7 +116,7 @@ impl Readiness {
             return if idle.flags & IDLE_AT_START != 0 { Look::Reached } else { Look::Wait(None) };
         }
         let quiet_at = self.sample(now, guest);
-        if awaits(idle, self.port) {
+        if self.awaited.holds(idle) {
             let reached = quiet_at.is_none() || self.until == Until::Listening;
             return if reached { Look::Reached } else { Look::Wait(quiet_at) };
         }
@@ -157,6 +176,10 @@ pub fn message(reason: NotReadyReason, port: u16, idle: Option<&Idle>, limit: Du
             limit.as_secs(),
             if listening.is_empty() { format!(" and listen on {port}") } else { String::new() }
         ),
+        NotReadyReason::NotReading => {
+            "waits, but not for its standard input: it should read its call, or say `snapshot: start`"
+                .to_owned()
+        }
         NotReadyReason::Exited => "exited while starting".to_owned(),
         NotReadyReason::Fault => "the machine broke while the program was starting".to_owned(),
     }
@@ -182,19 +205,19 @@ mod tests {
     fn ready_is_waiting_at_the_port_and_quiet_for_a_window() {
         let start = Instant::now();
         let waiting = idle(&[(8080, 1)], 5);
-        let mut ready = Readiness::new(8080, Until::Ready);
+        let mut ready = Readiness::new(Awaited::Port(8080), Until::Ready);
         assert_eq!(ready.judge(&waiting, start, ms(5)), Look::Wait(Some(start + WINDOW)));
         assert_eq!(ready.judge(&waiting, start + ms(20), ms(9)), Look::Wait(Some(start + ms(70))));
         assert_eq!(ready.judge(&waiting, start + ms(60), ms(9)), Look::Wait(Some(start + ms(70))));
         assert_eq!(ready.judge(&waiting, start + ms(70), ms(9)), Look::Reached);
-        let mut listening = Readiness::new(8080, Until::Listening);
+        let mut listening = Readiness::new(Awaited::Port(8080), Until::Listening);
         assert_eq!(listening.judge(&waiting, start, ms(5)), Look::Reached);
     }
 
     #[test]
     fn periodic_timers_do_not_disturb() {
         let start = Instant::now();
-        let mut ready = Readiness::new(80, Until::Ready);
+        let mut ready = Readiness::new(Awaited::Port(80), Until::Ready);
         let waiting = idle(&[(80, 1)], 5);
         let looks: Vec<Look> = (0..4)
             .map(|n| ready.judge(&waiting, start + ms(20 * n), Duration::from_micros(300 * n)))
@@ -204,23 +227,35 @@ mod tests {
 
     #[test]
     fn who_waits_for_ever_elsewhere_is_told_so_at_once() {
-        let mut wrong = Readiness::new(8080, Until::Ready);
+        let mut wrong = Readiness::new(Awaited::Port(8080), Until::Ready);
         let there = idle(&[(3000, 1)], NEVER);
         assert_eq!(wrong.judge(&there, Instant::now(), ms(1)), Look::Reached);
         assert_eq!(wrong.failure(), Some(NotReadyReason::WrongPort));
         let text = message(NotReadyReason::WrongPort, 8080, Some(&there), ms(0));
         assert!(text.starts_with("listens on 3000, port says 8080"), "{text}");
-        let mut nowhere = Readiness::new(8080, Until::Ready);
+        let mut nowhere = Readiness::new(Awaited::Port(8080), Until::Ready);
         assert_eq!(nowhere.judge(&idle(&[], NEVER), Instant::now(), ms(1)), Look::Reached);
         assert_eq!(nowhere.failure(), Some(NotReadyReason::NotListening));
-        let mut unwatched = Readiness::new(8080, Until::Ready);
+        let mut unwatched = Readiness::new(Awaited::Port(8080), Until::Ready);
         assert_eq!(unwatched.judge(&idle(&[(8080, 0)], NEVER), Instant::now(), ms(1)), Look::Reached);
         assert_eq!(unwatched.failure(), Some(NotReadyReason::NotListening));
     }
 
     #[test]
+    fn who_reads_its_input_is_ready_as_well() {
+        let start = Instant::now();
+        let mut ready = Readiness::new(Awaited::Input, Until::Ready);
+        let reads = Idle { flags: IDLE_READS_STDIN, ..idle(&[], NEVER) };
+        assert_eq!(ready.judge(&reads, start, ms(5)), Look::Wait(Some(start + WINDOW)));
+        assert_eq!(ready.judge(&reads, start + WINDOW, ms(5)), Look::Reached);
+        assert_eq!(ready.failure(), None);
+        assert_eq!(ready.judge(&idle(&[(80, 1)], NEVER), start, ms(5)), Look::Reached);
+        assert_eq!(ready.failure(), Some(NotReadyReason::NotReading));
+    }
+
+    #[test]
     fn the_limit_has_a_reason_of_its_own() {
-        let ready = Readiness::new(8080, Until::Ready);
+        let ready = Readiness::new(Awaited::Port(8080), Until::Ready);
         assert_eq!(ready.reason_at_limit(None), NotReadyReason::NeverIdle);
         assert_eq!(ready.reason_at_limit(Some(&idle(&[(8080, 1)], 9))), NotReadyReason::NeverIdle);
         assert_eq!(ready.reason_at_limit(Some(&idle(&[(1, 1)], 9))), NotReadyReason::WrongPort);

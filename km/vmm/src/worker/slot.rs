@@ -19,9 +19,10 @@ use super::drive::Machine;
 use super::function::{Function, micros};
 use super::stream::SlotStream;
 use super::{bake, drive::DriveError};
-use crate::protocol::{Boot, Call, Ended, Frame, FrameError, Kind, Outcome, Prepared, Role};
+use crate::protocol::{Boot, Call, Ended, Frame, FrameError, Kind, Outcome, Prepared, Role, Wire};
 use crate::shell::Shell;
 use crate::vm::kick::Ticker;
+use km_abi::records::INLAY_MAX;
 
 /// Why a slot gives up its stream; the server may open another one.
 #[derive(Debug, thiserror::Error)]
@@ -53,13 +54,15 @@ pub struct Slot {
     pub function: Arc<Function>,
     /// This thread's tick.
     pub ticker: Ticker,
+    /// What is to be put into the machine of the next call.
+    pub inlay: Vec<u8>,
 }
 
 /// Serves one stream after the other until the worker leaves.
 pub fn run(streams: &Receiver<OwnedFd>, function: &OnceLock<Arc<Function>>, mut ticker: Ticker) {
     while let Ok(socket) = streams.recv() {
         let Some(function) = function.get() else { continue };
-        let mut slot = Slot { function: Arc::clone(function), ticker };
+        let mut slot = Slot { function: Arc::clone(function), ticker, inlay: Vec::new() };
         let served = slot.serve(&mut SlotStream::new(socket));
         if let Err(error) = served {
             eprintln!("km worker: {}: {error}", function.assign.function);
@@ -69,6 +72,12 @@ pub fn run(streams: &Receiver<OwnedFd>, function: &OnceLock<Arc<Function>>, mut 
 }
 
 impl Slot {
+    /// Whether a machine that boots for a call is held before the program's first instruction until the call is there.
+    #[must_use]
+    pub fn starts_with_its_call(&self) -> bool {
+        self.function.assign.wire != Wire::Http || !self.inlay.is_empty()
+    }
+
     fn serve(&mut self, stream: &mut SlotStream) -> Result<(), SlotError> {
         let mut held = Held::Empty;
         loop {
@@ -97,12 +106,23 @@ impl Slot {
                 stream.queue_record(Kind::Ended, &ended)?;
                 Ok(Held::Empty)
             }
+            (Kind::Inlay, held) if !bakes => {
+                if self.inlay.len() + frame.payload.len() > INLAY_MAX as usize {
+                    return Err(FrameError::Length { kind: Kind::Inlay, len: self.inlay.len() }.into());
+                }
+                self.inlay.extend_from_slice(&frame.payload);
+                Ok(held)
+            }
             (Kind::Snapshot, Held::Booted(machine)) if bakes => bake::snapshot(self, &machine, stream),
             // What was sent before the server heard of the end of a call.
-            (Kind::Data | Kind::End | Kind::Finish | Kind::Cancel, Held::Empty) => Ok(Held::Empty),
+            (Kind::Data | Kind::End | Kind::Finish | Kind::Cancel, Held::Empty) => {
+                self.inlay = Vec::new();
+                Ok(Held::Empty)
+            }
             (Kind::Cancel, held) => {
                 let start = Instant::now();
                 drop(held);
+                self.inlay = Vec::new();
                 let teardown_us = micros(start.elapsed());
                 stream.queue_record(Kind::Ended, &Ended { teardown_us, ..ended(Outcome::Cancelled) })?;
                 Ok(Held::Empty)
