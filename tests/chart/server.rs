@@ -39,8 +39,7 @@ fn a_real_server_accepts_every_example() {
         .collect();
     let documents: Vec<String> = documents.into_iter().collect();
     for batch in documents.chunks(BATCH) {
-        let items = batch.join(",");
-        dry_run(&server, &format!(r#"{{"apiVersion": "v1", "kind": "List", "items": [{items}]}}"#));
+        dry_run(&server, &batch.join("\n---\n"));
     }
     let plain = std::fs::read_to_string(root().join("deploy/kontain-faas.yaml")).unwrap();
     dry_run(&server, &plain);

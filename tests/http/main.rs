@@ -5,6 +5,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on says why and ends")]
 
 mod answers;
+mod clients;
 mod headers;
 mod hostile;
 mod life;
@@ -22,11 +23,17 @@ fn main() -> ExitCode {
         worker::main();
         return ExitCode::SUCCESS;
     }
-    let trials: Vec<Trial> =
-        [answers::trials(), headers::trials(), hostile::trials(), life::trials(), streams::trials()]
-            .into_iter()
-            .flatten()
-            .collect();
+    let trials: Vec<Trial> = [
+        answers::trials(),
+        clients::trials(),
+        headers::trials(),
+        hostile::trials(),
+        life::trials(),
+        streams::trials(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
