@@ -28,7 +28,8 @@ use crate::volume::Volume;
 const TICK: Duration = Duration::from_millis(200);
 /// How often all reports are looked at.
 const ALL_REPORTS: Duration = Duration::from_secs(3);
-/// How often is asked whether other replicas still exist, and looked for secrets that nobody mounts any more.
+/// How often is asked whether other replicas still exist, and looked for secrets that nobody mounts any more; with each
+/// resync where that comes more often.
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
 /// Statuses that are written at once.
 const WRITES: usize = 8;
@@ -56,7 +57,7 @@ pub async fn follow_cluster(
         writes: JoinSet::new(),
         seen: HashMap::new(),
         all_reports: Instant::now(),
-        housekeeping: Instant::now() + HOUSEKEEPING,
+        housekeeping: Instant::now(),
     };
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -204,7 +205,7 @@ impl Follower {
         }
         self.health.set_counts(self.books.counts(), self.books.phases());
         if self.housekeeping <= Instant::now() {
-            self.housekeeping = Instant::now() + HOUSEKEEPING;
+            self.housekeeping = Instant::now() + HOUSEKEEPING.min(self.options.resync);
             self.keep_house();
         }
     }

@@ -39,7 +39,8 @@ fn a_real_server_accepts_every_example() {
         .collect();
     let documents: Vec<String> = documents.into_iter().collect();
     for batch in documents.chunks(BATCH) {
-        dry_run(&server, &batch.join("\n---\n"));
+        let items = batch.join(",");
+        dry_run(&server, &format!(r#"{{"apiVersion": "v1", "kind": "List", "items": [{items}]}}"#));
     }
     let plain = std::fs::read_to_string(root().join("deploy/kontain-faas.yaml")).unwrap();
     dry_run(&server, &plain);

@@ -45,7 +45,7 @@ fn the_api_server_goes_and_comes_back() {
     proxy.set(Mode::Open);
 
     // Rights that are taken away and given back.
-    api.kubectl(&["delete", "clusterrolebinding", "test-downloader"]);
+    api.kubectl(&["delete", "clusterrolebinding", "kontain-faas-downloader"]);
     api.apply(&image("forbidden", &app, ""));
     std::thread::sleep(std::time::Duration::from_secs(6));
     assert!(record("kept").exists());
@@ -86,6 +86,9 @@ fn replicas_that_are_gone_leave_no_trace() {
     let registry = Registry::open();
     registry.push("app:1", "one", "amd64");
     api.apply(&image("app", &registry.reference("app:1"), ""));
+    for replica in ["pod-a", "pod-b"] {
+        api.apply(&pod(replica));
+    }
     let options = ["--insecure-registry", &registry.host];
     let mut one = Pod::new(&api);
     one.download(api.address, &options);
@@ -106,4 +109,19 @@ fn replicas_that_are_gone_leave_no_trace() {
         assert!(managers.contains(manager), "{manager} is not in {managers}");
     }
     one.condition("app", "Pulled", "True");
+
+    // One that ends leaves its entry, as it may come back; one whose pod is gone does not.
+    two.downloader = None;
+    api.kubectl(&["delete", "pod", "pod-b", "-n", "kontain-faas", "--grace-period=0", "--force"]);
+    wait_for("the end of its entry", || (names(&one) == ["pod-a"]).then_some(()));
+    one.condition("app", "Pulled", "True");
+}
+
+/// A pod, which never runs: there is no node. Its service account comes with it.
+fn pod(name: &str) -> String {
+    format!(
+        "apiVersion: v1\nkind: ServiceAccount\nmetadata: {{name: default, namespace: kontain-faas}}\n---\n\
+         apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, namespace: kontain-faas}}\n\
+         spec: {{automountServiceAccountToken: false, containers: [{{name: a, image: a}}]}}\n"
+    )
 }

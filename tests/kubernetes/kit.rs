@@ -115,6 +115,7 @@ impl<'a> Pod<'a> {
             .arg(self.volume())
             .args(options)
             // Options, where there are some, count more.
+            .env("KONTAIN_SYSTEM_NAMESPACE", "kontain-faas")
             .env("KONTAIN_RESYNC", "3s")
             .env("KONTAIN_RETRY_MAX", "2s")
             .env("KONTAIN_WATCH_TIMEOUT", "4s");
@@ -209,25 +210,24 @@ pub fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     }
 }
 
-/// Defines Images, and gives the downloader's user the rights of the chart's role and no others.
+/// Defines Images, and gives the downloader's service account the chart's rights and no others.
 pub fn prepare(api: &ApiServer) {
     let root = crate::common::root();
     api.apply(&read(&root.join("deploy/crds/build.kontain.app_images.yaml")));
     api.kubectl(&["wait", "--for=condition=Established", "crd/images.build.kontain.app", "--timeout=60s"]);
+    api.kubectl(&["create", "namespace", "kontain-faas"]);
     grant(api);
 }
 
 /// The same rights, once more.
 pub fn grant(api: &ApiServer) {
     let chart = read(&crate::common::root().join("deploy/kontain-faas.yaml"));
-    let role =
-        chart.split("\n---").find(|part| part.contains("kind: ClusterRole\n")).expect("the chart has a role");
-    api.apply(role);
-    api.apply(
-        "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {name: test-downloader}\n\
-         roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: kontain-faas-downloader}\n\
-         subjects: [{kind: User, name: 'system:serviceaccount:kontain-faas:kontain-faas', apiGroup: rbac.authorization.k8s.io}]\n",
-    );
+    let rights: Vec<&str> = chart
+        .split("\n---")
+        .filter(|part| part.contains("\napiVersion: rbac.authorization.k8s.io/v1\n"))
+        .collect();
+    assert_eq!(rights.len(), 4, "two roles and who has them");
+    api.apply(&rights.join("\n---\n"));
 }
 
 fn read(path: &Path) -> String {

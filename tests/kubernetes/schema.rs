@@ -75,6 +75,7 @@ fn wrong_fields_are_refused_by_name() {
         ("update", "images.build.kontain.app"),
         ("patch", "images.build.kontain.app"),
         ("create", "pods"),
+        ("get", "pods"),
         ("list", "pods"),
         ("create", "pods/exec"),
         ("get", "configmaps"),
@@ -86,10 +87,14 @@ fn wrong_fields_are_refused_by_name() {
         let ended = api.try_kubectl("downloader", &["auth", "can-i", verb, resource, "-A"], "");
         assert_eq!(ended.status, 1, "the downloader may {verb} {resource}");
     }
-    let may =
-        [("list", "images.build.kontain.app"), ("watch", "images.build.kontain.app"), ("get", "secrets")];
-    for (verb, resource) in may {
-        let ended = api.try_kubectl("downloader", &["auth", "can-i", verb, resource, "-A"], "");
+    let may = [
+        ("list", "images.build.kontain.app", "-A"),
+        ("watch", "images.build.kontain.app", "-A"),
+        ("get", "secrets", "-A"),
+        ("get", "pods", "--namespace=kontain-faas"),
+    ];
+    for (verb, resource, place) in may {
+        let ended = api.try_kubectl("downloader", &["auth", "can-i", verb, resource, place], "");
         assert_eq!(ended.status, 0, "the downloader may not {verb} {resource}");
     }
 }
