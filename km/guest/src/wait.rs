@@ -65,6 +65,12 @@ pub fn take_woken() -> Vec<Key> {
     watch::take_woken()
 }
 
+/// Whether a name was woken since [`take_woken`] was called last.
+#[must_use]
+pub fn has_woken() -> bool {
+    watch::has_woken()
+}
+
 /// What a signal without a fatal action does to a blocked call (signal(7)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interruption {

@@ -25,6 +25,11 @@ pub fn keep(events: &Events) {
     }
 }
 
+/// Whether none waits.
+pub(super) fn is_empty() -> bool {
+    queue(|queue| queue.is_empty())
+}
+
 /// The oldest event.
 pub(super) fn next() -> Option<(Event, Vec<u8>)> {
     queue(VecDeque::pop_front)

@@ -90,6 +90,10 @@ impl Host {
 
     /// Hands over what was written and waits, as [`hyper::idle`] does. The events that are not about streams are returned.
     pub fn idle(&self, idle: Idle, present: &mut dyn FnMut(u64, bool) -> bool) -> Vec<Event> {
+        // What came with a read of the rootfs was not told yet, and the monitor does not tell it again.
+        if !events::is_empty() {
+            return self.dispatch();
+        }
         let mut batch = self.output.borrow_mut().take();
         events::keep(&hyper::idle(&mut batch, idle, present));
         self.settle(&batch)

@@ -13,12 +13,17 @@ use linux_raw_sys::general as raw;
 impl Kernel {
     /// Hands over what waits and lets the monitor stop the machine until something happens.
     pub(super) fn idle(&mut self) {
-        self.idle_with(0);
+        self.write_log();
+        // Writing may have brought events, and those may have woken someone: nobody tells of them again.
+        if !crate::wait::has_woken() {
+            self.idle_with(0);
+        }
     }
 
     /// The machine's program is loaded; if the monitor wants to know, it is told before the first instruction.
     pub(super) fn idle_at_start(&mut self) {
         if self.config.stop_at_start {
+            self.write_log();
             self.idle_with(IDLE_AT_START);
         }
     }
@@ -26,7 +31,6 @@ impl Kernel {
     fn idle_with(&mut self, flags: u32) {
         // A clone starts with nothing in the CPU.
         self.store_live();
-        self.write_log();
         let deadline = [self.tasks.next_deadline(), time::next_deadline(), self.timers.next_deadline()]
             .into_iter()
             .flatten()

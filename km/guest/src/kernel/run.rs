@@ -112,8 +112,13 @@ impl Kernel {
         }
     }
 
-    /// Takes note of what happened: woken queues, deadlines, pages that files replaced, ticks of the monitor.
+    /// Takes note of what happened: ticks of the monitor, deadlines, woken queues, pages that files replaced. Ticks come
+    /// first: they bring events, and events wake queues.
     fn settle(&mut self) {
+        if hyper::tick_pending() {
+            hyper::clear_tick();
+            self.tick();
+        }
         let now_ns = time::monotonic_ns();
         time::expire(now_ns);
         self.tasks.expire(now_ns);
@@ -128,10 +133,6 @@ impl Kernel {
             for process in self.tasks.processes() {
                 process.space.borrow_mut().drop_stale(&stale);
             }
-        }
-        if hyper::tick_pending() {
-            hyper::clear_tick();
-            self.tick();
         }
     }
 

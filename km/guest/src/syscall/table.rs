@@ -134,7 +134,9 @@ mod tests {
     #[test]
     fn names_are_those_of_their_numbers() {
         for row in FAMILIES.iter().flat_map(|family| family.1) {
-            assert_eq!(names::of(u64::from(row.number)), row.name);
+            // Linux has no name for the two by which programs take their call.
+            let name = if row.name.starts_with("kontain_") { "?" } else { row.name };
+            assert_eq!(names::of(u64::from(row.number)), name);
             assert_eq!(find(u64::from(row.number)).map(|found| found.name), Some(row.name));
             assert_eq!(row.handler.is_none(), matches!(row.support, Support::Refused(..)), "{}", row.name);
         }

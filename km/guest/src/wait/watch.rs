@@ -62,6 +62,12 @@ pub fn take_woken() -> Vec<Key> {
     core::mem::take(&mut WATCHES.lock().woken)
 }
 
+/// Whether a name was woken since then.
+#[must_use]
+pub fn has_woken() -> bool {
+    !WATCHES.lock().woken.is_empty()
+}
+
 /// From now on, a wake of `key` leaves a note with `token` for `by`, and wakes `by`.
 pub fn add(key: Key, by: Key, token: u64) {
     WATCHES.lock().watchers.entry(key).or_default().push((by, token));
