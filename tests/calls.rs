@@ -19,6 +19,8 @@ const FUNCTIONS: [(&str, &str); 4] = [
 const CALLS: usize = 10_000;
 const FIRST: usize = 2_000;
 const AT_ONCE: usize = 8;
+/// Of the first calls more are under way at once: pools are then as deep as the later ones could make them.
+const FIRST_AT_ONCE: usize = 24;
 /// So often, so many more calls are made before what is held counts as lost.
 const ROUNDS: usize = 6;
 const MORE: usize = 400;
@@ -51,11 +53,11 @@ fn publish(node: &Node) {
     }
 }
 
-/// Makes calls number `from` to `to`, `AT_ONCE` at a time, over all functions in turn.
-fn call(node: &Node, from: usize, to: usize) {
+/// Makes calls number `from` to `to`, `at_once` at a time, over all functions in turn.
+fn call(node: &Node, from: usize, to: usize, at_once: usize) {
     let next = AtomicUsize::new(from);
     std::thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
+        for _ in 0..at_once {
             scope.spawn(|| {
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
@@ -137,16 +139,16 @@ fn ten_thousand_calls_leave_nothing_behind() {
     }
     let node = Node::start(&[]);
     publish(&node);
-    call(&node, 0, FIRST);
+    call(&node, 0, FIRST, FIRST_AT_ONCE);
     let before = at_rest(&node);
-    call(&node, FIRST, CALLS);
+    call(&node, FIRST, CALLS, AT_ONCE);
     let mut after = at_rest(&node);
     for round in 0..ROUNDS {
         if after.no_more_than(&before) {
             return;
         }
         // Pools and allocators keep a little more or less from time to time; what leaks never comes back.
-        call(&node, CALLS + round * MORE, CALLS + (round + 1) * MORE);
+        call(&node, CALLS + round * MORE, CALLS + (round + 1) * MORE, AT_ONCE);
         after = at_rest(&node);
     }
     assert!(after.no_more_than(&before), "{before:?} became {after:?}");
