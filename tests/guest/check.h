@@ -21,6 +21,13 @@
 #include <time.h>
 #include <unistd.h>
 
+// Whoever runs the harness in the background, or after a hang-up, leaves these ignored; no machine inherits that.
+__attribute__((constructor)) static void default_signals(void) {
+    signal(SIGINT, SIG_DFL);
+    signal(SIGQUIT, SIG_DFL);
+    signal(SIGHUP, SIG_DFL);
+}
+
 static inline const char *error_name(int number) {
     static char other[16];
 #define NAME(e) case e: return #e;

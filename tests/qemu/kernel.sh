@@ -7,6 +7,10 @@ set -eu
 cache=${1:?usage: kernel.sh FOLDER}
 here=$(cd "$(dirname "$0")" && pwd)
 stamp=$(cat "$here/kernel.sh" "$here/init" | cksum | tr ' ' -)
+mkdir -p "$cache"
+# Several tests may want it at once.
+exec 9>"$cache/lock"
+flock 9
 [ -e "$cache/made-$stamp" ] && exit 0
 
 rm -rf "$cache/unpacked" "$cache/base" "$cache"/made-*

@@ -17,9 +17,9 @@ int main(void) {
         CHECK(now.sa_handler == SIG_IGN);
         syscall(SYS_exit_group, 4);
     }
+    SHOW(waitpid(pid, &status, 0) == pid);
     CHECK(parent == pid);
     SHOW(child);
-    SHOW(waitpid(pid, &status, 0) == pid);
     show_end("child", status);
     return 0;
 }
