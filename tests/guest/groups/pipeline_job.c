@@ -7,9 +7,9 @@ int main(void) {
     for (int i = 0; i < 4; i++) {
         job[i] = NEED(fork());
         if (job[i] == 0) {
-            setpgid(0, group);
             for (;;) pause();
         }
+        // By the parent alone: a member that is late with this would come back after it has left.
         setpgid(job[i], group);
         if (!group) group = job[0];
     }
