@@ -125,22 +125,10 @@ fn signed(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// A parameter of a query; names of functions and ids of calls need no more than `%XX`.
+/// A parameter of a query that has a value.
 fn parameter(query: &str, name: &str) -> Option<String> {
-    let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    let value = pairs.into_iter().find(|(key, value)| *key == name && !value.is_empty())?.1;
-    let mut bytes = Vec::with_capacity(value.len());
-    let mut rest = value.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'%' => {
-                let digits = [rest.next()?, rest.next()?];
-                u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?
-            }
-            other => other,
-        });
-    }
-    String::from_utf8(bytes).ok()
+    let mut pairs = form_urlencoded::parse(query.as_bytes());
+    pairs.find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.into_owned())
 }
 
 fn text(status: StatusCode, text: impl Into<String>) -> Response<Body> {
@@ -166,7 +154,8 @@ mod tests {
     fn parameters_are_decoded() {
         assert_eq!(parameter("function=a%2Fb&call=x", "function").as_deref(), Some("a/b"));
         assert_eq!(parameter("function=a/b", "call"), None);
-        assert_eq!(parameter("call=%zz", "call"), None);
-        assert_eq!(parameter("call=%4", "call"), None);
+        assert_eq!(parameter("call=", "call"), None);
+        assert_eq!(parameter("call=%zz", "call").as_deref(), Some("%zz"));
+        assert_eq!(parameter("call=%ff", "call").as_deref(), Some("\u{fffd}"));
     }
 }

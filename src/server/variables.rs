@@ -68,15 +68,7 @@ fn variable(name: &str, value: &[u8]) -> Vec<u8> {
 
 /// A path without its percent encoding. What would end a variable, or a line of a file of variables, is refused.
 fn decoded(path: &str) -> Result<Vec<u8>, Problem> {
-    let mut bytes = Vec::with_capacity(path.len());
-    let mut rest = path.as_bytes();
-    while let Some((&first, tail)) = rest.split_first() {
-        let digits = tail.get(..2).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
-        let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok());
-        let byte = digits.filter(|_| first == b'%').and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        bytes.push(byte.unwrap_or(first));
-        rest = if byte.is_some() { &tail[2..] } else { tail };
-    }
+    let bytes: Vec<u8> = percent_encoding::percent_decode_str(path).collect();
     if bytes.iter().any(u8::is_ascii_control) {
         let detail = "the path has an encoded control character, which no variable can hold";
         return Err(Problem::new(StatusCode::BAD_REQUEST, Component::Request, "PathInvalid", detail));
