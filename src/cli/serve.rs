@@ -1,13 +1,16 @@
 //! `kontain-faas serve`: the server, with the embedded source if `--images` names a folder.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context;
 use ipnet::IpNet;
+use km_vmm::jail::urgency::{Pace, Urgency};
 use tokio::net::TcpListener;
+use tokio::runtime::{Handle, Runtime};
 use tokio::sync::Notify;
 
 use super::collect::CollectArgs;
@@ -25,6 +28,9 @@ use crate::pool::snapshots::Snapshots;
 use crate::server::listen::Limits;
 use crate::server::{Server, ServerOptions};
 use crate::volume::Volume;
+
+/// A call takes a front thread about a fifth of the time that it takes the processors in all.
+const PROCESSORS_PER_FRONT_THREAD: usize = 4;
 
 /// Options of `serve`.
 #[derive(Debug, clap::Args)]
@@ -102,14 +108,32 @@ pub struct Args {
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     logging::start(&args.log)?;
     raise_file_limit();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(args))?;
+    let front = runtime("front", front_threads(), Urgency::Prompt)?;
+    let publishing = runtime("publish", 1, Urgency::Patient)?;
+    front.block_on(serve(args, publishing.handle()))?;
     // Blocking work that is left (a document that is being bundled) does not hold the exit up.
-    runtime.shutdown_background();
+    publishing.shutdown_background();
+    front.shutdown_background();
     Ok(ExitCode::SUCCESS)
 }
 
-async fn serve(args: Args) -> anyhow::Result<()> {
+/// Calls and publishing have threads of their own: who downloads an image gives way to who answers a call.
+fn runtime(name: &str, threads: usize, urgency: Urgency) -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .thread_name(name)
+        .worker_threads(threads)
+        .on_thread_start(move || Pace::new().set(urgency))
+        .enable_all()
+        .build()
+}
+
+/// A fraction of the processors: the others have machines to run, and a call that stays on one thread wakes no second.
+fn front_threads() -> usize {
+    let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    processors.div_ceil(PROCESSORS_PER_FRONT_THREAD)
+}
+
+async fn serve(args: Args, publishing: &Handle) -> anyhow::Result<()> {
     let volume = Volume::open(&args.volume).with_context(|| {
         format!("cannot use {} as the volume: name another with --volume", args.volume.display())
     })?;
@@ -140,19 +164,19 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     let changed = Arc::new(Notify::new());
     let server = Server::new(options, volume.clone(), node);
     if let Some(images) = args.images {
-        tokio::spawn(args.collect.collector(volume.clone()).run());
+        publishing.spawn(args.collect.collector(volume.clone()).run());
         let (registries, changed) = (args.registry.open(&volume)?, changed.clone());
-        tokio::spawn(async move {
+        publishing.spawn(async move {
             if let Err(error) = follow_directory(images, volume, registries, changed).await {
                 tracing::error!(%error, "nothing can be published");
             }
         });
     } else if args.kube.kube {
-        tokio::spawn(args.collect.collector(volume.clone()).run());
+        publishing.spawn(args.collect.collector(volume.clone()).run());
         let publisher = Arc::new(Publisher::open(volume.clone(), args.registry.open(&volume)?)?);
         let (kube, changed, health) = (args.kube, changed.clone(), Arc::new(Health::default()));
         server.follows(health.clone());
-        tokio::spawn(async move {
+        publishing.spawn(async move {
             if let Err(error) = kube.follow(publisher, volume, changed, health).await {
                 tracing::error!("nothing can be published: {error:#}");
             }

@@ -66,6 +66,8 @@ fn program(role: Role) -> Result<BpfProgram, seccompiler::BackendError> {
             rules.insert(libc::SYS_ioctl, requests()?);
             // The thread's timer was made before; here it is started, stopped and, when the thread leaves, deleted.
             allow(&mut rules, &[libc::SYS_timer_settime, libc::SYS_timer_delete]);
+            // Whether it gives way to others; only of this thread.
+            rules.insert(libc::SYS_sched_setattr, vec![rule(vec![equals(0, 0)?])?]);
         }
     }
     SeccompFilter::new(rules, SeccompAction::KillProcess, SeccompAction::Allow, TargetArch::x86_64)?

@@ -13,11 +13,13 @@
 //! * [`namespaces`]: empty mount, network, IPC, UTS and cgroup namespaces.
 //! * [`deny`]: landlock with no exception.
 //! * [`filter`]: system calls per thread.
+//! * [`urgency`]: which threads give way to which.
 
 pub mod deny;
 pub mod filter;
 pub mod namespaces;
 pub mod rights;
+pub mod urgency;
 
 use crate::protocol::{Jail, Measure};
 

@@ -10,6 +10,7 @@ use super::function::micros;
 use super::ready::{Readiness, Until, message};
 use super::slot::{Held, Slot, SlotError, ended};
 use super::stream::SlotStream;
+use crate::jail::urgency::Urgency;
 use crate::protocol::{Call, Ended, Kind, Outcome, Started, Wire};
 use crate::shell::{Learns, Shell};
 use crate::vm::{Arrivals, Breakdown};
@@ -192,7 +193,8 @@ fn broken(message: &str, tail: Option<String>) -> Outcome {
 }
 
 /// Looks at what the machine used, destroys it, and then learns: nobody waits for that.
-fn tear_down(slot: &Slot, machine: Machine, learns: Learns, report: &mut Ended) {
+fn tear_down(slot: &mut Slot, machine: Machine, learns: Learns, report: &mut Ended) {
+    slot.pace.set(Urgency::Patient);
     let start = Instant::now();
     let usage = slot.function.usage(&machine.vm);
     // A program that has no connection to close ends with its call.

@@ -33,6 +33,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
+use crate::jail::urgency::Pace;
 use crate::jail::{self, JailError, filter, rights};
 use crate::memory::pagemap::PageMap;
 use crate::protocol::packet::{self, Packet};
@@ -126,11 +127,12 @@ fn start_slots(
         let name = format!("slot {index}");
         std::thread::Builder::new().name(name).stack_size(512 << 10).spawn(move || {
             let ticker = Ticker::new().map_err(io::Error::from);
+            let pace = Pace::new();
             let filtered = filter::apply(filter::Role::Slot);
             // The control thread waits for this message, so that it is received.
             let _ = report.send((ticker.as_ref().err().map(ToString::to_string), filtered));
             if let Ok(ticker) = ticker {
-                slot::run(&streams, &function, ticker);
+                slot::run(&streams, &function, ticker, pace);
             }
         })?;
         slots.push(sender);

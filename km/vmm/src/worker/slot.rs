@@ -19,6 +19,7 @@ use super::drive::Machine;
 use super::function::{Function, micros};
 use super::stream::SlotStream;
 use super::{bake, drive::DriveError};
+use crate::jail::urgency::{Pace, Urgency};
 use crate::protocol::{Boot, Call, Ended, Frame, FrameError, Kind, Outcome, Prepared, Role, Wire};
 use crate::shell::Shell;
 use crate::vm::kick::Ticker;
@@ -54,20 +55,27 @@ pub struct Slot {
     pub function: Arc<Function>,
     /// This thread's tick.
     pub ticker: Ticker,
+    /// Whether this thread gives way to others: it does but for calls.
+    pub pace: Pace,
     /// What is to be put into the machine of the next call.
     pub inlay: Vec<u8>,
 }
 
 /// Serves one stream after the other until the worker leaves.
-pub fn run(streams: &Receiver<OwnedFd>, function: &OnceLock<Arc<Function>>, mut ticker: Ticker) {
+pub fn run(
+    streams: &Receiver<OwnedFd>,
+    function: &OnceLock<Arc<Function>>,
+    mut ticker: Ticker,
+    mut pace: Pace,
+) {
     while let Ok(socket) = streams.recv() {
         let Some(function) = function.get() else { continue };
-        let mut slot = Slot { function: Arc::clone(function), ticker, inlay: Vec::new() };
+        let mut slot = Slot { function: Arc::clone(function), ticker, pace, inlay: Vec::new() };
         let served = slot.serve(&mut SlotStream::new(socket));
         if let Err(error) = served {
             eprintln!("km worker: {}: {error}", function.assign.function);
         }
-        ticker = slot.ticker;
+        (ticker, pace) = (slot.ticker, slot.pace);
     }
 }
 
@@ -81,6 +89,7 @@ impl Slot {
     fn serve(&mut self, stream: &mut SlotStream) -> Result<(), SlotError> {
         let mut held = Held::Empty;
         loop {
+            self.hurry(!matches!(held, Held::Empty));
             stream.flush_within(None)?;
             match stream.next()? {
                 Some(frame) => held = self.obey(&frame, held, stream)?,
@@ -97,11 +106,15 @@ impl Slot {
         let bakes = self.function.assign.role == Role::Bake;
         match (frame.kind, held) {
             (Kind::Prepare, Held::Empty) => self.prepare(stream),
-            (Kind::Boot, Held::Empty) => bake::boot(self, &frame.record::<Boot>()?, now, stream),
+            (Kind::Boot, Held::Empty) => {
+                self.hurry(true);
+                bake::boot(self, &frame.record::<Boot>()?, now, stream)
+            }
             (Kind::Call, Held::Booted(machine)) if bakes => {
                 bake::warm_up(self, machine, &frame.record::<Call>()?, now, stream)
             }
             (Kind::Call, held) if !bakes => {
+                self.hurry(true);
                 let ended = call::run(self, held, &frame.record::<Call>()?, now, stream)?;
                 stream.queue_record(Kind::Ended, &ended)?;
                 Ok(Held::Empty)
@@ -129,6 +142,12 @@ impl Slot {
             }
             (kind, _) => Err(FrameError::Unexpected(kind).into()),
         }
+    }
+
+    /// A thread with a machine for a call does not give way, unless it bakes.
+    fn hurry(&mut self, has_machine: bool) {
+        let hurries = has_machine && self.function.assign.role == Role::Serve;
+        self.pace.set(if hurries { Urgency::Prompt } else { Urgency::Patient });
     }
 
     fn prepare(&mut self, stream: &mut SlotStream) -> Result<Held, SlotError> {

@@ -1,0 +1,84 @@
+//! Which threads give way to which: whoever answers a call goes before whoever makes or destroys machines.
+//!
+//! Linux's fair scheduler lets a thread that wakes up take the processor from one with a longer slice (sched(7), Linux
+//! 6.12 and later; older kernels ignore the slice of a fair thread), and a batch thread never takes it from another
+//! (SCHED_BATCH). Both are any thread's own to choose: neither takes more than its share of time.
+
+use rustix::process::{Pid, getpriority_process};
+
+/// The shortest slice that Linux grants.
+const SHORT_SLICE_NS: u64 = 100_000;
+
+/// How soon a thread wants the processor when it has work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Urgency {
+    /// Somebody waits for it.
+    Prompt,
+    /// Nobody does.
+    Patient,
+}
+
+/// How urgent the calling thread is; stays in that thread.
+#[derive(Debug)]
+pub struct Pace {
+    nice: i32,
+    now: Option<Urgency>,
+}
+
+impl Pace {
+    /// Of the calling thread, as it was started.
+    #[must_use]
+    pub fn new() -> Self {
+        // A thread always has a priority; 0 is what nearly all have.
+        Self { nice: getpriority_process(None::<Pid>).unwrap_or(0), now: None }
+    }
+
+    /// Makes the calling thread as urgent as that. A kernel that does not let it leaves it as it was: nothing but time is
+    /// lost.
+    pub fn set(&mut self, urgency: Urgency) {
+        if self.now != Some(urgency) {
+            self.now = Some(urgency);
+            let _ = apply(urgency, self.nice);
+        }
+    }
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn apply(urgency: Urgency, nice: i32) -> Result<(), std::io::Error> {
+    let (policy, slice) = match urgency {
+        Urgency::Prompt => (libc::SCHED_OTHER, SHORT_SLICE_NS),
+        // No slice: the kernel's usual one.
+        Urgency::Patient => (libc::SCHED_BATCH, 0),
+    };
+    let attributes = libc::sched_attr {
+        size: size_of::<libc::sched_attr>() as u32,
+        sched_policy: policy.unsigned_abs(),
+        sched_flags: 0,
+        sched_nice: nice,
+        sched_priority: 0,
+        sched_runtime: slice,
+        sched_deadline: 0,
+        sched_period: 0,
+    };
+    // SAFETY: sched_setattr(2) reads as many bytes as the structure says it has, which lives until the call returns; 0 is
+    // the calling thread.
+    let result = unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) };
+    if result == 0 { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_may_change_its_mind() {
+        for urgency in [Urgency::Patient, Urgency::Prompt, Urgency::Patient] {
+            apply(urgency, Pace::new().nice).unwrap();
+        }
+    }
+}
