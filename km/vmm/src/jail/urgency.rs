@@ -1,8 +1,8 @@
 //! Which threads give way to which: whoever answers a call goes before whoever makes or destroys machines.
 //!
-//! Linux's fair scheduler lets a thread that wakes up take the processor from one with a longer slice (sched(7), Linux
-//! 6.12 and later; older kernels ignore the slice of a fair thread), and a batch thread never takes it from another
-//! (SCHED_BATCH). Both are any thread's own to choose: neither takes more than its share of time.
+//! Linux's fair scheduler lets a thread that wakes up take the processor from one with a longer slice (Linux 6.12 and
+//! later; older kernels ignore the slice of a fair thread). That is any thread's own to choose, since it takes no more
+//! than its share of time (sched_setattr(2)).
 
 use rustix::process::{Pid, getpriority_process};
 
@@ -50,14 +50,14 @@ impl Default for Pace {
 }
 
 fn apply(urgency: Urgency, nice: i32) -> Result<(), std::io::Error> {
-    let (policy, slice) = match urgency {
-        Urgency::Prompt => (libc::SCHED_OTHER, SHORT_SLICE_NS),
-        // No slice: the kernel's usual one.
-        Urgency::Patient => (libc::SCHED_BATCH, 0),
+    let slice = match urgency {
+        Urgency::Prompt => SHORT_SLICE_NS,
+        // The kernel's usual one. Not a batch thread: it would get shells made too late on a node that is full of others.
+        Urgency::Patient => 0,
     };
     let attributes = libc::sched_attr {
         size: size_of::<libc::sched_attr>() as u32,
-        sched_policy: policy.unsigned_abs(),
+        sched_policy: libc::SCHED_OTHER.unsigned_abs(),
         sched_flags: 0,
         sched_nice: nice,
         sched_priority: 0,
