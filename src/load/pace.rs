@@ -1,15 +1,17 @@
 //! Open and closed loop.
 //!
-//! The load comes from a thread and a runtime of its own in this process, the server is another process: on a small
+//! The load comes from threads and runtimes of its own in this process, the server is another process: on a small
 //! machine they share the CPUs, and the figures are what a client on the same machine sees.
 
 use super::client::{Answer, Client};
 use super::summary::Durations;
+use km_vmm::jail::urgency::{Pace, Urgency};
 use std::net::SocketAddr;
-use std::rc::Rc;
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
 use tokio::task::LocalSet;
+
+/// Threads that send at a steady pace; more than that many calls in flight make the next ones late.
+const SENDERS: u64 = 8;
 
 /// What came of many calls.
 #[derive(Clone, Debug, Default)]
@@ -48,50 +50,65 @@ impl Outcome {
         }
     }
 
+    /// Adds what came of other calls of the same time.
+    fn join(&mut self, other: Self) {
+        self.latencies.join(&other.latencies);
+        self.failed += other.failed;
+        self.failure = self.failure.take().or(other.failure);
+        self.stale += other.stale;
+        self.answered += other.answered;
+    }
+
     fn fail(&mut self, why: String) {
         self.failed += 1;
         self.failure.get_or_insert(why);
     }
 }
 
-/// Calls at a steady pace: `rate` per second, `count` of them, whether or not earlier ones are answered. A latency begins
-/// when the call was due to be sent, so that a slow sender is not mistaken for a fast server.
+/// Calls at a steady pace: `rate` per second, `count` of them, whether or not earlier ones are answered. Several senders
+/// take turns, each waiting for its answer in the thread that sent the call. A latency begins when the call is sent, or, where
+/// the sender's last call held it up, when it was due: a server that stands still is not spared the calls that it delays.
 ///
 /// # Errors
-/// Only when the runtime cannot be made.
+/// Only when a runtime cannot be made.
 pub fn open_loop(server: SocketAddr, path: &str, rate: f64, count: u64) -> anyhow::Result<Outcome> {
-    let (due, mut arrivals) = mpsc::unbounded_channel::<Instant>();
-    let interval = Duration::from_secs_f64(1.0 / rate);
-    // A timer thread keeps the pace to some 50 µs; the runtime's timers have a grain of a millisecond.
-    std::thread::spawn(move || {
-        let start = Instant::now();
-        for number in 0..count {
-            let at = interval.mul_f64(number as f64);
-            std::thread::sleep(at.saturating_sub(start.elapsed()));
-            if due.send(Instant::now()).is_err() {
-                return;
-            }
+    let (start, interval) = (Instant::now(), Duration::from_secs_f64(1.0 / rate));
+    let mut outcome = std::thread::scope(|scope| {
+        let senders: Vec<_> = (0..SENDERS)
+            .map(|first| {
+                let dues = (first..count)
+                    .step_by(SENDERS as usize)
+                    .map(move |number| start + interval.mul_f64(number as f64));
+                scope.spawn(move || send(server, path, dues))
+            })
+            .collect();
+        let mut all = Outcome::default();
+        for sender in senders {
+            all.join(sender.join().map_err(|_| anyhow::anyhow!("a sender failed"))??);
         }
-    });
-    let path = path.to_owned();
-    on_own_runtime(async move {
-        let client = Rc::new(Client::new(server));
-        let begun = Instant::now();
-        let mut calls = tokio::task::JoinSet::new();
-        while let Some(due) = arrivals.recv().await {
-            let (client, path) = (client.clone(), path.clone());
-            calls.spawn_local(async move {
-                let answer = client.get(&path).await;
-                (answer, due.elapsed())
-            });
+        anyhow::Ok(all)
+    })?;
+    outcome.elapsed = start.elapsed();
+    Ok(outcome)
+}
+
+/// Calls at those moments, from the calling thread.
+fn send(server: SocketAddr, path: &str, dues: impl Iterator<Item = Instant>) -> anyhow::Result<Outcome> {
+    // What is measured is how long the server takes, not how long this thread waits for a processor.
+    Pace::new().set(Urgency::Prompt);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let client = Client::new(server);
+    let mut outcome = Outcome::default();
+    for mut due in dues {
+        let left = due.saturating_duration_since(Instant::now());
+        if !left.is_zero() {
+            std::thread::sleep(left);
+            due = Instant::now();
         }
-        let mut outcome = Outcome::default();
-        while let Some(Ok((answer, latency))) = calls.join_next().await {
-            outcome.add(answer, Some(latency));
-        }
-        outcome.elapsed = begun.elapsed();
-        outcome
-    })
+        let answer = runtime.block_on(client.get(path));
+        outcome.add(answer, Some(due.elapsed()));
+    }
+    Ok(outcome)
 }
 
 /// `clients` clients, each calling again as soon as it has its answer, for a time or until each has made `most` calls.
@@ -106,7 +123,8 @@ pub fn closed_loop(
     most: u64,
 ) -> anyhow::Result<Outcome> {
     let path = path.to_owned();
-    on_own_runtime(async move {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let outcome = LocalSet::new().block_on(&runtime, async move {
         let begun = Instant::now();
         let mut running = tokio::task::JoinSet::new();
         for _ in 0..clients {
@@ -126,10 +144,6 @@ pub fn closed_loop(
         }
         outcome.elapsed = begun.elapsed();
         outcome
-    })
-}
-
-fn on_own_runtime<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    Ok(LocalSet::new().block_on(&runtime, work))
+    });
+    Ok(outcome)
 }

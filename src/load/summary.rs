@@ -51,6 +51,12 @@ impl Durations {
         self.0.saturating_record(micros.max(1));
     }
 
+    /// Adds all of another collection.
+    pub fn join(&mut self, other: &Self) {
+        // Both grow as they need to, so that every value of one fits into the other.
+        let _ = self.0.add(&other.0);
+    }
+
     /// What is said of all of them.
     pub fn summary(&self) -> Summary {
         if self.0.is_empty() {
