@@ -17,10 +17,12 @@ const FUNCTIONS: [(&str, &str); 4] = [
     ("python", "hello from Python\n"),
 ];
 const CALLS: usize = 10_000;
-const FIRST: usize = 2_000;
+/// What is held after so many of them is what may be held after all.
+const FIRST: usize = 1_000;
 const AT_ONCE: usize = 8;
-/// Of the first calls more are under way at once: pools are then as deep as the later ones could make them.
-const FIRST_AT_ONCE: usize = 24;
+/// Calls ahead of the ten thousand, more at once: pools are then as deep as the others could make them.
+const AHEAD: usize = 1_500;
+const AHEAD_AT_ONCE: usize = 24;
 /// So often, so many more calls are made before what is held counts as lost.
 const ROUNDS: usize = 6;
 const MORE: usize = 400;
@@ -139,7 +141,8 @@ fn ten_thousand_calls_leave_nothing_behind() {
     }
     let node = Node::start(&[]);
     publish(&node);
-    call(&node, 0, FIRST, FIRST_AT_ONCE);
+    call(&node, 0, AHEAD, AHEAD_AT_ONCE);
+    call(&node, 0, FIRST, AT_ONCE);
     let before = at_rest(&node);
     call(&node, FIRST, CALLS, AT_ONCE);
     let mut after = at_rest(&node);
