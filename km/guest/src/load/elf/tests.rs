@@ -1,3 +1,5 @@
+//! The ELF reader against images that are right, odd and hostile.
+
 use super::*;
 use crate::fs::io::Sink;
 use core::any::Any;

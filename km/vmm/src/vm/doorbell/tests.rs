@@ -1,3 +1,5 @@
+//! Doorbell ranges against guests that ring wrongly.
+
 use super::*;
 use km_abi::layout::MEMORY_MIN;
 use proptest::prelude::*;
