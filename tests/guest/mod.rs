@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What programs include; a change builds them all again.
-const SHARED: [&str; 3] = ["check.h", "children.h", "futexes.h"];
+const SHARED: [&str; 4] = ["check.h", "children.h", "futexes.h", "asleep.h"];
 
 /// How a program is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,7 +114,9 @@ impl Program {
         let folder = root().join("target/guest").join(format!("{build:?}").to_lowercase()).join(&self.family);
         let output = folder.join(&self.name);
         let shared = SHARED.map(|name| root().join("tests/guest").join(name));
-        if !outdated(&output, &[&self.source, &shared[0], &shared[1], &shared[2]]) {
+        let sources: Vec<&Path> =
+            std::iter::once(&self.source).chain(&shared).map(PathBuf::as_path).collect();
+        if !outdated(&output, &sources) {
             return Ok(output);
         }
         std::fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;

@@ -1,15 +1,16 @@
 // A thread asleep in epoll_wait wakes for what another thread does, and for entries added meanwhile.
 // build: -pthread
-#include "check.h"
+#include "asleep.h"
 #include <pthread.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 static int ep, event, late;
+static pid_t waiting[2];
 static void *waker(void *n) {
     uint64_t one = 1;
-    sleep_ms(20);
+    await_announced(&waiting[0]);
     write(event, &one, 8);
-    sleep_ms(20);
+    await_announced(&waiting[1]);
     struct epoll_event in = {EPOLLIN, {.u32 = 2}};
     epoll_ctl(ep, EPOLL_CTL_ADD, late, &in);
     return n;
@@ -23,7 +24,8 @@ int main(void) {
     pthread_t t;
     pthread_create(&t, NULL, waker, NULL);
     for (int i = 0; i < 2; i++) {
-        SHOW(epoll_wait(ep, &got, 1, 5000));
+        announce(&waiting[i]);
+        SHOW(epoll_wait(ep, &got, 1, 60000));
         printf("%u\n", got.data.u32);
         uint64_t value;
         if (got.data.u32 == 1) read(event, &value, 8);

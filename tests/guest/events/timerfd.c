@@ -9,7 +9,7 @@ int main(void) {
     struct itimerspec once = {.it_value = {0, 10000000}}, now;
     SHOW(timerfd_settime(fd, 0, &once, NULL));
     struct pollfd poll_ = {fd, POLLIN};
-    SHOW(poll(&poll_, 1, 1000));
+    SHOW(poll(&poll_, 1, 60000));
     SHOW(read(fd, &count, 8));
     printf("%lu\n", (unsigned long)count);
     SHOW(read(fd, &count, 8));
@@ -27,7 +27,7 @@ int main(void) {
     clock_gettime(CLOCK_MONOTONIC, &start);
     struct itimerspec past = {.it_value = start};
     SHOW(timerfd_settime(fd, TFD_TIMER_ABSTIME, &past, NULL));
-    SHOW(poll(&poll_, 1, 1000));
+    SHOW(poll(&poll_, 1, 60000));
     SHOW(read(fd, &count, 4));
     SHOW(timerfd_create(77, 0));
     SHOW(timerfd_create(CLOCK_MONOTONIC, 0x40000000));

@@ -28,7 +28,8 @@ int main(void) {
         for (int i = 0; i < 50; i++) eventfd_write(event, 1), usleep(200);
         eventfd_write(event, 20);
         for (int i = 0; i < 8; i++) pthread_join(t[i], NULL);
-        SHOW(taken), close(event);
+        // Two may take the last ones at the same time.
+        CHECK(taken >= 50), close(event);
     }
     return 0;
 }

@@ -1,5 +1,6 @@
 // POSIX locks: splitting, upgrading, waiting, deadlock, other owners, closing, F_OFD with processes.
 // libc: glibc
+#include "asleep.h"
 #include "children.h"
 static int set(int fd, int how, int type, long start, long len) {
     struct flock l = {.l_type = type, .l_start = start, .l_len = len};
@@ -25,7 +26,7 @@ int main(void) {
         set(fd, F_SETLK, F_WRLCK, 1, 1), write(up[1], "x", 1);
         _exit(set(fd, F_SETLKW, F_WRLCK, 0, 1) == 0 ? 0 : errno == EDEADLK ? 1 : 2);
     }
-    await_byte(up[0]), sleep_ms(30);
+    await_byte(up[0]), await_asleep(pid);
     SHOW(set(fd, F_SETLKW, F_WRLCK, 1, 1)), SHOW(set(fd, F_SETLK, F_UNLCK, 0, 1));
     int status;
     waitpid(pid, &status, 0), show_end("waiter", status);

@@ -1,10 +1,11 @@
 // flock belongs to the open file: duplicates share it, other opens conflict, the last close releases it.
-#include "check.h"
+#include "asleep.h"
 #include <sys/file.h>
-#include <pthread.h>
 static int second;
+static pid_t waiting;
 static void *waiter(void *unused) {
     (void)unused;
+    announce(&waiting);
     return (void *)(long)flock(second, LOCK_EX);
 }
 int main(void) {
@@ -24,7 +25,7 @@ int main(void) {
     second = b;
     pthread_t thread;
     pthread_create(&thread, NULL, waiter, NULL);
-    sleep_ms(50);
+    await_announced(&waiting);
     puts("closing");
     fflush(stdout);
     SHOW(close(c));

@@ -1,8 +1,8 @@
 // /proc/PID of children and threads: status, stat, task, comm, cmdline, environ, fd, and what vanishes.
 // libc: glibc
+#include "asleep.h"
 #include "children.h"
 #include <dirent.h>
-#include <pthread.h>
 static int entries(const char *path) {
     DIR *d = opendir(path);
     if (!d) return -1;
@@ -28,11 +28,13 @@ int main(void) {
     FILE *f;
     DIR *d = opendir("/proc/self/task");
     for (struct dirent *e; (e = readdir(d));) if (e->d_name[0] != '.' && atoi(e->d_name) != getpid()) snprintf(path, 64, "/proc/self/task/%s", e->d_name), chdir(path), show_file("comm"), chdir("/");
-    write(gate[1], "x", 1), pthread_join(t, NULL), sleep_ms(20), SHOW(entries("/proc/self/task"));
+    write(gate[1], "x", 1), pthread_join(t, NULL);
+    // A thread may have been joined a little before it is gone.
+    AWAIT(entries("/proc/self/task") == 1);
+    SHOW(entries("/proc/self/task"));
     pid_t pid = NEED(fork());
     if (pid == 0) { await_byte(gate[0]); _exit(0); }
-    // It sleeps in its read by then.
-    sleep_ms(100);
+    await_asleep(pid);
     snprintf(path, 64, "/proc/%d/status", pid), field(path, "State:"), field(path, "Threads"), field(path, "Uid"), field(path, "SigBlk"), field(path, "NoNewPrivs");
     snprintf(path, 64, "/proc/%d/stat", pid), f = fopen(path, "r");
     int n, ppid;

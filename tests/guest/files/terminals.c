@@ -1,5 +1,6 @@
 // A pseudo-terminal edits lines, echoes, turns newlines, and sends signals to the foreground group.
 #include "check.h"
+#include <poll.h>
 #include <pty.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
@@ -11,11 +12,20 @@ static void visible(const char *bytes, ssize_t n) {
     }
     puts("");
 }
-static void drain(int fd) {
+// Asking the other side whether it has input makes it take in, and echo, all that was written.
+static void drain(int fd, int other) {
     char bytes[512];
-    sleep_ms(20);
+    struct pollfd p = {other, POLLIN, 0};
+    poll(&p, 1, 0);
     ssize_t n = read(fd, bytes, sizeof bytes);
     if (n == -1) printf("-1 %s\n", error_name(errno)); else visible(bytes, n);
+}
+// Reads on until the end of what is expected has come.
+static void until(int fd, const char *end) {
+    char bytes[512] = {0};
+    ssize_t size = 0, n;
+    while (!strstr(bytes, end) && (n = read(fd, bytes + size, sizeof bytes - 1 - size)) > 0) size += n;
+    visible(bytes, size);
 }
 static volatile int interrupted;
 static void on_int(int signal) { interrupted = signal; }
@@ -31,7 +41,7 @@ int main(void) {
     SHOW(isatty(master));
     char bytes[256];
     SHOW(write(master, "ab\x7f" "c\rrest", 9));
-    drain(master);
+    drain(master, slave);
     SHOW(read(slave, bytes, sizeof bytes));
     visible(bytes, 3);
     SHOW(read(slave, bytes, sizeof bytes));
@@ -41,9 +51,9 @@ int main(void) {
     SHOW(write(master, "\x04", 1));
     SHOW(read(slave, bytes, sizeof bytes));
     SHOW(read(slave, bytes, sizeof bytes));
-    drain(master);
+    drain(master, slave);
     SHOW(write(slave, "one\ntwo\n", 8));
-    drain(master);
+    drain(master, slave);
     struct termios t;
     SHOW(tcgetattr(slave, &t));
     cfmakeraw(&t);
@@ -52,14 +62,14 @@ int main(void) {
     SHOW(read(slave, bytes, sizeof bytes));
     visible(bytes, 5);
     SHOW(write(slave, "x\n", 2));
-    drain(master);
+    drain(master, slave);
     struct winsize size = {.ws_row = 40, .ws_col = 100};
     SHOW(ioctl(master, TIOCSWINSZ, &size));
     memset(&size, 0, sizeof size);
     SHOW(ioctl(slave, TIOCGWINSZ, &size));
     printf("%d %d\n", size.ws_row, size.ws_col);
     SHOW(close(slave));
-    drain(master);
+    drain(master, slave);
     SHOW(close(master));
     SHOW(access(name, F_OK));
     fflush(stdout);
@@ -76,16 +86,11 @@ int main(void) {
         printf("got %s", line);
         return 7;
     }
-    ssize_t n = read(fd, bytes, sizeof bytes);
-    visible(bytes, n);
+    until(fd, "ready 1 1\r\n");
     write(fd, "\x03", 1);
-    sleep_ms(60);
-    n = read(fd, bytes, sizeof bytes);
-    visible(bytes, n);
+    until(fd, "interrupted\r\n");
     write(fd, "line\r", 5);
-    sleep_ms(60);
-    n = read(fd, bytes, sizeof bytes);
-    visible(bytes, n);
+    until(fd, "got line\r\n");
     int status;
     waitpid(pid, &status, 0);
     printf("exit %d\n", WEXITSTATUS(status));

@@ -14,7 +14,7 @@ int main(void) {
     l = listener(&port, 2), a = loopback(port), nb = NEED(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0)), r = connect(nb, (void *)&a, sizeof a);
     printf("%s\n", r == 0 || errno == EINPROGRESS ? "in progress" : error_name(errno));
     struct pollfd p = {nb, POLLOUT, 0};
-    SHOW(poll(&p, 1, 1000)), SHOW(p.revents), SHOW(getsockopt(nb, SOL_SOCKET, SO_ERROR, &error, &n)), SHOW(error);
+    SHOW(poll(&p, 1, 60000)), SHOW(p.revents), SHOW(getsockopt(nb, SOL_SOCKET, SO_ERROR, &error, &n)), SHOW(error);
     SHOW(connect(u, (void *)&b, sizeof b)), SHOW(getpeername(u, (void *)&b, &(socklen_t){sizeof b})), SHOW(connect(u, (void *)&none, sizeof none)), SHOW(getpeername(u, (void *)&b, &(socklen_t){sizeof b})), SHOW(send(u, "x", 1, 0));
     return 0;
 }

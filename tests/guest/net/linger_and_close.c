@@ -7,11 +7,11 @@ int main(void) {
     char t[8];
     socklen_t n = sizeof error;
     struct linger none = {1, 0};
-    c = dial(port), s = NEED(accept(l, NULL, NULL)), send(c, "data", 4, 0), sleep_ms(5), close(s), sleep_ms(5), SHOW(recv(c, t, 8, 0)), SHOW(send(c, "x", 1, MSG_NOSIGNAL)), close(c);
-    c = dial(port), s = NEED(accept(l, NULL, NULL)), setsockopt(s, SOL_SOCKET, SO_LINGER, &none, sizeof none), close(s), sleep_ms(5);
+    c = dial(port), s = NEED(accept(l, NULL, NULL)), send(c, "data", 4, 0), await_input(s), close(s), SHOW(recv(c, t, 8, 0)), SHOW(send(c, "x", 1, MSG_NOSIGNAL)), close(c);
+    c = dial(port), s = NEED(accept(l, NULL, NULL)), setsockopt(s, SOL_SOCKET, SO_LINGER, &none, sizeof none), close(s), await_error(c);
     struct pollfd p = {c, POLLIN | POLLOUT | POLLRDHUP, 0};
-    SHOW(poll(&p, 1, 100)), SHOW(p.revents), SHOW(getsockopt(c, SOL_SOCKET, SO_ERROR, &error, &n)), printf("%s\n", error_name(error)), SHOW(recv(c, t, 8, 0)), close(c);
-    c = dial(port), s = NEED(accept(l, NULL, NULL)), SHOW(shutdown(c, SHUT_WR)), SHOW(recv(s, t, 8, 0)), SHOW(send(s, "late", 4, 0)), SHOW(recv(c, t, 8, 0)), SHOW(send(c, "x", 1, MSG_NOSIGNAL)), SHOW(shutdown(c, SHUT_WR)), SHOW(shutdown(c, 9)), SHOW(shutdown(s, SHUT_RD)), SHOW(recv(s, t, 8, 0)), close(s), sleep_ms(5), SHOW(recv(c, t, 8, 0)), SHOW(recv(c, t, 8, 0)), SHOW(shutdown(l, SHUT_RD) == 0 ? 0 : -1);
+    SHOW(poll(&p, 1, 60000)), SHOW(p.revents), SHOW(getsockopt(c, SOL_SOCKET, SO_ERROR, &error, &n)), printf("%s\n", error_name(error)), SHOW(recv(c, t, 8, 0)), close(c);
+    c = dial(port), s = NEED(accept(l, NULL, NULL)), SHOW(shutdown(c, SHUT_WR)), SHOW(recv(s, t, 8, 0)), SHOW(send(s, "late", 4, 0)), SHOW(recv(c, t, 8, 0)), SHOW(send(c, "x", 1, MSG_NOSIGNAL)), SHOW(shutdown(c, SHUT_WR)), SHOW(shutdown(c, 9)), SHOW(shutdown(s, SHUT_RD)), SHOW(recv(s, t, 8, 0)), close(s), SHOW(recv(c, t, 8, 0)), SHOW(recv(c, t, 8, 0)), SHOW(shutdown(l, SHUT_RD) == 0 ? 0 : -1);
     int fresh = NEED(socket(AF_INET, SOCK_STREAM, 0));
     SHOW(shutdown(fresh, SHUT_WR)), SHOW(recv(fresh, t, 1, 0)), SHOW(send(fresh, "x", 1, MSG_NOSIGNAL)), SHOW(listen(fresh, 1)), SHOW(port_of(fresh) > 0);
     return 0;

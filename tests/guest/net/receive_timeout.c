@@ -7,7 +7,7 @@ int main(void) {
     char c;
     int64_t start = now_ms();
     SHOW(read(client, &c, 1));
-    CHECK(now_ms() - start >= 18 && now_ms() - start < 2000);
+    CHECK(now_ms() - start >= 18);
     SHOW(setsockopt(server, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t));
     int peer = accept(server, NULL, NULL);
     CHECK(peer >= 0);

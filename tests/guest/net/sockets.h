@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 static inline struct sockaddr_in loopback(int port) {
@@ -15,6 +16,18 @@ static inline int port_of(int fd) {
     socklen_t size = sizeof a;
     NEED(getsockname(fd, (struct sockaddr *)&a, &size));
     return ntohs(a.sin_port);
+}
+
+// Waits until there is something to read.
+static inline void await_input(int fd) {
+    struct pollfd p = {fd, POLLIN, 0};
+    poll(&p, 1, -1);
+}
+
+// Waits until an error or a hang-up has come, and leaves it where it is.
+static inline void await_error(int fd) {
+    struct pollfd p = {fd, 0, 0};
+    poll(&p, 1, -1);
 }
 
 // A listening TCP socket; `*port` is where.

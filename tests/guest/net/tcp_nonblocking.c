@@ -13,11 +13,11 @@ int main(void) {
     int client = NEED(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
     CHECK(connect(client, (struct sockaddr *)&a, sizeof a) == 0 || errno == EINPROGRESS);
     struct pollfd out = {client, POLLOUT};
-    SHOW(poll(&out, 1, 1000));
+    SHOW(poll(&out, 1, 60000));
     int error = -1;
     SHOW(getsockopt(client, SOL_SOCKET, SO_ERROR, &error, &(socklen_t){sizeof error}));
     printf("%d\n", error);
-    SHOW(poll(&poll_, 1, 1000));
+    SHOW(poll(&poll_, 1, 60000));
     printf("%x\n", poll_.revents);
     int peer = accept4(server, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     CHECK(peer >= 0);
@@ -32,11 +32,7 @@ int main(void) {
     printf("%s\n", error_name(errno));
     CHECK(total >= 65536);
     long got = 0;
-    for (int idle = 0; got < total && idle < 100;) {
-        ssize_t n = read(peer, block, sizeof block);
-        if (n > 0) got += n;
-        else sleep_ms(2), idle++;
-    }
+    for (ssize_t n = 1; got < total && n > 0; got += n) await_input(peer), n = read(peer, block, sizeof block);
     CHECK(got == total);
     return 0;
 }

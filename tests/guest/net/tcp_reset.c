@@ -4,9 +4,8 @@ int main(void) {
     signal(SIGPIPE, SIG_IGN);
     int port, server = listener(&port, 5), client = dial(port), peer = NEED(accept(server, NULL, NULL));
     NEED(write(client, "unread", 6));
-    sleep_ms(10);
+    await_input(peer);
     close(peer);
-    sleep_ms(10);
     char c;
     SHOW(read(client, &c, 1));
     client = dial(port);
@@ -14,7 +13,6 @@ int main(void) {
     struct linger now = {1, 0};
     SHOW(setsockopt(peer, SOL_SOCKET, SO_LINGER, &now, sizeof now));
     close(peer);
-    sleep_ms(10);
     SHOW(read(client, &c, 1));
     SHOW(read(client, &c, 1));
     return 0;

@@ -14,7 +14,7 @@ int main(void) {
     int gone = port_of(b);
     close(b), to = loopback(gone), SHOW(connect(c, (void *)&to, sizeof to)), SHOW(send(c, "x", 1, 0));
     struct pollfd p = {c, POLLIN, 0};
-    SHOW(poll(&p, 1, 200)), SHOW(p.revents), SHOW(recv(c, t, 8, MSG_DONTWAIT)), SHOW(recv(c, t, 8, MSG_DONTWAIT)), SHOW(send(c, "x", 1, 0));
-    sleep_ms(5), SHOW(send(c, "x", 1, 0)), to = loopback(port_of(a)), connect(c, (void *)&to, sizeof to), SHOW(send(c, "hello", 5, 0)), SHOW(recv(a, t, 8, 0)), SHOW(shutdown(c, SHUT_WR)), SHOW(send(c, "x", 1, MSG_NOSIGNAL)), SHOW(shutdown(a, SHUT_RDWR));
+    SHOW(poll(&p, 1, 60000)), SHOW(p.revents), SHOW(recv(c, t, 8, MSG_DONTWAIT)), SHOW(recv(c, t, 8, MSG_DONTWAIT)), SHOW(send(c, "x", 1, 0));
+    await_error(c), SHOW(send(c, "x", 1, 0)), to = loopback(port_of(a)), connect(c, (void *)&to, sizeof to), SHOW(send(c, "hello", 5, 0)), SHOW(recv(a, t, 8, 0)), SHOW(shutdown(c, SHUT_WR)), SHOW(send(c, "x", 1, MSG_NOSIGNAL)), SHOW(shutdown(a, SHUT_RDWR));
     return 0;
 }

@@ -16,6 +16,7 @@ int main(void) {
     char bytes[65536];
     SHOW(connect(a, (struct sockaddr *)&to, sizeof to));
     SHOW(send(a, "hello", 5, 0));
+    await_input(b);
     SHOW(ioctl(b, FIONREAD, &n));
     SHOW(n);
     SHOW(recvfrom(b, bytes, 2, MSG_PEEK, (struct sockaddr *)&from, &size));
@@ -26,15 +27,18 @@ int main(void) {
     SHOW(sendto(c, "stranger", 8, 0, (struct sockaddr *)&to, sizeof to));
     SHOW(recv(a, bytes, 9, MSG_DONTWAIT));
     SHOW(sendto(b, "friend", 6, 0, (struct sockaddr *)&to, sizeof to));
+    await_input(a);
     SHOW(recv(a, bytes, 9, MSG_DONTWAIT));
     close(b);
     SHOW(send(a, "gone", 4, 0));
     struct pollfd p = {a, POLLIN | POLLOUT, 0};
-    SHOW(poll(&p, 1, 100));
+    await_error(a);
+    SHOW(poll(&p, 1, 60000));
     printf("%x\n", p.revents & ~POLLWRBAND);
     SHOW(recv(a, bytes, 9, MSG_DONTWAIT));
     SHOW(recv(a, bytes, 9, MSG_DONTWAIT));
     SHOW(send(a, "gone", 4, 0));
+    await_error(a);
     SHOW(send(a, "gone", 4, 0));
     struct sockaddr none = {.sa_family = AF_UNSPEC};
     SHOW(connect(a, &none, sizeof none));

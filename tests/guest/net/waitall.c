@@ -35,7 +35,7 @@ int main(void) {
     NEED(write(client, "1234", 4));
     SHOW(poll(&p, 1, 20));
     NEED(write(client, "56789", 5));
-    SHOW(poll(&p, 1, 1000));
+    SHOW(poll(&p, 1, 60000));
     SHOW(ioctl(peer, FIONREAD, &left));
     SHOW(left);
     SHOW(recv(peer, NULL, 3, MSG_TRUNC));

@@ -1,34 +1,40 @@
 // Threads that wait in accept, recv, send and poll, and what wakes them.
+#include "asleep.h"
 #include "sockets.h"
 #include <poll.h>
-#include <pthread.h>
 static int fd;
+static pid_t blocked;
 static char big[1 << 20];
 static void *in_accept(void *unused) {
+    announce(&blocked);
     SHOW(accept(fd, NULL, NULL));
     return unused;
 }
 static void *in_recv(void *unused) {
     char c;
+    announce(&blocked);
     SHOW(recv(fd, &c, 1, 0));
     return unused;
 }
 static void *in_poll(void *unused) {
     struct pollfd p = {fd, POLLIN | POLLRDHUP, 0};
-    SHOW(poll(&p, 1, 5000));
+    announce(&blocked);
+    SHOW(poll(&p, 1, 60000));
     printf("%x\n", p.revents);
     return unused;
 }
 static void *in_send(void *unused) {
     ssize_t sent = 0, n;
+    announce(&blocked);
     while ((n = send(fd, big, sizeof big, MSG_NOSIGNAL)) > 0) sent += n;
     printf("sent something: %d, then %s\n", sent > 0, error_name(errno));
     return unused;
 }
 static pthread_t start(void *(*body)(void *)) {
     pthread_t t;
+    blocked = 0;
     pthread_create(&t, NULL, body, NULL);
-    sleep_ms(50);
+    await_announced(&blocked);
     return t;
 }
 // Ends a wait and shows what came of both, in an order that does not depend on who runs first.

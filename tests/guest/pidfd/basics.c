@@ -26,7 +26,7 @@ int main(void) {
     SHOW(read(fd, &byte, 1)), SHOW(write(fd, &byte, 1));
     siginfo_t info = {0};
     NEED(write(gate[1], "x", 1));
-    SHOW(poll(&p, 1, 2000)), SHOW(p.revents);
+    SHOW(poll(&p, 1, 60000)), SHOW(p.revents);
     SHOW(waitid(P_PIDFD, fd, &info, WEXITED)), SHOW(info.si_status);
     SHOW(waitid(P_PIDFD, fd, &info, WEXITED));
     SHOW(waitid(P_PIDFD, 99, &info, WEXITED));

@@ -4,10 +4,11 @@
 #include <sched.h>
 #include <sys/epoll.h>
 int main(void) {
-    int fd = -1;
+    int fd = -1, gate[2];
+    NEED(pipe(gate));
     pid_t pid = NEED(syscall(SYS_clone, CLONE_PIDFD | SIGCHLD, 0, &fd, 0, 0));
     if (pid == 0) {
-        sleep_ms(20);
+        await_byte(gate[0]);
         _exit(5);
     }
     CHECK(fd > 2);
@@ -19,7 +20,8 @@ int main(void) {
     int other = NEED(syscall(SYS_pidfd_open, pid, O_NONBLOCK));
     siginfo_t info;
     SHOW(waitid(3, other, &info, WEXITED));
-    SHOW(epoll_wait(epoll, &got, 1, 2000));
+    NEED(write(gate[1], "x", 1));
+    SHOW(epoll_wait(epoll, &got, 1, 60000));
     SHOW(got.events), SHOW(got.data.u32);
     SHOW(waitid(3, other, &info, WEXITED | WNOWAIT)), SHOW(info.si_status);
     SHOW(waitpid(pid, NULL, 0) == pid);

@@ -1,9 +1,10 @@
 // SIGCHLD for each change of a child, with and without SA_NOCLDSTOP, and SA_NOCLDWAIT.
+#include "asleep.h"
 #include "children.h"
 static volatile int codes[8], count;
 static void note(int number, siginfo_t *info, void *unused) { if (count < 8) codes[count++] = info->si_code; }
 static void await(int wanted) {
-    for (int i = 0; i < 2000 && count < wanted; i++) sleep_ms(1);
+    AWAIT(count >= wanted);
 }
 static void show(const char *what) {
     printf("%s:", what);

@@ -1,11 +1,11 @@
 // kill, tkill, tgkill, raise, pthread_kill: si_code, who gets it, and errors.
-#include "check.h"
+#include "asleep.h"
 #include <pthread.h>
 static __thread int mine;
 static volatile int code, got_by;
 static void handler(int number, siginfo_t *info, void *unused) {
     (void)number, (void)unused;
-    code = info->si_code, got_by = mine;
+    got_by = mine, code = info->si_code;
     if (info->si_pid != getpid() || info->si_uid != getuid()) printf("WRONG sender\n");
 }
 static volatile int stop;
@@ -16,7 +16,7 @@ static void *body(void *tid) {
     return NULL;
 }
 static void check(const char *how) {
-    for (int i = 0; i < 100 && code == 77; i++) sleep_ms(1);
+    AWAIT(code != 77);
     printf("%s: code %d by %s\n", how, code, got_by ? "the thread" : "main");
     code = 77;
 }

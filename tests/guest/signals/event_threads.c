@@ -2,7 +2,7 @@
 #include "check.h"
 #include <semaphore.h>
 static sem_t done;
-static void fire(union sigval value) { (*(int *)value.sival_ptr)++, sem_post(&done); }
+static void fire(union sigval value) { __sync_fetch_and_add((int *)value.sival_ptr, 1), sem_post(&done); }
 int main(void) {
     static int runs;
     sem_init(&done, 0, 0);

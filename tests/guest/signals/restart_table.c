@@ -1,7 +1,6 @@
 // Which calls go on after a handler with SA_RESTART and which end with EINTR all the same.
-#include "check.h"
+#include "asleep.h"
 #include <poll.h>
-#include <pthread.h>
 #include <semaphore.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -16,14 +15,14 @@ static int pipes[2], socks[2];
 static pthread_t main_thread;
 static volatile int ended;
 static char byte;
-static void *poker(void *unblock) {
-    sleep_ms(15);
+static void (*unblock)(void);
+// A call that goes on after the handler sleeps again, and then what it waits for comes.
+static void poke(void) {
+    pid_t sleeper = getpid();
     pthread_kill(main_thread, SIGUSR1);
-    sleep_ms(15);
-    ((void (*)(void))unblock)();
-    // On a slow machine the first signal may have come before the call.
-    for (int i = 0; i < 400 && !ended; i++) sleep_ms(15), ended ? 0 : pthread_kill(main_thread, SIGUSR1);
-    return NULL;
+    AWAIT(got);
+    for (int seen = 0; !ended && seen < 5; sleep_ms(1)) seen = state_of(sleeper) == 'S' ? seen + 1 : 0;
+    unblock();
 }
 static void feed_pipe(void) { write(pipes[1], "p", 1); }
 static void feed_socket(void) { write(socks[1], "s", 1); }
@@ -32,11 +31,10 @@ static uint32_t word;
 static void wake_word(void) { word = 1, syscall(SYS_futex, &word, FUTEX_WAKE, 1, NULL, NULL, 0); }
 // The value of a call, with a note that it is over.
 #define ending(call) ({ long value_ = (long)(call); int error_ = errno; ended = 1, errno = error_, value_; })
-#define CASE(unblock, call)                                   \
+#define CASE(unblocking, call)                                 \
     ({                                                        \
-        pthread_t t;                                          \
-        got = 0, ended = 0;                                   \
-        pthread_create(&t, NULL, poker, (void *)unblock);     \
+        got = 0, ended = 0, unblock = unblocking;             \
+        pthread_t t = once_asleep(poke);                      \
         SHOW(ending(call));                                   \
         pthread_join(t, NULL);                                \
     })
@@ -45,8 +43,8 @@ int main(void) {
     NEED(pipe(pipes)), NEED(socketpair(AF_UNIX, SOCK_STREAM, 0, socks));
     int epoll = NEED(epoll_create1(0)), event = NEED(eventfd(0, 0));
     struct epoll_event e;
-    struct timespec later = {0, 600000000};
-    struct timeval later_tv = {0, 600000};
+    struct timespec later = {100, 0};
+    struct timeval later_tv = {100, 0};
     struct pollfd p = {event, POLLIN, 0};
     for (int flags = 0; flags <= SA_RESTART; flags += SA_RESTART) {
         struct sigaction action = {.sa_handler = note, .sa_flags = flags};
@@ -56,8 +54,8 @@ int main(void) {
         if (!flags) read(pipes[0], &byte, 1);
         CASE(feed_socket, recv(socks[0], &byte, 1, 0));
         if (!flags) read(socks[0], &byte, 1);
-        CASE(nothing, poll(&p, 1, 600)), CASE(nothing, epoll_wait(epoll, &e, 1, 600)), CASE(nothing, select(0, NULL, NULL, NULL, &later_tv));
-        CASE(nothing, nanosleep(&later, NULL)), CASE(nothing, clock_nanosleep(CLOCK_MONOTONIC, 0, &later, NULL) == EINTR), CASE(nothing, usleep(600000));
+        CASE(nothing, poll(&p, 1, 100000)), CASE(nothing, epoll_wait(epoll, &e, 1, 100000)), CASE(nothing, select(0, NULL, NULL, NULL, &later_tv));
+        CASE(nothing, nanosleep(&later, NULL)), CASE(nothing, clock_nanosleep(CLOCK_MONOTONIC, 0, &later, NULL) == EINTR), CASE(nothing, usleep(100000000));
         word = 0;
         CASE(wake_word, syscall(SYS_futex, &word, FUTEX_WAIT, 0, NULL, NULL, 0));
         CASE(nothing, syscall(SYS_futex, &word, FUTEX_WAIT, word, &later, NULL, 0));
@@ -68,10 +66,10 @@ int main(void) {
         sigaddset(&none, SIGUSR2);
         siginfo_t info;
         CASE(nothing, sigtimedwait(&none, &info, &later));
-        struct timeval t = {0, 60000};
+        struct timeval t = {100, 0};
         setsockopt(socks[0], SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t);
         CASE(nothing, recv(socks[0], &byte, 1, 0));
-        t.tv_usec = 0, setsockopt(socks[0], SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t);
+        t.tv_sec = 0, setsockopt(socks[0], SOL_SOCKET, SO_RCVTIMEO, &t, sizeof t);
     }
     return 0;
 }

@@ -1,14 +1,16 @@
 // A signal for a thread goes to that thread, one for the process to a thread that lets it in.
 // build: -pthread
-#include "check.h"
+#include "asleep.h"
 #include <pthread.h>
 static __thread int me;
 static volatile int where;
+static pid_t reading[3];
 static int p[2];
 static void note(int number) { (void)number, where = me; }
 static void *wait_for_it(void *n) {
     me = (int)(long)n;
     char c;
+    announce(&reading[me - 1]);
     while (read(p[0], &c, 1) == -1 && errno == EINTR) {
     }
     return NULL;
@@ -20,7 +22,7 @@ int main(void) {
     NEED(pipe(p));
     pthread_t t[3];
     for (long i = 0; i < 3; i++) pthread_create(&t[i], NULL, wait_for_it, (void *)(i + 1));
-    sleep_ms(30);
+    for (int i = 0; i < 3; i++) await_announced(&reading[i]);
     for (int i = 0; i < 3; i++) {
         where = -1;
         SHOW(pthread_kill(t[i], SIGUSR1));

@@ -1,21 +1,23 @@
 // FUTEX_CMP_REQUEUE wakes some and moves the rest; FUTEX_WAKE_OP wakes by what it finds.
-#include "check.h"
+#include "asleep.h"
 #include "futexes.h"
 #include <pthread.h>
 static uint32_t from, to;
 static volatile int woken;
-static void *waiter(void *unused) {
+static pid_t asleep[6];
+static void *waiter(void *place) {
+    announce(place);
     syscall(SYS_futex, &from, FUTEX_WAIT, 0, NULL, NULL, 0);
     __sync_fetch_and_add(&woken, 1);
-    return unused;
+    return NULL;
 }
 int main(void) {
     pthread_t t[6];
-    for (int i = 0; i < 6; i++) pthread_create(&t[i], NULL, waiter, NULL);
-    sleep_ms(50);
+    for (int i = 0; i < 6; i++) pthread_create(&t[i], NULL, waiter, &asleep[i]);
+    for (int i = 0; i < 6; i++) await_announced(&asleep[i]);
     SHOW(syscall(SYS_futex, &from, FUTEX_CMP_REQUEUE, 1, 3L, &to, 7));
     SHOW(syscall(SYS_futex, &from, FUTEX_CMP_REQUEUE, 1, 3L, &to, 0));
-    sleep_ms(20);
+    AWAIT(woken > 0);
     SHOW(woken);
     SHOW(syscall(SYS_futex, &from, FUTEX_WAKE, 10, NULL, NULL, 0));
     SHOW(syscall(SYS_futex, &to, FUTEX_WAKE, 1, NULL, NULL, 0));

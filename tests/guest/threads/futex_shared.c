@@ -1,4 +1,5 @@
 // Futexes in shared memory meet across processes, at different addresses, also in a shared file mapping.
+#include "asleep.h"
 #include "children.h"
 #include "futexes.h"
 #include <sys/mman.h>
@@ -12,7 +13,7 @@ int main(void) {
     uint32_t *one = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     uint32_t *two = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     one[0] = 0;
-    IN_CHILD("waiter", if (fork() == 0) { sleep_ms(20); *two = 1; long woken; while ((woken = wake(two)) == 0) sleep_ms(5); _exit(woken); }
+    IN_CHILD("waiter", if (fork() == 0) { await_asleep(getppid()); *two = 1; long woken; while ((woken = wake(two)) == 0) sleep_ms(5); _exit(woken); }
              while (*one == 0) wait_(one, 0); int status; wait(&status); show_end("waker", status));
     uint32_t *anonymous = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     pid_t pid = NEED(fork());
@@ -20,7 +21,7 @@ int main(void) {
         while (*anonymous == 0) wait_(anonymous, 0);
         _exit(*anonymous);
     }
-    sleep_ms(20);
+    await_asleep(pid);
     *anonymous = 6, wake(anonymous);
     int status;
     waitpid(pid, &status, 0), show_end("child", status);

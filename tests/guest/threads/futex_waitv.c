@@ -1,22 +1,19 @@
 // futex_waitv: the first word that is woken, values that differ, time-outs, and what it refuses.
-#include "check.h"
+#include "asleep.h"
 #include <pthread.h>
 struct waiter { uint64_t value, address; uint32_t flags, reserved; };
 static uint32_t words[3];
 static long waitv(struct waiter *list, unsigned count, unsigned flags, struct timespec *until, int clock) {
     return syscall(449, list, count, flags, until, clock);
 }
-static void *waker(void *unused) {
-    sleep_ms(30);
+static void wake(void) {
     words[1] = 1;
     syscall(SYS_futex, &words[1], 1 | 128, 1, NULL, NULL, 0);
-    return unused;
 }
 int main(void) {
     struct waiter list[3];
     for (int i = 0; i < 3; i++) list[i] = (struct waiter){0, (uint64_t)&words[i], 2 | 128, 0};
-    pthread_t t;
-    pthread_create(&t, NULL, waker, NULL);
+    pthread_t t = once_asleep(wake);
     SHOW(waitv(list, 3, 0, NULL, 0));
     pthread_join(t, NULL);
     SHOW(waitv(list, 3, 0, NULL, 0));

@@ -1,8 +1,9 @@
 // FUTEX_LOCK_PI and its relatives by hand: the word's owner and its waiters' bit, and errors.
-#include "check.h"
+#include "asleep.h"
 #include "futexes.h"
 #include <pthread.h>
 static uint32_t word;
+static pid_t at_lock;
 static long futex(int op, void *timeout) { return syscall(SYS_futex, &word, op, 0, timeout, NULL, 0); }
 static void *other(void *unused) {
     SHOW(futex(FUTEX_TRYLOCK_PI, NULL));
@@ -10,6 +11,7 @@ static void *other(void *unused) {
     clock_gettime(CLOCK_REALTIME, &until);
     SHOW(futex(FUTEX_LOCK_PI, &until));
     SHOW(futex(FUTEX_UNLOCK_PI, NULL));
+    announce(&at_lock);
     SHOW(futex(FUTEX_LOCK_PI, NULL));
     CHECK((word & FUTEX_TID_MASK) == syscall(SYS_gettid));
     SHOW(futex(FUTEX_UNLOCK_PI, NULL));
@@ -23,10 +25,12 @@ int main(void) {
     SHOW(futex(FUTEX_TRYLOCK_PI, NULL));
     pthread_t t;
     pthread_create(&t, NULL, other, NULL);
-    sleep_ms(50);
+    await_announced(&at_lock);
     CHECK(word & FUTEX_WAITERS);
-    SHOW(futex(FUTEX_UNLOCK_PI, NULL));
+    // The other thread prints from here on.
+    long handed_over = futex(FUTEX_UNLOCK_PI, NULL);
     pthread_join(t, NULL);
+    SHOW(handed_over);
     SHOW(futex(FUTEX_UNLOCK_PI, NULL));
     word = 99999;
     SHOW(futex(FUTEX_LOCK_PI, NULL));

@@ -1,4 +1,5 @@
 // A robust mutex whose owner died, in the same and in another process: EOWNERDEAD, and ENOTRECOVERABLE if unrepaired.
+#include "asleep.h"
 #include "children.h"
 #include <pthread.h>
 #include <sys/mman.h>
@@ -22,12 +23,14 @@ int main(void) {
     pthread_mutex_unlock(lock);
     printf("%s\n", error_name(pthread_mutex_lock(lock)));
     pthread_mutex_init(lock, &a);
+    int locked[2];
+    NEED(pipe(locked));
     pid_t pid = NEED(fork());
     if (pid == 0) {
-        pthread_mutex_lock(lock), sleep_ms(30);
+        pthread_mutex_lock(lock), write(locked[1], "x", 1), await_asleep(getppid());
         kill(getpid(), SIGKILL);
     }
-    sleep_ms(10);
+    await_byte(locked[0]);
     printf("%s\n", error_name(pthread_mutex_lock(lock)));
     int status;
     waitpid(pid, &status, 0), show_end("child", status);

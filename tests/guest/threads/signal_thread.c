@@ -24,6 +24,7 @@ int main(void) {
     for (int i = 0; i < 3; i++) pthread_create(&t[i], NULL, worker, NULL);
     for (int i = 1; i <= 50; i++) sigqueue(getpid(), SIGRTMIN + i % 3, (union sigval){.sival_int = i});
     while (__atomic_load_n(&counts[SIGRTMIN], __ATOMIC_RELAXED) + __atomic_load_n(&counts[SIGRTMIN + 1], __ATOMIC_RELAXED) + __atomic_load_n(&counts[SIGRTMIN + 2], __ATOMIC_RELAXED) < 50) sleep_ms(1);
+    while (!__atomic_load_n(&work, __ATOMIC_RELAXED)) sleep_ms(1);
     kill(getpid(), SIGTERM), pthread_join(w, NULL), stop = 1;
     for (int i = 0; i < 3; i++) pthread_join(t[i], NULL);
     printf("%d %d %d, %d\n", counts[SIGRTMIN], counts[SIGRTMIN + 1], counts[SIGRTMIN + 2], sum), CHECK(work > 0);

@@ -14,10 +14,10 @@ int main(void) {
     }
     CHECK(!back);
     CHECK(ns(CLOCK_REALTIME) > 1700000000LL * 1000000000);
-    CHECK(llabs(ns(CLOCK_REALTIME) / 1000000000 - time(NULL)) <= 1);
+    CHECK(llabs(ns(CLOCK_REALTIME) / 1000000000 - time(NULL)) <= 20);
     struct timeval tv;
     SHOW(gettimeofday(&tv, NULL));
-    CHECK(labs((long)(tv.tv_sec - time(NULL))) <= 1);
+    CHECK(labs((long)(tv.tv_sec - time(NULL))) <= 20);
     CHECK(ns(CLOCK_MONOTONIC_RAW) > 0 && ns(CLOCK_BOOTTIME) > 0 && ns(CLOCK_MONOTONIC_COARSE) > 0 && ns(CLOCK_REALTIME_COARSE) > 0);
     CHECK(ns(CLOCK_PROCESS_CPUTIME_ID) > 0 && ns(CLOCK_THREAD_CPUTIME_ID) > 0);
     struct timespec t;
@@ -25,9 +25,10 @@ int main(void) {
     SHOW(clock_getres(CLOCK_MONOTONIC, &t));
     printf("%ld %ld\n", (long)t.tv_sec, t.tv_nsec);
     SHOW(clock_getres(77, &t));
-    int64_t a = ns(CLOCK_MONOTONIC), b = ns(CLOCK_REALTIME);
+    // Each reading of the one clock lies between two of the other.
+    int64_t before = ns(CLOCK_MONOTONIC), start = ns(CLOCK_REALTIME), after = ns(CLOCK_MONOTONIC);
     sleep_ms(50);
-    int64_t drift = (ns(CLOCK_REALTIME) - b) - (ns(CLOCK_MONOTONIC) - a);
-    CHECK(llabs(drift) < 5000000);
+    int64_t least = ns(CLOCK_MONOTONIC) - after, took = ns(CLOCK_REALTIME) - start, most = ns(CLOCK_MONOTONIC) - before;
+    CHECK(took > least - 5000000 && took < most + 5000000);
     return 0;
 }

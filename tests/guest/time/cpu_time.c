@@ -7,9 +7,9 @@ static int64_t cpu_ms(void) {
 }
 int main(void) {
     int64_t start = cpu_ms();
-    sleep_ms(100);
+    sleep_ms(1000);
     int64_t asleep = cpu_ms() - start;
-    CHECK(asleep < 50);
+    CHECK(asleep < 800);
     start = cpu_ms();
     volatile unsigned long spin = 0;
     for (int64_t until = cpu_ms() + 40; cpu_ms() < until;) spin++;

@@ -14,6 +14,6 @@ int main(void) {
         SHOW(back), SHOW(apart);
     }
     struct timeval tv;
-    gettimeofday(&tv, NULL), CHECK(labs(tv.tv_sec - time(NULL)) <= 1);
+    gettimeofday(&tv, NULL), CHECK(labs(tv.tv_sec - time(NULL)) <= 20);
     return 0;
 }

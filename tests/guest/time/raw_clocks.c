@@ -14,7 +14,7 @@ int main(void) {
     printf("%d wrong\n", wrong);
     struct timeval tv;
     SHOW(syscall(SYS_gettimeofday, &tv, NULL));
-    CHECK(labs((long)(tv.tv_sec - time(NULL))) <= 1);
-    CHECK(labs((long)(syscall(SYS_time, NULL) - time(NULL))) <= 1);
+    CHECK(labs((long)(tv.tv_sec - time(NULL))) <= 20);
+    CHECK(labs((long)(syscall(SYS_time, NULL) - time(NULL))) <= 20);
     return 0;
 }

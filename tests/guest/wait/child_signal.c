@@ -1,5 +1,6 @@
 // SIGCHLD: what siginfo says, SA_NOCLDSTOP, SA_NOCLDWAIT and SIG_IGN, which leave no zombie.
 // libc: musl
+#include "asleep.h"
 #include "children.h"
 static volatile sig_atomic_t codes[16], statuses[16], count;
 static void handler(int number, siginfo_t *info, void *unused) {
@@ -16,18 +17,21 @@ static void show(const char *what) {
     for (int i = 0; i < count; i++) printf(" %d/%d", codes[i], statuses[i]);
     printf("\n");
 }
-static void stop_and_go(void) {
+// Each signal is awaited, or the next one would merge with it.
+static void stop_and_go(int signals) {
     int status;
     pid_t pid = NEED(fork());
     if (pid == 0)
         for (;;) pause();
     kill(pid, SIGSTOP), waitpid(pid, &status, WUNTRACED);
-    kill(pid, SIGCONT), waitpid(pid, &status, WCONTINUED), sleep_ms(20);
+    AWAIT(count >= signals);
+    kill(pid, SIGCONT), waitpid(pid, &status, WCONTINUED);
+    AWAIT(count >= 2 * signals);
     kill(pid, SIGKILL), waitpid(pid, &status, 0);
 }
 int main(void) {
-    act(0), stop_and_go(), show("all");
-    act(SA_NOCLDSTOP), stop_and_go(), show("no stops");
+    act(0), stop_and_go(1), show("all");
+    act(SA_NOCLDSTOP), stop_and_go(0), show("no stops");
     act(SA_NOCLDWAIT);
     pid_t pid = NEED(fork());
     if (pid == 0) _exit(3);

@@ -1,11 +1,17 @@
 // Stops and continuations: WUNTRACED, WCONTINUED, SIGKILL of a stopped process.
 // libc: musl
 #include "children.h"
-int main(void) {
-    int status;
+static pid_t start(void) {
     pid_t pid = NEED(fork());
     if (pid == 0)
         for (;;) pause();
+    setpgid(pid, pid);
+    return pid;
+}
+int main(void) {
+    int status;
+    // In a group of its own: SIGTSTP does nothing in one that nobody looks after, and this one may be such.
+    pid_t pid = start();
     kill(pid, SIGSTOP);
     SHOW(waitpid(pid, &status, WUNTRACED) == pid), show_end("child", status);
     SHOW(waitpid(pid, &status, WUNTRACED | WNOHANG));
@@ -13,9 +19,7 @@ int main(void) {
     SHOW(waitpid(pid, &status, WNOHANG));
     kill(pid, SIGCONT);
     SHOW(waitpid(pid, &status, 0) == pid), show_end("child", status);
-    pid = NEED(fork());
-    if (pid == 0)
-        for (;;) pause();
+    pid = start();
     kill(pid, SIGTSTP);
     siginfo_t info;
     SHOW(waitid(P_PID, pid, &info, WSTOPPED)), SHOW(info.si_code), SHOW(info.si_status);
