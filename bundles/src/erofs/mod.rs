@@ -43,13 +43,15 @@
 //! (time, random numbers, directory order) enters.
 
 mod dirents;
+mod error;
 mod inode;
 mod plan;
 mod superblock;
 mod writer;
 mod xattr;
 
-pub use writer::{EROFS_FORMAT, ErofsError, write};
+pub use error::ErofsError;
+pub use writer::{EROFS_FORMAT, write};
 pub(crate) use xattr::representable;
 
 /// Size of a block.

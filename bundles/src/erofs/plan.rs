@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
+use super::error::ErofsError;
 use super::inode::{Placement, Planned, SIZE};
-use super::writer::ErofsError;
 use super::{BLOCK, FIRST_INODE, NID_UNIT, align_block, dirents, xattr};
 use crate::tree::{Kind, NodeId, Tree};
 

@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::FileExt;
 
 use super::dirents::Dirent;
+use super::error::ErofsError;
 use super::inode::Placement;
 use super::plan::{Plan, names};
 use super::{BLOCK, align_block, dirents, inode, superblock, xattr};
@@ -13,17 +14,6 @@ use crate::tree::{Kind, NodeId, Tree};
 /// Version of the subset that this module writes and of what is put in besides the image's files; a bundle with another
 /// one is written anew.
 pub const EROFS_FORMAT: u32 = 2;
-
-/// Why an image cannot be written.
-#[derive(Debug, thiserror::Error)]
-pub enum ErofsError {
-    /// More than the format can express.
-    #[error("the file system is too large for an EROFS image")]
-    TooLarge,
-    /// The disk refused, or the spool could not be read.
-    #[error("cannot write the EROFS image")]
-    Io(#[from] io::Error),
-}
 
 /// Writes `tree` to the empty file `out` and says how many bytes that were. The file is not synced.
 ///

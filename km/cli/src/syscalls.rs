@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use km_guest::syscall::table::{FAMILIES, Row, Support};
+use km_guest::syscall::row::{Row, Support};
+use km_guest::syscall::table::FAMILIES;
 use std::io::{Write, stdout};
 
 /// How the table is written.

@@ -3,7 +3,8 @@
 use super::{Ctx, Kernel, pressure};
 use crate::errno::Errno;
 use crate::syscall::names;
-use crate::syscall::table::{self, Support};
+use crate::syscall::row::Support;
+use crate::syscall::table;
 use crate::task::Tid;
 use crate::task::thread::Call;
 use crate::time;

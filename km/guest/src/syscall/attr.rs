@@ -1,7 +1,7 @@
 //! Changing attributes and sizes: chmod(2), chown(2), utimensat(2), truncate(2), fallocate(2), fsync(2).
 
 use super::at::{self, AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW};
-use super::table::Row;
+use super::row::Row;
 use crate::errno::{Errno, Result};
 use crate::fs::inotify::{event, notify};
 use crate::fs::node::Node;

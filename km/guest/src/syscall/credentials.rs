@@ -1,6 +1,6 @@
 //! Users, groups and capabilities (credentials(7), capabilities(7)).
 
-use super::table::Row;
+use super::row::Row;
 use crate::errno::{Errno, Result};
 use crate::kernel::{Args, Ctx};
 use crate::task::Credentials;

@@ -1,7 +1,7 @@
 //! Directories: getdents64(2), and where a process stands.
 
 use super::at::{self, AT_FDCWD};
-use super::table::Row;
+use super::row::Row;
 use crate::errno::{Errno, Result};
 use crate::fs::node::dir::Listed;
 use crate::fs::node::meta::{self, MAY_EXEC};

@@ -1,7 +1,7 @@
 //! Entries of directories: mkdir(2), rmdir(2), unlink(2), rename(2), link(2), symlink(2), mknod(2).
 
 use super::at::{self, AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_FOLLOW, at_place};
-use super::table::Row;
+use super::row::Row;
 use crate::errno::Errno;
 use crate::fs::node::Body;
 use crate::fs::ops::{self, RENAME_EXCHANGE, RENAME_NOREPLACE};

@@ -1,6 +1,6 @@
 //! epoll_create(2), epoll_ctl(2), epoll_wait(2) and their variants.
 
-use super::table::Row;
+use super::row::Row;
 use super::waiting;
 use crate::epoll::{Epoll, Event, nesting};
 use crate::errno::{Errno, Result};

@@ -1,7 +1,7 @@
 //! Files to wait for, and memory with a descriptor: eventfd(2), timerfd_create(2), memfd_create(2).
 
 use super::open::install;
-use super::table::Row;
+use super::row::Row;
 use crate::errno::{Errno, Result};
 use crate::fs::eventfd::EventFd;
 use crate::fs::file::{O_NONBLOCK, O_RDWR, OpenFile};

@@ -3,7 +3,7 @@
 mod lock;
 mod several;
 
-use super::table::Row;
+use super::row::Row;
 use crate::errno::{Errno, Result};
 use crate::kernel::{Args, Ctx};
 use crate::task::futex::{FutexKey, WakeOp};

@@ -1,6 +1,6 @@
 //! Who a process is: numbers, groups, sessions; and what it may say of itself and its surroundings.
 
-use super::table::Row;
+use super::row::Row;
 use crate::errno::{Errno, Result};
 use crate::fs::proc::{RELEASE, VERSION};
 use crate::kernel::{Args, Ctx};

@@ -2,7 +2,7 @@
 
 use super::at::{self, AT_FDCWD, AT_SYMLINK_NOFOLLOW};
 use super::open::install;
-use super::table::Row;
+use super::row::Row;
 use crate::errno::{Errno, Result};
 use crate::fs::file::{O_NONBLOCK, OpenFile};
 use crate::fs::inotify::{Inotify, event};

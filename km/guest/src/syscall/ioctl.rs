@@ -1,6 +1,6 @@
 //! ioctl(2): what every open file has, then what its kind has.
 
-use super::table::Row;
+use super::row::Row;
 use crate::errno::Errno;
 use crate::fs::file::{O_ASYNC, O_NONBLOCK, O_PATH};
 use crate::kernel::{Args, Ctx};

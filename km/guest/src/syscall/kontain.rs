@@ -4,8 +4,8 @@
 //! its own, so that standard output stays a log.
 
 use super::at::wait_for;
+use super::row::Row;
 use super::rw::read_once;
-use super::table::Row;
 use crate::errno::{Errno, Result};
 use crate::fs::io::{Sink, Source};
 use crate::kernel::{Args, Ctx};

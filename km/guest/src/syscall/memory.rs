@@ -1,6 +1,6 @@
 //! Mappings: mmap(2) and its siblings.
 
-use super::table::Row;
+use super::row::Row;
 use crate::errno::{Errno, Result};
 use crate::fs::node::data::{F_SEAL_FUTURE_WRITE, F_SEAL_WRITE};
 use crate::kernel::{Args, Ctx};

@@ -24,6 +24,7 @@ mod process;
 mod random;
 mod refused;
 mod resource;
+pub mod row;
 mod rw;
 mod sched;
 mod select;

@@ -1,7 +1,7 @@
 //! Opening and closing, duplicates, and settings of descriptors: open(2), close(2), dup(2), fcntl(2).
 
 use super::at::{self, AT_FDCWD};
-use super::table::Row;
+use super::row::Row;
 use crate::errno::{Errno, Result};
 use crate::fs::file::{O_APPEND, O_ASYNC, O_NONBLOCK, O_PATH, OpenFile};
 use crate::fs::locks::{self, Locks, Owner, Range};

@@ -1,6 +1,6 @@
 //! Descriptors of processes: pidfd_open(2).
 
-use super::table::Row;
+use super::row::Row;
 use crate::errno::{Errno, Result};
 use crate::fs::file::{File, OpenFile, Ready};
 use crate::kernel::{Args, Ctx};

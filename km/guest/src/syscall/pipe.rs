@@ -3,8 +3,8 @@
 
 use super::at::wait_for;
 use super::open::install;
+use super::row::Row;
 use super::rw::{read_once, write_once};
-use super::table::Row;
 use crate::errno::{Errno, Result};
 use crate::fs::file::{O_APPEND, O_NONBLOCK, OpenFile};
 use crate::fs::io::{Collect, Source};

@@ -1,6 +1,6 @@
 //! poll(2) and ppoll(2).
 
-use super::table::Row;
+use super::row::Row;
 use super::waiting;
 use crate::epoll::poll_bits;
 use crate::errno::{Errno, Result};

@@ -1,6 +1,6 @@
 //! prctl(2), rseq(2).
 
-use super::table::Row;
+use super::row::Row;
 use crate::errno::Errno;
 use crate::kernel::{Args, Ctx};
 use crate::wait::SysResult;

@@ -1,6 +1,6 @@
 //! Processes and threads: making, replacing, ending them.
 
-use super::table::Row;
+use super::row::Row;
 use crate::errno::{Errno, Result};
 use crate::kernel::{Args, Ctx};
 use crate::task::clone::{CloneFlags, CloneRequest, NAMESPACES};

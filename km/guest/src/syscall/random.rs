@@ -1,6 +1,6 @@
 //! getrandom(2).
 
-use super::table::Row;
+use super::row::Row;
 use crate::errno::Errno;
 use crate::fs::io::Sink;
 use crate::kernel::{Args, Ctx};

@@ -1,6 +1,6 @@
 //! What an unprivileged container may not do: answered as Docker's default seccomp profile answers.
 
-use super::table::Row;
+use super::row::Row;
 use crate::errno::Errno;
 
 const PRIVILEGED: &str = "needs privileges that a container does not have";

@@ -1,6 +1,6 @@
 //! Limits and use of resources.
 
-use super::table::Row;
+use super::row::Row;
 use crate::errno::{Errno, Result};
 use crate::kernel::{Args, Ctx};
 use crate::task::Credentials;

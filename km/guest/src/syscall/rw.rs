@@ -1,7 +1,7 @@
 //! Reading and writing: read(2), write(2) and their relatives, lseek(2).
 
 use super::at::wait_for;
-use super::table::Row;
+use super::row::Row;
 use crate::errno::{Errno, Result};
 use crate::fs::file::{File, O_APPEND, OpenFile, Ready};
 use crate::fs::generated::GeneratedFile;

@@ -1,6 +1,6 @@
 //! Scheduling: one CPU, turns in order. Policies and priorities are kept for show.
 
-use super::table::Row;
+use super::row::Row;
 use crate::errno::{Errno, Result};
 use crate::kernel::{Args, Ctx};
 use crate::task::Process;

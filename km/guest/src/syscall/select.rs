@@ -1,6 +1,6 @@
 //! select(2) and pselect6(2).
 
-use super::table::Row;
+use super::row::Row;
 use super::waiting;
 use crate::errno::{Errno, Result};
 use crate::fs::fd::FdTable;

@@ -1,6 +1,6 @@
 //! Signals: dispositions, masks, sending, waiting, and the return from handlers.
 
-use super::table::Row;
+use super::row::Row;
 use crate::errno::{Errno, Result};
 use crate::kernel::{Args, Ctx};
 use crate::signal::action::Action;

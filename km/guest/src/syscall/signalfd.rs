@@ -1,6 +1,6 @@
 //! Signals through a descriptor: signalfd(2).
 
-use super::table::Row;
+use super::row::Row;
 use crate::errno::{Errno, Result};
 use crate::fs::file::{File, OpenFile, Ready};
 use crate::fs::io::Sink;

@@ -1,7 +1,7 @@
 //! Attributes as programs ask for them: stat(2), statx(2), statfs(2), access(2), readlink(2).
 
 use super::at::{self, AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW};
-use super::table::Row;
+use super::row::Row;
 use crate::errno::{Errno, Result};
 use crate::fs::file::OpenFile;
 use crate::fs::node::meta::{self, Meta, S_IFBLK, S_IFCHR, S_IFLNK, Time};

@@ -1,6 +1,6 @@
 //! Clocks and sleeping.
 
-use super::table::Row;
+use super::row::Row;
 use crate::errno::{Errno, Result};
 use crate::kernel::{Args, Ctx};
 use crate::time::{NANOS_PER_SECOND, Timespec, Timeval, monotonic_ns, realtime_ns};

@@ -1,6 +1,6 @@
 //! Timers that send signals: alarm(2), setitimer(2), timer_create(2).
 
-use super::table::Row;
+use super::row::Row;
 use crate::errno::{Errno, Result};
 use crate::kernel::{Args, Ctx};
 use crate::signal::Signal;

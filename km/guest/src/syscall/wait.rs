@@ -1,7 +1,7 @@
 //! Waiting for children: wait4(2), waitid(2).
 
 use super::resource::{Rusage, rusage_of_child};
-use super::table::Row;
+use super::row::Row;
 use crate::errno::{Errno, Result};
 use crate::kernel::{Args, Ctx};
 use crate::task::{Pid, Process, Status, Tid};

@@ -1,7 +1,7 @@
 //! Extended attributes (xattr(7)).
 
 use super::at::{self, AT_FDCWD, AT_SYMLINK_NOFOLLOW};
-use super::table::Row;
+use super::row::Row;
 use crate::errno::{Errno, Result};
 use crate::fs::node::Node;
 use crate::fs::node::meta::{self, MAY_READ, MAY_WRITE, S_IFDIR, S_IFREG};

@@ -1,12 +1,7 @@
 //! `/dev/kvm`, and what kind of KVM it is.
 
-use super::vcpu::Vcpu;
 use super::{KvmError, request};
-use crate::memory::{GuestMemory, Rootfs};
-use km_abi::layout::CODE_GPA;
-use kvm_bindings::{
-    CpuId, KVM_MAX_CPUID_ENTRIES, KVM_MEM_READONLY, kvm_cpuid_entry2, kvm_sregs, kvm_userspace_memory_region,
-};
+use kvm_bindings::{CpuId, KVM_MAX_CPUID_ENTRIES, kvm_cpuid_entry2, kvm_sregs};
 use kvm_ioctls::{Cap, VcpuFd, VmFd};
 use std::path::Path;
 
@@ -40,7 +35,7 @@ impl KvmKind {
 
 /// An open KVM, with what is the same for all machines.
 pub struct Kvm {
-    kvm: kvm_ioctls::Kvm,
+    pub(super) kvm: kvm_ioctls::Kvm,
     kind: KvmKind,
     cpuid: CpuId,
     vcpu_cpuid: CpuId,
@@ -107,20 +102,6 @@ impl Kvm {
     pub fn idle_sregs(&self) -> Result<kvm_sregs, KvmError> {
         self.idle.1.get_sregs().map_err(request("read system registers"))
     }
-
-    /// A machine with these memories and one vCPU, whose registers are not set yet. `memory` and `rootfs` must outlive it:
-    /// [`Machine`] keeps the first, callers the second.
-    ///
-    /// # Errors
-    /// KVM refuses.
-    pub fn create(&self, memory: GuestMemory, rootfs: &Rootfs) -> Result<Machine, KvmError> {
-        let vm = self.kvm.create_vm().map_err(request("create a machine"))?;
-        set_slot(&vm, 0, 0, 0, memory.host_address(), memory.size())?;
-        let (shared, bytes) = rootfs.slot();
-        set_slot(&vm, 1, KVM_MEM_READONLY, CODE_GPA, shared, bytes)?;
-        let vcpu = Vcpu::create(&vm, self)?;
-        Ok(Machine { vcpu, _vm: vm, memory })
-    }
 }
 
 /// The leaves without which KVM refuses to set XCR0. Where guests execute CPUID on the CPU itself, all others only make
@@ -129,26 +110,4 @@ fn smallest_cpuid(all: &CpuId) -> Result<CpuId, KvmError> {
     let needed = |entry: &&kvm_cpuid_entry2| matches!((entry.function, entry.index), (1 | 0xd, 0));
     let entries: Vec<_> = all.as_slice().iter().filter(needed).copied().collect();
     CpuId::from_entries(&entries).map_err(|_| KvmError::Lacks("CPUID entries"))
-}
-
-/// A machine: one vCPU and its RAM. Dropped in this order: vCPU, VM, memory.
-pub struct Machine {
-    /// Its vCPU.
-    pub vcpu: Vcpu,
-    _vm: VmFd,
-    /// Its RAM.
-    pub memory: GuestMemory,
-}
-
-fn set_slot(vm: &VmFd, slot: u32, flags: u32, gpa: u64, host: u64, size: u64) -> Result<(), KvmError> {
-    let region = kvm_userspace_memory_region {
-        slot,
-        flags,
-        guest_phys_addr: gpa,
-        memory_size: size,
-        userspace_addr: host,
-    };
-    // SAFETY: the range is a whole mapping of this process that lives as long as the machine: RAM is in the same
-    // `Machine`, dropped after the VM, and callers keep the rootfs. The guest may write to it only where it is RAM.
-    unsafe { vm.set_user_memory_region(region) }.map_err(request("set a memory slot"))
 }

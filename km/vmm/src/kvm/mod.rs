@@ -1,6 +1,7 @@
 //! KVM: opening it, making machines, and their exits as an enum of our own.
 //!
 //! * [`host`]: `/dev/kvm` and what this host's KVM is ([`host::Kvm`]).
+//! * [`machine`]: what it makes ([`machine::Machine`]).
 //! * [`vcpu`]: the one vCPU of a machine ([`vcpu::Vcpu`]), its registers and [`exit::VmExit`].
 //!
 //! There is no in-kernel interrupt controller and no ioeventfd: either makes changes of memory slots wait for grace
@@ -9,6 +10,7 @@
 
 pub mod exit;
 pub mod host;
+pub mod machine;
 pub mod vcpu;
 
 /// Why KVM does not do what it should.

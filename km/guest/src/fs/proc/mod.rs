@@ -18,7 +18,7 @@ mod sysctl;
 mod system;
 mod table;
 
-pub use system::{RELEASE, VERSION};
+pub use sysctl::{RELEASE, VERSION};
 
 use super::node::meta::{Meta, S_IFDIR, S_IFLNK};
 use super::node::volume::{Kind, Volume};

@@ -1,13 +1,17 @@
 //! `/proc/sys`.
 
 use super::Subject;
-use super::system::{RELEASE, VERSION};
 use super::table::{Entry, What};
 use crate::errno::Result;
 use crate::fs::file::{open_files, open_files_max};
 use crate::fs::synthetic::View;
 use alloc::format;
 use alloc::vec::Vec;
+
+/// Release of Linux whose interface this is.
+pub const RELEASE: &str = "6.1.0-kontain";
+/// The rest of uname(2)'s answer.
+pub const VERSION: &str = "#1 SMP PREEMPT_DYNAMIC km";
 
 macro_rules! fixed {
     ($name:literal, $text:literal) => {

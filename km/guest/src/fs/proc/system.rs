@@ -1,5 +1,6 @@
 //! What /proc says of the machine.
 
+use super::sysctl::{RELEASE, VERSION};
 use super::table::{Entry, What};
 use super::{Subject, cpu, sysctl};
 use crate::errno::Result;
@@ -8,11 +9,6 @@ use crate::fs::synthetic::View;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-
-/// Release of Linux whose interface this is.
-pub const RELEASE: &str = "6.1.0-kontain";
-/// The rest of uname(2)'s answer.
-pub const VERSION: &str = "#1 SMP PREEMPT_DYNAMIC km";
 
 pub(super) const ENTRIES: &[Entry] = &[
     ("cgroups", What::File(|_, _| Ok(b"#subsys_name\thierarchy\tnum_cgroups\tenabled\n".to_vec()))),

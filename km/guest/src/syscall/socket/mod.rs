@@ -9,7 +9,7 @@ mod option;
 mod transfer;
 
 use super::at::wait_for;
-use super::table::Row;
+use super::row::Row;
 use crate::errno::{Errno, Result};
 use crate::fs::file::{O_NONBLOCK, O_RDWR, OpenFile};
 use crate::kernel::{Args, Ctx};
