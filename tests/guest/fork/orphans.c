@@ -9,7 +9,7 @@ int main(void) {
     SHOW(prctl(PR_GET_CHILD_SUBREAPER, &is)), SHOW(is);
     NEED(pipe(report)), NEED(pipe(go));
     pid_t top = getpid();
-    IN_CHILD("middle", if (fork() == 0) { pid_t before = getppid(); close(go[1]); await_byte(go[0]); char changed = getppid() != before;
+    IN_CHILD("middle", pid_t before = getpid(); if (fork() == 0) { close(go[1]); await_byte(go[0]); char changed = getppid() != before;
              char reaper = getppid() == top; write(report[1], &changed, 1); write(report[1], &reaper, 1); _exit(9); });
     close(go[1]);
     char changed, reaper;
