@@ -42,6 +42,6 @@ int main(void) {
     fscanf(f, "%d (%63[^)]) %c %d", &n, text, &state, &ppid), fclose(f), CHECK(n == pid && ppid == getpid()), printf("%s\n", text);
     snprintf(path, 64, "/proc/%d/fd", pid), SHOW(entries(path)), kill(pid, SIGSTOP), waitpid(pid, NULL, WUNTRACED), snprintf(path, 64, "/proc/%d/status", pid), field(path, "State:"), kill(pid, SIGCONT);
     int fd = NEED(open(path, O_RDONLY));
-    write(gate[1], "x", 1), waitpid(pid, NULL, 0), SHOW(read(fd, text, 10)), SHOW(access(path, F_OK)), SHOW(access("/proc/99999", F_OK)), SHOW(open("/proc/self/status", O_WRONLY)), SHOW(unlink("/proc/self/status")), SHOW(mkdir("/proc/x", 0755)), SHOW(open("/proc/self/nothing", O_CREAT | O_WRONLY, 0644));
+    write(gate[1], "x", 1), waitpid(pid, NULL, 0), SHOW(read(fd, text, 10)), SHOW(access(path, F_OK)), SHOW(access("/proc/4999999", F_OK)), SHOW(open("/proc/self/status", O_WRONLY)), SHOW(unlink("/proc/self/status")), SHOW(mkdir("/proc/x", 0755)), SHOW(open("/proc/self/nothing", O_CREAT | O_WRONLY, 0644));
     return 0;
 }

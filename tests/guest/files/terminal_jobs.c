@@ -42,7 +42,7 @@ int main(void) {
         job = fork();
         if (job == 0) { setpgid(0, 0), signal(SIGTTIN, SIG_IGN); char b; SHOW(read(tty, &b, 1)); _exit(11); }
         waitpid(job, &status, WUNTRACED), show_end("ignoring reader", status);
-        SHOW(tcsetpgrp(tty, 99999)), SHOW(tcsetpgrp(0, getpid()));
+        SHOW(tcsetpgrp(tty, 4999999)), SHOW(tcsetpgrp(0, getpid()));
         job = fork();
         if (job == 0) { write(up[1], "i", 1); for (;;) pause(); }
         waitpid(job, &status, 0), show_end("interrupted", status);

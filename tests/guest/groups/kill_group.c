@@ -23,7 +23,7 @@ int main(void) {
     int status;
     waitpid(pid, &status, 0), show_end("child", status);
     SHOW(kill(-pid, SIGTERM));
-    SHOW(kill(-99999, SIGTERM)), SHOW(kill(99999, 0)), SHOW(kill(getpid(), 65)), SHOW(kill(getpid(), -1));
+    SHOW(kill(-4999999, SIGTERM)), SHOW(kill(4999999, 0)), SHOW(kill(getpid(), 65)), SHOW(kill(getpid(), -1));
     SHOW(kill(-2147483647 - 1, 0));
     return 0;
 }

@@ -6,8 +6,8 @@ int main(void) {
              SHOW(setpgid(0, 0)); SHOW(setpgid(0, getpid())));
     SHOW(setpgid(0, -1));
     SHOW(setpgid(-1, 0));
-    SHOW(setpgid(99999, 0));
-    SHOW(getpgid(99999)), SHOW(getsid(99999));
+    SHOW(setpgid(4999999, 0));
+    SHOW(getpgid(4999999)), SHOW(getsid(4999999));
     SHOW(getpgid(-1)), SHOW(getsid(-3));
     int gate[2], up[2];
     NEED(pipe(gate)), NEED(pipe(up));

@@ -8,7 +8,7 @@
 static int pidfd_open_(pid_t pid, unsigned flags) { return syscall(SYS_pidfd_open, pid, flags); }
 static int pidfd_kill(int fd, int number, siginfo_t *info, unsigned flags) { return syscall(SYS_pidfd_send_signal, fd, number, info, flags); }
 int main(void) {
-    SHOW(pidfd_open_(-1, 0)), SHOW(pidfd_open_(0, 0)), SHOW(pidfd_open_(99999, 0)), SHOW(pidfd_open_(getpid(), 1));
+    SHOW(pidfd_open_(-1, 0)), SHOW(pidfd_open_(0, 0)), SHOW(pidfd_open_(4999999, 0)), SHOW(pidfd_open_(getpid(), 1));
     int gate[2];
     NEED(pipe(gate));
     pid_t pid = NEED(fork());

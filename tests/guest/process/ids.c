@@ -14,8 +14,8 @@ int main(void) {
     SHOW(getresgid(&rgid, &egid, &sgid));
     CHECK(rgid == egid && egid == sgid);
     CHECK(getgroups(0, NULL) >= 0);
-    SHOW(getpgid(999999));
-    SHOW(kill(999999, 0));
+    SHOW(getpgid(4999999));
+    SHOW(kill(4999999, 0));
     SHOW(kill(getpid(), 0));
     SHOW(kill(getpid(), 65));
     SHOW(setuid(getuid()));

@@ -36,7 +36,7 @@ int main(void) {
     sigset_t set;
     sigemptyset(&set), sigaddset(&set, SIGUSR1), pthread_sigmask(SIG_BLOCK, &set, NULL);
     kill(getpid(), SIGUSR1), check("kill with main blocked");
-    SHOW(syscall(SYS_tgkill, getpid(), 99999, SIGUSR1)), SHOW(syscall(SYS_tgkill, 99999, tid, SIGUSR1)), SHOW(syscall(SYS_tgkill, 0, tid, SIGUSR1));
+    SHOW(syscall(SYS_tgkill, getpid(), 4999999, SIGUSR1)), SHOW(syscall(SYS_tgkill, 4999999, tid, SIGUSR1)), SHOW(syscall(SYS_tgkill, 0, tid, SIGUSR1));
     SHOW(syscall(SYS_tkill, 0, SIGUSR1)), SHOW(syscall(SYS_tkill, -1, SIGUSR1)), SHOW(syscall(SYS_tkill, tid, 99));
     stop = 1, pthread_join(t, NULL);
     return 0;

@@ -23,10 +23,10 @@ int main(void) {
         for (int i = 0; i < count; i++)
             if (seen[i] == number) printf("%s+%d: %d\n", number >= SIGRTMIN ? "RT" : "", number >= SIGRTMIN ? number - SIGRTMIN : number, values[i]);
     SHOW(count);
-    SHOW(sigqueue(getpid(), 65, (union sigval){0})), SHOW(sigqueue(99999, SIGUSR1, (union sigval){0})), SHOW(sigqueue(getpid(), 0, (union sigval){0}));
+    SHOW(sigqueue(getpid(), 65, (union sigval){0})), SHOW(sigqueue(4999999, SIGUSR1, (union sigval){0})), SHOW(sigqueue(getpid(), 0, (union sigval){0}));
     siginfo_t info = {.si_code = 0};
     SHOW(syscall(SYS_rt_sigqueueinfo, getppid(), SIGUSR1, &info));
     info.si_code = SI_TKILL;
-    SHOW(syscall(SYS_rt_tgsigqueueinfo, getpid(), 99999, SIGUSR1, &info));
+    SHOW(syscall(SYS_rt_tgsigqueueinfo, getpid(), 4999999, SIGUSR1, &info));
     return 0;
 }

@@ -37,7 +37,7 @@ int main(void) {
     kill(getpid(), SIGUSR2);
     while (where == -1) sleep_ms(1);
     CHECK(where > 0);
-    SHOW(syscall(SYS_tgkill, getpid(), 999999, SIGUSR1));
+    SHOW(syscall(SYS_tgkill, getpid(), 4999999, SIGUSR1));
     SHOW(syscall(SYS_tgkill, -1, getpid(), SIGUSR1));
     write(p[1], "xxx", 3);
     for (int i = 0; i < 3; i++) pthread_join(t[i], NULL);

@@ -32,7 +32,7 @@ int main(void) {
     CHECK(ms(of_process) + 20 >= idle_ms + busy_ms + own_ms);
     stop = 1, sem_post(&woken);
     pthread_join(busy, NULL), pthread_join(idle, NULL);
-    printf("%s\n", error_name(clock_getcpuclockid(99999, &of_process)));
+    printf("%s\n", error_name(clock_getcpuclockid(4999999, &of_process)));
     struct timespec t;
     SHOW(clock_gettime((~99999u << 3) | 2, &t));
     SHOW(clock_getres(CLOCK_THREAD_CPUTIME_ID, &t)), SHOW(t.tv_nsec);

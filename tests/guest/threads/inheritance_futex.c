@@ -32,7 +32,7 @@ int main(void) {
     pthread_join(t, NULL);
     SHOW(handed_over);
     SHOW(futex(FUTEX_UNLOCK_PI, NULL));
-    word = 99999;
+    word = 4999999;
     SHOW(futex(FUTEX_LOCK_PI, NULL));
     word = 0;
     SHOW(futex(FUTEX_LOCK_PI2, NULL));

@@ -19,7 +19,7 @@ int main(void) {
     SHOW(syscall(SYS_set_robust_list, &r.head, 12));
     struct robust_list_head *head;
     size_t size;
-    SHOW(syscall(SYS_get_robust_list, 99999, &head, &size)), SHOW(syscall(SYS_get_robust_list, 0, &head, &size)), SHOW(size);
+    SHOW(syscall(SYS_get_robust_list, 4999999, &head, &size)), SHOW(syscall(SYS_get_robust_list, 0, &head, &size)), SHOW(size);
     SHOW(syscall(SYS_get_robust_list, 0, NULL, &size)), SHOW(syscall(SYS_get_robust_list, -1, &head, &size));
     return 0;
 }

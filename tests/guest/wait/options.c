@@ -6,7 +6,7 @@ int main(void) {
     SHOW(waitpid(-1, &status, 0));
     SHOW(waitpid(-1, &status, WNOHANG));
     SHOW(waitpid(getpid(), &status, 0));
-    SHOW(waitpid(99999, &status, 0));
+    SHOW(waitpid(4999999, &status, 0));
     SHOW(waitpid(-1, &status, 0x12345000));
     SHOW(waitpid(-2147483647 - 1, &status, 0));
     NEED(pipe(gate));
