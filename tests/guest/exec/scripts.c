@@ -7,12 +7,6 @@ static void start(const char *name) {
     char *args[] = {"zero", "one", "two", NULL};
     IN_CHILD(name, execve(name, args, env); printf("%s\n", error_name(errno)));
 }
-static void copy_self(const char *to) {
-    static char bytes[65536];
-    int in = NEED(open("/proc/self/exe", O_RDONLY)), out = NEED(open(to, O_WRONLY | O_CREAT, 0755));
-    for (ssize_t got; (got = read(in, bytes, sizeof bytes)) > 0;) NEED(write(out, bytes, got));
-    close(in), close(out);
-}
 int main(int argc, char **argv) {
     if (argc > 2 || (argc == 2 && strcmp(argv[0], "x"))) {
         for (int i = 0; i < argc; i++) printf("[%s]", argv[i]);

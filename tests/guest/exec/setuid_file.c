@@ -4,12 +4,6 @@
 #include <sys/auxv.h>
 #include <sys/prctl.h>
 static char *args[] = {"x", "inner", NULL}, *env[] = {NULL};
-static void copy_self(const char *to) {
-    static char bytes[65536];
-    int in = NEED(open("/proc/self/exe", O_RDONLY)), out = NEED(open(to, O_WRONLY | O_CREAT, 0755));
-    for (ssize_t got; (got = read(in, bytes, sizeof bytes)) > 0;) NEED(write(out, bytes, got));
-    close(in), close(out);
-}
 int main(int argc, char **argv) {
     if (argc > 1) {
         uid_t r, e, s;
