@@ -12,6 +12,7 @@ use crate::fs::pty::background;
 use crate::fs::synthetic::View;
 use crate::kernel::{Args, Ctx};
 use crate::mm::user::UserRanges;
+use crate::net::socket::Socket;
 use crate::wait::{Stop, SysResult};
 use alloc::rc::Rc;
 
@@ -126,6 +127,10 @@ fn write_with(ctx: &mut Ctx<'_>, transfer: Transfer) -> SysResult {
     background::check_write(ctx, &*file.file)?;
     check_position(&*file.file, position, ranges.left())?;
     let done = ctx.progress().done;
+    if done > 0 && has_error(&file) {
+        // The next call gets the error; this one has written something.
+        return Ok(done);
+    }
     ranges.skip(done as usize);
     let append = file.has(O_APPEND) || flags & RWF_APPEND != 0;
     let offset = position.filter(|_| !append).unwrap_or_else(|| write_offset(&file, append));
@@ -149,12 +154,22 @@ fn write_with(ctx: &mut Ctx<'_>, transfer: Transfer) -> SysResult {
             if done > 0 && !matches!(stop, Stop::Block(_)) { Ok(done) } else { Err(stop) }
         }
         Err(errno) => {
-            if errno == Errno::EPIPE {
+            // A pipe sends the signal after a part too, a socket does not.
+            if errno == Errno::EPIPE && (done == 0 || socket(&file).is_none()) {
                 super::hooks::broken_pipe(ctx);
             }
             if done > 0 { Ok(done) } else { Err(errno.into()) }
         }
     }
+}
+
+fn socket(file: &OpenFile) -> Option<&Socket> {
+    file.file.as_any().downcast_ref()
+}
+
+/// Whether a socket has an error to report.
+fn has_error(file: &OpenFile) -> bool {
+    socket(file).is_some_and(|socket| socket.protocol.common().error.get().is_some())
 }
 
 fn write_offset(file: &OpenFile, append: bool) -> u64 {
