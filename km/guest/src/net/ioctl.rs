@@ -38,7 +38,7 @@ pub fn socket(socket: &dyn Protocol, memory: &UserMemory, request: u32, argument
             put_count(memory, argument, socket.readable_bytes())
         }
         raw::TIOCOUTQ => put_count(memory, argument, socket.unsent_bytes()),
-        raw::SIOCATMARK => put_count(memory, argument, 0),
+        raw::SIOCATMARK => put_count(memory, argument, usize::from(socket.is_at_mark())),
         GET_LIST => list(memory, argument),
         GET_NAME | GET_FLAGS | GET_ADDRESS | GET_BROADCAST | GET_NETMASK | GET_METRIC | GET_MTU
         | GET_HARDWARE | GET_INDEX | GET_QUEUE_LENGTH => interface(memory, request, argument),

@@ -154,6 +154,11 @@ pub trait Protocol: Any {
         false
     }
 
+    /// Whether the next byte is an urgent one (SIOCATMARK).
+    fn is_at_mark(&self) -> bool {
+        false
+    }
+
     /// Who is at the other end, for SO_PEERCRED.
     fn peer_credentials(&self) -> Option<Peer> {
         None

@@ -12,6 +12,7 @@ mod connect;
 pub mod listener;
 mod options;
 mod poll;
+pub mod urgent;
 pub mod wire;
 
 use super::Shared;
@@ -147,6 +148,27 @@ impl Tcp {
     }
 }
 
+/// Bytes that one call sends with an urgent one at their end.
+const URGENT_MAX: usize = 64 << 10;
+
+impl Tcp {
+    /// recv(2) with MSG_OOB.
+    fn receive_urgent(&self, message: &mut Incoming<'_>) -> Result<usize> {
+        let wire = self.wire().ok_or(Errno::EINVAL)?;
+        let urgent = wire.urgent().ok_or(Errno::EINVAL)?;
+        if self.common.options.is_on(raw::SO_OOBINLINE) {
+            return Err(Errno::EINVAL);
+        }
+        let byte = urgent.take(if message.peeks() { Peek::Yes } else { Peek::No })?;
+        message.result_flags |= raw::MSG_OOB;
+        if message.data.room() == 0 {
+            message.result_flags |= raw::MSG_TRUNC;
+            return Ok(0);
+        }
+        message.data.put(&[byte])
+    }
+}
+
 impl Watcher for Tcp {
     fn came(&self) {
         self.common.wake_readers();
@@ -193,7 +215,7 @@ impl Protocol for Tcp {
     }
 
     fn send(&self, message: &mut Outgoing<'_>) -> Result<usize> {
-        if message.flags & (raw::MSG_OOB | options::MSG_FASTOPEN) != 0 {
+        if message.flags & options::MSG_FASTOPEN != 0 {
             return Err(Errno::EOPNOTSUPP);
         }
         self.common.take_error()?;
@@ -204,7 +226,13 @@ impl Protocol for Tcp {
             let waits = matches!(*self.state.borrow(), State::Connecting);
             return Err(if waits { Errno::EAGAIN } else { Errno::EPIPE });
         };
-        let result = wire.send(message.data);
+        let result = if message.flags & raw::MSG_OOB == 0 {
+            wire.send(message.data)
+        } else {
+            let mut bytes = alloc::vec![0; message.data.left().min(URGENT_MAX)];
+            let count = message.data.take(&mut bytes)?;
+            if count == 0 { Ok(0) } else { wire.send_urgent(&bytes[..count]) }
+        };
         if message.data.left() > 0 {
             self.common.no_space.set(true);
         }
@@ -213,7 +241,7 @@ impl Protocol for Tcp {
 
     fn receive(&self, message: &mut Incoming<'_>) -> Result<usize> {
         if message.flags & raw::MSG_OOB != 0 {
-            return Err(Errno::EINVAL);
+            return self.receive_urgent(message);
         }
         if message.flags & raw::MSG_ERRQUEUE != 0 {
             return Err(Errno::EAGAIN);
@@ -277,6 +305,10 @@ impl Protocol for Tcp {
             let aborts = self.common.options.linger.get() == Some(0);
             wire.close(if aborts { Manner::Abort } else { Manner::Orderly });
         }
+    }
+
+    fn is_at_mark(&self) -> bool {
+        self.wire().is_some_and(|wire| wire.urgent().is_some_and(urgent::Urgent::is_next))
     }
 
     fn is_listening(&self) -> bool {

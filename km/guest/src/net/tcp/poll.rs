@@ -3,6 +3,7 @@
 use super::{State, Tcp};
 use crate::fs::file::Ready;
 use crate::net::socket::Halves;
+use crate::net::tcp::urgent::Urgent;
 use crate::net::tcp::wire::Wire;
 
 impl Tcp {
@@ -26,6 +27,7 @@ impl Tcp {
     fn of_connection(&self, wire: &dyn Wire) -> Ready {
         let shut = self.shut.get();
         let mut ready = Ready::empty();
+        ready.set(Ready::PRI, wire.urgent().is_some_and(Urgent::is_waiting));
         let hears_no_more = shut.contains(Halves::READ) || wire.peer_finished();
         if hears_no_more {
             ready |= Ready::IN | Ready::RDHUP;

@@ -2,12 +2,14 @@
 //! ([`crate::host::stream::Stream`]).
 
 use super::Tcp;
+use super::urgent::{Capped, Urgent};
 use crate::errno::{Errno, Result};
 use crate::fs::io::{Sink, Source};
 use crate::net::budget::Budget;
 use crate::net::ring::Ring;
 use alloc::rc::{Rc, Weak};
 use core::cell::{Cell, RefCell};
+use linux_raw_sys::net::SO_OOBINLINE;
 
 /// One end of a connection's transport.
 pub trait Wire {
@@ -41,6 +43,20 @@ pub trait Wire {
     /// The peer sends nothing more (what came before may still be there).
     fn peer_finished(&self) -> bool;
 
+    /// Gives bytes to the peer, the last of which is urgent.
+    ///
+    /// # Errors
+    /// EOPNOTSUPP where the transport knows no urgent data, else as [`Self::send`].
+    fn send_urgent(&self, bytes: &[u8]) -> Result<usize> {
+        let _ = bytes;
+        Err(Errno::EOPNOTSUPP)
+    }
+
+    /// The urgent data that came, where the transport knows it.
+    fn urgent(&self) -> Option<&Urgent> {
+        None
+    }
+
     /// Enough room that it is worth to wake a writer.
     fn has_room(&self) -> bool;
 }
@@ -68,6 +84,8 @@ struct Side {
     end: RefCell<Weak<Tcp>>,
     /// Bytes for this end.
     incoming: RefCell<Ring>,
+    /// Which of them is urgent.
+    urgent: Urgent,
     /// This end sends nothing more.
     finished: Cell<bool>,
     /// The socket of this end is closed.
@@ -90,6 +108,7 @@ pub fn pair(budget: &Rc<Budget>) -> (Loop, Loop) {
     let side = || Side {
         end: RefCell::new(Weak::new()),
         incoming: RefCell::new(Ring::new(budget)),
+        urgent: Urgent::default(),
         finished: Cell::new(false),
         closed: Cell::new(false),
     };
@@ -119,6 +138,32 @@ impl Loop {
         }
     }
 
+    /// Whether urgent bytes stay among the others (SO_OOBINLINE).
+    fn is_inline(&self) -> bool {
+        let end = self.mine().end.borrow().upgrade();
+        end.is_some_and(|end| end.common.options.is_on(SO_OOBINLINE))
+    }
+
+    /// Puts bytes into the peer's queue: how many were there before, and how many came.
+    pub(super) fn fill_peer(&self, mut bytes: &[u8]) -> Result<(usize, usize)> {
+        let mut incoming = self.other().incoming.borrow_mut();
+        let before = incoming.len();
+        match incoming.fill(&mut bytes, self.limit())? {
+            0 => Err(Errno::EAGAIN),
+            count => Ok((before, count)),
+        }
+    }
+
+    /// The urgent data of the other end.
+    pub(super) fn peer_urgent(&self) -> &Urgent {
+        &self.other().urgent
+    }
+
+    /// Tells the other end that something came.
+    pub(super) fn tell_peer(&self) {
+        self.with_peer(|peer| peer.common.queue.wake());
+    }
+
     fn with_peer(&self, act: impl FnOnce(&Tcp)) {
         let peer = self.other().end.borrow().upgrade();
         if let Some(peer) = peer {
@@ -146,13 +191,20 @@ impl Loop {
 impl Wire for Loop {
     fn receive(&self, sink: &mut dyn Sink, peek: Peek) -> Result<usize> {
         let mut incoming = self.mine().incoming.borrow_mut();
+        let urgent = &self.mine().urgent;
+        if urgent.is_next() && !self.is_inline() && sink.room() > 0 {
+            // The byte was received beside the stream, or is lost.
+            incoming.skip(1);
+            urgent.advance(1);
+        }
         if incoming.is_empty() {
             return if self.other().finished.get() { Ok(0) } else { Err(Errno::EAGAIN) };
         }
         if peek == Peek::Yes {
-            return incoming.peek(sink);
+            return incoming.peek(&mut Capped { left: urgent.limit(), sink });
         }
-        let count = incoming.drain(sink)?;
+        let count = incoming.drain(&mut Capped { left: urgent.limit(), sink })?;
+        urgent.advance(count);
         drop(incoming);
         self.with_peer(|peer| {
             if peer.common.no_space.get() && peer.wire_has_room() {
@@ -198,7 +250,19 @@ impl Wire for Loop {
     }
 
     fn has_bytes(&self, least: usize) -> bool {
-        self.readable_bytes() >= least
+        let beside = usize::from(self.mine().urgent.is_next() && !self.is_inline());
+        self.readable_bytes() >= least + beside
+    }
+
+    fn send_urgent(&self, bytes: &[u8]) -> Result<usize> {
+        if self.other().closed.get() {
+            return self.send_to_closed(&mut &*bytes);
+        }
+        self.send_marked(bytes)
+    }
+
+    fn urgent(&self) -> Option<&Urgent> {
+        Some(&self.mine().urgent)
     }
 
     fn readable_bytes(&self) -> usize {
