@@ -8,12 +8,13 @@
 //! takes the answer of programs that ask for their call by a system call, and from [`FIRST_CONNECTION`] on they are
 //! connections that the monitor opens to a port on which the program listens.
 //!
-//! A stream is *armed* at first and whenever an [`OpCode::Read`] brought less than was asked for. When it is armed and has
-//! bytes or has ended, the monitor puts an [`EventKind::Readable`] and disarms it; the inline bytes of an
-//! [`EventKind::Open`] do not disarm it, so what did not fit is announced. Reading the end arms nothing. A [`OpCode::Write`] that is taken in part
-//! stops its stream until the [`EventKind::Writable`]: later operations of the same doorbell on that stream do nothing
-//! and answer [`AGAIN`], so that a batch may end with the stream's shutdown or close. Events come with every doorbell
-//! but [`Port::Exit`] and [`Port::Panic`]; the inline bytes of several follow each other in the input buffer.
+//! A stream is *armed* at first and whenever an [`OpCode::Read`] brought less than was asked for. When it is armed
+//! and has bytes or has ended, the monitor puts an [`EventKind::Readable`] and disarms it; the inline bytes of an
+//! [`EventKind::Open`] do not disarm it, so what did not fit is announced. Reading the end arms nothing. A
+//! [`OpCode::Write`] that is taken in part stops its stream until the [`EventKind::Writable`]: later operations of
+//! the same doorbell on that stream do nothing and answer [`AGAIN`], so that a batch may end with the stream's
+//! shutdown or close. Events come with every doorbell but [`Port::Exit`] and [`Port::Panic`]; the inline bytes of
+//! several follow each other in the input buffer.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 

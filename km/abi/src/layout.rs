@@ -6,7 +6,7 @@
 //! 0000_1000  GDT, TSS, I/O bitmap   monitor        …                    (static ELF, heap, mmap, stack)
 //! 0000_2000  IDT                    monitor        7eff_ffff_f000       end of the program's half
 //! 0000_3000  exception frames       CPU            7f00_0000_0000       direct map of slot 0 (2 MiB pages,
-//! 0000_4000  trampoline data        library OS                          the first 2 MiB in 4 KiB pages)
+//! 0000_4000  never used                                                 the first 2 MiB in 4 KiB pages)
 //! 0000_5000  hypercall page         both           7f08_0000_0000       direct map of slot 1, read-only
 //! 0000_6000  boot and call records  monitor        7f80_0000_0000       library OS: code, then data
 //! 0000_7000  clock page (vvar)      monitor
@@ -33,8 +33,6 @@ pub const TSS_OFFSET: u64 = 0x100;
 pub const IDT_GPA: u64 = 0x2000;
 /// Page that holds the ring-0 stack: the CPU pushes exception frames at its end.
 pub const EXCEPTION_STACK_GPA: u64 = 0x3000;
-/// Page for the trampoline's own data (saved stack pointer, prepared `iretq` frames).
-pub const TRAMPOLINE_GPA: u64 = 0x4000;
 /// Page with the [`crate::hypercall::HyperPage`].
 pub const HYPER_GPA: u64 = 0x5000;
 /// Page with the [`crate::records::BootRecord`] and, at [`CALL_RECORD_OFFSET`], the call record.

@@ -120,13 +120,17 @@ fn wait(ctx: &mut Ctx<'_>, args: &Args, bitset: u32) -> SysResult {
         let deadline_ns = deadline(ctx, operation, timeout)?;
         ctx.progress().deadline_ns = Some(deadline_ns);
     }
+    Err(until_woken(ctx))
+}
+
+/// Sleeps until the thread is taken from its queue; once its time is over, it leaves the queue instead.
+fn until_woken(ctx: &mut Ctx<'_>) -> Stop {
     let deadline_ns = ctx.progress().deadline_ns;
     if deadline_ns.is_some_and(|deadline_ns| deadline_ns <= monotonic_ns()) {
         ctx.kernel.futexes.leave(ctx.tid);
-        return Err(Errno::ETIMEDOUT.into());
+        return Errno::ETIMEDOUT.into();
     }
-    let wait = Wait::on(&ctx.thread().futex).until(deadline_ns);
-    Err(Stop::Block(wait))
+    Stop::Block(Wait::on(&ctx.thread().futex).until(deadline_ns))
 }
 
 /// FUTEX_WAIT has a relative time, FUTEX_WAIT_BITSET an absolute one of either clock.

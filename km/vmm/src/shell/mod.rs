@@ -84,8 +84,8 @@ pub struct Shell {
 }
 
 impl Mould {
-    /// Makes a shell, copies the guest-physical pages of `copied`, and leads it over the pages of `touch`. From one that `learns` it can be told afterwards which pages
-    /// it used.
+    /// Makes a shell, copies the guest-physical pages of `copied`, and leads it over the pages of `touch`. From one
+    /// that `learns` it can be told afterwards which pages it used.
     ///
     /// # Errors
     /// The host refuses a mapping or a machine, or the snapshot does not answer.

@@ -66,6 +66,7 @@ pub(super) fn acquire(ctx: &mut Ctx<'_>, args: &crate::kernel::Args) -> SysResul
         ctx.kernel.futexes.leave(ctx.tid);
         return Err(Errno::ETIMEDOUT.into());
     }
+    // Not as other calls with a time: a handler never ends the wait for a lock (ERESTARTNOINTR).
     let mut wait = Wait::on(&ctx.thread().futex);
     wait.deadline_ns = deadline_ns;
     Err(Stop::Block(wait))

@@ -1,10 +1,11 @@
 //! futex_waitv(2): waiting for several words at once.
 
+use super::until_woken;
 use crate::errno::{Errno, Result};
 use crate::kernel::{Args, Ctx};
 use crate::task::futex::FutexKey;
 use crate::time::{Timespec, monotonic_ns, realtime_ns};
-use crate::wait::{Stop, SysResult, Wait};
+use crate::wait::SysResult;
 use alloc::vec::Vec;
 
 /// Words at most (FUTEX_WAITV_MAX).
@@ -35,13 +36,7 @@ pub(super) fn sys_futex_waitv(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
         let tid = ctx.tid;
         return Ok(ctx.kernel.futexes.take_index(tid) as u64);
     }
-    let deadline_ns = ctx.progress().deadline_ns;
-    if deadline_ns.is_some_and(|deadline_ns| deadline_ns <= monotonic_ns()) {
-        ctx.kernel.futexes.leave(ctx.tid);
-        return Err(Errno::ETIMEDOUT.into());
-    }
-    let wait = Wait::on(&ctx.thread().futex).until(deadline_ns);
-    Err(Stop::Block(wait))
+    Err(until_woken(ctx))
 }
 
 fn deadline(ctx: &mut Ctx<'_>, timeout: u64, clock: u64) -> Result<u64> {
