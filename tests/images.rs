@@ -3,61 +3,13 @@
 
 mod common;
 
+use common::layout::{self, File, digest, layer};
 use common::node::{Node, function};
 use common::{Ended, binary, kvm_or_skip, run};
-use serde_json::json;
-use sha2::{Digest, Sha256};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 use tempfile::TempDir;
-
-/// A file of an image.
-struct File<'a>(&'a str, &'a [u8]);
-
-fn layer(files: &[File<'_>]) -> Vec<u8> {
-    let mut archive = tar::Builder::new(Vec::new());
-    for File(path, bytes) in files {
-        let mut header = tar::Header::new_ustar();
-        header.set_size(bytes.len() as u64);
-        header.set_mode(0o755);
-        header.set_uid(0);
-        header.set_gid(0);
-        header.set_mtime(0);
-        header.set_entry_type(tar::EntryType::Regular);
-        // The library refuses to write `..`; what is hostile is written past it.
-        header.as_ustar_mut().expect("a ustar header").name[..path.len()].copy_from_slice(path.as_bytes());
-        header.set_cksum();
-        archive.append(&header, *bytes).expect("memory is writable");
-    }
-    archive.into_inner().expect("memory is writable")
-}
-
-fn digest(bytes: &[u8]) -> String {
-    format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
-}
-
-/// An OCI layout of one layer, with a command.
-fn layout(folder: &Path, layer: &[u8], command: &str) {
-    let blobs = folder.join("blobs/sha256");
-    std::fs::create_dir_all(&blobs).expect("a folder can be made");
-    let put = |bytes: &[u8], kind: &str| {
-        let digest = digest(bytes);
-        std::fs::write(blobs.join(&digest[7..]), bytes).expect("a file can be written");
-        json!({"mediaType": kind, "digest": digest, "size": bytes.len()})
-    };
-    let layer_entry = put(layer, "application/vnd.oci.image.layer.v1.tar");
-    let config = json!({"architecture": "amd64", "os": "linux", "config": {"Entrypoint": [command]},
-        "rootfs": {"type": "layers", "diff_ids": [digest(layer)]}});
-    let config_entry = put(config.to_string().as_bytes(), "application/vnd.oci.image.config.v1+json");
-    let manifest = json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
-        "config": config_entry, "layers": [layer_entry]});
-    let manifest_entry = put(manifest.to_string().as_bytes(), "application/vnd.oci.image.manifest.v1+json");
-    let index = json!({"schemaVersion": 2, "manifests": [manifest_entry]});
-    std::fs::write(folder.join("index.json"), index.to_string()).expect("a file can be written");
-    std::fs::write(folder.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#)
-        .expect("a file can be written");
-}
 
 fn bundle(reference: &str, output: &Path) -> Ended {
     let mut command = Command::new(binary("kontain-faas"));
@@ -99,12 +51,12 @@ fn what_bundling_refuses() {
     refused(folder.path(), "oci:/nowhere/at/all", "nowhere");
 
     let truncated = folder.path().join("truncated");
-    layout(&truncated, &good, "/bin/program");
+    layout::write(&truncated, &good, "/bin/program", "amd64");
     std::fs::write(blob(&truncated, &good), &good[..700]).expect("a file can be written");
     refused(folder.path(), &format!("oci:{}", truncated.display()), "");
 
     let flipped = folder.path().join("flipped");
-    layout(&flipped, &good, "/bin/program");
+    layout::write(&flipped, &good, "/bin/program", "amd64");
     let mut bytes = good.clone();
     bytes[600] ^= 1;
     std::fs::write(blob(&flipped, &good), bytes).expect("a file can be written");
@@ -112,7 +64,7 @@ fn what_bundling_refuses() {
 
     for path in ["../../escape", "bin/../../../escape"] {
         let escaping = folder.path().join("escaping");
-        layout(&escaping, &layer(&[File(path, b"evil")]), "/bin/program");
+        layout::write(&escaping, &layer(&[File(path, b"evil")]), "/bin/program", "amd64");
         refused(folder.path(), &format!("oci:{}", escaping.display()), "/escape");
         std::fs::remove_dir_all(&escaping).expect("it is there");
     }
@@ -144,7 +96,7 @@ fn what_baking_refuses() {
         ("no-program", Vec::new()),
     ];
     for (name, bytes) in &cases {
-        layout(&images.join(name), &layer(&[File("program", bytes)]), "/program");
+        layout::write(&images.join(name), &layer(&[File("program", bytes)]), "/program", "amd64");
         node.document(name, &format!("  image: oci:{name}\n"));
     }
     for (name, _) in &cases {

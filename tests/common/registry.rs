@@ -1,9 +1,8 @@
 //! A real registry for tests: Debian's docker-registry, with or without TLS and passwords, filled by skopeo.
 
 use super::apiserver::free_port;
+use super::layout::{self, File};
 use super::{node::function, run};
-use serde_json::json;
-use sha2::{Digest, Sha256};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -89,9 +88,21 @@ impl Registry {
 
     /// Pushes the test function `version`, as the version that the text says, for an architecture; gives its digest.
     pub fn push(&self, name: &str, version: &str, architecture: &str) -> String {
-        let layout = self.folder.path().join("push");
-        std::fs::remove_dir_all(&layout).ok();
-        let digest = layout_of(&layout, version, architecture);
+        self.push_layout(name, |folder| layout_of(folder, version, architecture))
+    }
+
+    /// Pushes another program, with further files beside it.
+    pub fn push_program(&self, name: &str, program: &Path, files: &[File<'_>]) -> String {
+        let program = std::fs::read(program).expect("readable");
+        let mut all = vec![File("program", &program)];
+        all.extend(files.iter().map(|File(path, bytes)| File(path, bytes)));
+        self.push_layout(name, |folder| layout::write(folder, &layout::layer(&all), "/program", "amd64"))
+    }
+
+    fn push_layout(&self, name: &str, write: impl FnOnce(&Path) -> String) -> String {
+        let folder = self.folder.path().join("push");
+        std::fs::remove_dir_all(&folder).ok();
+        let digest = write(&folder);
         let mut skopeo = Command::new("skopeo");
         skopeo.args([
             "--insecure-policy",
@@ -103,7 +114,7 @@ impl Registry {
         if self.private {
             skopeo.arg("--dest-creds").arg(format!("{}:{}", USER.0, USER.1));
         }
-        skopeo.arg(format!("oci:{}", layout.display())).arg(format!("docker://{}/{name}", self.host));
+        skopeo.arg(format!("oci:{}", folder.display())).arg(format!("docker://{}/{name}", self.host));
         let pushed = run(&mut skopeo, b"", LIMIT).expect("skopeo ends");
         assert_eq!(pushed.status, 0, "{}", String::from_utf8_lossy(&pushed.stderr));
         digest
@@ -122,40 +133,11 @@ impl Drop for Registry {
     }
 }
 
-/// An OCI layout of one layer: the program, and the file that it answers with. Gives the manifest's digest.
+/// An OCI layout of the test function `version`: the program, and the file that it answers with. Gives the manifest's digest.
 pub fn layout_of(folder: &Path, version: &str, architecture: &str) -> String {
     let program = std::fs::read(function("version")).expect("readable");
-    let mut archive = tar::Builder::new(Vec::new());
-    for (name, bytes) in [("program", &program[..]), ("version", version.as_bytes())] {
-        let mut header = tar::Header::new_ustar();
-        header.set_size(bytes.len() as u64);
-        header.set_mode(0o755);
-        header.set_uid(0);
-        header.set_gid(0);
-        header.set_mtime(0);
-        header.set_entry_type(tar::EntryType::Regular);
-        archive.append_data(&mut header, name, bytes).expect("memory is writable");
-    }
-    let layer = archive.into_inner().expect("memory is writable");
-    let blobs = folder.join("blobs/sha256");
-    std::fs::create_dir_all(&blobs).expect("a folder can be made");
-    let put = |bytes: &[u8], kind: &str| {
-        let digest = hex::encode(Sha256::digest(bytes));
-        std::fs::write(blobs.join(&digest), bytes).expect("a file can be written");
-        json!({"mediaType": kind, "digest": format!("sha256:{digest}"), "size": bytes.len()})
-    };
-    let layer = put(&layer, "application/vnd.oci.image.layer.v1.tar");
-    let config = json!({"architecture": architecture, "os": "linux", "config": {"Entrypoint": ["/program"]},
-        "rootfs": {"type": "layers", "diff_ids": [layer["digest"]]}});
-    let config = put(config.to_string().as_bytes(), "application/vnd.oci.image.config.v1+json");
-    let manifest = json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
-        "config": config, "layers": [layer]});
-    let manifest = put(manifest.to_string().as_bytes(), "application/vnd.oci.image.manifest.v1+json");
-    let index = json!({"schemaVersion": 2, "manifests": [manifest]});
-    std::fs::write(folder.join("index.json"), index.to_string()).expect("a file can be written");
-    std::fs::write(folder.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#)
-        .expect("a file can be written");
-    manifest["digest"].as_str().expect("a text").to_owned()
+    let layer = layout::layer(&[File("program", &program), File("version", version.as_bytes())]);
+    layout::write(folder, &layer, "/program", architecture)
 }
 
 /// An authority and a certificate of it for this machine: `NAME.ca`, and `NAME.pem` with `NAME.key`.
