@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test binary uses a part of this")]
 
 pub mod apiserver;
+pub mod layout;
+pub mod mounted;
 pub mod node;
 pub mod registry;
 

@@ -1,0 +1,60 @@
+//! A small volume on a file system of its own, for tests of what happens when it is full.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const PAGE: [u8; 4096] = [1; 4096];
+
+/// An ext4 file system of a size of its own, as disks have it; it is unmounted with this value.
+pub struct Mounted(PathBuf);
+
+impl Mounted {
+    /// Makes and mounts one of so many bytes at a folder, its image beside it. Says so and gives nothing where that is not
+    /// allowed.
+    pub fn at_or_skip(folder: &Path, bytes: u64, what: &str) -> Option<Self> {
+        std::fs::create_dir_all(folder).expect("a folder can be made");
+        let image = folder.with_extension("ext4");
+        let file = std::fs::File::create(&image).expect("a file can be made");
+        file.set_len(bytes).expect("it can be sparse");
+        let well = |program: &str, options: &[&str], path: Option<&Path>| {
+            let mut command = Command::new(program);
+            command.args(options).arg(&image).args(path);
+            command.output().is_ok_and(|ended| ended.status.success())
+        };
+        // Nothing is kept for root, who runs this.
+        if well("mkfs.ext4", &["-q", "-F", "-m", "0", "-O", "^has_journal"], None)
+            && well("mount", &["-o", "loop"], Some(folder))
+        {
+            return Some(Self(folder.to_owned()));
+        }
+        eprintln!("\n*** SKIPPED: {what}: a file system cannot be made or mounted here ***\n");
+        None
+    }
+
+    /// Fills it but for some bytes; gives the file that has to go.
+    pub fn fill(&self, but: u64) -> PathBuf {
+        let path = self.0.join("filler");
+        let mut file = std::fs::File::create(&path).expect("a file can be made");
+        let mut written: u64 = 0;
+        // Page by page, until there is no other one.
+        while file.write_all(&PAGE).is_ok() {
+            written += PAGE.len() as u64;
+        }
+        file.set_len(written.saturating_sub(but)).expect("it can be shortened");
+        path
+    }
+
+    /// How much of it is in use.
+    pub fn used_percent(&self) -> u64 {
+        let system = rustix::fs::statvfs(&self.0).expect("it is mounted");
+        100 - system.f_bfree * 100 / system.f_blocks
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        // Lazily: when an assertion failed, processes are still on it.
+        Command::new("umount").arg("-l").arg(&self.0).status().ok();
+    }
+}
