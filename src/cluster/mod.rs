@@ -6,7 +6,7 @@
 //!      ▲                                │  ▲
 //!      │                 work.rs ◄──────┘  └── reports of the server, files on the volume
 //!      │   secrets, registry, bundle, record: blocking work, bounded, each failure explained by failure.rs
-//!      └── write.rs: the replica's own entry, then the aggregate of all entries (aggregate.rs), then Events
+//!      └── write.rs: the replica's own entry, then the aggregate of all entries (aggregate.rs), then events.rs
 //! ```
 //!
 //! The server has no part in this: it follows the volume and reports on it by files. Nothing here is decided by what
@@ -16,6 +16,7 @@ pub mod aggregate;
 mod books;
 pub mod client;
 mod entry;
+mod events;
 mod failure;
 mod follow;
 pub mod health;

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use humantime::format_rfc3339_seconds;
 use k8s_openapi::api::core::v1::Pod;
-use kube::api::{Patch, PatchParams};
-use kube::runtime::events::{Event, EventType, Recorder, Reporter};
-use kube::{Api, Client, Resource};
+use k8s_openapi::api::events::v1::Event;
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::{Api, Client};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -18,6 +18,7 @@ use super::aggregate::aggregate;
 use super::books::Write;
 use super::client::{code, words};
 use super::entry::Note;
+use super::events::event;
 use super::object::Object;
 use crate::api::FunctionName;
 use crate::api::image::{API_VERSION, KIND};
@@ -35,7 +36,6 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 pub struct Writer {
     client: Client,
     replica: String,
-    recorder: Recorder,
 }
 
 /// What came of a write.
@@ -51,8 +51,7 @@ pub struct Written {
 impl Writer {
     /// A writer in this replica's name.
     pub fn new(client: Client, replica: String) -> Self {
-        let reporter = Reporter { controller: MANAGER.into(), instance: Some(replica.clone()) };
-        Self { recorder: Recorder::new(client.clone(), reporter), client, replica }
+        Self { client, replica }
     }
 
     /// Writes a status and tells what happened.
@@ -104,17 +103,15 @@ impl Writer {
 
     /// Events are for people: one that cannot be written is a line in the log.
     async fn tell(&self, write: &Write) {
-        let reference = write.object.object_ref(&());
+        let api: Api<Event> = Api::namespaced(self.client.clone(), write.name.namespace());
         for note in &write.notes {
-            let event = Event {
-                type_: if note.warning { EventType::Warning } else { EventType::Normal },
-                reason: note.reason.clone(),
-                note: Some(note.text.clone()),
-                action: note.action.to_owned(),
-                secondary: None,
-            };
-            if let Err(error) = limited(self.recorder.publish(&event, &reference)).await {
-                tracing::warn!(function = %write.name, "cannot write an Event: {}", words(&error));
+            let event = event(&write.object, note, &self.replica, std::time::SystemTime::now());
+            match limited(api.create(&PostParams::default(), &event)).await {
+                Ok(_) => {}
+                Err(error) if code(&error) == Some(409) => {}
+                Err(error) => {
+                    tracing::warn!(function = %write.name, "cannot write an Event: {}", words(&error));
+                }
             }
         }
     }
@@ -124,7 +121,11 @@ impl Writer {
         let pods: Api<Pod> = Api::namespaced(self.client.clone(), namespace);
         match limited(pods.get_metadata(replica)).await {
             Ok(_) => false,
-            Err(error) => code(&error) == Some(404),
+            Err(error) if code(&error) == Some(404) => true,
+            Err(error) => {
+                tracing::warn!(replica, "cannot ask whether the replica still exists: {}", words(&error));
+                false
+            }
         }
     }
 

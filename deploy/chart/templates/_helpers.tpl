@@ -44,16 +44,16 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- define "kontain-faas.rules" -}}
 - apiGroups: [build.kontain.app]
   resources: [images]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 - apiGroups: [build.kontain.app]
   resources: [images/status]
-  verbs: [get, patch]
+  verbs: [patch]
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get]
 - apiGroups: [events.k8s.io]
   resources: [events]
-  verbs: [create, patch]
+  verbs: [create]
 {{- end -}}
 
 {{/* The same for both containers: no way to more rights than they start with. */}}
