@@ -7,21 +7,15 @@ use anyhow::Context;
 
 use super::list::whole;
 use super::output::{Format, print, table};
-use super::source::SourceArgs;
+use super::source::FunctionArgs;
 use crate::cluster::object::Object;
 
 /// Options of `describe`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The function: NAME, or NAMESPACE/NAME.
-    #[arg(value_name = "NAME")]
-    pub name: String,
-    /// How to print.
-    #[arg(short, long, env = "KONTAIN_OUTPUT_FORMAT", value_enum, default_value = "table")]
-    pub output: Format,
-    /// Where it is published.
+    /// Which one, and how.
     #[command(flatten)]
-    pub source: SourceArgs,
+    pub function: FunctionArgs,
 }
 
 /// Describes.
@@ -29,19 +23,20 @@ pub struct Args {
 /// # Errors
 /// When there is no such function, or the source cannot be asked.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let FunctionArgs { name, view } = &args.function;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (object, events) = runtime.block_on(async {
-        let source = args.source.open().await?;
-        let name = source.name(&args.name)?;
+        let source = view.source.open().await?;
+        let name = source.name(name)?;
         let object = source.get(&name).await?.with_context(|| format!("{name} is not published"))?;
         // Who may not read Events still gets the rest.
         let events = source.events(&name).await.unwrap_or_default();
         anyhow::Ok((object, events))
     })?;
-    if args.output == Format::Table {
+    if view.output == Format::Table {
         print!("{}", describe(&object, &events)?);
     } else {
-        print(args.output, &whole(&object))?;
+        print(view.output, &whole(&object))?;
     }
     Ok(ExitCode::SUCCESS)
 }

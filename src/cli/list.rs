@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::output::{Format, print, table};
-use super::source::SourceArgs;
+use super::source::ViewArgs;
 use crate::api::image::{API_VERSION, KIND};
 use crate::cluster::aggregate::READY;
 use crate::cluster::object::Object;
@@ -19,12 +19,9 @@ pub struct Args {
     /// The functions of all namespaces.
     #[arg(short = 'A', long, env = "KONTAIN_ALL_NAMESPACES", value_parser = clap::builder::FalseyValueParser::new())]
     pub all_namespaces: bool,
-    /// How to print.
-    #[arg(short, long, env = "KONTAIN_OUTPUT_FORMAT", value_enum, default_value = "table")]
-    pub output: Format,
-    /// Where they are published.
+    /// How, and of which source.
     #[command(flatten)]
-    pub source: SourceArgs,
+    pub view: ViewArgs,
 }
 
 /// Lists.
@@ -33,10 +30,11 @@ pub struct Args {
 /// When the source cannot be asked.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let objects = runtime.block_on(async { args.source.open().await?.list(args.all_namespaces).await })?;
-    if args.output != Format::Table {
+    let objects =
+        runtime.block_on(async { args.view.source.open().await?.list(args.all_namespaces).await })?;
+    if args.view.output != Format::Table {
         let items: Vec<_> = objects.iter().map(whole).collect();
-        print(args.output, &json!({"apiVersion": "v1", "kind": "List", "items": items}))?;
+        print(args.view.output, &json!({"apiVersion": "v1", "kind": "List", "items": items}))?;
         return Ok(ExitCode::SUCCESS);
     }
     let rows: Vec<Vec<String>> = objects.iter().map(row).collect();

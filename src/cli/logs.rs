@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::output::{Format, print};
-use super::source::{LogLine, SourceArgs};
+use super::source::{FunctionArgs, LogLine};
 
 /// How often is asked for new lines.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -13,21 +13,15 @@ const INTERVAL: Duration = Duration::from_millis(500);
 /// Options of `logs`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The function: NAME, or NAMESPACE/NAME.
-    #[arg(value_name = "NAME")]
-    pub name: String,
+    /// Whose, and how.
+    #[command(flatten)]
+    pub function: FunctionArgs,
     /// Only the lines of this call.
     #[arg(long, env = "KONTAIN_CALL", value_name = "ID")]
     pub call: Option<String>,
     /// Go on with new lines as they come.
     #[arg(short, long, env = "KONTAIN_FOLLOW", value_parser = clap::builder::FalseyValueParser::new())]
     pub follow: bool,
-    /// How to print.
-    #[arg(short, long, env = "KONTAIN_OUTPUT_FORMAT", value_enum, default_value = "table")]
-    pub output: Format,
-    /// Where it is published.
-    #[command(flatten)]
-    pub source: SourceArgs,
 }
 
 /// Prints the lines that are kept, and the new ones if that is asked for.
@@ -35,16 +29,17 @@ pub struct Args {
 /// # Errors
 /// When no server can be asked.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let FunctionArgs { name, view } = &args.function;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let source = args.source.open().await?;
-        let name = source.name(&args.name)?;
+        let source = view.source.open().await?;
+        let name = source.name(name)?;
         let mut seen = Seen::default();
         loop {
             let fresh = seen.fresh(source.logs(&name, args.call.as_deref()).await?);
-            if args.output != Format::Table && !args.follow {
-                print(args.output, &fresh)?;
-            } else if !show(args.output, &fresh) {
+            if view.output != Format::Table && !args.follow {
+                print(view.output, &fresh)?;
+            } else if !show(view.output, &fresh) {
                 return Ok(ExitCode::SUCCESS);
             }
             if !args.follow {

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use self::cluster::Cluster;
 use self::directory::Directory;
+use super::output::Format;
 use crate::api::FunctionName;
 use crate::api::image::DEFAULT_NAMESPACE;
 use crate::cluster::object::Object;
@@ -33,6 +34,28 @@ pub struct SourceArgs {
     /// Admin port of the server; in a cluster it is found by forwarding if this is not given.
     #[arg(long, env = "KONTAIN_ADMIN", value_name = "ADDR")]
     pub admin: Option<SocketAddr>,
+}
+
+/// Options of commands that show what is published.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ViewArgs {
+    /// How to print.
+    #[arg(short, long, env = "KONTAIN_OUTPUT_FORMAT", value_enum, default_value = "table")]
+    pub output: Format,
+    /// Where it is published.
+    #[command(flatten)]
+    pub source: SourceArgs,
+}
+
+/// Options of commands that show what is known of one function.
+#[derive(Clone, Debug, clap::Args)]
+pub struct FunctionArgs {
+    /// The function: NAME, or NAMESPACE/NAME.
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// How, and of which source.
+    #[command(flatten)]
+    pub view: ViewArgs,
 }
 
 /// The source.
