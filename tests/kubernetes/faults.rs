@@ -52,14 +52,22 @@ fn the_api_server_goes_and_comes_back() {
     grant(&api);
     pod.condition("forbidden", "Pulled", "True");
 
-    // Versions that the API server has forgotten (410): it lists again, and removes only what is gone.
-    proxy.set(Mode::Cut);
+    // A watch falls silent, and when it is begun anew the API server has forgotten the version that it was at (410): all
+    // are listed again, and only what is gone is removed.
+    let lists =
+        |pod: &Pod<'_>| pod.downloader.as_ref().map_or(0, |one| one.log().matches("are listed").count());
+    // The watch is up again since the rights are: it has seen this.
+    api.apply(&image("seen", &app, ""));
+    pod.condition("seen", "Pulled", "True");
+    let before = lists(&pod);
+    proxy.set(Mode::Stalled);
     api.kubectl(&["delete", "kimg", "forbidden"]);
     api.compact();
-    proxy.set(Mode::Open);
     wait_for("what was deleted before the compaction to go", || {
         (!record("forbidden").exists()).then_some(())
     });
+    proxy.set(Mode::Open);
+    assert!(lists(&pod) > before, "{}", pod.logs());
     assert!(record("kept").exists() && record("fresh").exists());
     let log = pod.downloader.as_ref().expect("it runs").log();
     assert!(!log.contains("panicked"), "{log}");

@@ -10,4 +10,6 @@ mod life;
 mod many;
 mod private;
 mod proxy;
+mod rights;
 mod schema;
+mod secrets;
