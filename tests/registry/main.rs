@@ -10,6 +10,7 @@ mod parts;
 mod death;
 mod downloader;
 mod faults;
+mod high_water;
 mod memory;
 mod publish;
 mod refused;
