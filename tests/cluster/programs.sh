@@ -4,7 +4,8 @@
 #   helm kube-node kvm-device-plugin traefik      (kube-apiserver: apiserver.sh)
 #   definitions                                   of the Gateway API, into target/cluster/definitions
 #
-# One that is there and newer than its module is left alone. Go's cache makes a second build seconds.
+# One that was built from the same sources is left alone: the hash of what it was built from lies beside it. Times say
+# nothing, as a checkout makes all files new. Go's cache makes a second build seconds.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$here/../.."
@@ -13,9 +14,15 @@ out=$work/bin
 mkdir -p "$out"
 export GOFLAGS=-buildvcs=false
 
-# fresh NAME MODULE-FOLDER: the program is newer than what it is built from.
+# sources NAME MODULE-FOLDER: the hash of what the program is built from.
+sources() {
+    find "$here/programs.sh" "$2/go.mod" "$2/go.sum" "$2"/*.go "$here/cmd/$1" -type f 2>/dev/null |
+        LC_ALL=C sort | xargs cat | sha256sum
+}
+
+# fresh NAME MODULE-FOLDER: the program is there, and built from what is there now.
 fresh() {
-    [ -x "$out/$1" ] && [ -z "$(find "$2/go.mod" "$here/programs.sh" -newer "$out/$1")" ]
+    [ -x "$out/$1" ] && [ "$(cat "$out/.$1.sources" 2>/dev/null)" = "$(sources "$@")" ]
 }
 
 # build NAME PACKAGE FLAGS: in the folder that we are in, to a name of its own first.
@@ -90,4 +97,5 @@ for name in "$@"; do
         kube-node) (set -e; kubernetes "$name") ;;
         *) echo "programs.sh: no program is called $name" >&2; exit 2 ;;
     esac
+    sources "$name" "$module" >"$out/.$name.sources"
 done
