@@ -1,6 +1,6 @@
 //! A small volume on a file system of its own, for tests of what happens when it is full.
 
-use std::io::Write;
+use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -37,9 +37,17 @@ impl Mounted {
         let path = self.0.join("filler");
         let mut file = std::fs::File::create(&path).expect("a file can be made");
         let mut written: u64 = 0;
-        // Page by page, until there is no other one.
-        while file.write_all(&PAGE).is_ok() {
-            written += PAGE.len() as u64;
+        // Page by page, until there is no other one: what was set aside for writing them may be free afterwards.
+        loop {
+            let before = written;
+            while file.write_all(&PAGE).is_ok() {
+                written += PAGE.len() as u64;
+            }
+            if written == before {
+                break;
+            }
+            file.set_len(written).and_then(|()| file.sync_all()).expect("it can be written");
+            file.seek(SeekFrom::End(0)).expect("it can be moved");
         }
         file.set_len(written.saturating_sub(but)).expect("it can be shortened");
         path
