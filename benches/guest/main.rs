@@ -1,7 +1,9 @@
 //! What programs cost in a machine beside the same natively: `cargo bench --bench guest`, by hand, on a quiet host.
 //!
-//! Every round runs each program natively and in a machine, one after the other, pinned to one CPU; what is printed are
-//! the medians of the rounds and the median of their ratios, as JSON. `ROUNDS` (5) and `CPU` (the last one) may be set.
+//! Every round runs each program natively and in a machine, one after the other and the other way round in the next
+//! round, pinned to one CPU; what is printed are the medians of the rounds and the median of their ratios, as JSON on
+//! standard output and as the table of docs/guest-performance.md on standard error. `ROUNDS` (15) and `CPU` (the last
+//! one) may be set.
 #![allow(clippy::expect_used, reason = "a benchmark that cannot go on says why and ends")]
 
 use serde_json::{Value, json};
@@ -17,6 +19,20 @@ struct Work {
     machine: Vec<String>,
 }
 
+impl Work {
+    /// What it took natively and in a machine.
+    fn pair(&self, native_first: bool) -> (Times, Times) {
+        if native_first {
+            return (measure(&self.native), measure(&self.machine));
+        }
+        let machine = measure(&self.machine);
+        (measure(&self.native), machine)
+    }
+}
+
+/// Nanoseconds by the names of what took them.
+type Times = BTreeMap<String, f64>;
+
 fn main() {
     if std::fs::OpenOptions::new().read(true).write(true).open("/dev/kvm").is_err() {
         eprintln!("\n*** SKIPPED: the benchmark of guests: /dev/kvm cannot be opened here ***\n");
@@ -24,14 +40,14 @@ fn main() {
     }
     let folder = root().join("target/bench/guest");
     std::fs::create_dir_all(&folder).expect("a folder can be made");
-    let rounds: usize = std::env::var("ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(5);
+    let rounds: usize = std::env::var("ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(15);
     let works: Vec<Work> =
         [items(&folder), python(&folder), node(), go(&folder)].into_iter().flatten().collect();
     let mut found: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
     for round in 0..rounds {
         eprintln!("round {} of {rounds}", round + 1);
         for work in &works {
-            let (native, machine) = (measure(&work.native), measure(&work.machine));
+            let (native, machine) = work.pair(round % 2 == 0);
             for (name, ns) in native {
                 if let Some(own) = machine.get(&name) {
                     found.entry(name).or_default().push((ns, *own));
@@ -39,6 +55,7 @@ fn main() {
             }
         }
     }
+    eprintln!("| | natively | in a machine | speed |\n|---|---|---|---|");
     let rows: Vec<Value> = found.into_iter().map(|(name, pairs)| row(&name, &pairs)).collect();
     let result = json!({ "cpu": cpu(), "rounds": rounds, "items": rows });
     println!("{}", serde_json::to_string_pretty(&result).expect("JSON can be written"));
@@ -48,14 +65,23 @@ fn main() {
 fn row(name: &str, pairs: &[(f64, f64)]) -> Value {
     let native = median(pairs.iter().map(|pair| pair.0).collect());
     let machine = median(pairs.iter().map(|pair| pair.1).collect());
-    let speed = median(pairs.iter().map(|(native, machine)| native / machine).collect());
+    let speed: f64 = median(pairs.iter().map(|(native, machine)| native / machine).collect());
     let rounded = |value: f64, parts: f64| (value * parts).round() / parts;
+    eprintln!("| {name} | {} | {} | {speed:.2} |", readable(native), readable(machine));
     json!({
         "item": name,
         "native_ns": rounded(native, 10.0),
         "machine_ns": rounded(machine, 10.0),
         "speed": rounded(speed, 1000.0),
     })
+}
+
+fn readable(ns: f64) -> String {
+    match ns {
+        10_000_000.0.. => format!("{:.0} ms", ns / 1e6),
+        1000.0.. => format!("{:.1} µs", ns / 1000.0),
+        _ => format!("{ns:.0} ns"),
+    }
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -75,7 +101,7 @@ fn cpu() -> String {
 }
 
 /// Runs a command on one CPU, and reads what it prints.
-fn measure(command: &[String]) -> BTreeMap<String, f64> {
+fn measure(command: &[String]) -> Times {
     let output = Command::new("taskset").args(["-c", &cpu()]).args(command).output().expect("taskset starts");
     let text = String::from_utf8_lossy(&output.stdout);
     if !output.status.success() {
