@@ -5,6 +5,7 @@
 #   make test    formatting, lints, build, unit tests, black-box tests, documentation, generated files, fuzzing
 #   make image   the container image, as an OCI layout in target/image, without a Docker daemon
 #   make test-cluster   a real one-node cluster: image, chart, ingress, rollouts, failures (root; builds Kubernetes first)
+#   make runtimes-table  measures the README's table of runtimes
 #   make bench   measures what the README quotes: JSON and plots in target/bench/
 #
 # Everything is built with one profile for one target, so that dependencies compile once.
@@ -17,7 +18,7 @@ FAAS    := $(OUT)/kontain-faas
 # Seconds that each fuzz target runs in `make test`.
 FUZZ_SECONDS ?= 5
 
-.PHONY: build demo functions image test test-cluster bench setup setup-test fmt lint unit blackbox docs generated fuzz clean
+.PHONY: build demo functions image runtimes runtimes-table test test-cluster bench setup setup-test fmt lint unit blackbox docs generated fuzz clean
 
 build: setup
 	cargo build $(PROFILE) -p kontain-faas -p km
@@ -25,7 +26,7 @@ build: setup
 demo: build functions
 	$(FAAS) demo
 
-test: setup-test fmt lint build functions unit blackbox docs generated fuzz
+test: setup-test fmt lint build functions runtimes unit blackbox docs generated fuzz
 	@echo "everything checked"
 
 image: build
@@ -60,6 +61,15 @@ target/demo/rust-hyper: demo/rust-hyper/src/main.rs demo/rust-hyper/Cargo.toml d
 target/demo/server.py: demo/python/server.py
 	@mkdir -p target/demo
 	cp $< $@
+
+# Images of real runtimes from Debian, PyPI, npm, Go modules, Maven and crates; two at once, as most of it is waiting.
+runtimes: setup-test
+	ls tests/runtimes/*/recipe.sh | xargs -n1 dirname | xargs -n1 basename | xargs -P2 -n1 tests/runtimes/build.sh
+
+# Measures the README's table of runtimes, one after another, and writes it there.
+runtimes-table: build runtimes
+	RUNTIMES_CALLS=1000 cargo test $(PROFILE) --test runtimes -- --test-threads 1
+	/usr/bin/python3 tests/runtimes/table.py README.md
 
 fmt:
 	cargo fmt --all --check

@@ -38,6 +38,13 @@ if [ "$level" != build ]; then
     need busybox busybox-static
     need qemu-system-x86_64 qemu-system-x86
     need etcd etcd-server
+    # The images of real runtimes.
+    need go golang-go
+    need javac openjdk-17-jdk-headless
+    need mvn maven
+    need npm npm
+    need pip python3-pip
+    [ -e /usr/include/openssl/rand.h ] || missing="$missing libssl-dev"
     [ -e /usr/share/seabios/bios-256k.bin ] || [ -e /usr/share/qemu/bios-256k.bin ] || missing="$missing seabios"
 fi
 

@@ -117,13 +117,17 @@ impl Node {
     }
 
     /// Asks until there is something; the log is what is shown when it never comes.
-    pub fn wait_for<T>(&self, what: &str, mut ask: impl FnMut(&Self) -> Option<T>) -> T {
+    pub fn wait_for<T>(&self, what: &str, ask: impl FnMut(&Self) -> Option<T>) -> T {
+        self.wait_within(LIMIT, what, ask)
+    }
+
+    fn wait_within<T>(&self, limit: Duration, what: &str, mut ask: impl FnMut(&Self) -> Option<T>) -> T {
         let begun = Instant::now();
         loop {
             if let Some(found) = ask(self) {
                 return found;
             }
-            assert!(begun.elapsed() < LIMIT, "no {what} after {LIMIT:?}; the log:\n{}", self.log());
+            assert!(begun.elapsed() < limit, "no {what} after {limit:?}; the log:\n{}", self.log());
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -177,7 +181,12 @@ impl Node {
 
     /// The same, once it is not being baked any more.
     pub fn settled(&self, name: &str) -> Value {
-        self.wait_for(&format!("end of the bake of {name}"), |node| {
+        self.settled_within(LIMIT, name)
+    }
+
+    /// The same, for a program that takes long.
+    pub fn settled_within(&self, limit: Duration, name: &str) -> Value {
+        self.wait_within(limit, &format!("end of the bake of {name}"), |node| {
             node.state(name).filter(|entry| entry["phase"] != "Baking")
         })
     }
@@ -201,6 +210,13 @@ impl Node {
     /// Calls a function with POST.
     pub fn post(&self, path: &str, body: &[u8]) -> Answer {
         taken(self.agent.post(format!("http://{}{path}", self.functions)).send(body).expect("an answer"))
+    }
+
+    /// The same with a type of content.
+    pub fn post_as(&self, path: &str, kind: &str, body: &[u8]) -> Answer {
+        let request =
+            self.agent.post(format!("http://{}{path}", self.functions)).header("content-type", kind);
+        taken(request.send(body).expect("an answer"))
     }
 
     /// A connection to the function port, for requests that no client would send.

@@ -1,0 +1,7 @@
+# axum on tokio's threads, static and alone in its image.
+base=""
+build() {
+    retry cargo build --quiet --release --locked --target x86_64-unknown-linux-musl --manifest-path "$src/Cargo.toml" \
+        --target-dir "$cache/axum"
+    cp "$cache/axum/x86_64-unknown-linux-musl/release/server" "$app/server"
+}
