@@ -90,6 +90,9 @@ pub struct Args {
     /// Workers leave after so long without a call of their function.
     #[arg(long, env = "KONTAIN_WORKER_IDLE", value_name = "DURATION", default_value = "5m")]
     pub worker_idle: Span,
+    /// A program that is started must be ready for its first call within this time.
+    #[arg(long, env = "KONTAIN_READY_LIMIT", value_name = "DURATION", default_value = "60s")]
+    pub ready_limit: Span,
     /// What is removed from the volume, and when.
     #[command(flatten)]
     pub collect: CollectArgs,
@@ -143,8 +146,12 @@ async fn serve(args: Args, publishing: &Handle) -> anyhow::Result<()> {
     tracing::info!(functions = %functions.local_addr()?, admin = %admin.local_addr()?, volume = %volume.root().display(), "serving");
     let snapshots = Snapshots::open(volume.snapshots(), args.snapshot_budget.bytes())?;
     let budget = args.memory.map_or_else(Budget::of_host, |memory| Budget::new(memory.bytes()));
-    let node_options =
-        NodeOptions { km: find_km(args.km)?, stock: args.stock, idle: args.worker_idle.duration() };
+    let node_options = NodeOptions {
+        km: find_km(args.km)?,
+        stock: args.stock,
+        idle: args.worker_idle.duration(),
+        ready_limit: args.ready_limit.duration(),
+    };
     let node = Node::new(&node_options, snapshots, budget);
     let options = ServerOptions {
         max_body: args.max_body.bytes(),

@@ -17,8 +17,6 @@ use super::worker::WorkerError;
 use crate::api::{Protocol, Published, Snapshot, Warmup};
 use crate::logs::{CallLog, FunctionLog};
 
-/// How long a program may take to become ready.
-const READY_LIMIT: Duration = Duration::from_secs(60);
 /// How long a warm-up request may take.
 const WARMUP_LIMIT: Duration = Duration::from_secs(30);
 /// How long writing a snapshot may take.
@@ -149,7 +147,7 @@ async fn run(
     worker.assign(assign, &rootfs, draft.map(|draft| &draft.file)).await.map_err(worker_failure)?;
     let slot = worker.add_slot().await.map_err(worker_failure)?;
     let machine = Machine::new(Shell { slot, _charge: charge }, log);
-    let result = drive(&machine, published, program.port, draft.is_some()).await;
+    let result = drive(&machine, published, program.port, draft.is_some(), node.ready_limit).await;
     // The machine is of no use any more; its worker leaves when the slot is dropped.
     if let Some((_, mut log, _)) = machine.take() {
         log.flush();
@@ -162,9 +160,10 @@ async fn drive(
     published: &Published,
     port: u16,
     write: bool,
+    ready_limit: Duration,
 ) -> Result<Baked, BakeFailure> {
     let begin = Instant::now();
-    limited(READY_LIMIT + MARGIN, machine.boot(READY_LIMIT)).await?.map_err(boot_failure)?;
+    limited(ready_limit.saturating_add(MARGIN), machine.boot(ready_limit)).await?.map_err(boot_failure)?;
     let mut baked = Baked { boot: begin.elapsed(), ..Baked::default() };
     if !write {
         return Ok(baked);

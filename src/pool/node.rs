@@ -25,6 +25,8 @@ pub struct NodeOptions {
     pub stock: usize,
     /// After so long without a call a function's workers leave.
     pub idle: Duration,
+    /// How long a program may take from its start to being ready.
+    pub ready_limit: Duration,
 }
 
 /// A node.
@@ -42,6 +44,8 @@ pub struct Node {
     pub bakers: Semaphore,
     /// [`NodeOptions::idle`].
     pub idle: Duration,
+    /// [`NodeOptions::ready_limit`].
+    pub ready_limit: Duration,
     pools: Mutex<Vec<Weak<Pool>>>,
 }
 
@@ -56,6 +60,7 @@ impl Node {
             makers: Semaphore::new(cores),
             bakers: Semaphore::new(cores),
             idle: options.idle,
+            ready_limit: options.ready_limit,
             pools: Mutex::default(),
         });
         tokio::spawn(tick(Arc::downgrade(&node)));

@@ -33,8 +33,6 @@ use crate::pool::slot::SlotError;
 use crate::pool::table::{Shell, TakeError};
 
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
-/// A cold boot may take so long at most, whatever the call's own time.
-const BOOT_LIMIT: Duration = Duration::from_secs(60);
 /// Pools that are replaced under a call's feet before it gives up, and the pause while the next one is made.
 const TAKE_TRIES: usize = 500;
 const TAKE_PAUSE: Duration = Duration::from_millis(10);
@@ -207,7 +205,9 @@ impl Call {
             end.call().put_in(inlay).map_err(failed)?;
         }
         if boots {
-            end.call().boot(BOOT_LIMIT).await.map_err(|error| boot_problem(&error))?;
+            // A cold boot has this time, whatever the call's own is.
+            let ready_limit = self.server.node.ready_limit;
+            end.call().boot(ready_limit).await.map_err(|error| boot_problem(&error))?;
         }
         let left = limit.saturating_sub(self.begun.elapsed());
         end.call().begin(&self.id, pool.port(), left).map_err(failed)?;
