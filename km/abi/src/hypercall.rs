@@ -146,6 +146,8 @@ pub enum EventKind {
     Touch = 6,
     /// [`INLAY`] holds `value` bytes, a [`crate::records::Inlay`], to be put in before the program's next instruction.
     Inlay = 7,
+    /// A snapshot is about to be taken: note what a clone has to make fresh, and be idle again without running the program.
+    Search = 8,
 }
 
 impl TryFrom<u32> for EventKind {
@@ -160,6 +162,7 @@ impl TryFrom<u32> for EventKind {
             5 => Ok(Self::Hangup),
             6 => Ok(Self::Touch),
             7 => Ok(Self::Inlay),
+            8 => Ok(Self::Search),
             other => Err(other),
         }
     }

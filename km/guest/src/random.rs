@@ -4,6 +4,7 @@
 //! what memory holds later (fast key erasure).
 
 use crate::state::machine_state;
+use alloc::collections::VecDeque;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 
@@ -13,6 +14,30 @@ machine_state! {
 
 machine_state! {
     fn identity -> [u8; 16] = [0; 16]
+}
+
+/// Seeds that are kept; programs draw few.
+const SEEDS_MAX: usize = 1024;
+
+machine_state! {
+    /// What programs drew in pieces of a generator's seed, for the search before a snapshot.
+    fn seeds -> VecDeque<[u8; 32]> = VecDeque::new()
+}
+
+/// Remembers that a program drew a seed; of very many the last ones.
+pub fn note_seed(seed: &[u8; 32]) {
+    seeds(|seeds| {
+        if seeds.len() == SEEDS_MAX {
+            seeds.pop_front();
+        }
+        seeds.push_back(*seed);
+    });
+}
+
+/// What [`note_seed`] remembered, which is forgotten by that.
+#[must_use]
+pub fn take_seeds() -> VecDeque<[u8; 32]> {
+    seeds(core::mem::take)
 }
 
 /// Replaces the key by one that depends on the old key and on `seed`: a clone that is given a fresh seed draws what

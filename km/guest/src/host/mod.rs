@@ -157,7 +157,9 @@ impl Host {
         let Ok(kind) = EventKind::try_from(event.kind) else { return true };
         let stream = self.streams.borrow().get(&event.stream).cloned();
         match (kind, stream) {
-            (EventKind::Restored | EventKind::Touch | EventKind::Inlay, _) => return false,
+            (EventKind::Restored | EventKind::Touch | EventKind::Inlay | EventKind::Search, _) => {
+                return false;
+            }
             (EventKind::Open, _) => {
                 self.stream(event.stream).put(bytes);
                 self.arrivals.borrow_mut().push(Arrival { stream: event.stream, port: event.port as u16 });

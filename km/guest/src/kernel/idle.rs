@@ -2,6 +2,7 @@
 
 use super::Kernel;
 use crate::fs::file::File;
+use crate::mm::generator::Keys;
 use crate::task::Tid;
 use crate::task::thread::{Call, Thread};
 use crate::{random, time};
@@ -31,6 +32,18 @@ impl Kernel {
     fn idle_with(&mut self, flags: u32) {
         // A clone starts with nothing in the CPU.
         self.store_live();
+        let is_search = |event: &Event| event.kind == EventKind::Search as u32;
+        let mut events = self.wait_for_events(flags);
+        while events.iter().any(is_search) {
+            self.find_generators();
+            events.retain(|event| !is_search(event));
+            events.extend(self.wait_for_events(flags));
+        }
+        hyper::clear_tick();
+        self.handle(&events);
+    }
+
+    fn wait_for_events(&mut self, flags: u32) -> Vec<Event> {
         let deadline = [self.tasks.next_deadline(), time::next_deadline(), self.timers.next_deadline()]
             .into_iter()
             .flatten()
@@ -51,9 +64,7 @@ impl Kernel {
             let active = spaces.find(|space| space.borrow().is_active());
             active.is_some_and(|space| space.borrow_mut().resolve(va, write).is_ok())
         };
-        let events = self.net.idle(idle, &mut present);
-        hyper::clear_tick();
-        self.handle(&events);
+        self.net.idle(idle, &mut present)
     }
 
     /// Hands over what waits without stopping, and takes events.
@@ -82,6 +93,25 @@ impl Kernel {
         }
     }
 
+    /// A snapshot is about to be taken: the generators of all processes are looked for.
+    fn find_generators(&mut self) {
+        let keys = Keys::new(random::take_seeds());
+        self.generators =
+            self.tasks.processes().flat_map(|process| keys.generators(&process.space)).collect();
+    }
+
+    /// The generators go on from keys that no other clone has.
+    fn renew_generators(&mut self) {
+        let mut secret = [0; 32];
+        random::fill(&mut secret);
+        for generator in core::mem::take(&mut self.generators) {
+            // The pages were there when the snapshot was taken; a machine without memory for a copy of one has
+            // nothing left to run a call with either.
+            let _ = generator.renew(&secret);
+        }
+        secret.fill(0);
+    }
+
     /// This machine is a new clone: what must differ from its siblings is made to.
     fn restored(&mut self) {
         let call = records::call();
@@ -91,6 +121,7 @@ impl Kernel {
         for process in self.tasks.processes() {
             process.space.borrow_mut().wipe_marked();
         }
+        self.renew_generators();
         // Real time has jumped: whoever waits for a moment of it looks again.
         self.timers.realtime_changed();
         crate::fs::timerfd::realtime_changed();

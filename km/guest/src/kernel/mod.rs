@@ -24,6 +24,7 @@ use crate::task::{Process, Tasks, Thread, Tid};
 use crate::wait::Progress;
 use alloc::collections::BTreeSet;
 use alloc::rc::Rc;
+use alloc::vec::Vec;
 use core::cell::RefCell;
 use km_abi::records::BootConfig;
 
@@ -44,6 +45,8 @@ pub struct Kernel {
     pub config: BootConfig,
     /// Another number in every clone, 0 at boot.
     pub generation: u64,
+    /// Generators that a clone makes fresh, from the moment of the snapshot on.
+    generators: Vec<crate::mm::generator::Generator>,
     /// Pages of the vDSO, the clock page first.
     pub vdso: Option<Rc<crate::mm::shared::FixedPages>>,
     /// The thread whose turn it is.

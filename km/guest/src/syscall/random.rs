@@ -23,11 +23,16 @@ fn sys_getrandom(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
         return Err(Errno::EINVAL.into());
     }
     let mut ranges = UserRanges::one(ctx.memory(), address, len.min(MAX));
+    // A clone is never the origin of others.
+    let baking = ctx.kernel.generation == 0;
     let mut done = 0;
     let mut piece = [0; 256];
     while ranges.room() > 0 {
         let count = ranges.room().min(piece.len());
         random::fill(&mut piece[..count]);
+        if let (true, Ok(seed)) = (baking, piece[..count].try_into()) {
+            random::note_seed(seed);
+        }
         match ranges.put(&piece[..count]) {
             Ok(moved) => done += moved as u64,
             Err(errno) if done == 0 => return Err(errno.into()),

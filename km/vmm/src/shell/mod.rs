@@ -136,22 +136,30 @@ impl Shell {
     /// Delivers the touch list piece by piece; an empty one too, so that a snapshot that does not run is found here.
     fn touch(&mut self, mut entries: &[TouchEntry]) -> Result<(), ShellError> {
         let mut arrivals = Arrivals::default();
-        let mut silence = Silence { until: Instant::now() + TOUCH_LIMIT };
+        let until = Instant::now() + TOUCH_LIMIT;
         loop {
             arrivals.clear();
             let count = arrivals.touch(entries).unwrap_or(0);
-            self.vm.deliver(&arrivals)?;
-            match self.vm.run(&mut silence)? {
-                Stop::Idle(idle) => self.idle = idle,
-                Stop::Broken(breakdown) => return Err(ShellError::Stopped(breakdown.to_string())),
-                Stop::Exited(exit) => return Err(ShellError::Stopped(format!("{exit:?}"))),
-                Stop::Cancelled => return Err(ShellError::Stopped("it takes too long".into())),
-            }
+            self.idle = obey(&mut self.vm, &arrivals, until)?;
             entries = &entries[count.min(entries.len())..];
             if entries.is_empty() {
                 return Ok(());
             }
         }
+    }
+}
+
+/// Has an idle machine do what concerns no stream, until it is idle again.
+///
+/// # Errors
+/// It does something else, or takes longer than `until`.
+pub fn obey(vm: &mut Vm, arrivals: &Arrivals, until: Instant) -> Result<Box<Idle>, ShellError> {
+    vm.deliver(arrivals)?;
+    match vm.run(&mut Silence { until })? {
+        Stop::Idle(idle) => Ok(idle),
+        Stop::Broken(breakdown) => Err(ShellError::Stopped(breakdown.to_string())),
+        Stop::Exited(exit) => Err(ShellError::Stopped(format!("{exit:?}"))),
+        Stop::Cancelled => Err(ShellError::Stopped("it takes too long".into())),
     }
 }
 

@@ -9,10 +9,14 @@ use super::ready::{Readiness, Until, message, ports};
 use super::slot::{Held, Slot, SlotError};
 use super::stream::SlotStream;
 use crate::protocol::{Boot, Call, Kind, NotReady, NotReadyReason, Ready, Role, SnapshotMode};
+use crate::shell::{ShellError, obey};
 use crate::vm::{Arrivals, Host};
+use km_abi::hypercall::EventKind;
 
 /// Longest boot; a larger wish is cut.
 const BOOT_MAX: Duration = Duration::from_secs(600);
+/// Longest search of a machine's memory, which takes a tenth of a second in most.
+const SEARCH_MAX: Duration = Duration::from_secs(60);
 
 /// Boots the program and runs it until it is ready. Answers `Ready` or `NotReady`.
 ///
@@ -142,10 +146,24 @@ pub fn warm_up(
 ///
 /// # Errors
 /// The stream is of no use any more.
-pub fn snapshot(slot: &Slot, machine: &Machine, stream: &mut SlotStream) -> Result<Held, SlotError> {
+pub fn snapshot(slot: &mut Slot, machine: &mut Machine, stream: &mut SlotStream) -> Result<Held, SlotError> {
+    if let Err(error) = search(slot, machine) {
+        return slot.failed(&error.to_string(), stream);
+    }
     match slot.function.snapshot(machine) {
         Ok(snapshotted) => stream.queue_record(Kind::Snapshotted, &snapshotted)?,
         Err(error) => return slot.failed(&error.to_string(), stream),
     }
     Ok(Held::Empty)
+}
+
+/// Lets the library OS note what clones have to make fresh.
+fn search(slot: &mut Slot, machine: &mut Machine) -> Result<(), ShellError> {
+    let mut arrivals = Arrivals::default();
+    arrivals.push(EventKind::Search, 0);
+    slot.ticker.start()?;
+    let idle = obey(&mut machine.vm, &arrivals, Instant::now() + SEARCH_MAX);
+    slot.ticker.stop()?;
+    machine.idle = Some(idle?);
+    Ok(())
 }

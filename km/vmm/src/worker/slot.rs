@@ -126,7 +126,9 @@ impl Slot {
                 self.inlay.extend_from_slice(&frame.payload);
                 Ok(held)
             }
-            (Kind::Snapshot, Held::Booted(machine)) if bakes => bake::snapshot(self, &machine, stream),
+            (Kind::Snapshot, Held::Booted(mut machine)) if bakes => {
+                bake::snapshot(self, &mut machine, stream)
+            }
             // What was sent before the server heard of the end of a call.
             (Kind::Data | Kind::End | Kind::Finish | Kind::Cancel, Held::Empty) => {
                 self.inlay = Vec::new();

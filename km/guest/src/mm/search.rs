@@ -1,0 +1,28 @@
+//! A search of all private memory of an address space.
+
+use super::space::AddressSpace;
+use km_abi::layout::PAGE_SIZE;
+use km_hal::{frames, paging, phys};
+
+impl AddressSpace {
+    /// Calls `found` with the address of every word in private pages that `wanted` names.
+    pub fn private_words(&self, wanted: &mut impl FnMut(u32) -> bool, found: &mut impl FnMut(u64)) {
+        if self.is_gone() {
+            return;
+        }
+        let mut page = alloc::vec![0; PAGE_SIZE as usize];
+        for vma in self.vmas.iter().filter(|vma| !vma.shared()) {
+            paging::update(self.root, vma.start, vma.end, &mut |va, mapping| {
+                if frames::owns(mapping.gpa) {
+                    phys::read(mapping.gpa, &mut page);
+                    for (index, bytes) in page.chunks_exact(4).enumerate() {
+                        if wanted(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])) {
+                            found(va + 4 * index as u64);
+                        }
+                    }
+                }
+                Some(mapping)
+            });
+        }
+    }
+}
