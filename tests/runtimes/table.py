@@ -9,6 +9,8 @@ RESULTS = FOLDER.parent.parent / "target" / "runtimes" / "results"
 
 
 def row(result):
+    # The log has times of 128 bits, which JSON has as text.
+    result = {name: int(value) if str(value).isdigit() else value for name, value in result.items()}
     return "| {title} | {memory_mib} MiB | {boot_ms:,} | {bake_ms:,} | {boot_us:,} | {head_us:,} | {dirty_pages:,} |".format(**result)
 
 
