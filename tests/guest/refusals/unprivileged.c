@@ -4,6 +4,8 @@
 #include <sys/resource.h>
 #include <sys/timex.h>
 int main(void) {
+    // It may have been started with any nice value.
+    setpriority(PRIO_PROCESS, 0, 5);
     setresgid(65534, 65534, 65534), setresuid(65534, 65534, 65534);
     struct timex t = {.modes = ADJ_FREQUENCY};
     struct rlimit more = {1 << 21, 1 << 21};
