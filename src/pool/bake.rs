@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use km_vmm::protocol::{Assign, Kind, NotReadyReason, RefusedReason, Role, SnapshotMode, Snapshotted, Wire};
 
+use super::function_pool::no_machine;
 use super::machine::{BootError, Machine};
 use super::node::Node;
 use super::program::Program;
@@ -95,11 +96,7 @@ pub async fn bake(
     let sink = CallLog::new(log.clone(), call.clone());
     let draft = match mode(published) {
         SnapshotMode::None => None,
-        _ => Some(
-            node.snapshots
-                .draft()
-                .map_err(|error| failure("Disk", format!("cannot write a snapshot: {error}")))?,
-        ),
+        _ => Some(node.snapshots.draft().map_err(|error| unwritten(&error))?),
     };
     let result = run(node, published, program, key, draft.as_ref(), sink).await;
     let mut baked = result.map_err(|mut failure| {
@@ -109,9 +106,7 @@ pub async fn bake(
         failure
     })?;
     if let Some(draft) = draft {
-        node.snapshots
-            .publish(draft, key)
-            .map_err(|error| failure("Disk", format!("cannot publish the snapshot: {error}")))?;
+        node.snapshots.publish(draft, key).map_err(|error| unwritten(&error))?;
     }
     baked.total = begin.elapsed();
     Ok(baked)
@@ -180,8 +175,19 @@ async fn drive(
             tracing::debug!(bytes = written.data_bytes, us = written.write_us, "snapshot written");
             Ok(baked)
         }
+        (Kind::Ended, payload) => Err(unwritten(&no_machine(&payload))),
         (kind, _) => Err(slot_failure(SlotError::Unexpected(kind))),
     }
+}
+
+/// A snapshot that the disk does not take.
+fn unwritten(error: &dyn std::fmt::Display) -> BakeFailure {
+    failure(
+        "Disk",
+        format!(
+            "the snapshot cannot be written: {error}; free space on the volume, or make it larger (and see that it is writable)"
+        ),
+    )
 }
 
 /// Sends one warm-up request and waits until the machine is idle again.

@@ -5,6 +5,7 @@ mod commands;
 #[path = "../common/mod.rs"]
 mod common;
 mod faults;
+mod full;
 mod kit;
 mod life;
 mod many;

@@ -1,0 +1,83 @@
+//! A volume without room: each Image says so with the fix, what was published goes on serving, and nothing is needed but
+//! room to come back.
+
+use crate::common::apiserver::ApiServer;
+use crate::common::registry::Registry;
+use crate::common::{kvm_or_skip, layout::File, mounted::Mounted, node::function};
+use crate::kit::{Pod, image, prepare, wait_for};
+use serde_json::Value;
+
+/// The volume.
+const SIZE: u64 = 64 << 20;
+/// A layer of random bytes, so that nothing makes it smaller.
+const LAYER: usize = 8 << 20;
+/// Room for a record and a report, but not for a snapshot.
+const LITTLE: u64 = 64 << 10;
+/// Room for a snapshot, but not for the layer.
+const SOME: u64 = 4 << 20;
+
+/// The message of a condition, which names cause and fix.
+fn told(condition: &Value) -> String {
+    let message = condition["message"].as_str().unwrap_or_default().to_owned();
+    assert!(message.contains("No space left on device"), "{condition}");
+    assert!(message.contains("free space on the volume, or make it larger"), "{condition}");
+    message
+}
+
+#[test]
+fn a_full_volume() {
+    if !kvm_or_skip("a full volume") {
+        return;
+    }
+    let Some(api) = ApiServer::start_or_skip("a full volume") else { return };
+    let mut pod = Pod::new(&api);
+    let Some(volume) = Mounted::at_or_skip(&pod.volume(), SIZE, "a full volume") else { return };
+    prepare(&api);
+    let registry = Registry::open();
+    registry.push("app:1", "one", "amd64");
+    let mut noise = vec![0; LAYER];
+    fastrand::Rng::with_seed(1).fill(&mut noise);
+    registry.push_program("app:2", &function("version"), &[File("version", b"two"), File("noise", &noise)]);
+    let app = |tag: &str, number: u32| {
+        let variable = format!("  env: [{{name: NUMBER, value: '{number}'}}]\n");
+        image("app", &registry.reference(&format!("app:{tag}")), &variable)
+    };
+    let calls = |pod: &Pod<'_>, text: &str| {
+        for _ in 0..3 {
+            assert_eq!(pod.call("/default/app/").text(), text, "{}", pod.logs());
+        }
+    };
+    pod.download(api.address, &["--insecure-registry", &registry.host]);
+    pod.serve(&[]);
+    api.apply(&app("1", 1));
+    pod.condition("app", "Ready", "True");
+
+    // Room for the record, none for the snapshot.
+    let filler = volume.fill(LITTLE);
+    api.apply(&app("1", 2));
+    let unbaked = pod.condition("app", "Baked", "False");
+    assert_eq!(unbaked["reason"], "Disk", "{unbaked}");
+    told(&unbaked);
+    calls(&pod, "one");
+    std::fs::remove_file(&filler).expect("it is there");
+    pod.condition("app", "Ready", "True");
+
+    // No room for another image.
+    let filler = volume.fill(SOME);
+    api.apply(&app("2", 2));
+    let stale = pod.condition("app", "Pulled", "False");
+    assert_eq!(stale["reason"], "DiskFull", "{stale}");
+    told(&stale);
+    calls(&pod, "one");
+    // A server that starts now serves what there is.
+    pod.server = None;
+    pod.serve(&[]);
+    wait_for("the old version", || (pod.call("/default/app/").text() == "one").then_some(()));
+    std::fs::remove_file(&filler).expect("it is there");
+    pod.condition("app", "Ready", "True");
+    calls(&pod, "two");
+    // What did not fit left nothing.
+    let drafts = std::fs::read_dir(pod.volume().join("store/tmp")).into_iter().flatten().count();
+    let parts = std::fs::read_dir(pod.volume().join("layers/partial")).into_iter().flatten().count();
+    assert_eq!((drafts, parts), (0, 0));
+}
