@@ -108,7 +108,8 @@ impl Pool {
             tending: AtomicBool::new(false),
             events,
         });
-        if node.register(&pool) {
+        // Without a snapshot the first shell would only find that out, and it would be made again for nobody.
+        if node.register(&pool) && (pool.boots() || pool.node.snapshots.contains(pool.key())) {
             *pool.lock() = Table::new(Instant::now(), true);
             pool.tend();
         }

@@ -5,14 +5,13 @@ use crate::common::kvm_or_skip;
 use crate::common::registry::Registry;
 use crate::kit::{Pod, image, prepare, wait_for};
 use std::collections::HashSet;
+use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
 
 /// Different images.
 const DIGESTS: usize = 50;
 /// Most memory of the downloader.
 const PEAK_KIB: u64 = 150 << 10;
-/// What the snapshots of served Images may take together: a few of them.
-const BUDGET: &str = "24Mi";
 /// Longest time until all are published.
 const LIMIT: Duration = Duration::from_secs(300);
 
@@ -99,9 +98,45 @@ fn two_thousand_over_fifty_digests() {
     assert_eq!(published(), images.len());
 }
 
-/// Images that are served, over [`SERVED_DIGESTS`].
-const SERVED: usize = 24;
-const SERVED_DIGESTS: usize = 6;
+/// Images that are served where nobody says otherwise; `KONTAIN_TEST_SERVED` does, by hand 2000.
+const SERVED: usize = 60;
+/// Of so many Images, each has a digest of its own before digests are used again.
+const SHARED: usize = 4;
+/// Bytes of the budget for each Image; a snapshot takes about three times as many.
+const BUDGET_EACH: usize = 256 << 10;
+/// One of so many is called after the restart.
+const SAMPLE: usize = 7;
+
+fn served() -> usize {
+    std::env::var("KONTAIN_TEST_SERVED").ok().and_then(|text| text.parse().ok()).unwrap_or(SERVED)
+}
+
+/// How many functions the server calls ready.
+fn ready(pod: &Pod<'_>) -> usize {
+    let list = pod.ask(&format!("http://{}/functions", pod.admin())).text();
+    let list: Vec<serde_json::Value> = serde_json::from_str(&list).expect("JSON");
+    list.iter().filter(|entry| entry["phase"] == "Ready").count()
+}
+
+/// Waits, longer than elsewhere where there are thousands.
+fn wait_long(what: &str, mut done: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !done() {
+        assert!(begun.elapsed() < LIMIT.mul_f64(1.0 + served() as f64 / 500.0), "no {what}");
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+/// Bytes on disk of the snapshots.
+fn snapshot_bytes(pod: &Pod<'_>) -> u64 {
+    let entries = std::fs::read_dir(pod.volume().join("snapshots")).into_iter().flatten().flatten();
+    let drafts = |entry: &std::fs::DirEntry| entry.file_name().to_string_lossy().starts_with('.');
+    entries
+        .filter(|entry| !drafts(entry))
+        .filter_map(|entry| entry.metadata().ok())
+        .map(|data| data.blocks() * 512)
+        .sum()
+}
 
 #[test]
 fn more_snapshots_than_fit() {
@@ -111,42 +146,57 @@ fn more_snapshots_than_fit() {
     let Some(api) = ApiServer::start_or_skip("more snapshots than fit") else { return };
     prepare(&api);
     let registry = Registry::open();
-    for number in 0..SERVED_DIGESTS {
+    let (served, digests) = (served(), DIGESTS.min(served().div_ceil(SHARED)));
+    for number in 0..digests {
         registry.push(&format!("many:{number}"), &number.to_string(), "amd64");
     }
-    let images: Vec<String> = (0..SERVED)
+    let images: Vec<String> = (0..served)
         .map(|number| {
-            let reference = registry.reference(&format!("many:{}", number % SERVED_DIGESTS));
-            // Another environment each: another snapshot.
-            image(
-                &format!("f{number}"),
-                &reference,
-                &format!("  env: [{{name: NUMBER, value: '{number}'}}]\n"),
-            )
+            let reference = registry.reference(&format!("many:{}", number % digests));
+            image(&format!("f{number}"), &reference, "")
         })
         .collect();
     api.kubectl_with(&["create", "-f", "-"], &images.join("---\n"));
     let mut pod = Pod::new(&api);
     let options = ["--insecure-registry", registry.host.as_str(), "--resync", "10m"];
-    for _ in 0..2 {
-        pod.download(api.address, &options);
-        pod.serve(&["--snapshot-budget", BUDGET]);
-        for number in 0..SERVED {
-            let path = format!("/default/f{number}/");
-            let answered = || {
-                let answer = pod.call(&path);
-                (answer.status == 200).then(|| answer.text())
-            };
-            // What has no snapshot (any more) is called all the same.
-            let text = wait_for(&format!("answer of f{number}"), answered);
-            assert_eq!(text, (number % SERVED_DIGESTS).to_string());
-        }
-        for number in 0..SERVED {
-            pod.condition(&format!("f{number}"), "Ready", "True");
-        }
-        wait_for("a downloader that is ready", || (pod.health("/readyz").0 == 200).then_some(()));
-        (pod.downloader, pod.server) = (None, None);
+    let budget = (served * BUDGET_EACH) as u64;
+    let room = budget.to_string();
+    let answers = |pod: &Pod<'_>, number: usize| {
+        let answer = pod.call(&format!("/default/f{number}/"));
+        (answer.status == 200).then(|| assert_eq!(answer.text(), (number % digests).to_string()))
+    };
+    pod.download(api.address, &options);
+    pod.serve(&["--snapshot-budget", &room]);
+    wait_long("readiness of all", || ready(&pod) == served);
+    assert!(snapshot_bytes(&pod) <= budget, "{} bytes of snapshots", snapshot_bytes(&pod));
+    // What has no snapshot any more is called all the same, and gets one again.
+    for number in 0..served {
+        wait_for(&format!("answer of f{number}"), || answers(&pod, number));
     }
-    let log = std::fs::read_to_string(pod.volume().join("../downloader.log")).expect("it is there");
+    wait_long("conditions of all", || {
+        let list = api.kubectl(&["get", "kimg", "-o", "jsonpath={.items[*].status.conditions[2].status}"]);
+        list.split_whitespace().filter(|status| *status == "True").count() == served
+    });
+    let peak = pod.downloader.as_ref().expect("it runs").peak_kib();
+    assert!(peak < PEAK_KIB, "{peak} KiB of memory");
+
+    // Both start again: nothing is fetched, nothing is baked for its own sake, and calls are answered.
+    (pod.downloader, pod.server) = (None, None);
+    let begun = Instant::now();
+    pod.download(api.address, &options);
+    pod.serve(&["--snapshot-budget", &room]);
+    wait_long("readiness of all", || ready(&pod) == served);
+    let listed = begun.elapsed();
+    let log = pod.server.as_ref().expect("it runs").log();
+    assert!(!log.contains("\"bake begins\""), "{log}");
+    wait_for("the first answer", || answers(&pod, 0));
+    let (answered, peak) = (begun.elapsed(), peak >> 10);
+    eprintln!("{served} functions: all served {listed:?} after the start, answer {answered:?}, {peak} MiB");
+    for number in (0..served).step_by(SAMPLE) {
+        wait_for(&format!("answer of f{number}"), || answers(&pod, number));
+    }
+    wait_long("a downloader that is ready", || pod.health("/readyz").0 == 200);
+    let log = pod.downloader.as_ref().expect("it runs").log();
     assert!(!log.contains("unpacking layer"), "{log}");
+    wait_long("snapshots within the budget", || snapshot_bytes(&pod) <= budget);
 }
