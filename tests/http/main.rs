@@ -34,7 +34,9 @@ fn main() -> ExitCode {
     .into_iter()
     .flatten()
     .collect();
-    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+    let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
+    node::end_shared();
+    conclusion.exit_code()
 }
 
 /// A trial for each named function of a module.

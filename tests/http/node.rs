@@ -23,15 +23,24 @@ pub struct Node {
     pub admin: SocketAddr,
 }
 
+static SHARED: OnceLock<Node> = OnceLock::new();
+
 /// The server that most tests share: `default/f`, whose calls may take two seconds.
 pub fn shared() -> &'static Node {
-    static NODE: OnceLock<Node> = OnceLock::new();
-    NODE.get_or_init(|| {
+    SHARED.get_or_init(|| {
         let node =
             Node::start(&["--max-body", "1Mi", "--header-timeout", "2s", "--trusted-proxies", "10.0.0.0/8"]);
         node.publish("f", json!({"timeout": "2s"}));
         node
     })
+}
+
+/// Ends the shared server, if there is one: nothing drops it.
+pub fn end_shared() {
+    if let Some(node) = SHARED.get() {
+        node.signal(rustix::process::Signal::KILL);
+        fs::remove_dir_all(node.folder.path()).ok();
+    }
 }
 
 impl Node {
