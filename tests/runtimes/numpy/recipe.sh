@@ -1,8 +1,8 @@
 # numpy from PyPI with the OpenBLAS that its wheel brings, behind http.server.
 packages="python3 libstdc++6"
-inputs="python/routes.py python-http/server.py"
+inputs="python/constraints.txt python/routes.py python-http/server.py"
 build() {
-    pip_install numpy==2.3.4
+    pip_install numpy
     mkdir -p "$app/app"
     cp "$src/main.py" "$here/python/routes.py" "$app/app/"
     cp "$here/python-http/server.py" "$app/app/"
