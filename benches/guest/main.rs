@@ -1,7 +1,8 @@
 //! What programs cost in a machine beside the same natively: `cargo bench --bench guest`, by hand, on a quiet host.
 //!
 //! Every round runs each program natively and in a machine, one after the other and the other way round in the next
-//! round, pinned to one CPU; what is printed are the medians of the rounds and the median of their ratios, as JSON on
+//! round, pinned to one CPU, with the same arguments and environment: where these put a program's memory changes its speed
+//! by up to a tenth. What is printed are the medians of the rounds and the median of their ratios, as JSON on
 //! standard output and as the table of docs/guest-performance.md on standard error. `ROUNDS` (15) and `CPU` (the last
 //! one) may be set.
 #![allow(clippy::expect_used, reason = "a benchmark that cannot go on says why and ends")]
@@ -29,6 +30,10 @@ impl Work {
         (measure(&self.native), machine)
     }
 }
+
+/// What a program finds in the environment of a machine whose image says nothing of it.
+const ENVIRONMENT: [(&str, &str); 2] =
+    [("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"), ("HOME", "/")];
 
 /// Nanoseconds by the names of what took them.
 type Times = BTreeMap<String, f64>;
@@ -100,9 +105,11 @@ fn cpu() -> String {
     })
 }
 
-/// Runs a command on one CPU, and reads what it prints.
+/// Runs a command on one CPU with the environment that machines give to programs, and reads what it prints.
 fn measure(command: &[String]) -> Times {
-    let output = Command::new("taskset").args(["-c", &cpu()]).args(command).output().expect("taskset starts");
+    let mut taskset = Command::new("taskset");
+    taskset.args(["-c", &cpu()]).args(command).current_dir("/").env_clear().envs(ENVIRONMENT);
+    let output = taskset.output().expect("taskset starts");
     let text = String::from_utf8_lossy(&output.stdout);
     if !output.status.success() {
         eprintln!("{command:?} ended with {}:\n{}", output.status, String::from_utf8_lossy(&output.stderr));
@@ -165,13 +172,12 @@ fn python(folder: &Path) -> Option<Work> {
     let reference = format!("oci:{}", image.display());
     let mut pack = Command::new(binary("kontain-faas"));
     pack.args(["pack", "-o", &reference, "--add", "/usr/lib/python3.11"]);
-    prepared(pack.arg("--add").arg(&script).args(["--", "/usr/bin/python3.11", &script]))?;
+    // Isolated, so that it does not look for what else the host's Python has installed.
+    let command = ["/usr/bin/python3.11", "-I", "-S", &script].map(str::to_owned);
+    prepared(pack.arg("--add").arg(&script).arg("--").args(&command))?;
     let mut make = Command::new(binary("kontain-faas"));
     prepared(make.args(["bundle", &reference, "-o"]).arg(&bundle))?;
-    Some(Work {
-        native: vec!["/usr/bin/python3.11".to_owned(), script],
-        machine: machine(&[&bundle.display().to_string()]),
-    })
+    Some(Work { native: command.into(), machine: machine(&[&bundle.display().to_string()]) })
 }
 
 fn node() -> Option<Work> {
