@@ -12,6 +12,7 @@ use tokio::sync::{Notify, watch};
 
 use super::Server;
 use super::functions::Function;
+use super::report;
 use super::revise::supervise;
 use crate::api::{FunctionName, Published};
 
@@ -167,11 +168,10 @@ fn update(server: &Arc<Server>, followed: &mut Followed, published: Arc<Publishe
 }
 
 fn remove(server: &Arc<Server>, name: &FunctionName) {
-    server.functions.remove(name.as_str());
+    let function = server.functions.remove(name.as_str());
     server.metrics.forget(name.as_str());
-    let report = server.volume.report(name);
-    if let Err(error) = crate::volume::remove(&report) {
-        tracing::warn!(%error, "cannot remove {}", report.display());
+    if let Some(function) = function {
+        report::remove(server, &function);
     }
     tracing::info!(function = %name, "function removed");
 }

@@ -28,6 +28,8 @@ pub struct Function {
     pub log: Arc<FunctionLog>,
     /// Its numbers.
     pub metrics: FunctionMetrics,
+    /// Held while its report is written or removed.
+    pub(super) writing: Mutex<()>,
     serving: ArcSwap<Serving>,
     report: Mutex<BakeReport>,
 }
@@ -62,6 +64,7 @@ impl Function {
             label: name.as_str().into(),
             log: FunctionLog::new(name.clone()),
             metrics: metrics.of(name.as_str()),
+            writing: Mutex::default(),
             serving: ArcSwap::from_pointee(Serving::Baking),
             report: Mutex::new(BakeReport {
                 generation: published.generation,
@@ -146,11 +149,12 @@ impl Functions {
     }
 
     /// Takes one out: no call finds it from now on.
-    pub fn remove(&self, name: &str) {
-        self.map.rcu(|map| {
+    pub fn remove(&self, name: &str) -> Option<Arc<Function>> {
+        let before = self.map.rcu(|map| {
             let mut map = HashMap::clone(map);
             map.remove(name);
             map
         });
+        before.get(name).cloned()
     }
 }

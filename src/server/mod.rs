@@ -24,6 +24,7 @@ pub mod kontain;
 pub mod listen;
 pub mod problem;
 pub mod refusal;
+pub mod report;
 pub mod revise;
 pub mod route;
 pub mod stdio;

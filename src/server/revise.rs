@@ -21,6 +21,7 @@ use super::admission::Admission;
 use super::functions::{Function, Revision, Serving};
 use super::inlay;
 use super::problem::{Component, Problem};
+use super::report;
 use km_vmm::protocol::SnapshotMode;
 
 use crate::api::Published;
@@ -38,8 +39,6 @@ const HOST_RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(900);
 /// What clients are told to wait while the host has a problem.
 const HOST_RETRY_SECS: u32 = 2;
-/// The pause after a report could not be written.
-const REPORT_PAUSE: Duration = Duration::from_secs(2);
 /// How often to ask whether a worker could be started by now.
 const HELLO_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -291,31 +290,8 @@ impl Reviser<'_> {
         if phase == Phase::Ready {
             tracing::info!(function = %self.function.name, digest = report.digest, "ready");
         }
-        self.function.set_report(report.clone());
-        tokio::spawn(write_report(self.server.clone(), self.function.clone(), report));
-    }
-}
-
-/// Writes a report, again and again on a volume that takes nothing, until it is written or there is another one.
-async fn write_report(server: Arc<Server>, function: Arc<Function>, report: BakeReport) {
-    let is_known =
-        || server.functions.get(function.name.as_str()).is_some_and(|one| Arc::ptr_eq(&one, &function));
-    // Another one may have come meanwhile.
-    while function.report() == report && is_known() {
-        let path = server.volume.report(&function.name);
-        let bytes = serde_json::to_vec(&report).unwrap_or_default();
-        let write = move || {
-            // After a restart most functions stand where they stood.
-            if std::fs::read(&path).is_ok_and(|known| known == bytes) {
-                return true;
-            }
-            let written = crate::volume::replace(&path, &bytes);
-            written.inspect_err(|error| tracing::warn!(%error, "cannot write {}", path.display())).is_ok()
-        };
-        if tokio::task::spawn_blocking(write).await.unwrap_or(true) {
-            return;
-        }
-        tokio::time::sleep(REPORT_PAUSE).await;
+        self.function.set_report(report);
+        tokio::spawn(report::write(self.server.clone(), self.function.clone()));
     }
 }
 

@@ -8,8 +8,8 @@
 # of Debian), what a set of packages adds, and the program.
 #
 # Images, layers and downloads are kept for all checkouts in $RUNTIMES_CACHE, by default the folder
-# kontain-faas-tests/runtimes of the user's cache; where that cannot be written, in target/runtimes. An image's folder there is named by
-# the digest of what it is made of and is renamed into place; several of these may run at once.
+# kontain-faas-tests/runtimes of the user's cache; where that cannot be written, in target/runtimes. An image's folder
+# there is named by the digest of what it is made of and is renamed into place; several of these may run at once.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$here/../../target/runtimes/images"

@@ -1,8 +1,9 @@
 //! Real runtimes: each is an ordinary image that scripts beside this file build from packages; it is published, baked
 //! after a warm-up, and called hundreds of times.
 //!
-//! A test per row of [`matrix`]: `cargo test --test runtimes -- node`; `RUNTIMES_CALLS=1000` makes so many calls of each. What is measured by the way is written to
-//! `target/runtimes/results/NAME.json`, from which `table.py` makes the README's table.
+//! A test per row of [`matrix`]: `cargo test --test runtimes -- node`; `RUNTIMES_CALLS=1000` makes so many calls of each.
+//! What is measured by the way is written to `target/runtimes/results/NAME.json`, from which `table.py` makes the
+//! README's table.
 
 #![allow(clippy::expect_used, reason = "a test that cannot go on says why and ends")]
 
