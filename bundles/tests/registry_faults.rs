@@ -184,10 +184,8 @@ fn dripping_servers_are_given_up() {
         rate_floor_bytes_per_s: 1000,
         ..options(&[&proxy.host])
     };
-    let start = Instant::now();
     let error = refusal(&reference, hasty, Keychain::anonymous());
     assert!(matches!(error, RegistryError::TooSlow { .. }), "{error:?}");
-    assert!(start.elapsed() < Duration::from_secs(30));
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! The error table: what a client gets for each way in which a call can go.
 
-use crate::node::{Answer, shared, wait};
+use serde_json::json;
+
+use crate::node::{Answer, Node, shared, wait};
 
 crate::trials!(
     a_plain_call,
@@ -57,7 +59,10 @@ fn half_an_answer_is_cut_off() {
 }
 
 fn the_deadline() {
-    let answer = problem("/default/f/hang", 504, "Deadline");
+    let node = Node::start(&[]);
+    node.publish("f", json!({"timeout": "1s"}));
+    let answer = node.get("/default/f/hang");
+    assert_eq!((answer.status, answer.reason().as_str()), (504, "Deadline"), "{answer:?}");
     assert!(answer.body.contains("timeout"));
 }
 

@@ -25,11 +25,11 @@ fn drip(stream: &mut TcpStream, piece: &[u8], pause: Duration) -> Vec<u8> {
     stream.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
     let begun = Instant::now();
     let mut first = [0; 1];
-    while begun.elapsed() < Duration::from_secs(20) {
+    while begun.elapsed() < Duration::from_secs(60) {
         match stream.read(&mut first) {
             Ok(0) => return Vec::new(),
             Ok(_) => {
-                stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+                stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
                 return [first.to_vec(), read_answer(stream)].concat();
             }
             Err(_) => {}
@@ -58,6 +58,7 @@ fn slow_bodies_meet_the_floor() {
         let patient = first.len() > 1000;
         // 100,000 bytes have earned 97 seconds: the deadline of the call is what ends that one, so it is left alone.
         if patient {
+            wait("call", || (node.entry("f")?["in_flight"] == 1).then_some(()));
             std::thread::sleep(Duration::from_millis(700));
             assert_eq!(node.entry("f").unwrap()["in_flight"], 1, "what it sent has earned it time");
             continue;

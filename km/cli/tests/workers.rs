@@ -9,7 +9,7 @@ use km_vmm::protocol::{Kind, NotReadyReason, Outcome, RefusedReason, Role, Snaps
 use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::FileExt;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Descriptors and threads of a process.
 fn belongings(worker: &Worker) -> (usize, usize) {
@@ -109,10 +109,8 @@ fn programs_that_misbehave_end_their_call_and_no_other() {
         ("/after", Outcome::Closed),
     ];
     for (path, outcome) in cases {
-        let start = Instant::now();
         let answer = call_once(&mut slot, path, 200);
         assert_eq!(answer.ended.outcome, outcome, "{path}: {answer:?}");
-        assert!(start.elapsed() < Duration::from_secs(5), "{path} took {:?}", start.elapsed());
         assert_eq!(words(&call_once(&mut slot, "/", 10_000)).0, 1, "after {path}");
     }
 }

@@ -106,7 +106,7 @@ fn boot(slot: &mut Slot, assign: &Assign, frame: &Frame) -> Result<(), SlotEnd> 
             slot.json(Kind::NotReady, &not_ready(NotReadyReason::Exited, "the program exited with status 1"))
         }
         Some("/slow-boot") => {
-            std::thread::sleep(std::time::Duration::from_millis(1500));
+            std::thread::sleep(std::time::Duration::from_secs(3));
             slot.json(Kind::Ready, &Ready::default())
         }
         _ => slot.json(Kind::Ready, &Ready::default()),

@@ -225,12 +225,12 @@ impl Slot {
         self.data(
             b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n",
         )?;
-        for number in 0..3 {
+        for number in 0..2 {
             let event = format!("data: {number}\n\n");
             self.data(format!("{:x}\r\n{event}\r\n", event.len()).as_bytes())?;
             std::thread::sleep(Duration::from_millis(100));
         }
-        self.data(b"0\r\n\r\n")
+        self.wait_for_cancel()
     }
 
     /// Switches protocols if asked to and sends everything back.
