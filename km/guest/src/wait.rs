@@ -76,6 +76,8 @@ pub fn has_woken() -> bool {
 pub enum Interruption {
     /// Runs again after a handler with SA_RESTART, else EINTR.
     Restart,
+    /// Runs again after any handler (locks).
+    Again,
     /// EINTR whenever a handler ran (poll, select, epoll_wait, nanosleep, calls with a time-out).
     Fail,
     /// Only a signal that ends the process ends the waiting (vfork).

@@ -88,7 +88,7 @@ impl Kernel {
         let (Some(call), Some(interruption)) = (thread.call, thread.interrupted) else { return };
         if thread.progress.done > 0 {
             thread.finish_call(thread.progress.done);
-        } else if restart && interruption == Interruption::Restart {
+        } else if interruption == Interruption::Again || restart && interruption == Interruption::Restart {
             thread.context.rip = thread.context.rip.wrapping_sub(SYSCALL_BYTES);
             thread.finish_call(call.number);
         } else {

@@ -12,12 +12,7 @@ use crate::wait::{Stop, SysResult, Wait};
 
 /// The family's rows.
 pub const ROWS: &[Row] = &[
-    Row::partial(
-        202,
-        "futex",
-        sys_futex,
-        "no FUTEX_WAIT_REQUEUE_PI; locks with priority inheritance go to who waits longest",
-    ),
+    Row::partial(202, "futex", sys_futex, "locks with priority inheritance go to who waits longest"),
     Row::full(449, "futex_waitv", sys_futex_waitv),
     Row::full(273, "set_robust_list", sys_set_robust_list),
     Row::full(274, "get_robust_list", sys_get_robust_list),
@@ -27,6 +22,8 @@ mod command {
     pub const LOCK_PI: u64 = 6;
     pub const UNLOCK_PI: u64 = 7;
     pub const TRYLOCK_PI: u64 = 8;
+    pub const WAIT_REQUEUE_PI: u64 = 11;
+    pub const CMP_REQUEUE_PI: u64 = 12;
     pub const LOCK_PI2: u64 = 13;
     pub const WAIT: u64 = 0;
     pub const WAKE: u64 = 1;
@@ -42,7 +39,7 @@ use several::sys_futex_waitv;
 const PRIVATE: u64 = 128;
 const CLOCK_REALTIME: u64 = 256;
 /// Commands that take a time of a clock of the caller's choice.
-const TIMED: [u64; 3] = [command::WAIT_BITSET, command::LOCK_PI2, 11];
+const TIMED: [u64; 3] = [command::WAIT_BITSET, command::LOCK_PI2, command::WAIT_REQUEUE_PI];
 /// Bytes of `struct robust_list_head`.
 const ROBUST_HEAD: u64 = 24;
 
@@ -77,6 +74,8 @@ fn sys_futex(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
         command::LOCK_PI | command::LOCK_PI2 => lock::acquire(ctx, args),
         command::TRYLOCK_PI => lock::try_acquire(ctx, word, operation),
         command::UNLOCK_PI => lock::release(ctx, word, operation),
+        command::WAIT_REQUEUE_PI => lock::moved::wait(ctx, args),
+        command::CMP_REQUEUE_PI => lock::moved::requeue(ctx, args),
         _ => Err(Errno::ENOSYS.into()),
     }
 }
@@ -92,7 +91,7 @@ fn wake(ctx: &mut Ctx<'_>, word: u64, operation: u64, count: u64, bitset: u32) -
     }
     let key = key(ctx, word, operation)?;
     let kernel = &mut *ctx.kernel;
-    Ok(kernel.futexes.wake(&mut kernel.tasks, key, count, bitset))
+    Ok(kernel.futexes.wake(&mut kernel.tasks, key, count, bitset)?)
 }
 
 /// Joins the queue on the first run; later runs find out why they run.
@@ -151,8 +150,8 @@ fn requeue(ctx: &mut Ctx<'_>, operation: u64, words: [u64; 2], counts: [u64; 2])
     let from = key(ctx, words[0], operation)?;
     let to = key(ctx, words[1], operation)?;
     let kernel = &mut *ctx.kernel;
-    let woken = kernel.futexes.wake(&mut kernel.tasks, from, counts[0], u32::MAX);
-    let moved = if from == to { 0 } else { kernel.futexes.requeue(from, to, counts[1]) };
+    let woken = kernel.futexes.wake(&mut kernel.tasks, from, counts[0], u32::MAX)?;
+    let moved = if from == to { 0 } else { kernel.futexes.requeue(from, to, counts[1])? };
     Ok(woken + moved)
 }
 
@@ -164,9 +163,9 @@ fn wake_op(ctx: &mut Ctx<'_>, operation: u64, words: [u64; 2], counts: [u64; 2],
     let old: u32 = memory.load(words[1])?;
     memory.store(words[1], &op.apply(old))?;
     let kernel = &mut *ctx.kernel;
-    let mut woken = kernel.futexes.wake(&mut kernel.tasks, first, counts[0], u32::MAX);
+    let mut woken = kernel.futexes.wake(&mut kernel.tasks, first, counts[0], u32::MAX)?;
     if op.holds(old) {
-        woken += kernel.futexes.wake(&mut kernel.tasks, second, counts[1], u32::MAX);
+        woken += kernel.futexes.wake(&mut kernel.tasks, second, counts[1], u32::MAX)?;
     }
     Ok(woken)
 }

@@ -121,7 +121,8 @@ impl Kernel {
     /// Wakes waiters of a word under both names that they may use.
     fn wake_word(&mut self, memory: &UserMemory, word: u64, count: u64) {
         for key in [Some(memory.private_key(word)), memory.shared_key(word).ok()].into_iter().flatten() {
-            self.futexes.wake(&mut self.tasks, key, count, u32::MAX);
+            // Who waits for a lock is none of those that this is for.
+            let _ = self.futexes.wake(&mut self.tasks, key, count, u32::MAX);
         }
     }
 

@@ -23,8 +23,18 @@ struct Waiter {
     bitset: u32,
     /// Which of the words of futex_waitv(2) this is.
     index: usize,
-    /// It waits for the lock that the word is, not for a wake-up (FUTEX_LOCK_PI).
-    locks: bool,
+    awaits: Awaits,
+}
+
+/// What a thread waits for at a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Awaits {
+    /// A wake-up.
+    Wake,
+    /// To own the lock that the word is (FUTEX_LOCK_PI).
+    Lock,
+    /// To be moved to this lock (FUTEX_WAIT_REQUEUE_PI).
+    Move(FutexKey),
 }
 
 /// All queues.
@@ -41,20 +51,26 @@ impl Futexes {
     /// Puts a thread at the end of a word's queue.
     pub fn join(&mut self, tid: Tid, key: FutexKey, bitset: u32) {
         self.leave(tid);
-        self.enqueue(key, Waiter { tid, bitset, index: 0, locks: false });
+        self.enqueue(key, Waiter { tid, bitset, index: 0, awaits: Awaits::Wake });
     }
 
     /// Puts a thread at the end of the queue for the lock that a word is.
     pub fn join_lock(&mut self, tid: Tid, key: FutexKey) {
         self.leave(tid);
-        self.enqueue(key, Waiter { tid, bitset: 0, index: 0, locks: true });
+        self.enqueue(key, Waiter { tid, bitset: 0, index: 0, awaits: Awaits::Lock });
+    }
+
+    /// Puts a thread at the end of a word's queue, from which only a move to the lock takes it.
+    pub fn join_to_move(&mut self, tid: Tid, key: FutexKey, lock: FutexKey) {
+        self.leave(tid);
+        self.enqueue(key, Waiter { tid, bitset: 0, index: 0, awaits: Awaits::Move(lock) });
     }
 
     /// Puts a thread at the end of the queues of several words.
     pub fn join_all(&mut self, tid: Tid, keys: &[FutexKey]) {
         self.leave(tid);
         for (index, key) in keys.iter().enumerate() {
-            self.enqueue(*key, Waiter { tid, bitset: u32::MAX, index, locks: false });
+            self.enqueue(*key, Waiter { tid, bitset: u32::MAX, index, awaits: Awaits::Wake });
         }
     }
 
@@ -86,11 +102,17 @@ impl Futexes {
     }
 
     /// Wakes up to `count` waiters whose bitset meets `bitset`, and returns how many.
-    pub fn wake(&mut self, tasks: &mut Tasks, key: FutexKey, count: u64, bitset: u32) -> u64 {
+    ///
+    /// # Errors
+    /// EINVAL at a thread that waits for a lock; those before it are woken.
+    pub fn wake(&mut self, tasks: &mut Tasks, key: FutexKey, count: u64, bitset: u32) -> Result<u64> {
         let mut woken = Vec::new();
+        let mut refused = false;
         if let Some(queue) = self.queues.get_mut(&key) {
             queue.retain(|waiter| {
-                let chosen = (woken.len() as u64) < count && waiter.bitset & bitset != 0;
+                let enough = refused || woken.len() as u64 >= count;
+                refused |= !enough && waiter.awaits != Awaits::Wake;
+                let chosen = !enough && !refused && waiter.bitset & bitset != 0;
                 if chosen {
                     woken.push((waiter.tid, waiter.index));
                 }
@@ -106,14 +128,43 @@ impl Futexes {
             }
             tasks.interrupt(*tid);
         }
-        woken.len() as u64
+        if refused { Err(Errno::EINVAL) } else { Ok(woken.len() as u64) }
+    }
+
+    /// The thread that waits longest at a word, if it waits to be moved to this lock.
+    ///
+    /// # Errors
+    /// EINVAL when it waits for something else.
+    pub fn first_to_move(&self, from: FutexKey, lock: FutexKey) -> Result<Option<Tid>> {
+        match self.queues.get(&from).and_then(VecDeque::front) {
+            Some(waiter) if waiter.awaits != Awaits::Move(lock) => Err(Errno::EINVAL),
+            first => Ok(first.map(|waiter| waiter.tid)),
+        }
+    }
+
+    /// Takes a thread out of its queues and wakes it: it has what it waited for.
+    pub fn release(&mut self, tasks: &mut Tasks, tid: Tid) {
+        self.leave(tid);
+        tasks.interrupt(tid);
+    }
+
+    /// Lets up to `count` threads that wait for that wait for a lock from now on, and returns how many.
+    ///
+    /// # Errors
+    /// EINVAL at a thread that waits for something else; those before it are moved.
+    pub fn move_to_lock(&mut self, from: FutexKey, lock: FutexKey, count: u64) -> Result<u64> {
+        for moved in 0..count {
+            let Some(tid) = self.first_to_move(from, lock)? else { return Ok(moved) };
+            self.join_lock(tid, lock);
+        }
+        Ok(count)
     }
 
     /// Takes the longest waiting out of the queue for a lock and wakes it: its owner from now on. Tells whether others
     /// wait on.
     pub fn hand_over(&mut self, tasks: &mut Tasks, key: FutexKey) -> Option<(Tid, bool)> {
         let queue = self.queues.get(&key)?;
-        let mut waiting = queue.iter().filter(|waiter| waiter.locks);
+        let mut waiting = queue.iter().filter(|waiter| waiter.awaits == Awaits::Lock);
         let tid = waiting.next()?.tid;
         let others = waiting.next().is_some();
         self.leave(tid);
@@ -122,9 +173,14 @@ impl Futexes {
     }
 
     /// Moves up to `count` waiters to another word, and returns how many.
-    pub fn requeue(&mut self, from: FutexKey, to: FutexKey, count: u64) -> u64 {
-        let Some(mut queue) = self.queues.remove(&from) else { return 0 };
-        let moved: Vec<Waiter> = (0..count).map_while(|_| queue.pop_front()).collect();
+    ///
+    /// # Errors
+    /// EINVAL at a thread that waits for a lock; those before it are moved.
+    pub fn requeue(&mut self, from: FutexKey, to: FutexKey, count: u64) -> Result<u64> {
+        let Some(mut queue) = self.queues.remove(&from) else { return Ok(0) };
+        let movable = queue.iter().take_while(|waiter| waiter.awaits == Awaits::Wake).count();
+        let refused = movable < queue.len() && (movable as u64) < count;
+        let moved: Vec<Waiter> = queue.drain(..movable.min(count as usize)).collect();
         if !queue.is_empty() {
             self.queues.insert(from, queue);
         }
@@ -136,7 +192,7 @@ impl Futexes {
         if !moved.is_empty() {
             self.queues.entry(to).or_default().extend(&moved);
         }
-        moved.len() as u64
+        if refused { Err(Errno::EINVAL) } else { Ok(moved.len() as u64) }
     }
 
     fn drop_empty(&mut self, key: FutexKey) {
@@ -217,9 +273,9 @@ mod tests {
         futexes.join(1, FIRST, u32::MAX);
         futexes.join(2, FIRST, 0b10);
         futexes.join(3, FIRST, 0b01);
-        assert_eq!(futexes.wake(&mut tasks, FIRST, 1, 0b01), 1);
+        assert_eq!(futexes.wake(&mut tasks, FIRST, 1, 0b01), Ok(1));
         assert_eq!([1, 2, 3].map(|tid| futexes.is_waiting(tid)), [false, true, true]);
-        assert_eq!(futexes.wake(&mut tasks, FIRST, 9, 0b01), 1);
+        assert_eq!(futexes.wake(&mut tasks, FIRST, 9, 0b01), Ok(1));
         assert_eq!([2, 3].map(|tid| futexes.is_waiting(tid)), [true, false]);
         futexes.leave(2);
         assert!(futexes.queues.is_empty() && futexes.waiting.is_empty());
@@ -229,10 +285,24 @@ mod tests {
     fn requeued_waiters_wait_for_the_other_word() {
         let (mut futexes, mut tasks) = (Futexes::default(), Tasks::default());
         (1..=3).for_each(|tid| futexes.join(tid, FIRST, u32::MAX));
-        assert_eq!(futexes.requeue(FIRST, SECOND, 2), 2);
-        assert_eq!(futexes.wake(&mut tasks, FIRST, 9, u32::MAX), 1);
-        assert_eq!(futexes.wake(&mut tasks, SECOND, 9, u32::MAX), 2);
+        assert_eq!(futexes.requeue(FIRST, SECOND, 2), Ok(2));
+        assert_eq!(futexes.wake(&mut tasks, FIRST, 9, u32::MAX), Ok(1));
+        assert_eq!(futexes.wake(&mut tasks, SECOND, 9, u32::MAX), Ok(2));
         assert!(futexes.queues.is_empty());
+    }
+
+    #[test]
+    fn who_waits_for_a_lock_is_moved_to_it_and_never_woken() {
+        let (mut futexes, mut tasks) = (Futexes::default(), Tasks::default());
+        futexes.join(1, FIRST, u32::MAX);
+        futexes.join_to_move(2, FIRST, SECOND);
+        assert_eq!(futexes.wake(&mut tasks, FIRST, 9, u32::MAX), Err(Errno::EINVAL));
+        assert_eq!([1, 2].map(|tid| futexes.is_waiting(tid)), [false, true], "those before it are woken");
+        assert_eq!(futexes.requeue(FIRST, SECOND, 1), Err(Errno::EINVAL));
+        assert_eq!(futexes.first_to_move(FIRST, FIRST), Err(Errno::EINVAL));
+        assert_eq!(futexes.move_to_lock(FIRST, SECOND, 9), Ok(1));
+        assert_eq!(futexes.hand_over(&mut tasks, SECOND), Some((2, false)));
+        assert!(futexes.queues.is_empty() && futexes.waiting.is_empty());
     }
 
     #[test]

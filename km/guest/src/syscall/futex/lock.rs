@@ -3,13 +3,15 @@
 //! The word holds the owner's thread number. There is one CPU and turns come in order, so that an owner is never kept
 //! from running by a thread that waits for it: inheritance of priorities has nothing to do here.
 
+pub(super) mod moved;
+
 use super::{CLOCK_REALTIME, PRIVATE, command, key};
 use crate::errno::{Errno, Result};
 use crate::kernel::Ctx;
 use crate::task::Tid;
 use crate::task::futex::FutexKey;
 use crate::time::{Timespec, monotonic_ns, realtime_ns};
-use crate::wait::{Stop, SysResult, Wait};
+use crate::wait::{Interruption, Stop, SysResult, Wait};
 
 const TID_MASK: u32 = 0x3fff_ffff;
 const OWNER_DIED: u32 = 0x4000_0000;
@@ -61,21 +63,26 @@ pub(super) fn acquire(ctx: &mut Ctx<'_>, args: &crate::kernel::Args) -> SysResul
     } else if !ctx.kernel.futexes.is_waiting(ctx.tid) {
         return Ok(0);
     }
+    Err(until_owner(ctx))
+}
+
+/// Sleeps until the lock is the thread's own, or its time is over.
+fn until_owner(ctx: &mut Ctx<'_>) -> Stop {
     let deadline_ns = ctx.progress().deadline_ns;
     if deadline_ns.is_some_and(|deadline_ns| deadline_ns <= monotonic_ns()) {
         ctx.kernel.futexes.leave(ctx.tid);
-        return Err(Errno::ETIMEDOUT.into());
+        return Errno::ETIMEDOUT.into();
     }
     // Not as other calls with a time: a handler never ends the wait for a lock (ERESTARTNOINTR).
-    let mut wait = Wait::on(&ctx.thread().futex);
-    wait.deadline_ns = deadline_ns;
-    Err(Stop::Block(wait))
+    let wait = Wait::on(&ctx.thread().futex);
+    Stop::Block(Wait { deadline_ns, interruption: Interruption::Again, ..wait })
 }
 
-/// The time is absolute: of CLOCK_REALTIME, for FUTEX_LOCK_PI2 of CLOCK_MONOTONIC unless it says otherwise.
+/// The time is absolute: of CLOCK_REALTIME for FUTEX_LOCK_PI, of CLOCK_MONOTONIC for younger commands unless they say
+/// otherwise.
 fn deadline(ctx: &mut Ctx<'_>, operation: u64, timeout: u64) -> Result<u64> {
     let time = ctx.memory().load::<Timespec>(timeout)?.to_ns()?;
-    let monotonic = operation & !PRIVATE == command::LOCK_PI2 && operation & CLOCK_REALTIME == 0;
+    let monotonic = operation & !PRIVATE != command::LOCK_PI && operation & CLOCK_REALTIME == 0;
     Ok(if monotonic { time } else { monotonic_ns().saturating_add(time.saturating_sub(realtime_ns())) })
 }
 
