@@ -25,6 +25,17 @@ pub struct BootRecord {
     pub xsave_bytes: u64,
     /// XCR0 of the vCPU.
     pub xcr0: u64,
+    /// 1 where the host shadows the guest's page tables, since the CPU cannot walk them: whatever makes the host look at
+    /// them again is dear there, and a stale translation is only ever the host's.
+    pub shadowed: u64,
+}
+
+impl BootRecord {
+    /// Whether the host shadows the guest's page tables.
+    #[must_use]
+    pub const fn is_shadowed(&self) -> bool {
+        self.shadowed != 0
+    }
 }
 
 /// What is fresh in every machine and every clone, at [`crate::layout::CALL_RECORD_OFFSET`] of the records page.

@@ -8,13 +8,16 @@
 //! not touched. Frames that were never used are known to be zero and are handed out last: what a snapshot has
 //! touched is used again before new pages are.
 
-use crate::{backend, phys};
+use crate::{backend, paging, phys};
 use km_abi::layout::PAGE_SIZE;
 
 /// Counts below this are numbers of references; above, the word is a link of the free list.
 const LINK: u32 = 1 << 31;
 /// End of the free list.
 const LAST: u32 = u32::MAX;
+
+/// Most sets of page tables that are kept: as many programs as a pipeline has.
+const KEPT_MAX: usize = 4;
 
 /// Where the allocator stands. Its words per frame are in guest memory, after `counts_gpa`.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +33,9 @@ pub(crate) struct Frames {
     reserve: u64,
     free_head: u32,
     free_count: u32,
+    /// Page tables that are kept ([`crate::paging::Fill`]), oldest first: where their root is, and in the bits below how
+    /// many they are.
+    kept: [u64; KEPT_MAX],
 }
 
 impl Frames {
@@ -41,6 +47,7 @@ impl Frames {
         reserve: 0,
         free_head: LAST,
         free_count: 0,
+        kept: [0; KEPT_MAX],
     };
 
     pub(crate) fn new(free_gpa: u64, memory_bytes: u64) -> Self {
@@ -103,6 +110,24 @@ impl Frames {
         self.free_count += 1;
     }
 
+    /// Keeps page tables while there is room.
+    fn keep(&mut self, root: u64, tables: u64) -> bool {
+        let room = self.kept.iter_mut().find(|kept| **kept == 0);
+        room.map(|room| *room = root | tables).is_some()
+    }
+
+    fn take_kept(&mut self) -> Option<u64> {
+        let root = self.kept[0] & !(PAGE_SIZE - 1);
+        self.kept.rotate_left(1);
+        self.kept[KEPT_MAX - 1] = 0;
+        (root != 0).then_some(root)
+    }
+
+    /// Frames of kept page tables.
+    fn kept_count(&self) -> u64 {
+        self.kept.iter().map(|kept| kept % PAGE_SIZE).sum()
+    }
+
     /// Moves the floor down by `bytes`; the heap has them from now on.
     #[cfg(target_os = "none")]
     pub(crate) fn lower_floor(&mut self, bytes: u64) -> Option<u64> {
@@ -115,7 +140,7 @@ impl Frames {
 /// Takes a frame of zeros; `None` when memory is used up.
 #[must_use]
 pub fn alloc() -> Option<u64> {
-    let (gpa, used) = backend::with_frames(Frames::take)?;
+    let (gpa, used) = take()?;
     if used {
         phys::zero(gpa, PAGE_SIZE);
     }
@@ -125,7 +150,28 @@ pub fn alloc() -> Option<u64> {
 /// Takes a frame whose contents are arbitrary, for a caller that overwrites all of it.
 #[must_use]
 pub fn alloc_uninit() -> Option<u64> {
-    Some(backend::with_frames(Frames::take)?.0)
+    Some(take()?.0)
+}
+
+/// Takes a frame; page tables that nobody uses are given up for the last ones.
+fn take() -> Option<(u64, bool)> {
+    loop {
+        let taken = backend::with_frames(Frames::take);
+        if taken.is_some() {
+            return taken;
+        }
+        paging::give_tables(take_kept()?);
+    }
+}
+
+/// Keeps page tables that nobody uses, `tables` of them with their root; `false` when there are enough.
+pub(crate) fn keep(root: u64, tables: u64) -> bool {
+    backend::with_frames(|frames| frames.keep(root, tables))
+}
+
+/// The root of the page tables that were kept first; the caller's from now on.
+pub(crate) fn take_kept() -> Option<u64> {
+    backend::with_frames(Frames::take_kept)
 }
 
 /// Adds a reference to a frame.
@@ -169,7 +215,8 @@ pub fn owns(gpa: u64) -> bool {
 #[must_use]
 pub fn available() -> u64 {
     backend::with_frames(|frames| {
-        u64::from(frames.free_count) + frames.limit().saturating_sub(frames.bump_gpa) / PAGE_SIZE
+        let unused = frames.limit().saturating_sub(frames.bump_gpa) / PAGE_SIZE;
+        u64::from(frames.free_count) + frames.kept_count() + unused
     })
 }
 

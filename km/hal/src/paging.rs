@@ -5,9 +5,15 @@
 //! entry that was present has changed to less, call [`flush`] before the program runs again.
 //! Entries are kept with their accessed and dirty bits set, so that the CPU never writes to a table.
 
-use crate::{backend, frames, phys};
+use crate::{backend, frames, phys, records, user};
 use bitflags::bitflags;
 use km_abi::layout::{DIRECT_MAP, DIRECT_MAP_PML4, IMAGE_PML4, PAGE_SIZE, PROGRAM_END};
+use zerocopy::IntoBytes;
+
+mod fill;
+
+pub(crate) use fill::give_tables;
+pub use fill::{Fill, free_root};
 
 bitflags! {
     /// Bits of a page-table entry that are not its address.
@@ -134,44 +140,17 @@ fn leaf_or_make(root: u64, va: u64, source: &mut dyn FrameSource) -> Result<u64,
 /// # Errors
 /// When no frame is left.
 pub fn new_root(source: &mut dyn FrameSource) -> Result<u64, OutOfFrames> {
+    Ok(Fill::new(source)?.finish())
+}
+
+/// A root without tables below it but the library OS's.
+fn bare_root(source: &mut dyn FrameSource) -> Result<u64, OutOfFrames> {
     let root = source.take().ok_or(OutOfFrames)?;
     for slot in [DIRECT_MAP_PML4, IMAGE_PML4] {
         let offset = slot as u64 * 8;
         phys::write_u64(root + offset, phys::read_u64(current_root() + offset));
     }
     Ok(root)
-}
-
-/// Frees a root with all its tables; `each` is told of every leaf that was still there.
-pub fn free_root(root: u64, source: &mut dyn FrameSource, each: &mut dyn FnMut(u64, Mapping)) {
-    assert!(root != current_root(), "the page tables in use cannot be freed");
-    give_table(root, 3, 0, source, each);
-}
-
-/// Gives a table and those below it back. Nothing is written to them: tables that a CPU has used are dear to write.
-fn give_table(
-    table: u64,
-    level: u32,
-    base: u64,
-    source: &mut dyn FrameSource,
-    each: &mut dyn FnMut(u64, Mapping),
-) {
-    let span = PAGE_SIZE << (9 * level);
-    for slot in 0..ENTRIES {
-        let va = base + slot * span;
-        if va >= PROGRAM_END {
-            break;
-        }
-        let entry = phys::read_u64(table + slot * 8);
-        if level == 0 {
-            if let Some(mapping) = Mapping::from_entry(entry) {
-                each(va, mapping);
-            }
-        } else if entry & Flags::PRESENT.bits() != 0 {
-            give_table(entry & ADDRESS, level - 1, va, source, each);
-        }
-    }
-    source.give(table);
 }
 
 /// Maps the page at `va`; what was there before is returned.
@@ -241,19 +220,43 @@ pub fn update(root: u64, start: u64, end: u64, each: &mut dyn FnMut(u64, Mapping
 fn walk(table: u64, level: u32, base: u64, start: u64, end: u64, each: &mut dyn FnMut(u64, u64, Mapping)) {
     let span = PAGE_SIZE << (9 * level);
     let first = start.saturating_sub(base) / span;
-    for slot in first..ENTRIES {
+    let last = (end.saturating_sub(base)).div_ceil(span).min(ENTRIES);
+    for_each_entry(table, first, last, Order::FirstFirst, &mut |slot, entry| {
         let va = base + slot * span;
-        if va >= end {
-            break;
+        if level == 0 {
+            Mapping::from_entry(entry).into_iter().for_each(|mapping| each(va, table + slot * 8, mapping));
+        } else if entry & Flags::PRESENT.bits() != 0 {
+            walk(entry & ADDRESS, level - 1, va, start, end, each);
         }
-        let place = table + slot * 8;
-        let entry = phys::read_u64(place);
-        if level > 0 {
-            if entry & Flags::PRESENT.bits() != 0 {
-                walk(entry & ADDRESS, level - 1, va, start, end, each);
+    });
+}
+
+/// In which order entries are shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Order {
+    FirstFirst,
+    LastFirst,
+}
+
+/// Shows the entries `[first, last)` of a table that are not 0. They are read some at a time, since a read is checked;
+/// `each` may change those it has seen.
+fn for_each_entry(table: u64, first: u64, last: u64, order: Order, each: &mut dyn FnMut(u64, u64)) {
+    const AT_ONCE: u64 = 64;
+    let mut entries = [0u64; AT_ONCE as usize];
+    let blocks = last.saturating_sub(first).div_ceil(AT_ONCE);
+    for block in 0..blocks {
+        let block = if order == Order::FirstFirst { block } else { blocks - 1 - block };
+        let from = first + block * AT_ONCE;
+        let some = &mut entries[..(last - from).min(AT_ONCE) as usize];
+        phys::read(table + from * 8, some.as_mut_bytes());
+        let mut show = |at: usize| {
+            if some[at] != 0 {
+                each(from + at as u64, some[at]);
             }
-        } else if let Some(mapping) = Mapping::from_entry(entry) {
-            each(va, place, mapping);
+        };
+        match order {
+            Order::FirstFirst => (0..some.len()).for_each(&mut show),
+            Order::LastFirst => (0..some.len()).rev().for_each(&mut show),
         }
     }
 }
@@ -311,6 +314,19 @@ pub fn switch(root: u64) {
 /// Forgets all translations of the current root.
 pub fn flush() {
     backend::load_root(current_root());
+}
+
+/// Makes the CPU use the entry of the page at `va` of the current root, which shows the frame `gpa` in place of one that
+/// could not be written and is not executed.
+///
+/// Where the host shadows the tables it looks at an entry when an access is not allowed by what it knows, so a write of
+/// what is there already is enough, and is what the program is about to do anyway.
+pub fn replaced(va: u64, gpa: u64) {
+    let mut byte = [0];
+    phys::read(gpa, &mut byte);
+    if !records::boot().is_shadowed() || user::copy_out(va, &byte).is_err() {
+        flush();
+    }
 }
 
 #[cfg(test)]

@@ -30,8 +30,9 @@ impl Kernel {
     }
 
     fn idle_with(&mut self, flags: u32) {
-        // A clone starts with nothing in the CPU.
+        // A clone starts with nothing in the CPU, and without what nobody uses.
         self.store_live();
+        self.ended_spaces.clear();
         let is_search = |event: &Event| event.kind == EventKind::Search as u32;
         let mut events = self.wait_for_events(flags);
         while events.iter().any(is_search) {

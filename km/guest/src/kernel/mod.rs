@@ -55,6 +55,9 @@ pub struct Kernel {
     live: Option<Tid>,
     /// When the current thread's turn began, CLOCK_MONOTONIC.
     turn_began_ns: u64,
+    /// Memory of processes that have ended. It goes once another's is in use: tables in use cannot be freed, and every
+    /// change of tables is dear.
+    pub(crate) ended_spaces: Vec<Rc<RefCell<crate::mm::AddressSpace>>>,
     /// Numbers of unknown system calls that were logged.
     logged: BTreeSet<u64>,
 }

@@ -193,6 +193,7 @@ impl Kernel {
     /// Makes the CPU a thread's own: page tables, vector state, segment bases.
     fn begin_turn(&mut self, tid: Tid) {
         self.tasks.process_of_mut(tid).space.borrow().activate();
+        self.ended_spaces.clear();
         self.make_live(tid);
     }
 

@@ -1,7 +1,7 @@
 //! Making pages present: at a fault of the program, before the library OS reads or writes its memory, and ahead of need.
 
 use super::frame::Frame;
-use super::space::{AddressSpace, is_sole, own_page, page_flags, release_page};
+use super::space::{AddressSpace, is_sole, own_flags, own_page, page_flags, release_page};
 use super::vma::{Prot, Vma};
 use crate::errno::{Errno, Result};
 use crate::fs::file::{FilePage, PageUse};
@@ -128,10 +128,7 @@ impl AddressSpace {
         if vma.shared() || vma.file_page(va).is_some() && write || !self.memory_is_ample() {
             return;
         }
-        let block = AROUND * PAGE_SIZE;
-        let first = (va & !(block - 1)).max(vma.start);
-        let end = (va & !(block - 1)).saturating_add(block).min(vma.end);
-        let mut at = first;
+        let (mut at, end) = block_of(vma, va);
         while at < end {
             if paging::query(self.root, at).is_none() && self.make_present(vma, at, write).is_err() {
                 return;
@@ -177,10 +174,14 @@ impl AddressSpace {
 
     /// Lets a page that is present be written: in place, in the file, or after a copy.
     fn make_writable(&mut self, vma: &Vma, va: u64, old: Mapping) -> core::result::Result<(), FaultError> {
+        let own = !vma.shared() && own_page(old);
+        if own {
+            self.hot.note(va);
+        }
         let new = if vma.shared() {
             self.new_page(vma, va, true)?
-        } else if own_page(old) && is_sole(old.gpa) {
-            paging::protect(self.root, va, own_flags(vma.prot));
+        } else if own && is_sole(old.gpa) {
+            self.allow_writes(vma, va);
             return Ok(());
         } else {
             private_copy(vma.prot, old.gpa)?
@@ -190,13 +191,26 @@ impl AddressSpace {
         if let Ok(Some(replaced)) = replaced {
             release_page(replaced);
         }
-        self.flush_if(new.gpa != old.gpa);
+        if new.gpa != old.gpa {
+            self.show_replaced(va, new);
+        }
         Ok(())
+    }
+
+    /// A page that is nobody else's any more may be written, and so may those around it.
+    fn allow_writes(&self, vma: &Vma, va: u64) {
+        let (first, end) = block_of(vma, va);
+        paging::update(self.root, first, end, &mut |_, mapping| {
+            let sole = own_page(mapping) && is_sole(mapping.gpa);
+            Some(if sole { Mapping { flags: own_flags(vma.prot), ..mapping } } else { mapping })
+        });
     }
 }
 
-fn own_flags(prot: Prot) -> Flags {
-    page_flags(prot, prot.contains(Prot::WRITE)) | Flags::EXTRA
+/// The part of a mapping around a page that is made present or writable together with it.
+fn block_of(vma: &Vma, va: u64) -> (u64, u64) {
+    let first = va & !(AROUND * PAGE_SIZE - 1);
+    (first.max(vma.start), first.saturating_add(AROUND * PAGE_SIZE).min(vma.end))
 }
 
 fn private_copy(prot: Prot, gpa: u64) -> core::result::Result<Mapping, FaultError> {

@@ -1,11 +1,24 @@
 //! The copy of an address space that fork(2) makes: same mappings, private pages shared until one side writes.
 
 use super::frame::Frame;
-use super::space::AddressSpace;
-use super::vma::{Traits, Vma};
+use super::space::{AddressSpace, is_sole, own_flags, own_page};
+use super::vma::{Prot, Traits, Vma};
 use crate::errno::{Errno, Result};
 use km_hal::frames;
-use km_hal::paging::{self, Flags, Mapping, Pool};
+use km_hal::paging::{self, Fill, Flags, Mapping, Pool};
+
+/// The tables of a child while they are made.
+struct Copying {
+    fill: Fill,
+    /// Pages that either side will write at once ([`super::hot`]).
+    hot: alloc::vec::Vec<u64>,
+    /// Pages that the child's tables show.
+    resident: u64,
+    /// A page of the parent can no longer be written.
+    lost: bool,
+    /// There was no frame for a table.
+    full: bool,
+}
 
 impl AddressSpace {
     /// A copy for a child process.
@@ -13,47 +26,26 @@ impl AddressSpace {
     /// # Errors
     /// ENOMEM; this space is unchanged to its program then.
     pub fn fork(&mut self) -> Result<Self> {
-        let mut child = Self::new()?;
+        let fill = Fill::new(&mut Pool).map_err(|_| Errno::ENOMEM)?;
+        let mut copying = Copying { fill, hot: self.hot.sorted(), resident: 0, lost: false, full: false };
+        for vma in self.vmas.iter().filter(|vma| is_inherited(vma)) {
+            paging::update(self.root, vma.start, vma.end, &mut |va, mapping| {
+                Some(if copying.full { mapping } else { copying.share(vma, va, mapping) })
+            });
+        }
+        self.flush_if(copying.lost);
+        let mut child = Self::over(copying.fill.finish());
+        child.resident = copying.resident;
+        if copying.full {
+            return Err(Errno::ENOMEM);
+        }
         (child.brk_start, child.brk_end) = (self.brk_start, self.brk_end);
         (child.mmap_top, child.limits) = (self.mmap_top, self.limits);
+        child.hot = self.hot.clone();
         for vma in self.vmas.iter().filter(|vma| !vma.traits.contains(Traits::NOT_IN_CHILD)) {
             child.vmas.insert(vma.clone());
         }
-        let shared = self.share_pages(&mut child);
-        self.flush_if(true);
-        shared.map(|()| child)
-    }
-
-    fn share_pages(&self, child: &mut Self) -> Result<()> {
-        for vma in self.vmas.iter().filter(|vma| is_inherited(vma)) {
-            let mut full = false;
-            paging::update(self.root, vma.start, vma.end, &mut |va, mapping| {
-                // Pages of the rootfs slot are shown again at the child's first access.
-                if full || !frames::owns(mapping.gpa) {
-                    return Some(mapping);
-                }
-                let both = if vma.shared() { mapping } else { read_only(mapping) };
-                full = !child.adopt(va, both);
-                Some(both)
-            });
-            if full {
-                return Err(Errno::ENOMEM);
-            }
-        }
-        Ok(())
-    }
-
-    /// Shows a page of the parent as well.
-    fn adopt(&mut self, va: u64, mapping: Mapping) -> bool {
-        let frame = Frame::from_raw(mapping.gpa);
-        let reference = frame.clone();
-        let _ = frame.into_raw();
-        let mapped = paging::map(self.root, va, mapping.gpa, mapping.flags, &mut Pool).is_ok();
-        if mapped {
-            let _ = reference.into_raw();
-            self.resident += 1;
-        }
-        mapped
+        Ok(child)
     }
 
     /// Wipes the pages that MADV_WIPEONFORK names: a clone of the machine is a fork as well.
@@ -67,10 +59,51 @@ impl AddressSpace {
     }
 }
 
-fn is_inherited(vma: &Vma) -> bool {
-    !vma.traits.intersects(Traits::NOT_IN_CHILD | Traits::WIPE_ON_FORK)
+impl Copying {
+    /// Shows a page of the parent to the child; what the parent's entry is from now on.
+    fn share(&mut self, vma: &Vma, va: u64, mapping: Mapping) -> Mapping {
+        if !frames::owns(mapping.gpa) {
+            // Pages of the rootfs slot are shown again at the child's first access, unless the tables still have them.
+            self.resident += u64::from(self.fill.keep(va, mapping));
+            return mapping;
+        }
+        if vma.shared() {
+            self.put(va, mapping, reference(mapping.gpa));
+            return mapping;
+        }
+        let writable = vma.prot.contains(Prot::WRITE) && own_page(mapping);
+        if writable
+            && self.hot.binary_search(&va).is_ok()
+            && let Ok(copy) = Frame::copy_of(mapping.gpa)
+        {
+            let flags = own_flags(vma.prot);
+            self.put(va, Mapping { gpa: copy.gpa(), flags }, copy);
+            return if is_sole(mapping.gpa) { Mapping { flags, ..mapping } } else { mapping };
+        }
+        self.lost |= mapping.flags.contains(Flags::WRITE);
+        let both = Mapping { flags: mapping.flags - Flags::WRITE, ..mapping };
+        self.put(va, both, reference(mapping.gpa));
+        both
+    }
+
+    fn put(&mut self, va: u64, mapping: Mapping, frame: Frame) {
+        if self.fill.put(va, mapping, &mut Pool).is_ok() {
+            let _ = frame.into_raw();
+            self.resident += 1;
+        } else {
+            self.full = true;
+        }
+    }
 }
 
-fn read_only(mapping: Mapping) -> Mapping {
-    Mapping { flags: mapping.flags - Flags::WRITE, ..mapping }
+/// One more reference to a page that a page table shows.
+fn reference(gpa: u64) -> Frame {
+    let shown = Frame::from_raw(gpa);
+    let reference = shown.clone();
+    let _ = shown.into_raw();
+    reference
+}
+
+fn is_inherited(vma: &Vma) -> bool {
+    !vma.traits.intersects(Traits::NOT_IN_CHILD | Traits::WIPE_ON_FORK)
 }

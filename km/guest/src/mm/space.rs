@@ -1,6 +1,7 @@
 //! An address space: mappings, page tables, and the calls that change them.
 
 use super::frame::Frame;
+use super::hot::Hot;
 use super::vma::{Backing, Prot, Traits, Vma, VmaMap};
 use crate::errno::{Errno, Result};
 use crate::fs::stale::Stale;
@@ -10,6 +11,8 @@ use km_hal::paging::{self, Flags, Mapping, Pool};
 
 /// Anonymous mappings up to this size are filled in when they are made: a page fault costs more than its pages.
 const EAGER_MAX: u64 = 256 << 10;
+/// Parts of programs and libraries that may be written are copied at once up to this size.
+const RELOCATED_MAX: u64 = 64 << 10;
 /// Most mappings that an address space may have (`vm.max_map_count`).
 const MAPPINGS_MAX: usize = 65_530;
 /// Room below the stack's end that mmap(2) leaves free.
@@ -61,6 +64,8 @@ pub struct AddressSpace {
     pub(super) resident: u64,
     /// RLIMIT_AS and RLIMIT_DATA in bytes.
     pub limits: SpaceLimits,
+    /// What its forks copy at once.
+    pub(super) hot: Hot,
 }
 
 /// Limits of prlimit(2) that concern mappings.
@@ -75,6 +80,13 @@ pub struct SpaceLimits {
 /// `value` rounded up to pages.
 pub(super) fn round_up(value: u64) -> Option<u64> {
     value.checked_next_multiple_of(PAGE_SIZE)
+}
+
+/// Whether a part of a program is so small that it is best copied when it is mapped: most of its pages are relocated, and
+/// the copy of one costs less than the fault that asks for it.
+#[must_use]
+pub fn is_relocated(prot: Prot, len: u64) -> bool {
+    prot.contains(Prot::WRITE) && len <= RELOCATED_MAX
 }
 
 /// The page-aligned range of a call's address and length.
@@ -95,8 +107,12 @@ impl AddressSpace {
     /// # Errors
     /// ENOMEM.
     pub fn new() -> Result<Self> {
-        let root = paging::new_root(&mut Pool).map_err(|_| Errno::ENOMEM)?;
-        Ok(Self {
+        paging::new_root(&mut Pool).map(Self::over).map_err(|_| Errno::ENOMEM)
+    }
+
+    /// One without mappings whose tables are these.
+    pub(super) fn over(root: u64) -> Self {
+        Self {
             root,
             vmas: VmaMap::default(),
             brk_start: 0,
@@ -104,21 +120,16 @@ impl AddressSpace {
             mmap_top: PROGRAM_END - STACK_ROOM,
             resident: 0,
             limits: SpaceLimits { total: u64::MAX, data: u64::MAX },
-        })
+            hot: Hot::default(),
+        }
     }
 
     /// What a process that has ended has: nothing.
     #[must_use]
     pub fn gone() -> Self {
-        Self {
-            root: NO_ROOT,
-            vmas: VmaMap::default(),
-            brk_start: 0,
-            brk_end: 0,
-            mmap_top: 0,
-            resident: 0,
-            limits: SpaceLimits { total: u64::MAX, data: u64::MAX },
-        }
+        let mut gone = Self::over(NO_ROOT);
+        gone.mmap_top = 0;
+        gone
     }
 
     pub(super) const fn is_gone(&self) -> bool {
@@ -292,6 +303,18 @@ impl AddressSpace {
         }
     }
 
+    /// Makes the CPU use the entry of a page that shows another frame than before.
+    pub(super) fn show_replaced(&self, va: u64, mapping: Mapping) {
+        // Instructions may be in a cache of their own.
+        if mapping.flags.contains(Flags::PRESENT | Flags::WRITE | Flags::NX) {
+            if self.is_active() {
+                paging::replaced(va, mapping.gpa);
+            }
+        } else {
+            self.flush_if(true);
+        }
+    }
+
     /// mprotect(2).
     ///
     /// # Errors
@@ -434,7 +457,7 @@ impl Drop for AddressSpace {
             paging::switch(BOOT_TABLES_GPA);
         }
         if self.root != NO_ROOT {
-            paging::free_root(self.root, &mut Pool, &mut |_, mapping| release_page(mapping));
+            paging::free_root(self.root, &mut |_, mapping| release_page(mapping));
         }
     }
 }
@@ -454,6 +477,11 @@ pub(super) fn is_sole(gpa: u64) -> bool {
 /// Whether a private mapping's page is a copy or zeros of its own, not the file's page: [`Flags::EXTRA`] says so.
 pub(super) fn own_page(mapping: Mapping) -> bool {
     mapping.flags.contains(Flags::EXTRA)
+}
+
+/// The entry of a private mapping's page that is its own and may be written if the mapping may.
+pub(super) fn own_flags(prot: Prot) -> Flags {
+    page_flags(prot, prot.contains(Prot::WRITE)) | Flags::EXTRA
 }
 
 /// The entry of a page with this protection.

@@ -6,7 +6,7 @@ use crate::fs::node::data::{F_SEAL_FUTURE_WRITE, F_SEAL_WRITE};
 use crate::kernel::{Args, Ctx};
 use crate::mm::shared::SharedMemory;
 use crate::mm::vma::{Backing, Prot, Traits};
-use crate::mm::{Advice, MapRequest, Placement, Remap};
+use crate::mm::{self, Advice, MapRequest, Placement, Remap};
 use crate::wait::SysResult;
 use alloc::rc::Rc;
 use km_abi::layout::PAGE_SIZE;
@@ -45,6 +45,8 @@ const MAP_TYPE: u64 = 0x0f;
 const MAP_FIXED: u64 = 0x10;
 const MAP_ANONYMOUS: u64 = 0x20;
 const MAP_32BIT: u64 = 0x40;
+/// What dynamic linkers say of the files of programs and libraries; it has no other effect.
+const MAP_DENYWRITE: u64 = 0x800;
 const MAP_NORESERVE: u64 = 0x4000;
 const MAP_POPULATE: u64 = 0x8000;
 const MAP_HUGETLB: u64 = 0x4_0000;
@@ -97,7 +99,7 @@ fn sys_mmap(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
         prot,
         traits,
         backing,
-        populate: flags & MAP_POPULATE != 0,
+        populate: flags & MAP_POPULATE != 0 || flags & MAP_DENYWRITE != 0 && mm::is_relocated(prot, len),
         no_reserve: flags & MAP_NORESERVE != 0,
     };
     let space = Rc::clone(&ctx.process().space);

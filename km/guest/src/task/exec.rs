@@ -13,7 +13,7 @@ use crate::load::script;
 use crate::load::stack::{self, Contents, Stack, at};
 use crate::mm::user::UserMemory;
 use crate::mm::vma::{Backing, Prot, Traits};
-use crate::mm::{AddressSpace, MapRequest, Placement};
+use crate::mm::{AddressSpace, MapRequest, Placement, is_relocated};
 use crate::random;
 use crate::signal::{AltStack, frame};
 use alloc::rc::Rc;
@@ -96,6 +96,10 @@ impl Kernel {
         process.left.queue.wake();
         process.credentials = credentials;
         let old = core::mem::replace(&mut process.space, prepared.space);
+        if old.borrow().is_active() {
+            // Once is enough: what is freed must not be in use.
+            process.space.borrow().activate();
+        }
         let files = Rc::new(RefCell::new(process.files.borrow().clone()));
         files.borrow_mut().close_on_exec();
         let closed = core::mem::replace(&mut process.files, files);
@@ -315,13 +319,14 @@ struct SpaceMapper<'a> {
 
 impl SpaceMapper<'_> {
     fn map(&mut self, address: u64, len: u64, prot: u32, backing: Backing) -> Result<()> {
+        let prot = Prot::from_bits_truncate(prot);
         let request = MapRequest {
             placement: Placement::Replace(address),
             len,
-            prot: Prot::from_bits_truncate(prot),
+            prot,
             traits: Traits::empty(),
+            populate: is_relocated(prot, len),
             backing,
-            populate: false,
             no_reserve: false,
         };
         self.space.map(request).map(|_| ())

@@ -12,7 +12,10 @@ use crate::task::futex::FutexKey;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::RefCell;
+use km_hal::frames;
 
+/// With less than this share of all frames free, memory that has become unused is given back at once.
+const SCARCE_SHARE: u64 = 4;
 /// Robust futexes that are looked at in a thread's list (ROBUST_LIST_LIMIT).
 const ROBUST_MAX: usize = 2048;
 /// The owner of a futex has died.
@@ -133,7 +136,11 @@ impl Kernel {
         self.timers.forget(pid, Slot::Interval(0));
         process.children_usage.peak_bytes = process.children_usage.peak_bytes.max(peak_bytes);
         let files = core::mem::take(&mut process.files);
-        process.space = Rc::new(RefCell::new(AddressSpace::gone()));
+        let gone = Rc::new(RefCell::new(AddressSpace::gone()));
+        self.ended_spaces.push(core::mem::replace(&mut process.space, gone));
+        if frames::available() < frames::total() / SCARCE_SHARE {
+            self.ended_spaces.clear();
+        }
         process.borrows_space = false;
         process.program.running = None;
         process.left.ended.set(true);

@@ -50,7 +50,7 @@ fn tables_come_back_when_a_root_is_freed() {
         map(other, va, 0x40_0000, LEAF, &mut Pool).unwrap();
     }
     let mut seen = 0;
-    free_root(other, &mut Pool, &mut |_, _| seen += 1);
+    free_root(other, &mut |_, _| seen += 1);
     assert_eq!((seen, frames::available()), (4, before));
     assert_eq!(current_root(), root);
 }

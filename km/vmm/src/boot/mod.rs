@@ -55,6 +55,8 @@ pub struct BootParameters<'a> {
     pub clock: ClockPage,
     /// Vector features of the vCPU.
     pub vector: VectorState,
+    /// [`BootRecord::shadowed`].
+    pub shadowed: bool,
 }
 
 /// XSAVE features that guests use.
@@ -101,6 +103,7 @@ pub fn prepare(
         config_len,
         xsave_bytes: parameters.vector.xsave_bytes,
         xcr0: parameters.vector.xcr0,
+        shadowed: u64::from(parameters.shadowed),
     };
     memory.store(RECORDS_GPA, &record)?;
     memory.store(RECORDS_GPA + CALL_RECORD_OFFSET, &parameters.call)?;

@@ -101,7 +101,8 @@ impl Monitor {
         let tsc = machine.vcpu.tsc(self.kvm.kind())?;
         let clock = self.clock.page(tsc, 0, realtime_ns);
         let call = CallRecord { seed, generation: 0 };
-        let parameters = BootParameters { config, call, clock, vector: self.vector };
+        let shadowed = self.kind() == KvmKind::Pvm;
+        let parameters = BootParameters { config, call, clock, vector: self.vector, shadowed };
         boot::prepare(&machine.memory, rootfs, &self.image, &parameters)?;
         Ok(self.vm(machine, rootfs))
     }

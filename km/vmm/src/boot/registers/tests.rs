@@ -33,6 +33,7 @@ fn boot(code: &[u8]) -> Option<(Kvm, Rootfs, Machine)> {
         call: CallRecord::default(),
         clock: ClockPage::default(),
         vector,
+        shadowed: kvm.kind() == KvmKind::Pvm,
     };
     prepare(&memory, &rootfs, &image, &parameters).unwrap();
     let mut machine = kvm.create(memory, &rootfs).unwrap();
