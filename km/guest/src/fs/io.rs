@@ -62,6 +62,26 @@ impl Source for Limited<'_> {
     }
 }
 
+/// A [`Sink`] that takes no more than so many bytes.
+pub struct Capped<'a> {
+    /// Where they go.
+    pub sink: &'a mut dyn Sink,
+    /// How many more it takes.
+    pub limit: usize,
+}
+
+impl Sink for Capped<'_> {
+    fn room(&self) -> usize {
+        self.sink.room().min(self.limit)
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> Result<usize> {
+        let count = self.sink.put(&bytes[..bytes.len().min(self.limit)])?;
+        self.limit -= count;
+        Ok(count)
+    }
+}
+
 /// A [`Sink`] that collects at most `limit` bytes.
 #[derive(Debug, Default)]
 pub struct Collect {

@@ -5,7 +5,6 @@
 
 use super::wire::{Loop, Peek};
 use crate::errno::{Errno, Result};
-use crate::fs::io::Sink;
 use core::cell::Cell;
 
 /// The mark in the bytes that wait for one end.
@@ -58,26 +57,6 @@ impl Urgent {
         let mark = self.0.get().filter(|mark| !mark.is_taken).ok_or(Errno::EINVAL)?;
         self.0.set(Some(Mark { is_taken: peek == Peek::No, ..mark }));
         Ok(mark.byte)
-    }
-}
-
-/// A [`Sink`] for so many bytes.
-pub struct Capped<'a> {
-    /// Where they go.
-    pub sink: &'a mut dyn Sink,
-    /// How many more.
-    pub left: usize,
-}
-
-impl Sink for Capped<'_> {
-    fn room(&self) -> usize {
-        self.sink.room().min(self.left)
-    }
-
-    fn put(&mut self, bytes: &[u8]) -> Result<usize> {
-        let count = self.sink.put(&bytes[..bytes.len().min(self.left)])?;
-        self.left -= count;
-        Ok(count)
     }
 }
 

@@ -2,9 +2,9 @@
 //! ([`crate::host::stream::Stream`]).
 
 use super::Tcp;
-use super::urgent::{Capped, Urgent};
+use super::urgent::Urgent;
 use crate::errno::{Errno, Result};
-use crate::fs::io::{Sink, Source};
+use crate::fs::io::{Capped, Sink, Source};
 use crate::net::budget::Budget;
 use crate::net::ring::Ring;
 use alloc::rc::{Rc, Weak};
@@ -201,9 +201,9 @@ impl Wire for Loop {
             return if self.other().finished.get() { Ok(0) } else { Err(Errno::EAGAIN) };
         }
         if peek == Peek::Yes {
-            return incoming.peek(&mut Capped { left: urgent.limit(), sink });
+            return incoming.peek(&mut Capped { limit: urgent.limit(), sink });
         }
-        let count = incoming.drain(&mut Capped { left: urgent.limit(), sink })?;
+        let count = incoming.drain(&mut Capped { limit: urgent.limit(), sink })?;
         urgent.advance(count);
         drop(incoming);
         self.with_peer(|peer| {
