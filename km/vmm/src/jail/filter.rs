@@ -92,6 +92,8 @@ fn common() -> Result<Rules, seccompiler::BackendError> {
             libc::SYS_ppoll,
             libc::SYS_lseek,
             libc::SYS_fstat,
+            // What file system a snapshot lies on.
+            libc::SYS_fstatfs,
             libc::SYS_ftruncate,
             libc::SYS_close,
             libc::SYS_munmap,

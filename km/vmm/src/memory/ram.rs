@@ -1,8 +1,10 @@
 //! RAM of one machine: anonymous for a boot, a private copy-on-write mapping of a snapshot for a clone.
 
-use km_abi::layout::{MEMORY_MAX, MEMORY_MIN};
+use km_abi::layout::{MEMORY_MAX, MEMORY_MIN, PAGE_SIZE};
 use std::fs::File;
+use std::io;
 use std::ops::Range;
+use std::os::fd::AsRawFd;
 use vm_memory::{FileOffset, MmapRegion, VolatileMemory, VolatileMemoryError};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -18,6 +20,9 @@ pub enum MemoryError {
     /// The host refused the mapping.
     #[error("map guest memory: {0}")]
     Map(#[from] vm_memory::mmap::MmapRegionError),
+    /// The host refused the mapping of a piece of a snapshot.
+    #[error("map a piece of guest memory: {0}")]
+    Piece(#[source] io::Error),
     /// A range that is not within the slot.
     #[error("guest address {gpa:#x} with length {len:#x} is outside of its memory")]
     Range {
@@ -54,6 +59,41 @@ impl GuestMemory {
     /// A size out of range, a file that is shorter, or the host refuses.
     pub fn clone_of(file: File, offset: u64, bytes: u64) -> Result<Self, MemoryError> {
         Self::map(Some(FileOffset::new(file, offset)), bytes, 0)
+    }
+
+    /// Like [`Self::clone_of`] a file's beginning, but only of its `pieces`: ascending ranges of whole pages. The rest is
+    /// memory of zeros, which asks nothing of the file.
+    ///
+    /// # Errors
+    /// A size out of range, a piece that is not within it, or the host refuses.
+    pub fn clone_of_pieces(file: &File, pieces: &[Range<u64>], bytes: u64) -> Result<Self, MemoryError> {
+        let memory = Self::map(None, bytes, libc::MAP_ANONYMOUS)?;
+        // SAFETY: the range is this mapping as a whole; the advice changes no byte of it. Without it a byte between two
+        // pieces could cost a page of 2 MiB.
+        let _ = unsafe {
+            libc::madvise(memory.region.as_ptr().cast(), memory.region.size(), libc::MADV_NOHUGEPAGE)
+        };
+        pieces.iter().try_for_each(|piece| memory.show(file, piece))?;
+        Ok(memory)
+    }
+
+    /// Maps a piece of a file over the same range of this memory.
+    fn show(&self, file: &File, piece: &Range<u64>) -> Result<(), MemoryError> {
+        let len = piece.end.saturating_sub(piece.start);
+        let wrong = || MemoryError::Range { gpa: piece.start, len };
+        let slice = self.slice(piece.start, usize::try_from(len).map_err(|_| wrong())?)?;
+        if slice.is_empty() || !piece.start.is_multiple_of(PAGE_SIZE) || !len.is_multiple_of(PAGE_SIZE) {
+            return Err(wrong());
+        }
+        let at = libc::off_t::try_from(piece.start).map_err(|_| wrong())?;
+        let address = slice.ptr_guard_mut().as_ptr();
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_PRIVATE | libc::MAP_NORESERVE | libc::MAP_FIXED;
+        // SAFETY: the pages lie within this region's mapping, which is given back as a whole when the region is dropped, and
+        // nobody has seen this memory yet: no reference and no machine loses anything.
+        let mapped =
+            unsafe { libc::mmap(address.cast(), slice.len(), protection, flags, file.as_raw_fd(), at) };
+        if mapped == libc::MAP_FAILED { Err(MemoryError::Piece(io::Error::last_os_error())) } else { Ok(()) }
     }
 
     fn map(file: Option<FileOffset>, bytes: u64, flags: i32) -> Result<Self, MemoryError> {
@@ -164,6 +204,38 @@ mod tests {
         memory.write(0x5000, b"written").unwrap();
         let again = GuestMemory::clone_of(file, 4096, SIZE).unwrap();
         assert_eq!(again.load::<[u8; 7]>(0x5000).unwrap(), [0; 7]);
+    }
+
+    #[test]
+    fn what_no_piece_shows_is_zero_and_asks_nothing_of_the_file() {
+        use std::os::unix::fs::{FileExt, MetadataExt};
+        // Memory files give a page of their own to a hole that is only read, as all files of a tmpfs do.
+        let file = File::from(rustix::fs::memfd_create("snapshot", rustix::fs::MemfdFlags::CLOEXEC).unwrap());
+        file.set_len(SIZE).unwrap();
+        file.write_all_at(b"piece", 0x5000).unwrap();
+        file.write_all_at(b"other", SIZE - 0x1000).unwrap();
+        let blocks = || file.metadata().unwrap().blocks();
+        let before = blocks();
+        let pieces = [0x5000..0x6000, SIZE - 0x1000..SIZE];
+        let memory = GuestMemory::clone_of_pieces(&file, &pieces, SIZE).unwrap();
+        assert_eq!(memory.load::<[u8; 5]>(0x5000).unwrap(), *b"piece");
+        assert_eq!(memory.load::<[u8; 5]>(SIZE - 0x1000).unwrap(), *b"other");
+        for gpa in (0x6000..SIZE - 0x1000).step_by(0x1000) {
+            assert_eq!(memory.load::<u64>(gpa).unwrap(), 0);
+            memory.write(gpa, &[1]).unwrap();
+        }
+        memory.write(0x5000, b"mine!").unwrap();
+        assert_eq!(blocks(), before);
+        let again = GuestMemory::clone_of_pieces(&file, &pieces, SIZE).unwrap();
+        assert_eq!(again.load::<[u8; 5]>(0x5000).unwrap(), *b"piece");
+        // The same without pieces.
+        let whole = GuestMemory::clone_of(file.try_clone().unwrap(), 0, SIZE).unwrap();
+        whole.load::<u64>(0x10000).unwrap();
+        assert!(blocks() > before);
+        for wrong in [0x5001..0x6001, 0..SIZE + 0x1000, 0x5000..0x5000, Range { start: 0x6000, end: 0x5000 }]
+        {
+            assert!(GuestMemory::clone_of_pieces(&file, &[wrong], SIZE).is_err());
+        }
     }
 
     proptest! {

@@ -58,6 +58,8 @@ pub struct Mould {
     pub rootfs: Arc<Rootfs>,
     /// The snapshot.
     pub snapshot: Snapshot,
+    /// What of it is mapped, where it cannot be mapped as a whole.
+    pub pieces: Option<Vec<Range<u64>>>,
 }
 
 /// Whether a machine is one to learn the working set from.
@@ -98,8 +100,7 @@ impl Mould {
     ) -> Result<Shell, ShellError> {
         let start = Instant::now();
         let trailer = self.snapshot.trailer();
-        let file = self.snapshot.file().try_clone()?;
-        let memory = GuestMemory::clone_of(file, 0, trailer.memory_bytes())?;
+        let memory = self.memory()?;
         if learns == Learns::Yes {
             accessed::forget(&memory, trailer.state().cr3)?;
         }
@@ -115,6 +116,15 @@ impl Mould {
         touched?;
         shell.prerun = start.elapsed() - create;
         Ok(shell)
+    }
+
+    /// A private copy of the snapshot's memory.
+    fn memory(&self) -> Result<GuestMemory, ShellError> {
+        let (file, bytes) = (self.snapshot.file(), self.snapshot.trailer().memory_bytes());
+        Ok(match &self.pieces {
+            Some(pieces) => GuestMemory::clone_of_pieces(file, pieces, bytes)?,
+            None => GuestMemory::clone_of(file.try_clone()?, 0, bytes)?,
+        })
     }
 
     /// Makes a machine unique: seed, generation, and the clocks of this moment. The guest looks at them when it is told

@@ -13,6 +13,7 @@
 //!
 //! * [`mod@format`]: the trailer; reading and writing its bytes.
 //! * [`identity`]: what a snapshot is bound to: monitor build, host CPU, KVM.
+//! * [`holes`]: what is done where the file system fills holes.
 //! * [`writer`]: from a machine's memory to a file.
 //! * [`reader`]: checks a file; gives memory pages and trailer.
 //! * [`walk`]: the pages that a guest's page tables show.
@@ -21,6 +22,7 @@
 
 pub mod accessed;
 pub mod format;
+pub mod holes;
 pub mod identity;
 pub mod reader;
 pub mod walk;

@@ -1,11 +1,14 @@
 //! Checks a snapshot file and reads pages of it.
 
 use std::fs::File;
+use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
 use rustix::fs::{SeekFrom, seek};
 
 use super::format::{ContentHash, Expected, SnapshotError, Trailer};
+use super::holes;
 use super::walk::TableSource;
 use super::writer::check_mode;
 use super::{PAGE, Page};
@@ -42,25 +45,13 @@ impl Snapshot {
     /// # Errors
     /// When a bit differs, or the file cannot be read.
     pub fn verify(&self) -> Result<(), SnapshotError> {
-        let end = self.trailer.memory_bytes();
         let mut hash = ContentHash::default();
         let mut buffer = vec![0; 256 * PAGE];
-        let mut at = 0;
-        while at < end {
-            at = match seek(&self.file, SeekFrom::Data(at)) {
-                // A hole may start inside a page where the file system's blocks are smaller.
-                Ok(data) => data - data % PAGE as u64,
-                Err(rustix::io::Errno::NXIO) => end,
-                Err(error) => return Err(SnapshotError::Io(error.into())),
-            };
-            let hole = if at < end {
-                seek(&self.file, SeekFrom::Hole(at)).map_err(std::io::Error::from)?
-            } else {
-                end
-            };
-            let hole = hole.next_multiple_of(PAGE as u64).min(end);
-            while at < hole {
-                let len = buffer.len().min(usize::try_from(hole - at).unwrap_or(usize::MAX));
+        for range in self.data() {
+            let range = range?;
+            let mut at = range.start;
+            while at < range.end {
+                let len = buffer.len().min(usize::try_from(range.end - at).unwrap_or(usize::MAX));
                 self.file.read_exact_at(&mut buffer[..len], at)?;
                 for (page, gpa) in buffer[..len].chunks_exact(PAGE).zip((at..).step_by(PAGE)) {
                     hash.page(gpa, page);
@@ -69,6 +60,30 @@ impl Snapshot {
             }
         }
         self.trailer.check_content(hash)
+    }
+
+    /// The pieces of the memory that have to be mapped one by one, because a hole of this file would ask for a page of its
+    /// own as soon as it is read (see [`super::holes`]). Nothing where the file can be mapped as a whole.
+    ///
+    /// # Errors
+    /// The file cannot be looked at.
+    pub fn pieces(&self) -> Result<Option<Vec<Range<u64>>>, SnapshotError> {
+        if !holes::are_filled(&self.file)? {
+            return Ok(None);
+        }
+        let pieces = self.data().take(holes::PIECES_MAX + 1).collect::<io::Result<Vec<_>>>()?;
+        Ok((pieces.len() <= holes::PIECES_MAX).then_some(pieces))
+    }
+
+    /// The ranges of the memory that are not holes, in whole pages.
+    fn data(&self) -> impl Iterator<Item = io::Result<Range<u64>>> {
+        let end = self.trailer.memory_bytes();
+        let mut at = 0;
+        std::iter::from_fn(move || {
+            let range = next_data(&self.file, at, end).transpose()?;
+            at = range.as_ref().map_or(end, |range| range.end);
+            Some(range)
+        })
     }
 
     /// What the trailer says.
@@ -82,6 +97,25 @@ impl Snapshot {
     pub fn file(&self) -> &File {
         &self.file
     }
+}
+
+/// The first range from `at` on and before `end` that is no hole.
+fn next_data(file: &File, at: u64, end: u64) -> io::Result<Option<Range<u64>>> {
+    if at >= end {
+        return Ok(None);
+    }
+    let data = match seek(file, SeekFrom::Data(at)) {
+        Ok(data) => data,
+        Err(rustix::io::Errno::NXIO) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    if data >= end {
+        return Ok(None);
+    }
+    let hole = seek(file, SeekFrom::Hole(data))?;
+    // Data may begin and end inside a page where the file system's blocks are smaller.
+    let start = data - data % PAGE as u64;
+    Ok(Some(start..hole.next_multiple_of(PAGE as u64).min(end)))
 }
 
 impl TableSource for Snapshot {

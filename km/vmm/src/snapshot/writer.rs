@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::os::unix::fs::{FileExt, MetadataExt};
 
 use super::format::{ContentHash, Expected, SnapshotError, State, Trailer, is_zero};
+use super::holes;
 use super::{PAGE, Page};
 
 /// Memory of a machine that does not run.
@@ -49,7 +50,8 @@ pub fn write(
     check_mode(file)?;
     file.set_len(0)?;
     file.set_len(file_bytes)?;
-    let mut runs = Runs { file, start: 0, bytes: Vec::with_capacity(RUN_MAX) };
+    let written_out = holes::written_out(file, expected.memory_bytes)?;
+    let mut runs = Runs { file, start: 0, bytes: Vec::with_capacity(RUN_MAX), written_out };
     let mut hash = ContentHash::default();
     let mut page = [0; PAGE];
     for range in memory.populated()? {
@@ -82,10 +84,22 @@ struct Runs<'a> {
     file: &'a File,
     start: u64,
     bytes: Vec<u8>,
+    /// Longest hole that is written as zeros.
+    written_out: u64,
 }
 
 impl Runs<'_> {
     fn push(&mut self, gpa: u64, page: &Page) -> io::Result<()> {
+        let end = self.start + self.bytes.len() as u64;
+        if end > 0 && gpa > end && gpa - end <= self.written_out {
+            for hole in (end..gpa).step_by(PAGE) {
+                self.append(hole, &[0; PAGE])?;
+            }
+        }
+        self.append(gpa, page)
+    }
+
+    fn append(&mut self, gpa: u64, page: &Page) -> io::Result<()> {
         if self.start + self.bytes.len() as u64 != gpa || self.bytes.len() == RUN_MAX {
             self.flush()?;
             self.start = gpa;
@@ -96,6 +110,7 @@ impl Runs<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.file.write_all_at(&self.bytes, self.start)?;
+        self.start += self.bytes.len() as u64;
         self.bytes.clear();
         Ok(())
     }

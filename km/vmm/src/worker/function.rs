@@ -84,8 +84,9 @@ impl Function {
         if !self.assign.verified {
             snapshot.verify().map_err(wrong)?;
         }
+        let pieces = snapshot.pieces().map_err(wrong)?;
         let (monitor, rootfs) = (Arc::clone(&self.ground.monitor), Arc::clone(&self.rootfs));
-        self.mould = Some(Mould { monitor, rootfs, snapshot });
+        self.mould = Some(Mould { monitor, rootfs, snapshot, pieces });
         Ok(())
     }
 
