@@ -102,6 +102,16 @@ pub struct BakeReport {
     pub serving: Option<String>,
 }
 
+/// Why there is no snapshot of a program that got ready: the disk takes none.
+pub const DISK: &str = "Disk";
+
+impl BakeReport {
+    /// Calls are served, but each by a cold boot, because the disk takes no snapshot.
+    pub fn is_unbaked(&self) -> bool {
+        self.phase == Phase::Ready && self.reason == DISK
+    }
+}
+
 /// Where a function stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Phase {

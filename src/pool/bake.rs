@@ -15,6 +15,7 @@ use super::slot::{SlotError, record};
 use super::snapshots::Draft;
 use super::table::Shell;
 use super::worker::WorkerError;
+use crate::api::record::DISK;
 use crate::api::{Protocol, Published, Snapshot, Warmup};
 use crate::logs::{CallLog, FunctionLog};
 
@@ -39,9 +40,14 @@ pub struct BakeFailure {
 }
 
 impl BakeFailure {
+    /// Nothing is wrong but that there is no room for a snapshot: cold boots can answer calls.
+    pub fn is_of_disk(&self) -> bool {
+        self.reason == DISK
+    }
+
     /// The host is the cause, not the function.
     pub fn is_of_host(&self) -> bool {
-        matches!(self.reason, "Host" | "Worker" | "Memory" | "Disk") || self.waits_for_secrets()
+        matches!(self.reason, "Host" | "Worker" | "Memory" | DISK) || self.waits_for_secrets()
     }
 
     /// It can be tried again as soon as a secret is another one.
@@ -79,7 +85,8 @@ pub fn wire(published: &Published) -> Wire {
     }
 }
 
-/// Bakes a function and publishes its snapshot under `key`. With snapshot mode `none` it is only tried.
+/// Bakes a function and publishes its snapshot under `key`. With snapshot mode `none` it is only tried; so it is where the
+/// disk takes no file, and then the failure says that ([`BakeFailure::is_of_disk`]).
 ///
 /// # Errors
 /// When the program does not get ready or the host fails, with the reason.
@@ -94,9 +101,12 @@ pub async fn bake(
     let begin = Instant::now();
     let call: Arc<str> = format!("bake-{:08x}", fastrand::u32(..)).into();
     let sink = CallLog::new(log.clone(), call.clone());
-    let draft = match mode(published) {
-        SnapshotMode::None => None,
-        _ => Some(node.snapshots.draft().map_err(|error| unwritten(&error))?),
+    let (draft, no_draft) = match mode(published) {
+        SnapshotMode::None => (None, None),
+        _ => match node.snapshots.draft() {
+            Ok(draft) => (Some(draft), None),
+            Err(error) => (None, Some(unwritten(&error))),
+        },
     };
     let result = run(node, published, program, key, draft.as_ref(), sink).await;
     let mut baked = result.map_err(|mut failure| {
@@ -105,6 +115,9 @@ pub async fn bake(
         failure.output = lines.into_iter().skip(skip).map(|line| line.text).collect();
         failure
     })?;
+    if let Some(failure) = no_draft {
+        return Err(failure);
+    }
     if let Some(draft) = draft {
         node.snapshots.publish(draft, key).map_err(|error| unwritten(&error))?;
     }
@@ -183,7 +196,7 @@ async fn drive(
 /// A snapshot that the disk does not take.
 fn unwritten(error: &dyn std::fmt::Display) -> BakeFailure {
     failure(
-        "Disk",
+        DISK,
         format!(
             "the snapshot cannot be written: {error}; free space on the volume, or make it larger (and see that it is writable)"
         ),

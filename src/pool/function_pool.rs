@@ -51,7 +51,7 @@ pub struct Source {
     /// The process.
     pub process: ProcessSpec,
     /// The root file system.
-    pub rootfs: File,
+    pub rootfs: Arc<File>,
     /// Keeps the bundle from being collected.
     pub _lease: Arc<Lease>,
     /// The snapshot mode.
@@ -97,21 +97,20 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// A pool, which begins to make shells at once if the node allows.
+    /// A pool, which gets its first shells in its turn if the node allows.
     pub fn new(node: Arc<Node>, source: Source, events: mpsc::UnboundedSender<PoolEvent>) -> Arc<Self> {
         let pool = Arc::new_cyclic(|_| Self {
             node: node.clone(),
             source,
-            table: Mutex::new(Table::new(Instant::now(), false)),
+            table: Mutex::new(Table::new(Instant::now())),
             growth: tokio::sync::Mutex::default(),
             verified: AtomicBool::new(false),
             tending: AtomicBool::new(false),
             events,
         });
         // Without a snapshot the first shell would only find that out, and it would be made again for nobody.
-        if node.register(&pool) && (pool.boots() || pool.node.snapshots.contains(pool.key())) {
-            *pool.lock() = Table::new(Instant::now(), true);
-            pool.tend();
+        if node.register(&pool) && (pool.boots() || node.snapshots.contains(pool.key())) {
+            tokio::spawn(warm(Arc::downgrade(&pool), node));
         }
         pool
     }
@@ -158,6 +157,7 @@ impl Pool {
                 Ok((shell, Found::Shell))
             }
             Err(waiting) => {
+                let _waits = self.node.wait();
                 self.tend();
                 let mut done = Done(Some(self.clone()));
                 let shell = waiting.await.unwrap_or(Err(TakeError::Closed))?;
@@ -267,14 +267,16 @@ impl Pool {
 
     /// Begins the shells that are missing.
     fn tend(self: &Arc<Self>) {
-        let missing = {
-            let mut table = self.lock();
-            let room = MAKING_MAX.saturating_sub(table.counts().making);
-            if room == 0 { 0 } else { table.missing(Instant::now(), self.source.concurrency) }
-        };
-        for _ in 0..missing {
+        for _ in 0..self.missing() {
             tokio::spawn(self.clone().make());
         }
+    }
+
+    /// How many shells to begin now.
+    fn missing(&self) -> usize {
+        let mut table = self.lock();
+        let room = MAKING_MAX.saturating_sub(table.counts().making);
+        if room == 0 { 0 } else { table.missing(Instant::now(), self.source.concurrency) }
     }
 
     /// Begins the shells that are missing, but not while the call that took one is being answered: making a machine takes
@@ -304,7 +306,9 @@ impl Pool {
     }
 
     async fn make_failed(self: &Arc<Self>, error: TakeError) {
-        tracing::warn!(function = self.source.function, %error, "no machine can be made");
+        if error != TakeError::Closed {
+            tracing::warn!(function = self.source.function, %error, "no machine can be made");
+        }
         let failures = {
             let mut table = self.lock();
             table.failed(&error);
@@ -367,6 +371,8 @@ impl Pool {
         self.node.snapshots.hold(&self.source.key);
         match self.node.snapshots.get(&self.source.key) {
             Some(file) => Ok(Some(file)),
+            // Evicted while the pool waited for its first shells: it is made again when a call asks for it.
+            None if self.lock().rest() => Err(TakeError::Closed),
             None => Err(self.lost(PoolEvent::SnapshotMissing)),
         }
     }
@@ -412,6 +418,19 @@ impl Pool {
         // The owner is gone when the function was removed meanwhile.
         let _ = self.events.send(event);
         TakeError::Closed
+    }
+}
+
+/// Makes the shells that a pool has before its first call: a few pools at a time, and not while calls wait. After a start
+/// all functions of a node come here at once.
+async fn warm(pool: Weak<Pool>, node: Arc<Node>) {
+    let _turn = node.warmers.acquire().await;
+    node.calm().await;
+    // It may be replaced or called by now.
+    let Some(pool) = pool.upgrade() else { return };
+    pool.lock().wake();
+    for _ in 0..pool.missing() {
+        pool.clone().make().await;
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the functions of a node share: the stock of workers, the memory budget, the snapshots, and fairness.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -15,6 +16,10 @@ use super::stock::Stock;
 const TICK: Duration = Duration::from_secs(1);
 /// Functions that get shells before their first call; beyond, a function's first call waits for its worker.
 const WARM_POOLS_MAX: usize = 64;
+/// How long who makes shells for nobody in particular steps aside for calls before looking again, and how often at most: on a
+/// node where some call always waits, others get theirs slowly.
+const ASIDE: Duration = Duration::from_millis(10);
+const ASIDE_MAX: u32 = 100;
 
 /// Options of a node.
 #[derive(Clone, Debug)]
@@ -42,6 +47,10 @@ pub struct Node {
     pub makers: Semaphore,
     /// Bakes at once.
     pub bakers: Semaphore,
+    /// Pools at once that get their first shells before a call asks for one.
+    pub warmers: Semaphore,
+    /// Calls that wait for a machine.
+    waiting: AtomicUsize,
     /// [`NodeOptions::idle`].
     pub idle: Duration,
     /// [`NodeOptions::ready_limit`].
@@ -59,6 +68,8 @@ impl Node {
             snapshots,
             makers: Semaphore::new(cores),
             bakers: Semaphore::new(cores),
+            warmers: Semaphore::new(cores),
+            waiting: AtomicUsize::new(0),
             idle: options.idle,
             ready_limit: options.ready_limit,
             pools: Mutex::default(),
@@ -75,6 +86,22 @@ impl Node {
         pools.len() <= WARM_POOLS_MAX
     }
 
+    /// A call waits for a machine, until this is dropped.
+    pub(super) fn wait(self: &Arc<Self>) -> Waits {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        Waits(self.clone())
+    }
+
+    /// Until no call waits for a machine, within limits.
+    pub(super) async fn calm(&self) {
+        for _ in 0..ASIDE_MAX {
+            if self.waiting.load(Ordering::Relaxed) == 0 {
+                return;
+            }
+            tokio::time::sleep(ASIDE).await;
+        }
+    }
+
     /// Destroys a waiting shell of the function that was not called for the longest time, to free its memory.
     pub(super) fn reclaim(&self, except: &Arc<Pool>) -> bool {
         let candidates = self.live_pools();
@@ -88,6 +115,16 @@ impl Node {
     fn live_pools(&self) -> Vec<Arc<Pool>> {
         let pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
         pools.iter().filter_map(Weak::upgrade).collect()
+    }
+}
+
+/// A call that waits for a machine.
+#[derive(Debug)]
+pub(super) struct Waits(Arc<Node>);
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

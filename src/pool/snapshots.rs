@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -67,6 +68,8 @@ pub fn key(digest: &str, spec: &ImageSpec, program: &Program, hello: &Hello) -> 
 pub struct Snapshots {
     folder: PathBuf,
     budget: u64,
+    /// Bytes on disk when they were last counted. Thousands of functions ask at a start, and there are thousands of files.
+    counted: AtomicU64,
     /// Keys of functions that have workers: these go last.
     used: Mutex<HashSet<String>>,
 }
@@ -91,7 +94,9 @@ impl Snapshots {
                 fs::remove_file(entry.path())?;
             }
         }
-        Ok(Self { folder, budget, used: Mutex::default() })
+        let snapshots = Self { folder, budget, counted: AtomicU64::new(0), used: Mutex::default() };
+        snapshots.bytes();
+        Ok(snapshots)
     }
 
     /// Opens a snapshot to read, and marks it as used now.
@@ -111,7 +116,7 @@ impl Snapshots {
 
     /// Whether another snapshot is likely to fit without that one has to go.
     pub fn has_room(&self) -> bool {
-        self.bytes() < self.budget / 8 * 7
+        self.counted.load(Ordering::Relaxed) < self.budget / 8 * 7
     }
 
     /// Starts a snapshot.
@@ -140,6 +145,7 @@ impl Snapshots {
         if let Err(error) = crate::volume::remove(&self.path(key)) {
             tracing::warn!(%error, key, "cannot remove a snapshot");
         }
+        self.bytes();
     }
 
     /// Says that workers serve from this snapshot, until [`Self::release`].
@@ -152,9 +158,11 @@ impl Snapshots {
         self.used.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
     }
 
-    /// Bytes on disk.
+    /// Bytes on disk, counted now.
     pub fn bytes(&self) -> u64 {
-        self.list().iter().map(|(_, _, bytes)| bytes).sum()
+        let bytes = self.list().iter().map(|(_, _, bytes)| bytes).sum();
+        self.counted.store(bytes, Ordering::Relaxed);
+        bytes
     }
 
     fn path(&self, key: &str) -> PathBuf {
@@ -174,13 +182,14 @@ impl Snapshots {
         let mut total: u64 = list.iter().map(|(_, _, bytes)| bytes).sum();
         for (path, _, bytes) in list {
             if total <= self.budget {
-                return;
+                break;
             }
             if key(&path) != newest && fs::remove_file(&path).is_ok() {
                 tracing::info!(snapshot = key(&path), "snapshot evicted to keep the disk budget");
                 total -= bytes;
             }
         }
+        self.counted.store(total, Ordering::Relaxed);
     }
 
     fn list(&self) -> Vec<(PathBuf, SystemTime, u64)> {
@@ -218,7 +227,7 @@ mod tests {
     #[test]
     fn drafts_leave_nothing_and_eviction_spares_what_is_used() {
         let folder = tempfile::tempdir().unwrap();
-        let snapshots = Snapshots::open(folder.path().to_owned(), 20 << 10).unwrap();
+        let snapshots = Snapshots::open(folder.path().to_owned(), 18 << 10).unwrap();
         drop(snapshots.draft().unwrap());
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
         write(&snapshots, "a");
@@ -226,8 +235,9 @@ mod tests {
         write(&snapshots, "b");
         write(&snapshots, "c");
         assert!(snapshots.get("a").is_some() && snapshots.get("c").is_some());
-        assert!(snapshots.get("b").is_none());
+        assert!(snapshots.get("b").is_none() && !snapshots.has_room());
         snapshots.discard("a");
+        assert!(snapshots.has_room());
         assert!(snapshots.get("a").is_none());
     }
 

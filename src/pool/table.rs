@@ -56,6 +56,7 @@ pub struct Table {
     failures: u32,
     estimate: u64,
     awake: bool,
+    called: bool,
     closed: bool,
 }
 
@@ -73,8 +74,8 @@ pub struct Counts {
 }
 
 impl Table {
-    /// An empty table; one that is not awake makes nothing before it is asked.
-    pub fn new(now: Instant, awake: bool) -> Self {
+    /// An empty table, which makes nothing before it is asked or woken.
+    pub fn new(now: Instant) -> Self {
         Self {
             idle: VecDeque::new(),
             empty: Vec::new(),
@@ -85,9 +86,21 @@ impl Table {
             demand: Demand::new(now),
             failures: 0,
             estimate: ESTIMATE_FIRST,
-            awake,
+            awake: false,
+            called: false,
             closed: false,
         }
+    }
+
+    /// It has shells from now on, asked or not.
+    pub fn wake(&mut self) {
+        self.awake = true;
+    }
+
+    /// Takes [`Self::wake`] back, if nobody asked since; says whether that is so.
+    pub fn rest(&mut self) -> bool {
+        self.awake = self.called;
+        !self.called
     }
 
     /// Takes a shell, or a place in the queue for the next one.
@@ -98,7 +111,7 @@ impl Table {
         if self.closed {
             return Err(TakeError::Closed);
         }
-        self.awake = true;
+        (self.awake, self.called) = (true, true);
         // The youngest: its pages are the likeliest to be in the CPU's caches.
         let shell = std::iter::from_fn(|| self.idle.pop_back()).find(|shell| !shell.slot.worker().is_gone());
         let found = if shell.is_some() { Found::Shell } else { Found::Nothing };

@@ -139,11 +139,14 @@ impl Functions {
         all
     }
 
-    /// Adds one.
-    pub fn insert(&self, function: &Arc<Function>) {
+    /// Adds some; at once, because each change copies the list.
+    pub fn insert(&self, functions: &[Arc<Function>]) {
+        if functions.is_empty() {
+            return;
+        }
         self.map.rcu(|map| {
             let mut map = HashMap::clone(map);
-            map.insert(function.name.to_string(), function.clone());
+            map.extend(functions.iter().map(|function| (function.name.to_string(), function.clone())));
             map
         });
     }

@@ -6,7 +6,7 @@
 //!   hyper refuses), [`calls`] (records).
 //! * [`exchange`]: calls that are no HTTP to the program, as [`stdio`] and [`kontain`] have them; [`inlay`] and [`variables`]:
 //!   what a machine is given beside the request.
-//! * [`functions`]: what is served; [`follow`] reads it from the volume, [`revise`] makes each version ready.
+//! * [`functions`]: what is served; [`follow`] follows the volume's [`records`], [`revise`] makes each version ready.
 
 pub mod admin;
 pub mod admission;
@@ -23,6 +23,7 @@ pub mod invoke;
 pub mod kontain;
 pub mod listen;
 pub mod problem;
+pub mod records;
 pub mod refusal;
 pub mod report;
 pub mod revise;
@@ -43,7 +44,7 @@ use hyper::body::Incoming;
 use ipnet::IpNet;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use self::admission::Turns;
@@ -79,6 +80,9 @@ const SILENCE: Duration = Duration::from_secs(1);
 /// but not for longer than this.
 const LATEST: Duration = Duration::from_secs(20);
 
+/// Bundles that are opened at once: more only take the processors from those who answer calls.
+const OPENERS: usize = 2;
+
 /// A server.
 #[derive(Debug)]
 pub struct Server {
@@ -98,6 +102,8 @@ pub struct Server {
     pub calls: Calls,
     /// Turns of the node.
     pub turns: Arc<Turns>,
+    /// Bundles that are opened at once.
+    pub openers: Semaphore,
     scanned: AtomicBool,
     draining: AtomicBool,
     /// Calls that came, to notice when none do any more.
@@ -118,6 +124,7 @@ impl Server {
             secrets: Secrets::default(),
             calls: Calls::default(),
             turns,
+            openers: Semaphore::new(OPENERS),
             scanned: AtomicBool::new(false),
             draining: AtomicBool::new(false),
             arrived: AtomicU64::new(0),

@@ -5,10 +5,12 @@
 //!                    │ no                    │ refused or evicted    │
 //!                    ▼                       ▼                       │
 //!              served before? ──yes──► serve by cold boots ──► bake ─┘
-//!                    │ no: 503                                  │ failed
-//!                    └────────────────────────────────────► bake, try again later
+//!                    │ no: 503               ▲                  │ failed
+//!                    │                       │ only the disk    ▼
+//!                    └───────────────────────┴──────────── bake, try again later
 //! ```
 
+use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +33,7 @@ use crate::pool::bake::{self, BakeFailure};
 use crate::pool::function_pool::{PoolEvent, page_aligned};
 use crate::pool::program::Program;
 use crate::pool::{Pool, Source, snapshots};
+use crate::volume::Volume;
 
 /// First and longest pause before a failed bake is tried again.
 const RETRY_FIRST: Duration = Duration::from_secs(30);
@@ -79,10 +82,16 @@ struct Reviser<'a> {
 
 /// A program and the key of its snapshot.
 struct Prepared {
-    program: Program,
-    lease: Arc<Lease>,
+    bundle: OpenBundle,
     key: String,
     admission: Arc<Admission>,
+}
+
+/// A bundle that nobody collects meanwhile.
+struct OpenBundle {
+    program: Program,
+    rootfs: Arc<File>,
+    lease: Arc<Lease>,
 }
 
 /// Where the machines of a pool come from.
@@ -127,20 +136,20 @@ impl Reviser<'_> {
             if !proven {
                 self.bake(&prepared).await?;
             }
-            let _events = self.install(&prepared, Machines::Boot)?;
+            let _events = self.install(&prepared, Machines::Boot);
             self.report(Phase::Ready, "Ready", "calls are served");
             return std::future::pending().await;
         }
         let snapshots = &self.server.node.snapshots;
         if !snapshots.contains(&prepared.key) {
             if !proven {
-                self.bake(&prepared).await?;
+                self.first_bake(&prepared).await?;
             } else if snapshots.has_room() {
                 self.renew(&prepared).await?;
             }
             // Else it was evicted, and is made again when a call asks for it.
         }
-        let mut events = self.install(&prepared, Machines::Clone)?;
+        let mut events = self.install(&prepared, Machines::Clone);
         self.report(Phase::Ready, "Ready", "calls are served");
         // The pool holds the sender for as long as it serves; without an event there is nothing to do.
         match events.recv().await {
@@ -158,22 +167,29 @@ impl Reviser<'_> {
 
     /// Serves by cold boots while the snapshot is made again.
     async fn renew(&self, prepared: &Prepared) -> Result<(), BakeFailure> {
-        let _events = self.install(prepared, Machines::Boot)?;
-        self.report(Phase::Ready, "ColdBoot", "served by cold boots while the snapshot is made again");
+        let _events = self.install(prepared, Machines::Boot);
+        // A disk that takes no snapshot has to be known until it takes one.
+        if !self.function.report().is_unbaked() {
+            self.report(Phase::Ready, "ColdBoot", "served by cold boots while the snapshot is made again");
+        }
         self.bake(prepared).await
+    }
+
+    /// Bakes a version that has not answered yet. Where only its snapshot finds no room, and nothing older serves, calls are
+    /// answered by cold boots until there is room.
+    async fn first_bake(&self, prepared: &Prepared) -> Result<(), BakeFailure> {
+        let result = self.bake(prepared).await;
+        let serves = matches!(*self.function.serving(), Serving::Ready(_));
+        if !serves && result.as_ref().is_err_and(BakeFailure::is_of_disk) {
+            self.install(prepared, Machines::Boot);
+        }
+        result
     }
 
     async fn prepare(&self) -> Result<Prepared, BakeFailure> {
         inlay::secret_files(&self.server.secrets, self.published)
             .map_err(|error| host_failure(error.reason(), error.to_string()))?;
-        let digest = &self.published.digest;
-        let bundle = self.server.volume.bundle(digest);
-        let bundle = bundle.ok_or_else(|| host_failure("Bundle", format!("`{digest}` is not a digest")))?;
-        let lease = lease(&bundle)
-            .map_err(|error| host_failure("Bundle", format!("cannot open {}: {error}", bundle.display())))?
-            .ok_or_else(|| host_failure("Bundle", format!("`{digest}` is not in the store")))?;
-        let program = Program::of(self.published, &bundle)
-            .map_err(|error| host_failure("Bundle", error.to_string()))?;
+        let bundle = self.open().await?;
         let hello = loop {
             match (self.server.node.stock.hello(), self.server.node.stock.problem()) {
                 (Some(hello), _) => break hello,
@@ -181,16 +197,25 @@ impl Reviser<'_> {
                 (None, None) => tokio::time::sleep(HELLO_INTERVAL).await,
             }
         };
-        let key = snapshots::key(digest, &self.published.spec, &program, &hello);
-        let admission = Arc::new(Admission::new(self.published.spec.concurrency));
-        Ok(Prepared { program, lease: Arc::new(lease), key, admission })
+        let spec = &self.published.spec;
+        let key = snapshots::key(&self.published.digest, spec, &bundle.program, &hello);
+        Ok(Prepared { bundle, key, admission: Arc::new(Admission::new(spec.concurrency)) })
+    }
+
+    /// Opens the bundle, a few at once and away from the threads of calls: after a start all functions do this.
+    async fn open(&self) -> Result<OpenBundle, BakeFailure> {
+        let _turn = self.server.openers.acquire().await;
+        let (server, published) = (self.server.clone(), self.published.clone());
+        let opened = tokio::task::spawn_blocking(move || open_bundle(&server.volume, &published));
+        opened.await.unwrap_or_else(|error| Err(host_failure("Host", error.to_string())))
     }
 
     async fn bake(&self, prepared: &Prepared) -> Result<(), BakeFailure> {
         tracing::info!(function = %self.function.name, "bake begins");
         let node = &self.server.node;
         let result =
-            bake::bake(node, self.published, &prepared.program, &prepared.key, &self.function.log).await;
+            bake::bake(node, self.published, &prepared.bundle.program, &prepared.key, &self.function.log)
+                .await;
         let reason = result.as_ref().map_or_else(|failure| failure.reason, |_| "Baked");
         let label = OfReason { faas_name: self.function.name.to_string(), error_type: reason.to_owned() };
         self.server.metrics.bakes.get_or_create(&label).inc();
@@ -204,24 +229,18 @@ impl Reviser<'_> {
     }
 
     /// Puts a new pool in place; the old one finishes its calls.
-    fn install(
-        &self,
-        prepared: &Prepared,
-        machines: Machines,
-    ) -> Result<mpsc::UnboundedReceiver<PoolEvent>, BakeFailure> {
-        let path = &prepared.program.rootfs;
-        let rootfs = std::fs::File::open(path)
-            .map_err(|error| host_failure("Bundle", format!("cannot open {}: {error}", path.display())))?;
+    fn install(&self, prepared: &Prepared, machines: Machines) -> mpsc::UnboundedReceiver<PoolEvent> {
+        let OpenBundle { program, rootfs, lease } = &prepared.bundle;
         let (sender, receiver) = mpsc::unbounded_channel();
         let source = Source {
             function: self.function.name.to_string(),
             key: prepared.key.clone(),
             memory_bytes: page_aligned(self.published.spec.resources.limits.memory.bytes()),
             wire: bake::wire(self.published),
-            port: prepared.program.port,
-            process: prepared.program.process.clone(),
-            rootfs,
-            _lease: prepared.lease.clone(),
+            port: program.port,
+            process: program.process.clone(),
+            rootfs: rootfs.clone(),
+            _lease: lease.clone(),
             mode: bake::mode(self.published),
             boots: machines == Machines::Boot,
             concurrency: self.published.spec.concurrency,
@@ -236,7 +255,7 @@ impl Reviser<'_> {
                 self.server.node.snapshots.release(old.pool.key());
             }
         }
-        Ok(receiver)
+        receiver
     }
 
     /// Notes a failed bake; what served before goes on.
@@ -246,6 +265,11 @@ impl Reviser<'_> {
             message = format!("{message}; last output: {}", failure.output.join(" ⏎ "));
         }
         tracing::error!(function = %self.function.name, reason = failure.reason, "bake failed: {message}");
+        if failure.is_of_disk() && self.serves() {
+            let message = format!("{message}; each call is served by a cold boot meanwhile");
+            self.report(Phase::Ready, failure.reason, &message);
+            return;
+        }
         if !matches!(*self.function.serving(), Serving::Ready(_)) {
             let problem = if failure.is_of_host() {
                 Problem::new(
@@ -261,6 +285,14 @@ impl Reviser<'_> {
             self.function.serve(Serving::Failed(problem));
         }
         self.report(Phase::Failed, failure.reason, &message);
+    }
+
+    /// Calls are answered by this version.
+    fn serves(&self) -> bool {
+        match &*self.function.serving() {
+            Serving::Ready(revision) => Arc::ptr_eq(&revision.published, self.published),
+            Serving::Baking | Serving::Failed(_) => false,
+        }
     }
 
     fn was_ready(&self) -> bool {
@@ -293,6 +325,20 @@ impl Reviser<'_> {
         self.function.set_report(report);
         tokio::spawn(report::write(self.server.clone(), self.function.clone()));
     }
+}
+
+fn open_bundle(volume: &Volume, published: &Published) -> Result<OpenBundle, BakeFailure> {
+    let of_bundle = |why: String| host_failure("Bundle", why);
+    let digest = &published.digest;
+    let folder = volume.bundle(digest).ok_or_else(|| of_bundle(format!("`{digest}` is not a digest")))?;
+    let lease = lease(&folder)
+        .map_err(|error| of_bundle(format!("cannot open {}: {error}", folder.display())))?
+        .ok_or_else(|| of_bundle(format!("`{digest}` is not in the store")))?;
+    let program = Program::of(published, &folder).map_err(|error| of_bundle(error.to_string()))?;
+    let path = &program.rootfs;
+    let rootfs =
+        File::open(path).map_err(|error| of_bundle(format!("cannot open {}: {error}", path.display())))?;
+    Ok(OpenBundle { program, rootfs: Arc::new(rootfs), lease: Arc::new(lease) })
 }
 
 fn host_failure(reason: &'static str, message: impl Into<String>) -> BakeFailure {
