@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::api::record::DISK;
 use crate::api::status::{Condition, ImageStatus, Replica, ReplicaPhase, Truth};
 
 /// The image is there.
@@ -83,6 +84,8 @@ fn truth(kind: &str, replica: &Replica, generation: i64) -> Truth {
         return Truth::Unknown;
     }
     match (kind, replica.phase) {
+        // Served by cold boots.
+        (BAKED, Ready) if replica.reason == DISK => Truth::False,
         (_, Ready) | (PULLED, Baking | BakeFailed) | (BAKED | READY, Stale) => Truth::True,
         (PULLED, PullFailed | Stale) | (BAKED, BakeFailed) | (READY, PullFailed | BakeFailed) => Truth::False,
         (_, Pulling | Baking | PullFailed | BakeFailed | Stale) => Truth::Unknown,
@@ -93,7 +96,7 @@ fn good_message(kind: &str, replica: &Replica) -> String {
     match kind {
         PULLED => "the image is on the volume".to_owned(),
         BAKED => "the program is ready to be called".to_owned(),
-        // A stale replica serves, and says what it cannot get.
+        // A replica that serves the newest that it can have says what it cannot.
         _ if replica.message.is_empty() => "calls are served".to_owned(),
         _ => replica.message.clone(),
     }
@@ -151,6 +154,8 @@ mod tests {
             of(&[replica("a", Stale, 2)], 2).map(|one| one.0),
             [Truth::False, Truth::True, Truth::True]
         );
+        let unbaked = Replica { reason: DISK.to_owned(), ..replica("a", Ready, 2) };
+        assert_eq!(of(&[unbaked], 2).map(|one| one.0), [Truth::True, Truth::False, Truth::True]);
         assert_eq!(of(&[], 1)[2].0, Truth::Unknown);
     }
 

@@ -239,12 +239,12 @@ impl Books {
         if about_this && entry.fresh {
             match report.phase {
                 Phase::Baking => {}
-                Phase::Ready => {
+                Phase::Ready if !report.is_unbaked() => {
                     entry.fresh = false;
                     let text = format!("{} is ready to be called", report.digest);
                     entry.notes.push(Note { warning: false, reason: "Baked".into(), text, action: "Bake" });
                 }
-                Phase::Failed => {
+                Phase::Ready | Phase::Failed => {
                     let (reason, text) = (report.reason.clone(), one_line(&report.message));
                     entry.notes.push(Note { warning: true, reason, text, action: "Bake" });
                 }

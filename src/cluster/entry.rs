@@ -131,7 +131,7 @@ impl Entry {
                     (Phase::Ready, Some(failure)) => {
                         (ReplicaPhase::Stale, failure.reason.to_owned(), failure.message.clone())
                     }
-                    (Phase::Ready, None) => (ReplicaPhase::Ready, "Ready".into(), String::new()),
+                    (Phase::Ready, None) => ready(report),
                 }
             }
         }
@@ -150,6 +150,14 @@ impl Entry {
 
     fn aggregate(&self) -> Aggregate {
         aggregate(&self.status.replicas, self.object.generation(), &self.status.conditions, "")
+    }
+}
+
+/// Where a replica stands whose server calls the newest version ready.
+pub fn ready(report: &BakeReport) -> (ReplicaPhase, String, String) {
+    match report.is_unbaked() {
+        true => (ReplicaPhase::Ready, report.reason.clone(), report.message.clone()),
+        false => (ReplicaPhase::Ready, "Ready".into(), String::new()),
     }
 }
 

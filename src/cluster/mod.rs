@@ -15,7 +15,7 @@
 pub mod aggregate;
 mod books;
 pub mod client;
-mod entry;
+pub mod entry;
 mod events;
 mod failure;
 mod follow;

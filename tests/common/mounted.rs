@@ -6,26 +6,36 @@ use std::process::Command;
 
 const PAGE: [u8; 4096] = [1; 4096];
 
-/// An ext4 file system of a size of its own, as disks have it; it is unmounted with this value.
+/// A file system of a size of its own; it is unmounted with this value.
 pub struct Mounted(PathBuf);
 
 impl Mounted {
-    /// Makes and mounts one of so many bytes at a folder, its image beside it. Says so and gives nothing where that is not
-    /// allowed.
+    /// Makes and mounts an ext4 of so many bytes at a folder, as disks have it, its image beside it. Says so and gives nothing
+    /// where that is not allowed.
     pub fn at_or_skip(folder: &Path, bytes: u64, what: &str) -> Option<Self> {
         std::fs::create_dir_all(folder).expect("a folder can be made");
         let image = folder.with_extension("ext4");
         let file = std::fs::File::create(&image).expect("a file can be made");
         file.set_len(bytes).expect("it can be sparse");
-        let well = |program: &str, options: &[&str], path: Option<&Path>| {
-            let mut command = Command::new(program);
-            command.args(options).arg(&image).args(path);
-            command.output().is_ok_and(|ended| ended.status.success())
-        };
         // Nothing is kept for root, who runs this.
-        if well("mkfs.ext4", &["-q", "-F", "-m", "0", "-O", "^has_journal"], None)
-            && well("mount", &["-o", "loop"], Some(folder))
-        {
+        let mut make = Command::new("mkfs.ext4");
+        make.args(["-q", "-F", "-m", "0", "-O", "^has_journal"]).arg(&image);
+        let mut mount = Command::new("mount");
+        mount.args(["-o", "loop"]).arg(&image).arg(folder);
+        Self::by(&mut [make, mount], folder, what)
+    }
+
+    /// The same with a tmpfs, which is what a volume in memory is.
+    pub fn in_memory_or_skip(folder: &Path, bytes: u64, what: &str) -> Option<Self> {
+        std::fs::create_dir_all(folder).expect("a folder can be made");
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &format!("size={bytes}"), "tmpfs"]).arg(folder);
+        Self::by(&mut [mount], folder, what)
+    }
+
+    fn by(commands: &mut [Command], folder: &Path, what: &str) -> Option<Self> {
+        let well = |command: &mut Command| command.output().is_ok_and(|ended| ended.status.success());
+        if commands.iter_mut().all(well) {
             return Some(Self(folder.to_owned()));
         }
         eprintln!("\n*** SKIPPED: {what}: a file system cannot be made or mounted here ***\n");

@@ -50,7 +50,11 @@ impl Answer {
 impl Node {
     /// Starts a server with an empty folder of documents, and more options.
     pub fn start(options: &[&str]) -> Self {
-        let folder = TempDir::with_prefix("node-").expect("a folder can be made");
+        Self::start_in(TempDir::with_prefix("node-").expect("a folder can be made"), options)
+    }
+
+    /// The same in a folder that is there; its `volume` may be anything.
+    pub fn start_in(folder: TempDir, options: &[&str]) -> Self {
         std::fs::create_dir(folder.path().join("images")).expect("a folder can be made");
         let child = Self::spawn(folder.path(), options);
         let unknown = SocketAddr::from(([127, 0, 0, 1], 0));

@@ -71,6 +71,17 @@ fn a_full_volume() {
     std::fs::remove_file(&filler).expect("it is there");
     pod.condition("app", "Ready", "True");
     calls(&pod, "two");
+
+    // A new function has nothing older to fall back to: each call boots until there is room for the snapshot.
+    let filler = volume.fill(LITTLE);
+    api.apply(&image("new", &registry.reference("app:2"), ""));
+    let unbaked = pod.condition("new", "Baked", "False");
+    assert_eq!(unbaked["reason"], "Disk", "{unbaked}");
+    let ready = pod.condition("new", "Ready", "True");
+    assert!(ready["message"].as_str().is_some_and(|text| text.contains("cold boot")), "{ready}");
+    assert_eq!(pod.call("/default/new/").text(), "two", "{}", pod.logs());
+    std::fs::remove_file(&filler).expect("it is there");
+    pod.condition("new", "Baked", "True");
     // What did not fit left nothing.
     let drafts = std::fs::read_dir(pod.volume().join("store/tmp")).into_iter().flatten().count();
     let parts = std::fs::read_dir(pod.volume().join("layers/partial")).into_iter().flatten().count();

@@ -19,6 +19,7 @@ use crate::api::status::{ImageStatus, Replica, ReplicaPhase};
 use crate::api::{FunctionName, ImageSpec};
 use crate::cli::ask;
 use crate::cluster::aggregate::aggregate;
+use crate::cluster::entry::ready;
 use crate::cluster::object::Object;
 
 /// Where the admin port is if nothing else is said.
@@ -182,7 +183,7 @@ fn object(name: &FunctionName, found: &Found, served: Option<&Served>) -> Object
         }
         (None, Some(served)) => match served.report.phase {
             Phase::Baking => (ReplicaPhase::Baking, "Baking".to_owned(), served.report.message.clone()),
-            Phase::Ready => (ReplicaPhase::Ready, "Ready".to_owned(), String::new()),
+            Phase::Ready => ready(&served.report),
             Phase::Failed => {
                 (ReplicaPhase::BakeFailed, served.report.reason.clone(), served.report.message.clone())
             }
