@@ -11,6 +11,8 @@ use km_hal::paging::{self, Flags, Mapping, Pool};
 
 /// Pages around a fault that are made present with it.
 const AROUND: u64 = 16;
+/// The same of code in files, which takes no memory to show: calls go everywhere, and each new place would be a fault.
+const AROUND_CODE: u64 = 64;
 
 /// What is done to an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,7 +130,8 @@ impl AddressSpace {
         if vma.shared() || vma.file_page(va).is_some() && write || !self.memory_is_ample() {
             return;
         }
-        let (mut at, end) = block_of(vma, va);
+        let code = vma.prot.contains(Prot::EXEC) && vma.file_page(va).is_some();
+        let (mut at, end) = block_of(vma, va, if code { AROUND_CODE } else { AROUND });
         while at < end {
             if paging::query(self.root, at).is_none() && self.make_present(vma, at, write).is_err() {
                 return;
@@ -199,7 +202,7 @@ impl AddressSpace {
 
     /// A page that is nobody else's any more may be written, and so may those around it.
     fn allow_writes(&self, vma: &Vma, va: u64) {
-        let (first, end) = block_of(vma, va);
+        let (first, end) = block_of(vma, va, AROUND);
         paging::update(self.root, first, end, &mut |_, mapping| {
             let sole = own_page(mapping) && is_sole(mapping.gpa);
             Some(if sole { Mapping { flags: own_flags(vma.prot), ..mapping } } else { mapping })
@@ -207,10 +210,11 @@ impl AddressSpace {
     }
 }
 
-/// The part of a mapping around a page that is made present or writable together with it.
-fn block_of(vma: &Vma, va: u64) -> (u64, u64) {
-    let first = va & !(AROUND * PAGE_SIZE - 1);
-    (first.max(vma.start), first.saturating_add(AROUND * PAGE_SIZE).min(vma.end))
+/// The part of a mapping around a page that is made present or writable together with it; `pages` is a power of two.
+fn block_of(vma: &Vma, va: u64, pages: u64) -> (u64, u64) {
+    let bytes = pages * PAGE_SIZE;
+    let first = va & !(bytes - 1);
+    (first.max(vma.start), first.saturating_add(bytes).min(vma.end))
 }
 
 fn private_copy(prot: Prot, gpa: u64) -> core::result::Result<Mapping, FaultError> {

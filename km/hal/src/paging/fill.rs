@@ -64,11 +64,9 @@ impl Fill {
     /// Shows a page if the tables happen to show it already; `true` if they do.
     pub fn keep(&mut self, va: u64, mapping: Mapping) -> bool {
         self.enter(va);
-        let Some(table) = self.table else { return false };
-        let kept = phys::read_u64(table + index(va, 0) * 8) == mapping.entry();
-        if kept {
-            self.next = va + PAGE_SIZE;
-        }
+        let there = self.table.map_or(0, |table| phys::read_u64(table + index(va, 0) * 8));
+        let kept = there == mapping.entry();
+        self.set(va, if kept { there } else { 0 });
         kept
     }
 
@@ -99,8 +97,8 @@ impl Fill {
             if phys::read_u64(place) != entry {
                 phys::write_u64(place, entry);
             }
-            self.next = va + PAGE_SIZE;
         }
+        self.next = va + PAGE_SIZE;
     }
 
     fn clear_to(&self, end: u64) {
