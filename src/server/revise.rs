@@ -37,9 +37,10 @@ use crate::volume::Volume;
 
 /// First and longest pause before a failed bake is tried again.
 const RETRY_FIRST: Duration = Duration::from_secs(30);
-/// The first pause where the cause lies with the host, which may recover at any time.
-const HOST_RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(900);
+/// The same where the cause lies with the host (no memory, no room on the disk), which may recover at any time.
+const HOST_RETRY_FIRST: Duration = Duration::from_secs(1);
+const HOST_RETRY_MAX: Duration = Duration::from_secs(60);
 /// What clients are told to wait while the host has a problem.
 const HOST_RETRY_SECS: u32 = 2;
 /// How often to ask whether a worker could be started by now.
@@ -123,7 +124,7 @@ impl Reviser<'_> {
                         Ok(()) = secrets.changed(), if failure.waits_for_secrets() => {}
                     }
                     pause = (pause * 2).min(RETRY_MAX);
-                    host_pause = (host_pause * 2).min(RETRY_MAX);
+                    host_pause = (host_pause * 2).min(HOST_RETRY_MAX);
                 }
             }
         }

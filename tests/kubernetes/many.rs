@@ -82,9 +82,7 @@ fn two_thousand_over_fifty_digests() {
     eprintln!("{} Images: published in {took:?}, told in {told:?}, {} MiB at most", images.len(), peak >> 10);
     assert!(told < LIMIT, "the statuses are not written after {LIMIT:?}");
     assert!(peak < PEAK_KIB, "{peak} KiB of memory");
-    let log = pod.downloader.as_ref().expect("it runs").log();
-    let unpacked = log.lines().filter(|line| line.contains("unpacking layer")).count();
-    assert_eq!(unpacked, DIGESTS, "each digest is unpacked once");
+    assert_eq!(unpacked(&pod), DIGESTS, "each digest is unpacked once");
 
     // Restarted, it looks at all of them and fetches nothing.
     pod.downloader = None;
@@ -93,9 +91,14 @@ fn two_thousand_over_fifty_digests() {
         assert!(begun.elapsed() < LIMIT, "not ready again\n{}", pod.logs());
         std::thread::sleep(Duration::from_millis(500));
     }
-    let log = pod.downloader.as_ref().expect("it runs").log();
-    assert!(!log.contains("unpacking layer"), "{log}");
+    assert_eq!(unpacked(&pod), 0, "{}", pod.logs());
     assert_eq!(published(), images.len());
+}
+
+/// Layers that the downloader unpacked since it was started.
+fn unpacked(pod: &Pod<'_>) -> usize {
+    let log = pod.downloader.as_ref().expect("it runs").log();
+    log.lines().filter(|line| line.contains("unpacking layer")).count()
 }
 
 /// Images that are served where nobody says otherwise; `KONTAIN_TEST_SERVED` does, by hand 2000.
@@ -193,6 +196,7 @@ fn more_snapshots_than_fit() {
     });
     let peak = pod.downloader.as_ref().expect("it runs").peak_kib();
     assert!(peak < PEAK_KIB, "{peak} KiB of memory");
+    assert_eq!(unpacked(&pod), digests, "each digest is unpacked once");
 
     // Both start again: nothing is fetched, nothing is baked for its own sake, and calls are answered.
     (pod.downloader, pod.server) = (None, None);
@@ -219,7 +223,6 @@ fn more_snapshots_than_fit() {
     });
     assert!(told(&pod, "bake begins").is_subset(&evicted()), "{}", pod.logs());
     wait_long("a downloader that is ready", || pod.health("/readyz").0 == 200);
-    let log = pod.downloader.as_ref().expect("it runs").log();
-    assert!(!log.contains("unpacking layer"), "{log}");
+    assert_eq!(unpacked(&pod), 0, "{}", pod.logs());
     wait_long("snapshots within the budget", || snapshot_bytes(&pod) <= budget);
 }
