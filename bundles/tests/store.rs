@@ -1,4 +1,5 @@
-//! The store: publishing, sharing, collecting, verifying, and full disks.
+//! The store: publishing, sharing, collecting, verifying. No test of this program starts another program: a child has its
+//! parent's locks for a moment.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod common;
@@ -6,28 +7,11 @@ mod common;
 use std::cell::Cell;
 use std::collections::HashSet;
 use std::fs;
-use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
-use bundles::assemble::{AssembleError, into_store};
 use bundles::digest::Digest;
-use bundles::limits::Limits;
-use bundles::reference::Reference;
-use bundles::source;
-use bundles::store::{GcPolicy, InUse, Store, StoreError};
-use common::image::{Layout, Packing};
-use common::skip;
-use common::tarball::Tarball;
-
-fn put(store: &Store, dir: &Path, name: &str) -> Result<InUse, AssembleError> {
-    let layer = Tarball::new().file("name", name.as_bytes()).file("data", &vec![7; 200_000]);
-    let reference: Reference =
-        Layout::new(&dir.join(name), &[(layer, Packing::Gzip)]).write().parse().unwrap();
-    let limits = Limits::default();
-    let mut source = source::open(&reference, &store.temporary(), &limits)?;
-    Ok(into_store(&mut *source, store, &limits, &|_| {})?.bundle)
-}
+use bundles::store::{GcPolicy, Store, StoreError};
+use common::put::put;
 
 fn named(digests: &HashSet<Digest>) -> Result<HashSet<Digest>, StoreError> {
     Ok(digests.clone())
@@ -133,41 +117,4 @@ fn two_publishers_one_bundle() {
     });
     assert_eq!(store.list().unwrap().len(), 2);
     assert_eq!(fs::read_dir(store.temporary()).unwrap().count(), 0);
-}
-
-#[test]
-fn full_disk_leaves_the_old() {
-    const TEST: &str = "full_disk_leaves_the_old";
-    let dir = tempfile::tempdir().unwrap();
-    let volume = dir.path().join("volume");
-    fs::create_dir(&volume).unwrap();
-    let mount = |size: u32| {
-        let options = format!("size={size}k,remount");
-        let options = if size == 0 { "size=600k" } else { &options };
-        Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(&volume).status()
-    };
-    if !rustix::process::geteuid().is_root() || !mount(0).is_ok_and(|status| status.success()) {
-        return skip(TEST, "needs the right to mount a small tmpfs");
-    }
-    let store = Store::open(&volume.join("store")).unwrap();
-    let old = put(&store, dir.path(), "old").unwrap().bundle.record.manifest_digest;
-    // From "almost enough" to "hardly anything": wherever the disk is full, nothing half-made is published.
-    for size in (230..620).step_by(10).rev() {
-        assert!(mount(size).unwrap().success());
-        match put(&store, dir.path(), "new") {
-            Ok(published) => {
-                let digest = published.bundle.record.manifest_digest;
-                drop(published);
-                assert_eq!(store.verify(digest).unwrap(), [], "at {size} KiB");
-                store.remove(digest).unwrap();
-            }
-            Err(error) => {
-                let text = format!("{:#}", anyhow::Error::from(error));
-                assert!(text.contains("No space left"), "{text}");
-            }
-        }
-        assert_eq!(fs::read_dir(store.temporary()).unwrap().count(), 0);
-        assert_eq!(store.verify(old).unwrap(), []);
-    }
-    Command::new("umount").arg(&volume).status().unwrap();
 }

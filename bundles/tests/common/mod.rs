@@ -8,6 +8,7 @@ pub mod layers;
 pub mod listing;
 pub mod mount;
 pub mod proxy;
+pub mod put;
 pub mod registry;
 pub mod tarball;
 
