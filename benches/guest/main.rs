@@ -3,7 +3,7 @@
 //! Every round runs each program natively and in a machine, one after the other and the other way round in the next
 //! round, pinned to one CPU, with the same arguments and environment: where these put a program's memory changes its speed
 //! by up to a tenth. What is printed are the medians of the rounds and the median of their ratios, as JSON on
-//! standard output and as the table of docs/guest-performance.md on standard error. `ROUNDS` (15) and `CPU` (the last
+//! standard output and as the table of docs/guest-performance.md on standard error. `ROUNDS` (31) and `CPU` (the last
 //! one) may be set.
 #![allow(clippy::expect_used, reason = "a benchmark that cannot go on says why and ends")]
 
@@ -45,7 +45,7 @@ fn main() {
     }
     let folder = root().join("target/bench/guest");
     std::fs::create_dir_all(&folder).expect("a folder can be made");
-    let rounds: usize = std::env::var("ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(15);
+    let rounds: usize = std::env::var("ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(31);
     let works: Vec<Work> =
         [items(&folder), python(&folder), node(), go(&folder)].into_iter().flatten().collect();
     let mut found: BTreeMap<String, Vec<(f64, f64)>> = BTreeMap::new();
