@@ -101,25 +101,20 @@ pub async fn bake(
     let begin = Instant::now();
     let call: Arc<str> = format!("bake-{:08x}", fastrand::u32(..)).into();
     let sink = CallLog::new(log.clone(), call.clone());
-    let (draft, no_draft) = match mode(published) {
-        SnapshotMode::None => (None, None),
-        _ => match node.snapshots.draft() {
-            Ok(draft) => (Some(draft), None),
-            Err(error) => (None, Some(unwritten(&error))),
-        },
+    let draft = match mode(published) {
+        SnapshotMode::None => None,
+        _ => Some(node.snapshots.draft().map_err(|error| unwritten(&error))),
     };
-    let result = run(node, published, program, key, draft.as_ref(), sink).await;
+    let file = draft.as_ref().and_then(|draft| draft.as_ref().ok());
+    let result = run(node, published, program, key, file, sink).await;
     let mut baked = result.map_err(|mut failure| {
         let lines = log.lines(Some(&call));
         let skip = lines.len().saturating_sub(LINES_SHOWN);
         failure.output = lines.into_iter().skip(skip).map(|line| line.text).collect();
         failure
     })?;
-    if let Some(failure) = no_draft {
-        return Err(failure);
-    }
     if let Some(draft) = draft {
-        node.snapshots.publish(draft, key).map_err(|error| unwritten(&error))?;
+        node.snapshots.publish(draft?, key).map_err(|error| unwritten(&error))?;
     }
     baked.total = begin.elapsed();
     Ok(baked)

@@ -16,8 +16,8 @@ use super::stock::Stock;
 const TICK: Duration = Duration::from_secs(1);
 /// Functions that get shells before their first call; beyond, a function's first call waits for its worker.
 const WARM_POOLS_MAX: usize = 64;
-/// How long who makes shells for nobody in particular steps aside for calls before looking again, and how often at most: on a
-/// node where some call always waits, others get theirs slowly.
+/// How long who makes shells for nobody in particular steps aside for calls before looking again, and how often at most:
+/// on a node where some call always waits, others get theirs slowly.
 const ASIDE: Duration = Duration::from_millis(10);
 const ASIDE_MAX: u32 = 100;
 

@@ -10,8 +10,8 @@ const PAGE: [u8; 4096] = [1; 4096];
 pub struct Mounted(PathBuf);
 
 impl Mounted {
-    /// Makes and mounts an ext4 of so many bytes at a folder, as disks have it, its image beside it. Says so and gives nothing
-    /// where that is not allowed.
+    /// Makes and mounts an ext4 of so many bytes at a folder, as disks have it, its image beside it. Says so and gives
+    /// nothing where that is not allowed.
     pub fn at_or_skip(folder: &Path, bytes: u64, what: &str) -> Option<Self> {
         std::fs::create_dir_all(folder).expect("a folder can be made");
         let image = folder.with_extension("ext4");

@@ -1,9 +1,9 @@
 //! Snapshots on file systems that fill holes.
 //!
 //! A hole of a file is zeros that take no room; on most file systems that stays so however often it is read. tmpfs gives
-//! a hole a page as soon as someone reads it through a mapping, a private one too: each call would make the file grow, and where the file
-//! system is full, the read is a SIGBUS. On a tmpfs, machines therefore map the pieces of a snapshot that have
-//! data, and memory of their own between them. So that the pieces are few, short holes are written out as zeros.
+//! a hole a page as soon as someone reads it through a mapping, a private one too: each call would make the file grow,
+//! and where the file system is full, the read is a SIGBUS. On a tmpfs, machines therefore map the pieces of a snapshot
+//! that have data, and memory of their own between them. So that the pieces are few, short holes are written out as zeros.
 //!
 //! Elsewhere a snapshot is mapped by one request, whatever it consists of.
 
