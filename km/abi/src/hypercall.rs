@@ -18,6 +18,8 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+/// How often a program that computes is interrupted to look for other work, in nanoseconds.
+pub const TICK_NS: u64 = 10_000_000;
 /// Operations in a [`HyperPage`] at most.
 pub const OPS_MAX: usize = 16;
 /// Events in a [`HyperPage`] at most.
@@ -264,8 +266,9 @@ pub struct HyperPage {
     /// Monitor, at any time while the vCPU is stopped: not 0 asks the library OS to look for work (timers, another
     /// runnable thread, output to hand over) before it returns to the program. The library OS clears it.
     pub tick: u32,
-    /// Zero.
-    pub reserved: u32,
+    /// Guest: so many ticks would find no work, unless there are events. The monitor counts them down and leaves the
+    /// program alone meanwhile.
+    pub rest: u32,
     /// Guest: operations.
     pub ops: [Op; OPS_MAX],
     /// Monitor: events.

@@ -21,6 +21,12 @@ pub fn line(text: &str) {
     });
 }
 
+/// Whether there are lines that nobody has taken.
+#[must_use]
+pub fn is_empty() -> bool {
+    pending(|pending| pending.is_empty())
+}
+
 /// The lines since the last call.
 #[must_use]
 pub fn take() -> Vec<u8> {

@@ -144,6 +144,11 @@ pub fn tick_pending() -> bool {
     phys::read_value::<u32>(HYPER_GPA + offset_of!(HyperPage, tick) as u64) != 0
 }
 
+/// Lets the monitor leave out so many ticks; those that events are due with come all the same.
+pub fn rest(ticks: u32) {
+    phys::write_value(HYPER_GPA + offset_of!(HyperPage, rest) as u64, &ticks);
+}
+
 /// Takes note of [`tick_pending`].
 pub fn clear_tick() {
     phys::write_value(HYPER_GPA + offset_of!(HyperPage, tick) as u64, &0u32);

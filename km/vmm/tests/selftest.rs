@@ -1,6 +1,6 @@
 //! The ground under the library OS, tried on this host's KVM; prints what each thing costs.
 
-use km_abi::hypercall::Exit;
+use km_abi::hypercall::{EventKind, Exit};
 use km_abi::records::BootConfig;
 use km_vmm::memory::Rootfs;
 use km_vmm::vm::kick::Ticker;
@@ -9,13 +9,26 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+/// The event for a machine that rests comes with the poll of this number.
+const NEWS: u32 = 4;
+
 /// Collects what the machine says.
 #[derive(Default)]
-struct Listener(Vec<u8>);
+struct Listener {
+    said: Vec<u8>,
+    /// Polls since the machine said that it rests.
+    polls: u32,
+}
+
+impl Listener {
+    fn heard(&self, word: &str) -> bool {
+        String::from_utf8_lossy(&self.said).contains(word)
+    }
+}
 
 impl Host for Listener {
     fn write(&mut self, _stream: u32, bytes: &[u8]) -> Transfer {
-        self.0.extend_from_slice(bytes);
+        self.said.extend_from_slice(bytes);
         Transfer::Done(bytes.len())
     }
 
@@ -31,7 +44,14 @@ impl Host for Listener {
         Transfer::Unknown
     }
 
-    fn poll(&mut self, _arrivals: &mut Arrivals) {}
+    fn poll(&mut self, arrivals: &mut Arrivals) {
+        if self.heard("resting") {
+            self.polls += 1;
+        }
+        if self.polls == NEWS {
+            assert!(arrivals.push(EventKind::Writable, 1));
+        }
+    }
 }
 
 #[test]
@@ -58,11 +78,13 @@ fn entries_faults_flushes_doorbells_and_kicks_work() {
         }
     };
     ticker.stop().unwrap();
-    println!("{}{:?}", String::from_utf8_lossy(&listener.0), vm.usage());
+    println!("{}{:?}", String::from_utf8_lossy(&listener.said), vm.usage());
     match end {
         Stop::Exited(exit) => assert_eq!(exit, Exit::default()),
         Stop::Broken(breakdown) => panic!("{breakdown}"),
         other => panic!("{other:?}"),
     }
-    assert!(String::from_utf8_lossy(&listener.0).contains("kicked"));
+    assert!(listener.heard("kicked") && listener.heard("told"));
+    // The machine was left alone until there was something to tell, and polled for it once more when it asked.
+    assert!(listener.polls > NEWS, "{} polls", listener.polls);
 }

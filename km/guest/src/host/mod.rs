@@ -63,9 +63,15 @@ impl Host {
         self.arrivals.take()
     }
 
+    /// Whether something was written that was not handed over.
+    #[must_use]
+    pub fn has_output(&self) -> bool {
+        !self.output.borrow().is_empty()
+    }
+
     /// Hands over what was written.
     pub fn flush(&self) {
-        if !self.output.borrow().is_empty() {
+        if self.has_output() {
             self.submit();
         }
     }

@@ -3,11 +3,11 @@
 use super::Kernel;
 use crate::fs::file::File;
 use crate::mm::generator::Keys;
-use crate::task::Tid;
+use crate::task::{Pid, Tid};
 use crate::task::thread::{Call, Thread};
 use crate::{random, time};
 use alloc::vec::Vec;
-use km_abi::hypercall::{Event, EventKind, IDLE_AT_START, Idle, NEVER};
+use km_abi::hypercall::{Event, EventKind, IDLE_AT_START, Idle, NEVER, TICK_NS};
 use km_hal::{cpu, hyper, paging, records};
 use linux_raw_sys::general as raw;
 
@@ -45,12 +45,9 @@ impl Kernel {
     }
 
     fn wait_for_events(&mut self, flags: u32) -> Vec<Event> {
-        let deadline = [self.tasks.next_deadline(), time::next_deadline(), self.timers.next_deadline()]
-            .into_iter()
-            .flatten()
-            .min();
+        let deadline = self.next_deadline().filter(|_| flags == 0);
         let mut idle = Idle {
-            deadline_ns: if flags == 0 { deadline.unwrap_or(NEVER) } else { NEVER },
+            deadline_ns: deadline.unwrap_or(NEVER),
             monotonic_ns: time::monotonic_ns(),
             tsc: cpu::rdtsc(),
             cr3: paging::current_root(),
@@ -66,6 +63,28 @@ impl Kernel {
             active.is_some_and(|space| space.borrow_mut().resolve(va, write).is_ok())
         };
         self.net.idle(idle, &mut present)
+    }
+
+    /// When something is due at the latest that the library OS must do.
+    fn next_deadline(&self) -> Option<u64> {
+        let deadlines = [self.tasks.next_deadline(), time::next_deadline(), self.timers.next_deadline()];
+        deadlines.into_iter().flatten().min()
+    }
+
+    /// How many ticks would find nothing to do while a thread of process `pid` computes.
+    pub(super) fn ticks_of_rest(&self, pid: Pid) -> u32 {
+        let is_limited = || self.tasks.process(pid).is_some_and(|process| process.limits.cpu().is_some());
+        let has_work = self.tasks.has_ready()
+            || self.timers.follow_cpu()
+            || self.net.host().has_output()
+            || !crate::log::is_empty()
+            || is_limited();
+        if has_work {
+            return 0;
+        }
+        let Some(deadline_ns) = self.next_deadline() else { return u32::MAX };
+        let ticks = deadline_ns.saturating_sub(time::monotonic_ns()) / TICK_NS;
+        u32::try_from(ticks).unwrap_or(u32::MAX)
     }
 
     /// Hands over what waits without stopping, and takes events.

@@ -192,7 +192,10 @@ impl Kernel {
 
     /// Makes the CPU a thread's own: page tables, vector state, segment bases.
     fn begin_turn(&mut self, tid: Tid) {
-        self.tasks.process_of_mut(tid).space.borrow().activate();
+        let process = self.tasks.process_of_mut(tid);
+        let pid = process.pid;
+        process.space.borrow().activate();
+        hyper::rest(self.ticks_of_rest(pid));
         self.ended_spaces.clear();
         self.make_live(tid);
     }

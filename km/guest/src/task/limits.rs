@@ -69,6 +69,12 @@ impl Limits {
         self.0.get(usize::try_from(resource).map_err(|_| Errno::EINVAL)?).copied().ok_or(Errno::EINVAL)
     }
 
+    /// RLIMIT_CPU, unless it is unlimited.
+    #[must_use]
+    pub fn cpu(&self) -> Option<Limit> {
+        Some(self.0[resource::CPU]).filter(|limit| limit.current != INFINITY)
+    }
+
     /// Changes one of them.
     ///
     /// # Errors

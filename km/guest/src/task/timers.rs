@@ -8,7 +8,6 @@ use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
 use crate::signal::Signal;
 use crate::signal::info::{Info, Origin, code};
-use crate::task::limits::{INFINITY, resource};
 use crate::time::{NANOS_PER_SECOND, monotonic_ns, realtime_ns};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -84,6 +83,12 @@ impl Timers {
     #[must_use]
     pub fn next_deadline(&self) -> Option<u64> {
         self.due.first().map(|first| first.0)
+    }
+
+    /// Whether a timer of a CPU clock is armed.
+    #[must_use]
+    pub fn follow_cpu(&self) -> bool {
+        !self.on_cpu.is_empty()
     }
 
     /// Adds a timer of timer_create(2) that is not armed, and returns its number.
@@ -261,7 +266,7 @@ impl Kernel {
         {
             self.fire(pid, slot, now_ns);
         }
-        if !self.timers.on_cpu.is_empty() {
+        if self.timers.follow_cpu() {
             self.fire_cpu_timers();
         }
     }
@@ -300,10 +305,7 @@ impl Kernel {
             return;
         };
         let Some(process) = self.tasks.process(pid) else { return };
-        let Ok(limit) = process.limits.get(resource::CPU as u64) else { return };
-        if limit.current == INFINITY {
-            return;
-        }
+        let Some(limit) = process.limits.cpu() else { return };
         let told = process.settings.cpu_warnings;
         let used = self.process_cpu_ns(pid) / NANOS_PER_SECOND;
         if used >= limit.maximum.max(1) {

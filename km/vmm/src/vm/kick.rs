@@ -4,6 +4,7 @@
 //! guest runs, so that a guest with several threads can switch them, and a kick that hits the instant before KVM_RUN is made
 //! up for by the next tick: no state has to be shared with the signal handler.
 
+use km_abi::hypercall::TICK_NS;
 use nix::errno::Errno;
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use nix::sys::time::TimeSpec;
@@ -15,7 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::time::Duration;
 
 /// How often a running guest is asked to look for other work.
-pub const TICK: Duration = Duration::from_millis(10);
+pub const TICK: Duration = Duration::from_nanos(TICK_NS);
 /// The signal; nothing else of the process uses it.
 const SIGNAL: Signal = Signal::SIGUSR2;
 

@@ -45,6 +45,7 @@ pub struct Vm {
     rootfs: Arc<Rootfs>,
     image: Arc<GuestImage>,
     doorbell: Doorbell,
+    /// What the guest is told when it rings next.
     arrivals: Arrivals,
     kick: Kick,
     usage: Usage,
@@ -123,7 +124,7 @@ impl Vm {
                     Err(_) => Some(self.broken(&exit)?),
                 },
                 VmExit::Interrupted if !host.interrupted() => Some(Stop::Cancelled),
-                VmExit::Interrupted => self.tick()?,
+                VmExit::Interrupted => self.tick(host)?,
                 _ => Some(self.broken(&exit)?),
             };
             if let Some(stop) = stop {
@@ -140,9 +141,9 @@ impl Vm {
         };
         match port {
             Port::Submit => {
-                self.arrivals.clear();
                 host.poll(&mut self.arrivals);
                 let delivered = doorbell::deliver(memory, &self.arrivals);
+                self.arrivals.clear();
                 delivered.err().map(|error| Stop::Broken(Breakdown::of_reason(error.to_string())))
             }
             Port::Idle => Some(Stop::Idle(Box::new(page.idle))),
@@ -170,19 +171,37 @@ impl Vm {
         Ok(Stop::Broken(breakdown))
     }
 
-    /// The time slice is over: the program goes on in the library OS; the library OS and ring 0 are only told.
-    fn tick(&mut self) -> Result<Option<Stop>, KvmError> {
+    /// The time slice is over: the program goes on in the library OS, unless that has nothing to do; the library OS and
+    /// ring 0 are only told.
+    fn tick(&mut self, host: &mut dyn Host) -> Result<Option<Stop>, KvmError> {
+        let regs = self.machine.vcpu.regs();
+        let in_program = self.machine.vcpu.sregs().cs.selector & 3 == 3 && regs.rip < DIRECT_MAP;
+        let rests = if in_program { self.rest(host) } else { Ok(false) };
         let memory = &self.machine.memory;
         let vcpu = &mut self.machine.vcpu;
-        let regs = vcpu.regs();
-        let in_program = vcpu.sregs().cs.selector & 3 == 3 && regs.rip < DIRECT_MAP;
-        let stored = if in_program && !vcpu.event_in_flight()? {
-            let interrupted = Interrupted { rip: regs.rip, rsp: regs.rsp, rflags: regs.rflags };
-            vcpu.set_regs(kvm_regs { rip: self.image.header().interrupt_entry, ..regs });
-            memory.store(HYPER_GPA + offset_of!(HyperPage, interrupted) as u64, &interrupted)
-        } else {
-            memory.store(HYPER_GPA + offset_of!(HyperPage, tick) as u64, &1u32)
+        let done = match rests {
+            Ok(true) => Ok(()),
+            Ok(false) if in_program && !vcpu.event_in_flight()? => {
+                let interrupted = Interrupted { rip: regs.rip, rsp: regs.rsp, rflags: regs.rflags };
+                vcpu.set_regs(kvm_regs { rip: self.image.header().interrupt_entry, ..regs });
+                memory.store(HYPER_GPA + offset_of!(HyperPage, interrupted) as u64, &interrupted)
+            }
+            Ok(false) => memory.store(HYPER_GPA + offset_of!(HyperPage, tick) as u64, &1u32),
+            Err(error) => Err(error),
         };
-        Ok(stored.err().map(|error| Stop::Broken(Breakdown::of_reason(error.to_string()))))
+        Ok(done.err().map(|error| Stop::Broken(Breakdown::of_reason(error.to_string()))))
+    }
+
+    /// Whether the library OS has said that this tick would find nothing to do, and nothing has happened since. What has
+    /// is told when it rings next.
+    fn rest(&mut self, host: &mut dyn Host) -> Result<bool, MemoryError> {
+        let place = HYPER_GPA + offset_of!(HyperPage, rest) as u64;
+        let ticks: u32 = self.machine.memory.load(place)?;
+        if ticks == 0 {
+            return Ok(false);
+        }
+        host.poll(&mut self.arrivals);
+        self.machine.memory.store(place, &(ticks - 1))?;
+        Ok(self.arrivals.is_empty())
     }
 }

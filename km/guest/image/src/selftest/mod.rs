@@ -117,6 +117,13 @@ impl Selftest {
         self.kicks += 1;
         if self.kicks == KICKS {
             say("kicked\n");
+            // From now on only the event that the monitor's side has for those who rest may interrupt the loop.
+            say("resting\n");
+            hyper::rest(u32::MAX);
+        }
+        if self.kicks > KICKS {
+            assert!(!hyper::submit(&mut []).as_slice().is_empty(), "interrupted at rest, and nothing happened");
+            say("told\n");
             // An address that cannot be jumped to must come back as an exception of the program, not of ours.
             context.rip = 1 << 63;
             self.exceptions = WILD;
