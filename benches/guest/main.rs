@@ -1,16 +1,24 @@
 //! What programs cost in a machine beside the same natively: `cargo bench --bench guest`, by hand, on a quiet host.
 //!
-//! Every round runs each program natively and in a machine, one after the other and the other way round in the next
-//! round, pinned to one CPU, with the same arguments and environment: where these put a program's memory changes its speed
-//! by up to a tenth. What is printed are the medians of the rounds and the median of their ratios, as JSON on
-//! standard output and as the table of docs/guest-performance.md on standard error. `ROUNDS` (31) and `CPU` (the last
-//! one) may be set.
+//! Every round starts each program natively and in a machine, pinned to one CPU, with the same arguments and environment:
+//! where these put a program's memory changes its speed by up to a tenth. Programs that measure operations run one after the
+//! other, the other way round in the next round. Those that compute run side by side and work in turns, [`PIECES`] times
+//! each: what a shared host does to one piece, it mostly does to the next, and the program's heap has grown and its code
+//! is compiled after the first [`UNMEASURED`].
+//!
+//! What is printed are the medians of all pairs and the median of their ratios, as JSON on standard output and as the
+//! table of docs/guest-performance.md on standard error. `ROUNDS` (31) and `CPU` (the last one) may be set.
 #![allow(clippy::expect_used, reason = "a benchmark that cannot go on says why and ends")]
 
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Lines, Write};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+/// How often a program that computes does its work in a round, and how often before that.
+const PIECES: usize = 12;
+const UNMEASURED: usize = 4;
 
 /// A program that prints lines of names and nanoseconds.
 struct Work {
@@ -18,16 +26,72 @@ struct Work {
     native: Vec<String>,
     /// What `km run` is given.
     machine: Vec<String>,
+    /// It does its work once for each byte it reads, instead of all of it once.
+    in_turns: bool,
 }
 
 impl Work {
-    /// What it took natively and in a machine.
-    fn pair(&self, native_first: bool) -> (Times, Times) {
-        if native_first {
-            return (measure(&self.native), measure(&self.machine));
+    /// What it took natively and in a machine: names with pairs of nanoseconds.
+    fn round(&self, native_first: bool) -> Vec<(String, (f64, f64))> {
+        if self.in_turns {
+            return self.turns();
         }
-        let machine = measure(&self.machine);
-        (measure(&self.native), machine)
+        let (native, mut machine) = if native_first {
+            let native = measure(&self.native);
+            (native, measure(&self.machine))
+        } else {
+            let machine = measure(&self.machine);
+            (measure(&self.native), machine)
+        };
+        let pair = |(name, ns)| machine.remove(&name).map(|own| (name, (ns, own)));
+        native.into_iter().filter_map(pair).collect()
+    }
+
+    fn turns(&self) -> Vec<(String, (f64, f64))> {
+        let (mut native, mut machine) = (Running::start(&self.native), Running::start(&self.machine));
+        let mut pairs = Vec::new();
+        for turn in 0..UNMEASURED + PIECES {
+            let native_first = turn % 2 == 0;
+            let early = native_first.then(|| native.work());
+            let (_, own) = machine.work();
+            let (name, ns) = early.unwrap_or_else(|| native.work());
+            if turn >= UNMEASURED {
+                pairs.push((name, (ns, own)));
+            }
+        }
+        pairs
+    }
+}
+
+/// A program that waits for the next byte.
+struct Running {
+    child: Child,
+    input: Option<ChildStdin>,
+    output: Lines<BufReader<ChildStdout>>,
+}
+
+impl Running {
+    fn start(command: &[String]) -> Self {
+        let mut command = pinned(command);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("taskset starts");
+        let output = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        Self { input: child.stdin.take(), child, output }
+    }
+
+    /// Lets it work once; its name and nanoseconds.
+    fn work(&mut self) -> (String, f64) {
+        self.input.as_mut().expect("open until the end").write_all(b"x").expect("the program reads");
+        let line =
+            self.output.next().expect("the program goes on").expect("the program's output can be read");
+        parsed(&line).expect("a name and nanoseconds")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It ends when there are no more bytes; how is of no interest.
+        self.input = None;
+        let _ = self.child.wait();
     }
 }
 
@@ -52,11 +116,8 @@ fn main() {
     for round in 0..rounds {
         eprintln!("round {} of {rounds}", round + 1);
         for work in &works {
-            let (native, machine) = work.pair(round % 2 == 0);
-            for (name, ns) in native {
-                if let Some(own) = machine.get(&name) {
-                    found.entry(name).or_default().push((ns, *own));
-                }
+            for (name, pair) in work.round(round % 2 == 0) {
+                found.entry(name).or_default().push(pair);
             }
         }
     }
@@ -105,20 +166,27 @@ fn cpu() -> String {
     })
 }
 
-/// Runs a command on one CPU with the environment that machines give to programs, and reads what it prints.
-fn measure(command: &[String]) -> Times {
+/// A command on one CPU, with the environment that machines give to programs.
+fn pinned(command: &[String]) -> Command {
     let mut taskset = Command::new("taskset");
     taskset.args(["-c", &cpu()]).args(command).current_dir("/").env_clear().envs(ENVIRONMENT);
-    let output = taskset.output().expect("taskset starts");
+    taskset
+}
+
+/// Runs a command to its end and reads what it prints.
+fn measure(command: &[String]) -> Times {
+    let output = pinned(command).output().expect("taskset starts");
     let text = String::from_utf8_lossy(&output.stdout);
     if !output.status.success() {
         eprintln!("{command:?} ended with {}:\n{}", output.status, String::from_utf8_lossy(&output.stderr));
     }
-    let pair = |line: &str| {
-        let (name, ns) = line.split_once(' ')?;
-        Some((name.to_owned(), ns.trim().parse().ok()?))
-    };
-    text.lines().filter_map(pair).collect()
+    text.lines().filter_map(parsed).collect()
+}
+
+/// A name and nanoseconds.
+fn parsed(line: &str) -> Option<(String, f64)> {
+    let (name, ns) = line.split_once(' ')?;
+    Some((name.to_owned(), ns.trim().parse().ok()?))
 }
 
 /// A binary of the workspace, which lies beside this one.
@@ -158,14 +226,16 @@ fn prepared(command: &mut Command) -> Option<()> {
 fn items(folder: &Path) -> Option<Work> {
     let program = folder.join("items").display().to_string();
     prepared(Command::new("gcc").args(["-O2", "-pthread", "-o", &program, &source("items.c")]))?;
-    Some(Work { native: vec![program.clone()], machine: machine(&[&program]) })
+    Some(Work { native: vec![program.clone()], machine: machine(&[&program]), in_turns: false })
 }
 
-/// Python with its library as an image, since that is more than one program.
+/// Python with its library as an image, since that is more than one program. Natively it runs in the image's files: what it
+/// finds of locales and time zones moves its memory, too.
 fn python(folder: &Path) -> Option<Work> {
-    let (image, bundle) = (folder.join("python-image"), folder.join("python-bundle"));
+    let [image, bundle, files] =
+        ["image", "bundle", "files"].map(|what| folder.join(format!("python-{what}")));
     let script = source("work.py");
-    for old in [&image, &bundle] {
+    for old in [&image, &bundle, &files] {
         // The first time there is none.
         let _ = std::fs::remove_dir_all(old);
     }
@@ -177,20 +247,46 @@ fn python(folder: &Path) -> Option<Work> {
     prepared(pack.arg("--add").arg(&script).arg("--").args(&command))?;
     let mut make = Command::new(binary("kontain-faas"));
     prepared(make.args(["bundle", &reference, "-o"]).arg(&bundle))?;
-    Some(Work { native: command.into(), machine: machine(&[&bundle.display().to_string()]) })
+    unpack(&image, &files)?;
+    let root = format!("--root={}", files.display());
+    let native = ["unshare", "--map-root-user", &root, "--wd=/"].map(str::to_owned).into_iter();
+    Some(Work {
+        native: native.chain(command).collect(),
+        machine: machine(&[&bundle.display().to_string()]),
+        in_turns: true,
+    })
 }
 
+/// Unpacks the layers of an OCI layout's only image.
+fn unpack(layout: &Path, folder: &Path) -> Option<()> {
+    let blob = |descriptor: &Value| {
+        let (algorithm, hex) = descriptor["digest"].as_str()?.split_once(':')?;
+        Some(layout.join("blobs").join(algorithm).join(hex))
+    };
+    let json = |path: PathBuf| serde_json::from_slice::<Value>(&std::fs::read(path).ok()?).ok();
+    let index = json(layout.join("index.json"))?;
+    let manifest = json(blob(&index["manifests"][0])?)?;
+    std::fs::create_dir_all(folder).ok()?;
+    for layer in manifest["layers"].as_array()? {
+        prepared(Command::new("tar").arg("-xf").arg(blob(layer)?).arg("-C").arg(folder))?;
+    }
+    Some(())
+}
+
+/// Node makes its young generation larger where it sees more memory, and a machine has less than its host: both are told
+/// its size.
 fn node() -> Option<Work> {
+    const YOUNG: [&str; 2] = ["--min-semi-space-size=16", "--max-semi-space-size=16"];
     let text = std::fs::read_to_string(source("work.js")).ok()?;
     prepared(Command::new("node").arg("--version"))?;
     let path = std::env::split_paths(&std::env::var_os("PATH")?)
         .map(|dir| dir.join("node"))
         .find(|path| path.exists())?;
     let path = path.canonicalize().ok()?.display().to_string();
-    Some(Work {
-        native: vec![path.clone(), "-e".to_owned(), text.clone()],
-        machine: machine(&[&path, "--", "-e", &text]),
-    })
+    let args = [YOUNG[0], YOUNG[1], "-e", &text];
+    let native = [&[path.as_str()], &args[..]].concat();
+    let machine = machine(&[&[path.as_str(), "--"], &args[..]].concat());
+    Some(Work { native: native.into_iter().map(str::to_owned).collect(), machine, in_turns: true })
 }
 
 fn go(folder: &Path) -> Option<Work> {
@@ -198,5 +294,5 @@ fn go(folder: &Path) -> Option<Work> {
     let mut build = Command::new("go");
     build.args(["build", "-o", &program, "."]).current_dir(source("go")).env("CGO_ENABLED", "0");
     prepared(&mut build)?;
-    Some(Work { native: vec![program.clone()], machine: machine(&[&program]) })
+    Some(Work { native: vec![program.clone()], machine: machine(&[&program]), in_turns: true })
 }

@@ -1,5 +1,6 @@
-"""CPU-bound work: objects, dictionaries, strings, big numbers. Prints its name and nanoseconds."""
+"""CPU-bound work: objects, dictionaries, strings, big numbers. Prints its name and nanoseconds for each byte it reads."""
 import json
+import os
 import time
 
 
@@ -24,8 +25,7 @@ def work():
     return pow(3, 20000) % 1000007 + sum(words.values())
 
 
-work()
-before = time.perf_counter_ns()
-for _ in range(3):
+while os.read(0, 1):
+    before = time.perf_counter_ns()
     work()
-print("python", (time.perf_counter_ns() - before) / 3)
+    print("python", time.perf_counter_ns() - before, flush=True)

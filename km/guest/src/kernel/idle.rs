@@ -3,8 +3,8 @@
 use super::Kernel;
 use crate::fs::file::File;
 use crate::mm::generator::Keys;
-use crate::task::{Pid, Tid};
 use crate::task::thread::{Call, Thread};
+use crate::task::{Pid, Tid};
 use crate::{random, time};
 use alloc::vec::Vec;
 use km_abi::hypercall::{Event, EventKind, IDLE_AT_START, Idle, NEVER, TICK_NS};

@@ -122,7 +122,10 @@ impl Selftest {
             hyper::rest(u32::MAX);
         }
         if self.kicks > KICKS {
-            assert!(!hyper::submit(&mut []).as_slice().is_empty(), "interrupted at rest, and nothing happened");
+            assert!(
+                !hyper::submit(&mut []).as_slice().is_empty(),
+                "interrupted at rest, and nothing happened"
+            );
             say("told\n");
             // An address that cannot be jumped to must come back as an exception of the program, not of ours.
             context.rip = 1 << 63;
