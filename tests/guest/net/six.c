@@ -15,10 +15,15 @@ int main(void) {
     name(&got), getsockname(p, (void *)&got, &n), name(&got), close(p);
     int c6 = NEED(socket(AF_INET6, SOCK_STREAM, 0));
     a = at6(port), SHOW(connect(c6, (void *)&a, sizeof a)), p = NEED(accept(s, (void *)&got, &n)), name(&got), SHOW(send(p, "six", 3, 0)), SHOW(recv(c6, (char[8]){0}, 8, 0));
-    int only = NEED(socket(AF_INET6, SOCK_STREAM, 0)), four = NEED(socket(AF_INET, SOCK_STREAM, 0));
-    setsockopt(only, IPPROTO_IPV6, IPV6_V6ONLY, &one, 4), a = at6(0), NEED(bind(only, (void *)&a, sizeof a)), n = sizeof got, getsockname(only, (void *)&got, &n), listen(only, 1);
-    struct sockaddr_in b = loopback(ntohs(got.sin6_port));
-    SHOW(connect(four, (void *)&b, sizeof b)), SHOW(bind(four, (void *)&b, sizeof b));
+    // A port that nobody else on the host has, of either family: the socket that holds it for IPv4 does not listen.
+    int only = -1, held = -1, four = NEED(socket(AF_INET, SOCK_STREAM, 0));
+    struct sockaddr_in b;
+    do {
+        close(only), close(held), only = NEED(socket(AF_INET6, SOCK_STREAM, 0)), held = NEED(socket(AF_INET, SOCK_STREAM, 0));
+        b = loopback(0), NEED(bind(held, (void *)&b, sizeof b)), b = loopback(port_of(held)), a = at6(port_of(held));
+        setsockopt(only, IPPROTO_IPV6, IPV6_V6ONLY, &one, 4);
+    } while (bind(only, (void *)&a, sizeof a) == -1 && errno == EADDRINUSE);
+    listen(only, 1), SHOW(connect(four, (void *)&b, sizeof b)), close(held), SHOW(bind(four, (void *)&b, sizeof b));
     struct sockaddr_in6 mapped = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
     inet_pton(AF_INET6, "::ffff:127.0.0.1", &mapped.sin6_addr);
     int m = NEED(socket(AF_INET6, SOCK_STREAM, 0));
