@@ -4,39 +4,18 @@
 
 mod common;
 
+use common::long::{program, seed};
 use common::node::Node;
-use common::{Ended, binary, kvm_or_skip, outdated, root, run};
+use common::{Ended, binary, kvm_or_skip, run};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 /// How long one machine is stressed, in seconds; `STRESS_SECONDS` says otherwise.
 const STRESS_SECONDS: u64 = 30;
 /// Free pages that a machine may have less after ten thousand children: caches that were empty before.
 const PAGES_TOLERATED: u64 = 16;
-
-/// Builds a program of `tests/endurance` with musl, or with glibc.
-fn program(name: &str, compiler: &str) -> PathBuf {
-    let folder = root().join("target/endurance");
-    let output = folder.join(format!("{name}-{compiler}"));
-    let source = root().join("tests/endurance").join(format!("{name}.c"));
-    let headers = ["check.h", "children.h"].map(|header| root().join("tests/guest").join(header));
-    if outdated(&output, &[&source, &headers[0], &headers[1]]) {
-        std::fs::create_dir_all(&folder).expect("a folder can be made");
-        // Tests run side by side: each builds its own and the last one stays.
-        let fresh = tempfile::NamedTempFile::new_in(&folder).expect("a file can be made").into_temp_path();
-        let mut command = Command::new(compiler);
-        command.args(["-O1", "-g", "-w", "-pthread", "-o"]).arg(&fresh).arg(&source);
-        if compiler == "musl-gcc" {
-            command.arg("-static");
-        }
-        let result = command.output().expect("the compiler starts");
-        assert!(result.status.success(), "{command:?}\n{}", String::from_utf8_lossy(&result.stderr));
-        fresh.persist(&output).expect("a file can be renamed");
-    }
-    output
-}
 
 fn in_machine(program: &PathBuf, options: &[&str], args: &[&str], limit_s: u64) -> Ended {
     let mut command = Command::new(binary("km"));
@@ -51,14 +30,6 @@ fn text(ended: &Ended) -> String {
         String::from_utf8_lossy(&ended.stdout),
         String::from_utf8_lossy(&ended.stderr)
     )
-}
-
-/// `STRESS_SEED`, or another one each time; what fails prints it.
-fn seed() -> String {
-    std::env::var("STRESS_SEED").unwrap_or_else(|_| {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("the clock is set");
-        (now.as_micros() % 1_000_000_007).to_string()
-    })
 }
 
 fn stress(compiler: &str) {

@@ -8,10 +8,9 @@ mod common;
 #[allow(dead_code, reason = "the differential tests use the rest")]
 mod guest;
 
-use common::{binary, node::function, root, run};
+use common::{binary, long, node::function, root, run};
 use guest::{Build, Program};
-use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -35,7 +34,7 @@ grep '"level":"\(WARN\|ERROR\)"' /tmp/log
 exit 0
 "#;
 
-fn binaries_are_static(path: &std::path::Path) -> bool {
+fn binaries_are_static(path: &Path) -> bool {
     let bytes = std::fs::read(path).expect("readable");
     // A dynamically linked program names its interpreter near its beginning.
     !bytes[..4096.min(bytes.len())].windows(8).any(|window| window == b"/ld-linu")
@@ -75,70 +74,65 @@ fn machines_run_on_hardware_kvm() {
     }
 }
 
-/// Programs of `tests/guest` that between them use every path between hardware and library OS: entries, faults of all
-/// kinds, page tables that change under threads and children, preemption, vector state.
-const PROGRAMS: [&str; 42] = [
-    "events/one_loop",
-    "exec/from_a_thread",
-    "exec/scripts",
-    "exec/spawn",
-    "exec/vfork_exec",
-    "files/lock_conflicts",
-    "files/rename_flags",
-    "files/terminal_jobs",
-    "fork/copy_on_write_large",
-    "fork/many_at_once",
-    "fork/memory_is_copied",
-    "fork/vfork_shares",
-    "groups/pipeline_job",
-    "memory/advice_more",
-    "memory/file_tails",
-    "memory/huge_reservations",
-    "memory/jit",
-    "memory/shared_files",
-    "memory/split_and_merge",
-    "memory/write_barrier",
-    "net/chat",
-    "net/tcp_stream",
-    "net/unix_rights",
-    "pidfd/basics",
-    "process/fault_divide",
-    "process/fault_opcode",
-    "process/registers",
-    "signals/alternate_stack",
-    "signals/fault_details",
-    "signals/fault_recovery",
-    "signals/queued",
-    "signals/real_time_order",
-    "signals/restart_table",
-    "signals/stack_overflow",
-    "threads/futex_requeue",
-    "threads/inheritance_futex",
-    "threads/preemption",
-    "threads/producer_consumer",
-    "threads/robust_mutex",
-    "vector/across_switches",
-    "vector/in_handlers",
-    "wait/stopped",
-];
-
-/// Runs every program of its folder and marks where its output begins and ends.
+/// Runs a program, with what it is given, and marks where its output begins and ends.
 const EACH: &str = r#"
-for program in guest-*; do
+each() {
+    program=$1; shift
     echo "--- $program"
-    timeout 120 ./km run --cwd /tmp ./$program 2>/tmp/errors </dev/null
+    timeout 120 ./km run --cwd /tmp "$@" 2>/tmp/errors
     echo "--- $program ended with $?"
-done
-exit 0
+}
 "#;
 
-/// A copy of a program under a name that tells its family.
-fn copied(program: &Program, folder: &std::path::Path) -> (String, PathBuf) {
-    let name = format!("guest-{}", program.test_name(Build::Musl).replace('/', "-"));
-    let built = program.compile(Build::Musl).unwrap_or_else(|problem| panic!("{problem}"));
-    let path = folder.join(&name);
-    std::fs::copy(built, &path).expect("a program can be copied");
-    (name, path)
+/// How long the stress test lasts there, in milliseconds.
+const STRESS_MS: &str = "15000";
+
+/// A program as it is run on hardware KVM: under a name that tells its family, statically linked.
+struct Guest {
+    program: Program,
+    name: String,
+    path: PathBuf,
+}
+
+impl Guest {
+    fn copy(program: Program, folder: &Path) -> Self {
+        let build = if program.builds().contains(&Build::Musl) { Build::Musl } else { Build::GlibcStatic };
+        let name = format!("guest-{}", program.test_name(build).replace('/', "-"));
+        let built = program.compile(build).unwrap_or_else(|problem| panic!("{problem}"));
+        let path = folder.join(&name);
+        std::fs::copy(built, &path).expect("a program can be copied");
+        Self { program, name, path }
+    }
+
+    /// The line of the script that runs it.
+    fn line(&self) -> String {
+        let env =
+            self.program.env.iter().flat_map(|(name, value)| ["--env".to_owned(), format!("{name}={value}")]);
+        let path = [format!("./{}", self.name), "--".to_owned()];
+        let args = self.program.args.iter().cloned();
+        let words: String = env.chain(path).chain(args).map(|word| format!(" {}", quoted(&word))).collect();
+        let stdin = quoted(&String::from_utf8_lossy(&self.program.stdin));
+        format!("printf %s {stdin} | each {}{words}\n", self.name)
+    }
+
+    /// What the machine prints between its marks if it does as Linux does here.
+    fn expected(&self) -> String {
+        let mut native = Command::new(&self.path);
+        native
+            .args(&self.program.args)
+            .env_clear()
+            .envs(self.program.env.iter().cloned())
+            .current_dir("/tmp");
+        let native = run(&mut native, &self.program.stdin, Duration::from_secs(60));
+        let native = native.unwrap_or_else(|problem| panic!("natively: {problem}"));
+        let (name, output) = (&self.name, String::from_utf8_lossy(&native.stdout));
+        format!("--- {name}\n{output}--- {name} ended with {}\n", native.status)
+    }
+}
+
+/// A word for the shell.
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 #[test]
@@ -148,32 +142,29 @@ fn programs_do_the_same_on_hardware_kvm() {
         eprintln!("\n*** SKIPPED: programs on hardware KVM: SKIP_QEMU is set, or km is not static ***\n");
         return;
     }
-    let wanted: BTreeSet<String> = PROGRAMS.iter().map(|name| format!("{name}/musl")).collect();
-    let programs: Vec<Program> =
-        guest::programs().into_iter().filter(|one| wanted.contains(&one.test_name(Build::Musl))).collect();
-    assert_eq!(programs.len(), PROGRAMS.len(), "a program is gone");
     let folder = tempfile::TempDir::with_prefix("guests-").expect("a folder can be made");
-    let copies: Vec<(String, PathBuf)> =
-        programs.iter().map(|program| copied(program, folder.path())).collect();
+    let guests: Vec<Guest> =
+        guest::programs().into_iter().map(|program| Guest::copy(program, folder.path())).collect();
+    let (stress, seed) = (folder.path().join("stress"), long::seed());
+    std::fs::copy(long::program("stress", "musl-gcc"), &stress).expect("a program can be copied");
+    let mut script: String = EACH.to_owned() + &guests.iter().map(Guest::line).collect::<String>();
+    script += &format!("each stress ./stress -- {seed} {STRESS_MS}\nexit 0\n");
     let mut qemu = Command::new(root().join("tests/qemu/run.sh"));
-    qemu.arg(EACH).arg(&km).args(copies.iter().map(|copy| &copy.1));
-    let ended = run(qemu.env("LIMIT", "900"), b"", Duration::from_secs(1200)).expect("QEMU ends in time");
+    qemu.arg(script).args([&km, &stress]).args(guests.iter().map(|guest| &guest.path));
+    qemu.env("LIMIT", "1500").env("MEMORY", "3072");
+    let ended = run(&mut qemu, b"", Duration::from_secs(1800)).expect("QEMU ends in time");
     let text = String::from_utf8_lossy(&ended.stdout).into_owned();
     assert_eq!(ended.status, 0, "{text}\n{}", String::from_utf8_lossy(&ended.stderr));
+    let (_, stressed) = text.split_once("--- stress\n").unwrap_or_else(|| panic!("no stress test:\n{text}"));
+    assert!(stressed.contains("all as the model has it"), "seed {seed}:\n{stressed}");
     let mut wrong = Vec::new();
-    for (name, path) in &copies {
-        let native = run(Command::new(path).env_clear().current_dir("/tmp"), b"", Duration::from_secs(60));
-        let native = native.unwrap_or_else(|problem| panic!("natively: {problem}"));
-        let expected = format!(
-            "--- {name}\n{}--- {name} ended with {}\n",
-            String::from_utf8_lossy(&native.stdout),
-            native.status
-        );
+    for guest in &guests {
+        let (name, expected) = (&guest.name, guest.expected());
         if !text.contains(&expected) {
             let begun = text.split(&format!("--- {name}\n")).nth(1).unwrap_or("nothing");
             let got = begun.split("\n--- guest-").next().unwrap_or(begun);
             wrong.push(format!("{name}\nnatively:\n{expected}\non hardware KVM:\n{got}\n"));
         }
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), guests.len(), wrong.join("\n"));
 }

@@ -3,6 +3,7 @@
 
 pub mod apiserver;
 pub mod layout;
+pub mod long;
 pub mod mounted;
 pub mod node;
 pub mod registry;
