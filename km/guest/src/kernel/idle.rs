@@ -3,8 +3,8 @@
 use super::Kernel;
 use crate::fs::file::File;
 use crate::mm::generator::Keys;
+use crate::task::Tid;
 use crate::task::thread::{Call, Thread};
-use crate::task::{Pid, Tid};
 use crate::{random, time};
 use alloc::vec::Vec;
 use km_abi::hypercall::{Event, EventKind, IDLE_AT_START, Idle, NEVER, TICK_NS};
@@ -71,14 +71,12 @@ impl Kernel {
         deadlines.into_iter().flatten().min()
     }
 
-    /// How many ticks would find nothing to do while a thread of process `pid` computes.
-    pub(super) fn ticks_of_rest(&self, pid: Pid) -> u32 {
-        let is_limited = || self.tasks.process(pid).is_some_and(|process| process.limits.cpu().is_some());
+    /// How many ticks would find nothing to do while a thread computes whose CPU time is not limited.
+    pub(super) fn ticks_of_rest(&self) -> u32 {
         let has_work = self.tasks.has_ready()
             || self.timers.follow_cpu()
             || self.net.host().has_output()
-            || !crate::log::is_empty()
-            || is_limited();
+            || !crate::log::is_empty();
         if has_work {
             return 0;
         }

@@ -193,9 +193,9 @@ impl Kernel {
     /// Makes the CPU a thread's own: page tables, vector state, segment bases.
     fn begin_turn(&mut self, tid: Tid) {
         let process = self.tasks.process_of_mut(tid);
-        let pid = process.pid;
         process.space.borrow().activate();
-        hyper::rest(self.ticks_of_rest(pid));
+        let is_limited = process.limits.cpu().is_some();
+        hyper::rest(if is_limited { 0 } else { self.ticks_of_rest() });
         self.ended_spaces.clear();
         self.make_live(tid);
     }
