@@ -1,13 +1,12 @@
-//! What the families that take paths share: path arguments, directory descriptors, and waiting for a file.
+//! What the families that take paths share: path arguments, directory descriptors, who calls, and the umask.
 
 use crate::errno::{Errno, Result};
-use crate::fs::file::{O_NONBLOCK, OpenFile};
 use crate::fs::node::Node;
 use crate::fs::synthetic::View;
 use crate::fs::walk::{Found, PATH_MAX, Restrict, Walk};
 use crate::kernel::Ctx;
 use crate::task::Credentials;
-use crate::wait::{Stop, SysResult, Wait};
+use crate::wait::SysResult;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 
@@ -116,13 +115,7 @@ pub(super) fn real_who(ctx: &mut Ctx<'_>) -> Credentials {
     who
 }
 
-/// Waits for an open file, or fails: the file is not ready, and `timeout_ns` is how long it may take.
-pub(super) fn wait_for(ctx: &mut Ctx<'_>, file: &OpenFile, timeout_ns: Option<u64>) -> Stop {
-    let Some(queue) = file.file.queue().filter(|_| !file.has(O_NONBLOCK)) else {
-        return Errno::EAGAIN.into();
-    };
-    let Some(timeout) = timeout_ns else { return Stop::Block(Wait::on(queue)) };
-    let now = crate::time::monotonic_ns();
-    let deadline = *ctx.progress().deadline_ns.get_or_insert_with(|| now.saturating_add(timeout));
-    if now >= deadline { Errno::EAGAIN.into() } else { Stop::Block(Wait::on(queue).until(Some(deadline))) }
+/// The mode of a file that the caller makes: `mode` without the bits of its umask (umask(2)).
+pub(super) fn new_mode(ctx: &mut Ctx<'_>, mode: u32) -> u32 {
+    mode & !ctx.process().fs.borrow().umask
 }

@@ -1,4 +1,4 @@
-//! Changing attributes and sizes: chmod(2), chown(2), utimensat(2), truncate(2), fallocate(2), fsync(2).
+//! Changing attributes and sizes: chmod(2), umask(2), chown(2), utimensat(2), truncate(2), fallocate(2), fsync(2).
 
 use super::at::{self, AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW};
 use super::row::Row;
@@ -15,33 +15,34 @@ use alloc::rc::Rc;
 
 /// The rows of this family.
 pub const ROWS: &[Row] = &[
-    Row::full(74, "fsync", fsync),
-    Row::full(75, "fdatasync", fsync),
-    Row::full(76, "truncate", truncate),
-    Row::full(77, "ftruncate", ftruncate),
-    Row::full(90, "chmod", chmod),
-    Row::full(91, "fchmod", fchmod),
-    Row::full(92, "chown", chown),
-    Row::full(93, "fchown", fchown),
-    Row::full(94, "lchown", lchown),
-    Row::full(132, "utime", utime),
-    Row::full(162, "sync", sync),
-    Row::full(187, "readahead", readahead),
-    Row::full(221, "fadvise64", fadvise),
-    Row::full(235, "utimes", utimes),
-    Row::full(260, "fchownat", fchownat),
-    Row::full(261, "futimesat", futimesat),
-    Row::full(268, "fchmodat", fchmodat),
-    Row::full(277, "sync_file_range", sync_file_range),
-    Row::full(280, "utimensat", utimensat),
+    Row::full(74, "fsync", sys_fsync),
+    Row::full(75, "fdatasync", sys_fdatasync),
+    Row::full(76, "truncate", sys_truncate),
+    Row::full(77, "ftruncate", sys_ftruncate),
+    Row::full(90, "chmod", sys_chmod),
+    Row::full(91, "fchmod", sys_fchmod),
+    Row::full(92, "chown", sys_chown),
+    Row::full(93, "fchown", sys_fchown),
+    Row::full(94, "lchown", sys_lchown),
+    Row::full(95, "umask", sys_umask),
+    Row::full(132, "utime", sys_utime),
+    Row::full(162, "sync", sys_sync),
+    Row::full(187, "readahead", sys_readahead),
+    Row::full(221, "fadvise64", sys_fadvise64),
+    Row::full(235, "utimes", sys_utimes),
+    Row::full(260, "fchownat", sys_fchownat),
+    Row::full(261, "futimesat", sys_futimesat),
+    Row::full(268, "fchmodat", sys_fchmodat),
+    Row::full(277, "sync_file_range", sys_sync_file_range),
+    Row::full(280, "utimensat", sys_utimensat),
     Row::partial(
         285,
         "fallocate",
-        fallocate,
+        sys_fallocate,
         "no collapse and insert of ranges (EOPNOTSUPP, as tmpfs has it)",
     ),
-    Row::full(306, "syncfs", syncfs),
-    Row::full(452, "fchmodat2", fchmodat2),
+    Row::full(306, "syncfs", sys_syncfs),
+    Row::full(452, "fchmodat2", sys_fchmodat2),
 ];
 
 const CWD: u64 = AT_FDCWD as u64;
@@ -85,21 +86,21 @@ fn change_mode(ctx: &mut Ctx<'_>, node: &Rc<Node>, mode: u64) -> SysResult {
     Ok(0)
 }
 
-fn chmod(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
-    fchmodat(ctx, &[CWD, args[0], args[1], 0, 0, 0])
+fn sys_chmod(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    sys_fchmodat(ctx, &[CWD, args[0], args[1], 0, 0, 0])
 }
 
-fn fchmod(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_fchmod(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let node = open_node(ctx, args[0])?;
     change_mode(ctx, &node, args[1])
 }
 
-fn fchmodat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_fchmodat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let node = at::node_at(ctx, args[0], args[1], 0)?;
     change_mode(ctx, &node, args[2])
 }
 
-fn fchmodat2(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_fchmodat2(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     if args[3] & !(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) != 0 {
         return Err(Errno::EINVAL.into());
     }
@@ -132,20 +133,26 @@ fn change_owner(ctx: &mut Ctx<'_>, node: &Rc<Node>, uid: u32, gid: u32) -> SysRe
     Ok(0)
 }
 
-fn chown(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
-    fchownat(ctx, &[CWD, args[0], args[1], args[2], 0, 0])
+fn sys_umask(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let fs = Rc::clone(&ctx.process().fs);
+    let old = core::mem::replace(&mut fs.borrow_mut().umask, args[0] as u32 & 0o777);
+    Ok(u64::from(old))
 }
 
-fn lchown(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
-    fchownat(ctx, &[CWD, args[0], args[1], args[2], AT_SYMLINK_NOFOLLOW, 0])
+fn sys_chown(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    sys_fchownat(ctx, &[CWD, args[0], args[1], args[2], 0, 0])
 }
 
-fn fchown(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_lchown(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    sys_fchownat(ctx, &[CWD, args[0], args[1], args[2], AT_SYMLINK_NOFOLLOW, 0])
+}
+
+fn sys_fchown(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let node = open_node(ctx, args[0])?;
     change_owner(ctx, &node, args[1] as u32, args[2] as u32)
 }
 
-fn fchownat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_fchownat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     if args[4] & !(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) != 0 {
         return Err(Errno::EINVAL.into());
     }
@@ -208,7 +215,7 @@ fn load_times(ctx: &mut Ctx<'_>, address: u64, per_second: i64) -> Result<[NewTi
     Ok([time(raw[0], raw[1])?, time(raw[2], raw[3])?])
 }
 
-fn utime(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_utime(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let times = if args[1] == 0 {
         [NewTime::Now; 2]
     } else {
@@ -219,18 +226,18 @@ fn utime(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     change_times(ctx, &node, times)
 }
 
-fn utimes(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
-    futimesat(ctx, &[CWD, args[0], args[1], 0, 0, 0])
+fn sys_utimes(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    sys_futimesat(ctx, &[CWD, args[0], args[1], 0, 0, 0])
 }
 
-fn futimesat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_futimesat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let times = load_times(ctx, args[2], 1_000_000)?;
     let node = at::node_at(ctx, args[0], args[1], if args[1] == 0 { AT_EMPTY_PATH } else { 0 })?;
     change_times(ctx, &node, times)
 }
 
 /// A null path means the descriptor itself (futimens(3)).
-fn utimensat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_utimensat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     if args[3] & !(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) != 0 {
         return Err(Errno::EINVAL.into());
     }
@@ -254,7 +261,7 @@ fn size_argument(value: u64) -> Result<u64> {
     if value > SIZE_MAX { Err(Errno::EINVAL) } else { Ok(value) }
 }
 
-fn truncate(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_truncate(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let size = size_argument(args[1])?;
     let node = at::node_at(ctx, CWD, args[0], 0)?;
     if node.meta.get().is_dir() {
@@ -267,7 +274,7 @@ fn truncate(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     Ok(0)
 }
 
-fn ftruncate(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_ftruncate(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let size = size_argument(args[1])?;
     let file = ctx.file(args[0])?;
     if file.has(crate::fs::file::O_PATH) {
@@ -290,7 +297,7 @@ const KEEP_SIZE: u64 = 1;
 const PUNCH_HOLE: u64 = 2;
 const ZERO_RANGE: u64 = 0x10;
 
-fn fallocate(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_fallocate(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let file = ctx.file(args[0])?;
     let (mode, start, len) = (args[1], args[2], args[3]);
     if start > SIZE_MAX || len > SIZE_MAX || len == 0 {
@@ -322,7 +329,7 @@ fn fallocate(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
 }
 
 /// Files are memory: there is nothing to bring anywhere.
-fn fsync(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_fsync(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let file = ctx.file(args[0])?;
     if file.has(crate::fs::file::O_PATH) {
         return Err(Errno::EBADF.into());
@@ -331,12 +338,16 @@ fn fsync(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     if kept { Ok(0) } else { Err(Errno::EINVAL.into()) }
 }
 
-fn syncfs(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_fdatasync(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    sys_fsync(ctx, args)
+}
+
+fn sys_syncfs(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let file = ctx.file(args[0])?;
     if file.has(crate::fs::file::O_PATH) { Err(Errno::EBADF.into()) } else { Ok(0) }
 }
 
-fn sync_file_range(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_sync_file_range(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let file = ctx.file(args[0])?;
     let (start, len, flags) = (args[1], args[2], args[3]);
     if flags & !7 != 0 || start > SIZE_MAX || start.saturating_add(len) > SIZE_MAX {
@@ -349,18 +360,18 @@ fn sync_file_range(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     if has_pages { Ok(0) } else { Err(Errno::ESPIPE.into()) }
 }
 
-fn sync(_: &mut Ctx<'_>, _: &Args) -> SysResult {
+fn sys_sync(_: &mut Ctx<'_>, _: &Args) -> SysResult {
     Ok(0)
 }
 
-fn readahead(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_readahead(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let file = ctx.file(args[0])?;
     file.check_readable()?;
     let regular = file.file.node().is_some_and(|node| node.data().is_some());
     if regular { Ok(0) } else { Err(Errno::EINVAL.into()) }
 }
 
-fn fadvise(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_fadvise64(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let file = ctx.file(args[0])?;
     if !file.file.seekable() {
         return Err(Errno::ESPIPE.into());

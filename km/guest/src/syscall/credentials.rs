@@ -10,12 +10,12 @@ use alloc::vec::Vec;
 
 /// The family's rows.
 pub const ROWS: &[Row] = &[
-    Row::full(102, "getuid", |ctx, _| Ok(u64::from(ctx.process().credentials.real_uid))),
-    Row::full(104, "getgid", |ctx, _| Ok(u64::from(ctx.process().credentials.real_gid))),
+    Row::full(102, "getuid", sys_getuid),
+    Row::full(104, "getgid", sys_getgid),
     Row::full(105, "setuid", sys_setuid),
     Row::full(106, "setgid", sys_setgid),
-    Row::full(107, "geteuid", |ctx, _| Ok(u64::from(ctx.process().credentials.uid))),
-    Row::full(108, "getegid", |ctx, _| Ok(u64::from(ctx.process().credentials.gid))),
+    Row::full(107, "geteuid", sys_geteuid),
+    Row::full(108, "getegid", sys_getegid),
     Row::full(113, "setreuid", sys_setreuid),
     Row::full(114, "setregid", sys_setregid),
     Row::full(115, "getgroups", sys_getgroups),
@@ -41,6 +41,22 @@ fn change_users(ctx: &mut Ctx<'_>, change: impl FnOnce(&mut Credentials)) {
     let before = process.credentials.clone();
     change(&mut process.credentials);
     process.credentials.users_changed(&before, process.settings.keep_capabilities);
+}
+
+fn sys_getuid(ctx: &mut Ctx<'_>, _: &Args) -> SysResult {
+    Ok(u64::from(ctx.process().credentials.real_uid))
+}
+
+fn sys_getgid(ctx: &mut Ctx<'_>, _: &Args) -> SysResult {
+    Ok(u64::from(ctx.process().credentials.real_gid))
+}
+
+fn sys_geteuid(ctx: &mut Ctx<'_>, _: &Args) -> SysResult {
+    Ok(u64::from(ctx.process().credentials.uid))
+}
+
+fn sys_getegid(ctx: &mut Ctx<'_>, _: &Args) -> SysResult {
+    Ok(u64::from(ctx.process().credentials.gid))
 }
 
 fn sys_setuid(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {

@@ -15,19 +15,18 @@ use alloc::vec::Vec;
 
 /// The rows of this family.
 pub const ROWS: &[Row] = &[
-    Row::full(78, "getdents", getdents),
-    Row::full(79, "getcwd", getcwd),
-    Row::full(80, "chdir", chdir),
-    Row::full(81, "fchdir", fchdir),
-    Row::full(95, "umask", umask),
-    Row::full(161, "chroot", chroot),
-    Row::full(217, "getdents64", getdents64),
+    Row::full(78, "getdents", sys_getdents),
+    Row::full(79, "getcwd", sys_getcwd),
+    Row::full(80, "chdir", sys_chdir),
+    Row::full(81, "fchdir", sys_fchdir),
+    Row::full(161, "chroot", sys_chroot),
+    Row::full(217, "getdents64", sys_getdents64),
 ];
 
 /// Entries that one look takes from a directory.
 const BATCH: usize = 64;
 
-fn getdents64(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_getdents64(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     list(ctx, args, |entry| {
         let len = (19 + entry.name.len() + 1).next_multiple_of(8);
         let mut record = head(entry, len);
@@ -39,7 +38,7 @@ fn getdents64(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
 }
 
 /// The form without d_type in its place: the type is the last byte.
-fn getdents(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_getdents(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     list(ctx, args, |entry| {
         let len = (18 + entry.name.len() + 2).next_multiple_of(8);
         let mut record = head(entry, len);
@@ -105,7 +104,7 @@ fn batch(ctx: &Ctx<'_>, node: &Rc<Node>, after: u64) -> Result<Vec<Listed>> {
 }
 
 /// The path to the working directory; `(unreachable)` in front when the root is not above it.
-fn getcwd(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_getcwd(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let (root, cwd) = {
         let fs = ctx.process().fs.borrow();
         (Rc::clone(&fs.root), Rc::clone(&fs.cwd))
@@ -149,30 +148,24 @@ fn enter(ctx: &mut Ctx<'_>, node: Rc<Node>) -> Result<Rc<Node>> {
     Ok(node)
 }
 
-fn chdir(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_chdir(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let node = directory(ctx, args[0])?;
     ctx.process().fs.borrow_mut().cwd = node;
     Ok(0)
 }
 
-fn fchdir(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_fchdir(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let node = ctx.file(args[0])?.file.node().cloned().ok_or(Errno::ENOTDIR)?;
     let node = enter(ctx, node)?;
     ctx.process().fs.borrow_mut().cwd = node;
     Ok(0)
 }
 
-fn chroot(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_chroot(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let node = directory(ctx, args[0])?;
     if !at::who(ctx).can(meta::CAP_SYS_CHROOT) {
         return Err(Errno::EPERM.into());
     }
     ctx.process().fs.borrow_mut().root = node;
     Ok(0)
-}
-
-fn umask(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
-    let fs = Rc::clone(&ctx.process().fs);
-    let old = core::mem::replace(&mut fs.borrow_mut().umask, args[0] as u32 & 0o777);
-    Ok(u64::from(old))
 }

@@ -11,58 +11,54 @@ use crate::wait::{Stop, SysResult};
 
 /// The rows of this family.
 pub const ROWS: &[Row] = &[
-    Row::full(82, "rename", rename),
-    Row::full(83, "mkdir", mkdir),
-    Row::full(84, "rmdir", rmdir),
-    Row::full(86, "link", link),
-    Row::full(87, "unlink", unlink),
-    Row::full(88, "symlink", symlink),
-    Row::partial(133, "mknod", mknod, "block devices can be made but not opened"),
-    Row::full(258, "mkdirat", mkdirat),
-    Row::partial(259, "mknodat", mknodat, "block devices can be made but not opened"),
-    Row::full(263, "unlinkat", unlinkat),
-    Row::full(264, "renameat", renameat),
-    Row::full(265, "linkat", linkat),
-    Row::full(266, "symlinkat", symlinkat),
-    Row::partial(316, "renameat2", renameat2, "RENAME_WHITEOUT is EINVAL"),
+    Row::full(82, "rename", sys_rename),
+    Row::full(83, "mkdir", sys_mkdir),
+    Row::full(84, "rmdir", sys_rmdir),
+    Row::full(86, "link", sys_link),
+    Row::full(87, "unlink", sys_unlink),
+    Row::full(88, "symlink", sys_symlink),
+    Row::partial(133, "mknod", sys_mknod, "block devices can be made but not opened"),
+    Row::full(258, "mkdirat", sys_mkdirat),
+    Row::partial(259, "mknodat", sys_mknodat, "block devices can be made but not opened"),
+    Row::full(263, "unlinkat", sys_unlinkat),
+    Row::full(264, "renameat", sys_renameat),
+    Row::full(265, "linkat", sys_linkat),
+    Row::full(266, "symlinkat", sys_symlinkat),
+    Row::partial(316, "renameat2", sys_renameat2, "RENAME_WHITEOUT is EINVAL"),
 ];
 
 const CWD: u64 = AT_FDCWD as u64;
 const AT_REMOVEDIR: u64 = 0x200;
 
-fn umask(ctx: &mut Ctx<'_>) -> u32 {
-    ctx.process().fs.borrow().umask
+fn sys_mkdir(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    sys_mkdirat(ctx, &[CWD, args[0], args[1], 0, 0, 0])
 }
 
-fn mkdir(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
-    mkdirat(ctx, &[CWD, args[0], args[1], 0, 0, 0])
-}
-
-fn mkdirat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
-    let mode = args[2] as u32 & !umask(ctx);
+fn sys_mkdirat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let mode = at::new_mode(ctx, args[2] as u32);
     at_place(ctx, args[0], args[1], Restrict::NO_FOLLOW, |walk, found, _| ops::make_dir(walk, found, mode))
 }
 
-fn mknod(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
-    mknodat(ctx, &[CWD, args[0], args[1], args[2], 0, 0])
+fn sys_mknod(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    sys_mknodat(ctx, &[CWD, args[0], args[1], args[2], 0, 0])
 }
 
-fn mknodat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
-    let mode = args[2] as u32 & !umask(ctx);
+fn sys_mknodat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let mode = at::new_mode(ctx, args[2] as u32);
     at_place(ctx, args[0], args[1], Restrict::NO_FOLLOW, |walk, found, _| {
         ops::make_node(walk, found, mode, args[3] as u32).map(drop)
     })
 }
 
-fn rmdir(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
-    unlinkat(ctx, &[CWD, args[0], AT_REMOVEDIR, 0, 0, 0])
+fn sys_rmdir(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    sys_unlinkat(ctx, &[CWD, args[0], AT_REMOVEDIR, 0, 0, 0])
 }
 
-fn unlink(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
-    unlinkat(ctx, &[CWD, args[0], 0, 0, 0, 0])
+fn sys_unlink(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    sys_unlinkat(ctx, &[CWD, args[0], 0, 0, 0, 0])
 }
 
-fn unlinkat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_unlinkat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     if args[2] & !AT_REMOVEDIR != 0 {
         return Err(Errno::EINVAL.into());
     }
@@ -75,15 +71,15 @@ fn unlinkat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     })
 }
 
-fn rename(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
-    renameat2(ctx, &[CWD, args[0], CWD, args[1], 0, 0])
+fn sys_rename(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    sys_renameat2(ctx, &[CWD, args[0], CWD, args[1], 0, 0])
 }
 
-fn renameat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
-    renameat2(ctx, &[args[0], args[1], args[2], args[3], 0, 0])
+fn sys_renameat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    sys_renameat2(ctx, &[args[0], args[1], args[2], args[3], 0, 0])
 }
 
-fn renameat2(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_renameat2(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let flags = args[4];
     let known = RENAME_NOREPLACE | RENAME_EXCHANGE;
     if flags & !known != 0 || flags & known == known {
@@ -101,11 +97,11 @@ fn renameat2(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     }
 }
 
-fn link(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
-    linkat(ctx, &[CWD, args[0], CWD, args[1], 0, 0])
+fn sys_link(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    sys_linkat(ctx, &[CWD, args[0], CWD, args[1], 0, 0])
 }
 
-fn linkat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_linkat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let flags = args[4];
     if flags & !(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH) != 0 {
         return Err(Errno::EINVAL.into());
@@ -123,11 +119,11 @@ fn unlinked(node: &crate::fs::node::Node) -> bool {
     node.meta.get().nlink == 0 && node.place().is_none_or(|place| place.name.first() != Some(&b'#'))
 }
 
-fn symlink(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
-    symlinkat(ctx, &[args[0], CWD, args[1], 0, 0, 0])
+fn sys_symlink(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    sys_symlinkat(ctx, &[args[0], CWD, args[1], 0, 0, 0])
 }
 
-fn symlinkat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_symlinkat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let target = ctx.memory().string(args[0], PATH_MAX)?;
     at_place(ctx, args[1], args[2], Restrict::NO_FOLLOW, |walk, found, _| {
         ops::make_link(walk, found, &target)

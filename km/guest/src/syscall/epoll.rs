@@ -13,27 +13,27 @@ use zerocopy::IntoBytes;
 
 /// The rows of this family.
 pub const ROWS: &[Row] = &[
-    Row::full(213, "epoll_create", create),
+    Row::full(213, "epoll_create", sys_epoll_create),
     Row::refused(214, "epoll_ctl_old", Errno::ENOSYS, "never was in Linux"),
     Row::refused(215, "epoll_wait_old", Errno::ENOSYS, "never was in Linux"),
-    Row::full(232, "epoll_wait", wait),
-    Row::full(233, "epoll_ctl", control),
-    Row::full(281, "epoll_pwait", pwait),
-    Row::full(291, "epoll_create1", create1),
-    Row::full(441, "epoll_pwait2", pwait2),
+    Row::full(232, "epoll_wait", sys_epoll_wait),
+    Row::full(233, "epoll_ctl", sys_epoll_ctl),
+    Row::full(281, "epoll_pwait", sys_epoll_pwait),
+    Row::full(291, "epoll_create1", sys_epoll_create1),
+    Row::full(441, "epoll_pwait2", sys_epoll_pwait2),
 ];
 
 /// Most events of one call (EP_MAX_EVENTS).
 const EVENTS_MAX: i32 = i32::MAX / size_of::<Event>() as i32;
 
-fn create(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_epoll_create(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     if args[0] as i32 <= 0 {
         return Err(Errno::EINVAL.into());
     }
-    create1(ctx, &[0; 6])
+    sys_epoll_create1(ctx, &[0; 6])
 }
 
-fn create1(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_epoll_create1(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let flags = args[0] as u32;
     if flags & !raw::EPOLL_CLOEXEC != 0 {
         return Err(Errno::EINVAL.into());
@@ -47,7 +47,7 @@ fn with_instance<T>(file: &OpenFile, work: impl FnOnce(&Epoll) -> Result<T>) -> 
     work(file.file.as_any().downcast_ref().ok_or(Errno::EINVAL)?)
 }
 
-fn control(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_epoll_ctl(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let (operation, fd) = (args[1] as u32, args[2] as u32);
     let event = match operation {
         raw::EPOLL_CTL_DEL => Event { events: 0, data: 0 },
@@ -73,7 +73,7 @@ fn control(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     Ok(0)
 }
 
-fn wait_for(ctx: &mut Ctx<'_>, args: &Args, timeout_ns: Option<u64>) -> SysResult {
+fn wait(ctx: &mut Ctx<'_>, args: &Args, timeout_ns: Option<u64>) -> SysResult {
     let limit = args[2] as i32;
     if !(1..=EVENTS_MAX).contains(&limit) {
         return Err(Errno::EINVAL.into());
@@ -89,15 +89,15 @@ fn wait_for(ctx: &mut Ctx<'_>, args: &Args, timeout_ns: Option<u64>) -> SysResul
     Ok(events.len() as u64)
 }
 
-fn wait(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
-    wait_for(ctx, args, waiting::milliseconds(args[3]))
+fn sys_epoll_wait(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    wait(ctx, args, waiting::milliseconds(args[3]))
 }
 
-fn pwait(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
-    waiting::with_mask(ctx, args[4], args[5], |ctx| wait(ctx, args))
+fn sys_epoll_pwait(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    waiting::with_mask(ctx, args[4], args[5], |ctx| sys_epoll_wait(ctx, args))
 }
 
-fn pwait2(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_epoll_pwait2(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let timeout_ns = waiting::timespec(ctx, args[3])?;
-    waiting::with_mask(ctx, args[4], args[5], |ctx| wait_for(ctx, args, timeout_ns))
+    waiting::with_mask(ctx, args[4], args[5], |ctx| wait(ctx, args, timeout_ns))
 }

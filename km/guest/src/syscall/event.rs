@@ -17,21 +17,21 @@ use alloc::rc::Rc;
 
 /// The rows of this family.
 pub const ROWS: &[Row] = &[
-    Row::full(283, "timerfd_create", timerfd_create),
-    Row::full(284, "eventfd", eventfd),
-    Row::partial(286, "timerfd_settime", timerfd_settime, "TFD_TIMER_CANCEL_ON_SET never cancels"),
-    Row::full(287, "timerfd_gettime", timerfd_gettime),
-    Row::full(290, "eventfd2", eventfd2),
-    Row::partial(319, "memfd_create", memfd_create, "no huge pages (MFD_HUGETLB is ENOMEM)"),
+    Row::full(283, "timerfd_create", sys_timerfd_create),
+    Row::full(284, "eventfd", sys_eventfd),
+    Row::partial(286, "timerfd_settime", sys_timerfd_settime, "TFD_TIMER_CANCEL_ON_SET never cancels"),
+    Row::full(287, "timerfd_gettime", sys_timerfd_gettime),
+    Row::full(290, "eventfd2", sys_eventfd2),
+    Row::partial(319, "memfd_create", sys_memfd_create, "no huge pages (MFD_HUGETLB is ENOMEM)"),
 ];
 
 const EFD_SEMAPHORE: u32 = 1;
 
-fn eventfd(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
-    eventfd2(ctx, &[args[0], 0, 0, 0, 0, 0])
+fn sys_eventfd(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    sys_eventfd2(ctx, &[args[0], 0, 0, 0, 0, 0])
 }
 
-fn eventfd2(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_eventfd2(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let flags = args[1] as u32;
     if flags & !(EFD_SEMAPHORE | O_CLOEXEC | O_NONBLOCK) != 0 {
         return Err(Errno::EINVAL.into());
@@ -41,7 +41,7 @@ fn eventfd2(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     install(ctx, file, flags & O_CLOEXEC != 0)
 }
 
-fn timerfd_create(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_timerfd_create(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let flags = args[1] as u32;
     let realtime = match args[0] as u32 {
         0 | 8 => true,
@@ -66,7 +66,7 @@ fn timer(file: &OpenFile) -> Result<&TimerFd> {
     file.file.as_any().downcast_ref().ok_or(Errno::EINVAL)
 }
 
-fn timerfd_settime(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_timerfd_settime(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     if args[1] & !(TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET) != 0 {
         return Err(Errno::EINVAL.into());
     }
@@ -83,7 +83,7 @@ fn timerfd_settime(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     Ok(0)
 }
 
-fn timerfd_gettime(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_timerfd_gettime(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let file = ctx.file(args[0])?;
     let setting = timer(&file)?.get();
     store_setting(ctx, args[1], setting)?;
@@ -110,7 +110,7 @@ const MFD_HUGETLB: u64 = 4;
 const MFD_NOEXEC_SEAL: u64 = 8;
 const MFD_EXEC: u64 = 16;
 
-fn memfd_create(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_memfd_create(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let flags = args[1];
     let name = ctx
         .memory()

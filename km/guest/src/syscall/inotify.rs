@@ -13,17 +13,22 @@ use crate::wait::SysResult;
 
 /// The rows of this family.
 pub const ROWS: &[Row] = &[
-    Row::full(253, "inotify_init", inotify_init),
-    Row::partial(254, "inotify_add_watch", inotify_add_watch, "files that are computed (/proc) never change"),
-    Row::full(255, "inotify_rm_watch", inotify_rm_watch),
-    Row::full(294, "inotify_init1", inotify_init1),
+    Row::full(253, "inotify_init", sys_inotify_init),
+    Row::partial(
+        254,
+        "inotify_add_watch",
+        sys_inotify_add_watch,
+        "files that are computed (/proc) never change",
+    ),
+    Row::full(255, "inotify_rm_watch", sys_inotify_rm_watch),
+    Row::full(294, "inotify_init1", sys_inotify_init1),
 ];
 
-fn inotify_init(ctx: &mut Ctx<'_>, _: &Args) -> SysResult {
-    inotify_init1(ctx, &[0; 6])
+fn sys_inotify_init(ctx: &mut Ctx<'_>, _: &Args) -> SysResult {
+    sys_inotify_init1(ctx, &[0; 6])
 }
 
-fn inotify_init1(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_inotify_init1(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let flags = args[0] as u32;
     if flags & !(O_CLOEXEC | O_NONBLOCK) != 0 {
         return Err(Errno::EINVAL.into());
@@ -36,7 +41,7 @@ fn instance(file: &OpenFile) -> Result<&Inotify> {
     file.file.as_any().downcast_ref().ok_or(Errno::EINVAL)
 }
 
-fn inotify_add_watch(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_inotify_add_watch(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let mask = args[2] as u32;
     let both = event::MASK_ADD | event::MASK_CREATE;
     if mask & event::ALL == 0 || mask & both == both {
@@ -52,7 +57,7 @@ fn inotify_add_watch(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     Ok(u64::from(instance(&file)?.add(&node, mask)?.cast_unsigned()))
 }
 
-fn inotify_rm_watch(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_inotify_rm_watch(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let file = ctx.file(args[0])?;
     instance(&file)?.remove(args[1] as i32)?;
     Ok(0)

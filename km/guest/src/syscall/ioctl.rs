@@ -10,7 +10,7 @@ use crate::wait::SysResult;
 pub const ROWS: &[Row] = &[Row::partial(
     16,
     "ioctl",
-    ioctl,
+    sys_ioctl,
     "the requests of files, terminals and sockets that servers use; others ENOTTY; FIOASYNC sends no SIGIO",
 )];
 
@@ -20,7 +20,7 @@ const FIONCLEX: u32 = 0x5450;
 const FIOCLEX: u32 = 0x5451;
 const FIOASYNC: u32 = 0x5452;
 
-fn ioctl(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_ioctl(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let file = ctx.file(args[0])?;
     if file.has(O_PATH) {
         return Err(Errno::EBADF.into());

@@ -3,9 +3,9 @@
 //! The request is what comes on standard input, so a program that waits for it is seen to wait; the reply has a stream of
 //! its own, so that standard output stays a log.
 
-use super::at::wait_for;
 use super::row::Row;
 use super::rw::read_once;
+use super::waiting::wait_for;
 use crate::errno::{Errno, Result};
 use crate::fs::io::{Sink, Source};
 use crate::kernel::{Args, Ctx};
@@ -14,8 +14,13 @@ use crate::wait::SysResult;
 
 /// The rows of this family.
 pub const ROWS: &[Row] = &[
-    Row::partial(503, "kontain_putdata", putdata, "the first reply is the answer, later ones go nowhere"),
-    Row::full(504, "kontain_getdata", getdata),
+    Row::partial(
+        503,
+        "kontain_putdata",
+        sys_kontain_putdata,
+        "the first reply is the answer, later ones go nowhere",
+    ),
+    Row::full(504, "kontain_getdata", sys_kontain_getdata),
 ];
 
 /// The buffer of a call, without what earlier runs of the call have used of it.
@@ -26,7 +31,7 @@ fn buffer(ctx: &mut Ctx<'_>, args: &Args) -> Result<UserRanges> {
 }
 
 /// Fills the buffer with the next bytes of the request; fewer at its end, none behind it.
-fn getdata(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_kontain_getdata(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let file = ctx.kernel.net.stdio().input.open();
     let mut ranges = buffer(ctx, args)?;
     while Sink::room(&ranges) > 0 {
@@ -41,7 +46,7 @@ fn getdata(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
 }
 
 /// Answers the call with the buffer, all of it.
-fn putdata(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_kontain_putdata(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let reply = alloc::rc::Rc::clone(&ctx.kernel.net.stdio().reply);
     let file = reply.open();
     let mut ranges = buffer(ctx, args)?;

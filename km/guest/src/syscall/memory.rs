@@ -12,31 +12,28 @@ use alloc::rc::Rc;
 use km_abi::layout::PAGE_SIZE;
 
 /// The family's rows.
-pub const ROWS: &[Row] =
-    &[
-        Row::partial(9, "mmap", sys_mmap, "MAP_GROWSDOWN does not grow, MAP_HUGETLB is ENOMEM"),
-        Row::full(10, "mprotect", sys_mprotect),
-        Row::full(11, "munmap", sys_munmap),
-        Row::full(12, "brk", sys_brk),
-        Row::full(25, "mremap", sys_mremap),
-        Row::full(26, "msync", sys_msync),
-        Row::full(27, "mincore", sys_mincore),
-        Row::partial(28, "madvise", sys_madvise, "no MADV_REMOVE, no memory failures"),
-        Row::full(149, "mlock", sys_mlock),
-        Row::full(150, "munlock", sys_munlock),
-        Row::full(151, "mlockall", |_, args| {
-            if args[0] == 0 || args[0] > 7 { Err(Errno::EINVAL.into()) } else { Ok(0) }
-        }),
-        Row::full(152, "munlockall", |_, _| Ok(0)),
-        Row::full(324, "membarrier", sys_membarrier),
-        Row::full(325, "mlock2", sys_mlock2),
-        Row::refused(237, "mbind", Errno::EPERM, "there is one memory node"),
-        Row::refused(238, "set_mempolicy", Errno::EPERM, "there is one memory node"),
-        Row::refused(239, "get_mempolicy", Errno::EPERM, "there is one memory node"),
-        Row::refused(329, "pkey_mprotect", Errno::EINVAL, "no protection keys, as on many CPUs"),
-        Row::refused(330, "pkey_alloc", Errno::ENOSPC, "no protection keys, as on many CPUs"),
-        Row::refused(331, "pkey_free", Errno::EINVAL, "no protection keys, as on many CPUs"),
-    ];
+pub const ROWS: &[Row] = &[
+    Row::partial(9, "mmap", sys_mmap, "MAP_GROWSDOWN does not grow, MAP_HUGETLB is ENOMEM"),
+    Row::full(10, "mprotect", sys_mprotect),
+    Row::full(11, "munmap", sys_munmap),
+    Row::full(12, "brk", sys_brk),
+    Row::full(25, "mremap", sys_mremap),
+    Row::full(26, "msync", sys_msync),
+    Row::full(27, "mincore", sys_mincore),
+    Row::partial(28, "madvise", sys_madvise, "no MADV_REMOVE, no memory failures"),
+    Row::full(149, "mlock", sys_mlock),
+    Row::full(150, "munlock", sys_munlock),
+    Row::full(151, "mlockall", sys_mlockall),
+    Row::full(152, "munlockall", sys_munlockall),
+    Row::full(324, "membarrier", sys_membarrier),
+    Row::full(325, "mlock2", sys_mlock2),
+    Row::refused(237, "mbind", Errno::EPERM, "there is one memory node"),
+    Row::refused(238, "set_mempolicy", Errno::EPERM, "there is one memory node"),
+    Row::refused(239, "get_mempolicy", Errno::EPERM, "there is one memory node"),
+    Row::refused(329, "pkey_mprotect", Errno::EINVAL, "no protection keys, as on many CPUs"),
+    Row::refused(330, "pkey_alloc", Errno::ENOSPC, "no protection keys, as on many CPUs"),
+    Row::refused(331, "pkey_free", Errno::EINVAL, "no protection keys, as on many CPUs"),
+];
 
 const MAP_SHARED: u64 = 0x01;
 const MAP_PRIVATE: u64 = 0x02;
@@ -207,6 +204,15 @@ fn sys_mincore(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let [address, len, out, ..] = *args;
     let present = ctx.process().space.borrow().residency(address, len)?;
     ctx.memory().write(out, &present)?;
+    Ok(0)
+}
+
+/// Nothing is ever swapped out, so only the flags are looked at (MCL_CURRENT, MCL_FUTURE and MCL_ONFAULT are 1, 2, 4).
+fn sys_mlockall(_: &mut Ctx<'_>, args: &Args) -> SysResult {
+    if args[0] == 0 || args[0] > 7 { Err(Errno::EINVAL.into()) } else { Ok(0) }
+}
+
+fn sys_munlockall(_: &mut Ctx<'_>, _: &Args) -> SysResult {
     Ok(0)
 }
 

@@ -1,4 +1,8 @@
-//! System calls: [`table`] lists them, one file per family implements them.
+//! System calls: [`table`] lists them, one file per family implements them. The handler of `read` is `sys_read`, and so for
+//! all: `km/guest/src/kernel/run.rs` calls it by the table. It takes the six argument registers and returns a result, an
+//! error, or that the call blocks and is to be run again ([`crate::wait`]).
+//!
+//! What families share: paths and who calls in [`at`], blocking and time-outs in [`waiting`], signals in [`hooks`].
 
 mod at;
 mod attr;

@@ -19,34 +19,34 @@ use alloc::rc::Rc;
 /// The rows of this family.
 pub const ROWS: &[Row] = &[
     Row::full(2, "open", sys_open),
-    Row::full(3, "close", close),
-    Row::full(32, "dup", dup),
-    Row::full(33, "dup2", dup2),
-    Row::partial(72, "fcntl", fcntl, "leases and F_NOTIFY are EINVAL; no signal-driven I/O"),
-    Row::full(73, "flock", flock),
-    Row::full(85, "creat", creat),
-    Row::full(257, "openat", openat),
-    Row::full(292, "dup3", dup3),
-    Row::full(436, "close_range", close_range),
-    Row::full(437, "openat2", openat2),
+    Row::full(3, "close", sys_close),
+    Row::full(32, "dup", sys_dup),
+    Row::full(33, "dup2", sys_dup2),
+    Row::partial(72, "fcntl", sys_fcntl, "leases and F_NOTIFY are EINVAL; no signal-driven I/O"),
+    Row::full(73, "flock", sys_flock),
+    Row::full(85, "creat", sys_creat),
+    Row::full(257, "openat", sys_openat),
+    Row::full(292, "dup3", sys_dup3),
+    Row::full(436, "close_range", sys_close_range),
+    Row::full(437, "openat2", sys_openat2),
 ];
 
 fn sys_open(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     open_at(ctx, AT_FDCWD as u64, args[0], args[1] as u32, args[2] as u32, Restrict::empty())
 }
 
-fn creat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_creat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     open_at(ctx, AT_FDCWD as u64, args[0], O_CREAT | O_TRUNC | 1, args[1] as u32, Restrict::empty())
 }
 
-fn openat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_openat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     open_at(ctx, args[0], args[1], args[2] as u32, args[3] as u32, Restrict::empty())
 }
 
 /// Flags that openat2(2) knows; open(2) ignores the others.
 const FLAGS_KNOWN: u32 = 0o37_777_703 | O_PATH | O_TMPFILE;
 
-fn openat2(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_openat2(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let size = args[3];
     if size < 24 {
         return Err(Errno::EINVAL.into());
@@ -79,10 +79,10 @@ fn open_at(
     restrict: Restrict,
 ) -> SysResult {
     let path = at::path(ctx, address)?;
-    let umask = ctx.process().fs.borrow().umask;
+    let mode = at::new_mode(ctx, mode & 0o7777);
     let file = {
         let mut walk = at::walk(ctx, dirfd, &path, restrict)?;
-        open::open(&mut walk, &path, flags, mode & 0o7777 & !umask)?
+        open::open(&mut walk, &path, flags, mode)?
     };
     install(ctx, file, flags & O_CLOEXEC != 0)
 }
@@ -92,7 +92,7 @@ pub(super) fn install(ctx: &mut Ctx<'_>, file: Rc<OpenFile>, close_on_exec: bool
     Ok(ctx.process().files.borrow_mut().insert(file, close_on_exec, 0)?)
 }
 
-fn close(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_close(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let files = ctx.files();
     let closed = files.borrow_mut().remove(args[0]).ok_or(Errno::EBADF)?;
     drop(closed);
@@ -102,7 +102,7 @@ fn close(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
 const CLOSE_RANGE_UNSHARE: u64 = 2;
 const CLOSE_RANGE_CLOEXEC: u64 = 4;
 
-fn close_range(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_close_range(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let (first, last, flags) = (args[0] as u32 as usize, args[1] as u32 as usize, args[2]);
     if first > last || flags & !(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC) != 0 {
         return Err(Errno::EINVAL.into());
@@ -125,12 +125,12 @@ fn close_range(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     Ok(0)
 }
 
-fn dup(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_dup(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let file = ctx.file(args[0])?;
     install(ctx, file, false)
 }
 
-fn dup2(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_dup2(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let file = ctx.file(args[0])?;
     if args[0] as u32 == args[1] as u32 {
         return Ok(args[1]);
@@ -138,7 +138,7 @@ fn dup2(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     put_at(ctx, file, args[1], false)
 }
 
-fn dup3(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_dup3(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     if args[0] as u32 == args[1] as u32 || args[2] & !u64::from(O_CLOEXEC) != 0 {
         return Err(Errno::EINVAL.into());
     }
@@ -163,7 +163,7 @@ const F_UNLCK: u64 = 2;
 /// What F_GETFL adds on x86-64: O_LARGEFILE.
 const LARGE_FILE: u64 = 0o100_000;
 
-fn fcntl(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_fcntl(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let file = ctx.file(args[0])?;
     let (command, argument) = (args[1] as u32, args[2]);
     if file.has(O_PATH) && !matches!(command, 0 | 1 | 2 | 3 | 1030) {
@@ -359,7 +359,7 @@ fn lock_range(file: &OpenFile, whence: u16, start: i64, len: i64) -> Result<(u64
     })
 }
 
-fn flock(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_flock(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     const LOCK_NB: u64 = 4;
     let file = ctx.file(args[0])?;
     if file.has(O_PATH) {

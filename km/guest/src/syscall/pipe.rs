@@ -1,10 +1,10 @@
 //! Pipes and what moves bytes between open files without the program: pipe(2), splice(2), tee(2), sendfile(2),
 //! copy_file_range(2).
 
-use super::at::wait_for;
 use super::open::install;
 use super::row::Row;
 use super::rw::{read_once, write_once};
+use super::waiting::wait_for;
 use crate::errno::{Errno, Result};
 use crate::fs::file::{O_APPEND, O_NONBLOCK, OpenFile};
 use crate::fs::io::{Collect, Source};
@@ -18,13 +18,13 @@ use alloc::rc::Rc;
 
 /// The rows of this family.
 pub const ROWS: &[Row] = &[
-    Row::full(22, "pipe", pipe),
-    Row::full(40, "sendfile", sendfile),
-    Row::full(275, "splice", splice),
-    Row::full(276, "tee", tee),
-    Row::partial(278, "vmsplice", vmsplice, "bytes are copied: later changes of the pages are not seen"),
-    Row::full(293, "pipe2", pipe2),
-    Row::full(326, "copy_file_range", copy_file_range),
+    Row::full(22, "pipe", sys_pipe),
+    Row::full(40, "sendfile", sys_sendfile),
+    Row::full(275, "splice", sys_splice),
+    Row::full(276, "tee", sys_tee),
+    Row::partial(278, "vmsplice", sys_vmsplice, "bytes are copied: later changes of the pages are not seen"),
+    Row::full(293, "pipe2", sys_pipe2),
+    Row::full(326, "copy_file_range", sys_copy_file_range),
 ];
 
 /// Bytes that one step moves through the library OS.
@@ -32,11 +32,11 @@ const CHUNK: usize = 64 << 10;
 /// Bytes that one call moves at most (sendfile(2)).
 const TRANSFER_MAX: u64 = 0x7fff_f000;
 
-fn pipe(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
-    pipe2(ctx, &[args[0], 0, 0, 0, 0, 0])
+fn sys_pipe(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    sys_pipe2(ctx, &[args[0], 0, 0, 0, 0, 0])
 }
 
-fn pipe2(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_pipe2(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let flags = args[1] as u32;
     if flags & !(O_CLOEXEC | O_NONBLOCK | O_DIRECT) != 0 {
         return Err(Errno::EINVAL.into());
@@ -144,7 +144,7 @@ fn step<'a>(
     written.map_err(|errno| (errno, &*to.file))
 }
 
-fn sendfile(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_sendfile(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let from = Side::new(ctx, args[1], args[2])?;
     let to = Side::new(ctx, args[0], 0)?;
     if from.file.file.node().is_none_or(|node| node.meta.get().is_dir()) || !from.file.file.seekable() {
@@ -163,7 +163,7 @@ fn pipe_end(file: &OpenFile) -> Option<&PipeEnd> {
     file.file.as_any().downcast_ref::<PipeEnd>()
 }
 
-fn splice(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_splice(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let (len, flags) = (args[4], args[5]);
     if flags & !SPLICE_FLAGS != 0 {
         return Err(Errno::EINVAL.into());
@@ -183,7 +183,7 @@ fn splice(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     transfer(ctx, &from, &to, len, flags & SPLICE_F_NONBLOCK != 0)
 }
 
-fn tee(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_tee(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let (from, to) = (ctx.file(args[0])?, ctx.file(args[1])?);
     let (Some(one), Some(other)) = (pipe_end(&from), pipe_end(&to)) else { return Err(Errno::EINVAL.into()) };
     if args[3] & !SPLICE_FLAGS != 0 || Rc::ptr_eq(one.pipe(), other.pipe()) {
@@ -206,7 +206,7 @@ fn tee(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     }
 }
 
-fn vmsplice(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_vmsplice(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let file = ctx.file(args[0])?;
     if pipe_end(&file).is_none() {
         return Err(Errno::EBADF.into());
@@ -229,7 +229,7 @@ fn vmsplice(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     }
 }
 
-fn copy_file_range(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_copy_file_range(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     if args[5] != 0 {
         return Err(Errno::EINVAL.into());
     }

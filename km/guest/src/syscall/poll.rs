@@ -12,7 +12,7 @@ use linux_raw_sys::general as raw;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// The rows of this family.
-pub const ROWS: &[Row] = &[Row::full(7, "poll", poll), Row::full(271, "ppoll", ppoll)];
+pub const ROWS: &[Row] = &[Row::full(7, "poll", sys_poll), Row::full(271, "ppoll", sys_ppoll)];
 
 /// `struct pollfd`.
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -23,12 +23,12 @@ struct PollFd {
     revents: u16,
 }
 
-fn poll(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_poll(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     wait(ctx, args[0], args[1], waiting::milliseconds(args[2]))
 }
 
 /// The time that is left is written back, as the system call does (the C library hides it).
-fn ppoll(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_ppoll(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let timeout_ns = waiting::timespec(ctx, args[2])?;
     waiting::with_mask(ctx, args[3], args[4], |ctx| {
         let result = wait(ctx, args[0], args[1], timeout_ns);

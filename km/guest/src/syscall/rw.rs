@@ -1,7 +1,7 @@
 //! Reading and writing: read(2), write(2) and their relatives, lseek(2).
 
-use super::at::wait_for;
 use super::row::Row;
+use super::waiting::wait_for;
 use crate::errno::{Errno, Result};
 use crate::fs::file::{File, O_APPEND, OpenFile, Ready};
 use crate::fs::generated::GeneratedFile;
@@ -18,25 +18,25 @@ use alloc::rc::Rc;
 
 /// The rows of this family.
 pub const ROWS: &[Row] = &[
-    Row::full(0, "read", read),
-    Row::full(1, "write", write),
-    Row::full(8, "lseek", lseek),
-    Row::full(17, "pread64", pread),
-    Row::full(18, "pwrite64", pwrite),
-    Row::full(19, "readv", readv),
-    Row::full(20, "writev", writev),
-    Row::full(295, "preadv", preadv),
-    Row::full(296, "pwritev", pwritev),
+    Row::full(0, "read", sys_read),
+    Row::full(1, "write", sys_write),
+    Row::full(8, "lseek", sys_lseek),
+    Row::full(17, "pread64", sys_pread64),
+    Row::full(18, "pwrite64", sys_pwrite64),
+    Row::full(19, "readv", sys_readv),
+    Row::full(20, "writev", sys_writev),
+    Row::full(295, "preadv", sys_preadv),
+    Row::full(296, "pwritev", sys_pwritev),
     Row::partial(
         327,
         "preadv2",
-        preadv2,
+        sys_preadv2,
         "RWF_HIPRI and the RWF_*SYNC flags change nothing: files are memory",
     ),
     Row::partial(
         328,
         "pwritev2",
-        pwritev2,
+        sys_pwritev2,
         "RWF_HIPRI and the RWF_*SYNC flags change nothing: files are memory",
     ),
 ];
@@ -205,42 +205,42 @@ pub(super) fn write_once(
     Ok(count)
 }
 
-fn read(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_read(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let transfer = one(ctx, args, None)?;
     read_with(ctx, transfer)
 }
 
-fn write(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_write(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let transfer = one(ctx, args, None)?;
     write_with(ctx, transfer)
 }
 
-fn pread(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_pread64(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let transfer = one(ctx, args, position(args[3])?)?;
     read_with(ctx, transfer)
 }
 
-fn pwrite(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_pwrite64(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let transfer = one(ctx, args, position(args[3])?)?;
     write_with(ctx, transfer)
 }
 
-fn readv(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_readv(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let transfer = vector(ctx, args, None, 0)?;
     read_with(ctx, transfer)
 }
 
-fn writev(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_writev(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let transfer = vector(ctx, args, None, 0)?;
     write_with(ctx, transfer)
 }
 
-fn preadv(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_preadv(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let transfer = vector(ctx, args, position(args[3])?, 0)?;
     read_with(ctx, transfer)
 }
 
-fn pwritev(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_pwritev(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let transfer = vector(ctx, args, position(args[3])?, 0)?;
     write_with(ctx, transfer)
 }
@@ -249,18 +249,18 @@ fn check_flags(flags: u64) -> Result<u64> {
     if flags & !RWF_ALL != 0 { Err(Errno::EOPNOTSUPP) } else { Ok(flags) }
 }
 
-fn preadv2(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_preadv2(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let transfer = vector(ctx, args, position_or_own(args[3])?, check_flags(args[5])?)?;
     read_with(ctx, transfer)
 }
 
-fn pwritev2(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_pwritev2(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let transfer = vector(ctx, args, position_or_own(args[3])?, check_flags(args[5])?)?;
     write_with(ctx, transfer)
 }
 
 /// lseek(2). A directory's offset is the cookie of getdents64(2).
-fn lseek(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_lseek(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let file = ctx.file(args[0])?;
     if file.has(crate::fs::file::O_PATH) {
         return Err(Errno::EBADF.into());

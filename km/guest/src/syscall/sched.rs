@@ -20,13 +20,13 @@ pub const ROWS: &[Row] = &[
     Row::full(143, "sched_getparam", sys_sched_getparam),
     Row::partial(144, "sched_setscheduler", sys_sched_setscheduler, "no real-time policies"),
     Row::full(145, "sched_getscheduler", sys_sched_getscheduler),
-    Row::full(146, "sched_get_priority_max", |_, args| priority_limit(args[0], 99)),
-    Row::full(147, "sched_get_priority_min", |_, args| priority_limit(args[0], 1)),
+    Row::full(146, "sched_get_priority_max", sys_sched_get_priority_max),
+    Row::full(147, "sched_get_priority_min", sys_sched_get_priority_min),
     Row::full(148, "sched_rr_get_interval", sys_sched_rr_get_interval),
     Row::partial(203, "sched_setaffinity", sys_sched_setaffinity, "CPU 0 must be among them"),
     Row::full(204, "sched_getaffinity", sys_sched_getaffinity),
     Row::refused(251, "ioprio_set", Errno::EPERM, "there is no disk"),
-    Row::full(252, "ioprio_get", |_, _| Ok(0)),
+    Row::full(252, "ioprio_get", sys_ioprio_get),
     Row::refused(314, "sched_setattr", Errno::EPERM, "no real-time policies"),
     Row::partial(315, "sched_getattr", sys_sched_getattr, "always SCHED_OTHER"),
 ];
@@ -61,6 +61,19 @@ fn priority_limit(policy: u64, limit: u64) -> SysResult {
         1 | 2 => Ok(limit),
         _ => Err(Errno::EINVAL.into()),
     }
+}
+
+fn sys_sched_get_priority_max(_: &mut Ctx<'_>, args: &Args) -> SysResult {
+    priority_limit(args[0], 99)
+}
+
+fn sys_sched_get_priority_min(_: &mut Ctx<'_>, args: &Args) -> SysResult {
+    priority_limit(args[0], 1)
+}
+
+/// IOPRIO_CLASS_NONE: the class that nobody has set (ioprio_set(2)).
+fn sys_ioprio_get(_: &mut Ctx<'_>, _: &Args) -> SysResult {
+    Ok(0)
 }
 
 fn sys_getpriority(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {

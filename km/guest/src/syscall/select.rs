@@ -10,7 +10,7 @@ use crate::wait::{Key, Stop, SysResult};
 use alloc::vec::Vec;
 
 /// The rows of this family.
-pub const ROWS: &[Row] = &[Row::full(23, "select", select), Row::full(270, "pselect6", pselect6)];
+pub const ROWS: &[Row] = &[Row::full(23, "select", sys_select), Row::full(270, "pselect6", sys_pselect6)];
 
 /// What the three sets ask for (POLLIN_SET, POLLOUT_SET and POLLEX_SET of Linux).
 const MEANINGS: [Ready; 3] =
@@ -92,7 +92,7 @@ fn put_left(ctx: &mut Ctx<'_>, address: u64, timeout_ns: Option<u64>, unit_ns: u
     }
 }
 
-fn select(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_select(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let timeout_ns = select_timeout(ctx, args[4])?;
     let result = wait(ctx, args, timeout_ns);
     if !matches!(result, Err(Stop::Block(_))) {
@@ -116,7 +116,7 @@ fn select_timeout(ctx: &mut Ctx<'_>, address: u64) -> Result<Option<u64>> {
     }
 }
 
-fn pselect6(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_pselect6(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let timeout_ns = waiting::timespec(ctx, args[4])?;
     let [mask, size]: [u64; 2] = if args[5] == 0 { [0, 0] } else { ctx.memory().load(args[5])? };
     waiting::with_mask(ctx, mask, size, |ctx| {

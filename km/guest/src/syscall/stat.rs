@@ -17,18 +17,18 @@ use zerocopy::{Immutable, IntoBytes};
 
 /// The rows of this family.
 pub const ROWS: &[Row] = &[
-    Row::full(4, "stat", stat),
-    Row::full(5, "fstat", fstat),
-    Row::full(6, "lstat", lstat),
-    Row::full(21, "access", access),
-    Row::full(89, "readlink", readlink),
-    Row::full(137, "statfs", statfs),
-    Row::full(138, "fstatfs", fstatfs),
-    Row::full(262, "newfstatat", newfstatat),
-    Row::full(267, "readlinkat", readlinkat),
-    Row::full(269, "faccessat", faccessat),
-    Row::full(332, "statx", statx),
-    Row::full(439, "faccessat2", faccessat2),
+    Row::full(4, "stat", sys_stat),
+    Row::full(5, "fstat", sys_fstat),
+    Row::full(6, "lstat", sys_lstat),
+    Row::full(21, "access", sys_access),
+    Row::full(89, "readlink", sys_readlink),
+    Row::full(137, "statfs", sys_statfs),
+    Row::full(138, "fstatfs", sys_fstatfs),
+    Row::full(262, "newfstatat", sys_newfstatat),
+    Row::full(267, "readlinkat", sys_readlinkat),
+    Row::full(269, "faccessat", sys_faccessat),
+    Row::full(332, "statx", sys_statx),
+    Row::full(439, "faccessat2", sys_faccessat2),
 ];
 
 const BLOCK_SIZE: u32 = 4096;
@@ -123,15 +123,15 @@ fn stat_at(ctx: &mut Ctx<'_>, dirfd: u64, path: u64, buffer: u64, flags: u64) ->
     store_stat(ctx, buffer, &facts(&node))
 }
 
-fn stat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_stat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     stat_at(ctx, AT_FDCWD as u64, args[0], args[1], 0)
 }
 
-fn lstat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_lstat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     stat_at(ctx, AT_FDCWD as u64, args[0], args[1], AT_SYMLINK_NOFOLLOW)
 }
 
-fn fstat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_fstat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let facts = open_facts(ctx, args[0])?;
     store_stat(ctx, args[1], &facts)
 }
@@ -141,7 +141,7 @@ const HARMLESS: u64 = 0x800 | SYNC_TYPE;
 /// AT_STATX_FORCE_SYNC and AT_STATX_DONT_SYNC, which exclude each other.
 const SYNC_TYPE: u64 = 0x6000;
 
-fn newfstatat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_newfstatat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     if args[3] & !(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | HARMLESS) != 0 {
         return Err(Errno::EINVAL.into());
     }
@@ -188,7 +188,7 @@ fn device(number: u64) -> [u32; 2] {
     [number >> 8 & 0xfff, number & 0xff | number >> 12 & 0xf_ff00]
 }
 
-fn statx(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_statx(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let unknown = args[2] & !(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | HARMLESS) != 0;
     if unknown || args[2] & SYNC_TYPE == SYNC_TYPE || args[3] & 0x8000_0000 != 0 {
         return Err(Errno::EINVAL.into());
@@ -224,15 +224,15 @@ fn is_mount(node: &Node) -> bool {
     node.place().is_none_or(|place| place.parent.volume.dev != node.volume.dev)
 }
 
-fn access(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_access(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     access_at(ctx, AT_FDCWD as u64, args[0], args[1], 0)
 }
 
-fn faccessat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_faccessat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     access_at(ctx, args[0], args[1], args[2], 0)
 }
 
-fn faccessat2(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_faccessat2(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     access_at(ctx, args[0], args[1], args[2], args[3])
 }
 
@@ -253,11 +253,11 @@ fn access_at(ctx: &mut Ctx<'_>, dirfd: u64, path: u64, mode: u64, flags: u64) ->
     Ok(0)
 }
 
-fn readlink(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_readlink(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     readlink_at(ctx, AT_FDCWD as u64, args[0], args[1], args[2])
 }
 
-fn readlinkat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_readlinkat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     readlink_at(ctx, args[0], args[1], args[2], args[3])
 }
 
@@ -327,12 +327,12 @@ fn store_statfs(ctx: &mut Ctx<'_>, address: u64, volume: &Volume, magic: u64) ->
     Ok(0)
 }
 
-fn statfs(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_statfs(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let node = at::node_at(ctx, AT_FDCWD as u64, args[0], 0)?;
     store_statfs(ctx, args[1], &node.volume, node.volume.kind.magic())
 }
 
-fn fstatfs(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_fstatfs(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let file = ctx.file(args[0])?;
     let (volume, magic) = match file.file.node() {
         Some(node) => (Rc::clone(&node.volume), node.volume.kind.magic()),

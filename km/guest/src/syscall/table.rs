@@ -95,6 +95,31 @@ mod tests {
         assert!(find(479).is_none() && find(u64::MAX).is_none());
     }
 
+    /// All source files below a folder, one after the other.
+    fn sources(folder: &std::path::Path) -> String {
+        let mut text = String::new();
+        for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            text += &if entry.is_dir() { sources(&entry) } else { std::fs::read_to_string(&entry).unwrap() };
+        }
+        text
+    }
+
+    #[test]
+    fn handlers_are_named_after_their_calls() {
+        let sources = sources(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/syscall"));
+        let words: Vec<&str> =
+            sources.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|w| !w.is_empty()).collect();
+        for row in FAMILIES.iter().flat_map(|family| family.1).filter(|row| row.handler.is_some()) {
+            let handler = format!("sys_{}", row.name);
+            let is_defined = words.windows(2).any(|pair| pair == ["fn", &handler]);
+            // `Row::full(0, "read", sys_read)`, or through the module that has it.
+            let is_listed = words
+                .windows(3)
+                .any(|row_words| row_words[0] == row.name && row_words[1..].contains(&handler.as_str()));
+            assert!(is_defined && is_listed, "the handler of {} is not {handler}", row.name);
+        }
+    }
+
     #[test]
     fn no_number_has_two_rows() {
         let rows: Vec<u32> = FAMILIES.iter().flat_map(|family| family.1).map(|row| row.number).collect();

@@ -1,6 +1,8 @@
-//! What the calls that wait for readiness share: time-outs, and the signal mask of ppoll(2) and its relatives.
+//! Where system calls block: [`wait_for`] one file (read(2) of a socket, pipe or terminal), [`block`] on several (poll(2)).
+//! With it time-outs, and the signal mask of ppoll(2) and its relatives.
 
 use crate::errno::{Errno, Result};
+use crate::fs::file::{O_NONBLOCK, OpenFile};
 use crate::kernel::Ctx;
 use crate::time::{NANOS_PER_SECOND, monotonic_ns};
 use crate::wait::{Interruption, Key, Stop, SysResult, Wait};
@@ -39,6 +41,19 @@ pub(super) fn is_over(timeout_ns: Option<u64>, deadline_ns: Option<u64>) -> bool
 /// Nanoseconds that are left.
 pub(super) fn left(deadline_ns: u64) -> u64 {
     deadline_ns.saturating_sub(monotonic_ns())
+}
+
+/// What a call does whose file is not ready (read(2), write(2), accept(2) …): it blocks until the file's queue is woken, but
+/// no longer than `timeout_ns` from its first run on. EAGAIN with O_NONBLOCK, after that time, and for files without a
+/// queue.
+pub(super) fn wait_for(ctx: &mut Ctx<'_>, file: &OpenFile, timeout_ns: Option<u64>) -> Stop {
+    let Some(queue) = file.file.queue().filter(|_| !file.has(O_NONBLOCK)) else {
+        return Errno::EAGAIN.into();
+    };
+    let Some(timeout) = timeout_ns else { return Stop::Block(Wait::on(queue)) };
+    let now = crate::time::monotonic_ns();
+    let deadline = *ctx.progress().deadline_ns.get_or_insert_with(|| now.saturating_add(timeout));
+    if now >= deadline { Errno::EAGAIN.into() } else { Stop::Block(Wait::on(queue).until(Some(deadline))) }
 }
 
 /// Waits for any of the queues.

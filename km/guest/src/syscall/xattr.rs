@@ -13,18 +13,18 @@ use alloc::vec::Vec;
 
 /// The rows of this family.
 pub const ROWS: &[Row] = &[
-    Row::full(188, "setxattr", |ctx, args| with_path(ctx, args, true, set)),
-    Row::full(189, "lsetxattr", |ctx, args| with_path(ctx, args, false, set)),
-    Row::full(190, "fsetxattr", |ctx, args| with_file(ctx, args, set)),
-    Row::full(191, "getxattr", |ctx, args| with_path(ctx, args, true, get)),
-    Row::full(192, "lgetxattr", |ctx, args| with_path(ctx, args, false, get)),
-    Row::full(193, "fgetxattr", |ctx, args| with_file(ctx, args, get)),
-    Row::full(194, "listxattr", |ctx, args| with_path(ctx, args, true, list)),
-    Row::full(195, "llistxattr", |ctx, args| with_path(ctx, args, false, list)),
-    Row::full(196, "flistxattr", |ctx, args| with_file(ctx, args, list)),
-    Row::full(197, "removexattr", |ctx, args| with_path(ctx, args, true, remove)),
-    Row::full(198, "lremovexattr", |ctx, args| with_path(ctx, args, false, remove)),
-    Row::full(199, "fremovexattr", |ctx, args| with_file(ctx, args, remove)),
+    Row::full(188, "setxattr", sys_setxattr),
+    Row::full(189, "lsetxattr", sys_lsetxattr),
+    Row::full(190, "fsetxattr", sys_fsetxattr),
+    Row::full(191, "getxattr", sys_getxattr),
+    Row::full(192, "lgetxattr", sys_lgetxattr),
+    Row::full(193, "fgetxattr", sys_fgetxattr),
+    Row::full(194, "listxattr", sys_listxattr),
+    Row::full(195, "llistxattr", sys_llistxattr),
+    Row::full(196, "flistxattr", sys_flistxattr),
+    Row::full(197, "removexattr", sys_removexattr),
+    Row::full(198, "lremovexattr", sys_lremovexattr),
+    Row::full(199, "fremovexattr", sys_fremovexattr),
 ];
 
 const NAME_MAX: usize = 255;
@@ -45,6 +45,54 @@ fn with_file(ctx: &mut Ctx<'_>, args: &Args, work: Work) -> SysResult {
     }
     let node = file.file.node().cloned().ok_or(Errno::EOPNOTSUPP)?;
     work(ctx, &node, args)
+}
+
+fn sys_setxattr(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    with_path(ctx, args, true, set)
+}
+
+fn sys_lsetxattr(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    with_path(ctx, args, false, set)
+}
+
+fn sys_fsetxattr(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    with_file(ctx, args, set)
+}
+
+fn sys_getxattr(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    with_path(ctx, args, true, get)
+}
+
+fn sys_lgetxattr(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    with_path(ctx, args, false, get)
+}
+
+fn sys_fgetxattr(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    with_file(ctx, args, get)
+}
+
+fn sys_listxattr(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    with_path(ctx, args, true, list)
+}
+
+fn sys_llistxattr(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    with_path(ctx, args, false, list)
+}
+
+fn sys_flistxattr(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    with_file(ctx, args, list)
+}
+
+fn sys_removexattr(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    with_path(ctx, args, true, remove)
+}
+
+fn sys_lremovexattr(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    with_path(ctx, args, false, remove)
+}
+
+fn sys_fremovexattr(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    with_file(ctx, args, remove)
 }
 
 fn name(ctx: &mut Ctx<'_>, address: u64) -> Result<Vec<u8>> {

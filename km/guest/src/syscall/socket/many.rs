@@ -41,7 +41,7 @@ fn each(
     Ok(ctx.progress().done)
 }
 
-pub(super) fn sendmmsg(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+pub(super) fn sys_sendmmsg(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let file = ctx.file(args[0])?;
     socket_of(&file)?;
     each(ctx, args, |ctx, address, _, bytes| {
@@ -53,7 +53,7 @@ pub(super) fn sendmmsg(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
 }
 
 /// The time-out is looked at between messages only, as in Linux (recvmmsg(2), BUGS).
-pub(super) fn recvmmsg(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+pub(super) fn sys_recvmmsg(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let file = ctx.file(args[0])?;
     socket_of(&file)?;
     let timeout_ns = waiting::timespec(ctx, args[4])?;

@@ -8,8 +8,8 @@ mod name;
 mod option;
 mod transfer;
 
-use super::at::wait_for;
 use super::row::Row;
+use super::waiting::wait_for;
 use crate::errno::{Errno, Result};
 use crate::fs::file::{O_NONBLOCK, O_RDWR, OpenFile};
 use crate::kernel::{Args, Ctx};
@@ -25,31 +25,41 @@ pub const ROWS: &[Row] = &[
     Row::partial(
         41,
         "socket",
-        socket,
+        sys_socket,
         "AF_INET, AF_INET6, AF_UNIX and AF_NETLINK (route) without raw sockets",
     ),
-    Row::partial(42, "connect", connect, "beyond loopback everything is ENETUNREACH"),
-    Row::full(43, "accept", accept),
-    Row::partial(44, "sendto", transfer::sendto, "no MSG_FASTOPEN"),
-    Row::partial(45, "recvfrom", transfer::recvfrom, "the error queue is always empty"),
-    Row::partial(46, "sendmsg", transfer::sendmsg, "ancillary data: SCM_RIGHTS, SCM_CREDENTIALS"),
+    Row::partial(42, "connect", sys_connect, "beyond loopback everything is ENETUNREACH"),
+    Row::full(43, "accept", sys_accept),
+    Row::partial(44, "sendto", transfer::sys_sendto, "no MSG_FASTOPEN"),
+    Row::partial(45, "recvfrom", transfer::sys_recvfrom, "the error queue is always empty"),
+    Row::partial(46, "sendmsg", transfer::sys_sendmsg, "ancillary data: SCM_RIGHTS, SCM_CREDENTIALS"),
     Row::partial(
         47,
         "recvmsg",
-        transfer::recvmsg,
+        transfer::sys_recvmsg,
         "ancillary data: SCM_RIGHTS, SCM_CREDENTIALS, packet information, times of arrival",
     ),
-    Row::full(48, "shutdown", shutdown),
-    Row::partial(49, "bind", bind, "loopback and wildcard addresses"),
-    Row::full(50, "listen", listen),
-    Row::full(51, "getsockname", getsockname),
-    Row::full(52, "getpeername", getpeername),
-    Row::full(53, "socketpair", socketpair),
-    Row::partial(54, "setsockopt", option::set, "options of real networks are kept without effect"),
-    Row::partial(55, "getsockopt", option::get, "options of real networks are kept without effect"),
-    Row::full(288, "accept4", accept4),
-    Row::partial(299, "recvmmsg", many::recvmmsg, "as recvmsg"),
-    Row::partial(307, "sendmmsg", many::sendmmsg, "as sendmsg"),
+    Row::full(48, "shutdown", sys_shutdown),
+    Row::partial(49, "bind", sys_bind, "loopback and wildcard addresses"),
+    Row::full(50, "listen", sys_listen),
+    Row::full(51, "getsockname", sys_getsockname),
+    Row::full(52, "getpeername", sys_getpeername),
+    Row::full(53, "socketpair", sys_socketpair),
+    Row::partial(
+        54,
+        "setsockopt",
+        option::sys_setsockopt,
+        "options of real networks are kept without effect",
+    ),
+    Row::partial(
+        55,
+        "getsockopt",
+        option::sys_getsockopt,
+        "options of real networks are kept without effect",
+    ),
+    Row::full(288, "accept4", sys_accept4),
+    Row::partial(299, "recvmmsg", many::sys_recvmmsg, "as recvmsg"),
+    Row::partial(307, "sendmmsg", many::sys_sendmmsg, "as sendmsg"),
 ];
 
 /// SOCK_NONBLOCK.
@@ -96,14 +106,14 @@ fn kind(args: &Args) -> Result<(Kind, u32)> {
     Ok((Kind { domain: args[0] as u32, kind, protocol: args[2] as u32 }, flags))
 }
 
-fn socket(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_socket(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let (kind, flags) = kind(args)?;
     let owner = caller(ctx);
     let protocol = ctx.kernel.net.socket(kind, owner)?;
     Ok(install(ctx, open(protocol, flags), flags)?)
 }
 
-fn socketpair(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_socketpair(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let (kind, flags) = kind(args)?;
     let owner = caller(ctx);
     let (first, second) = ctx.kernel.net.socket_pair(kind, owner)?;
@@ -119,7 +129,7 @@ fn socketpair(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     Ok(0)
 }
 
-fn bind(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_bind(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let file = ctx.file(args[0])?;
     let socket = socket_of(&file)?;
     let address = name::read_own(ctx, socket, args[1], args[2])?;
@@ -129,7 +139,7 @@ fn bind(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     Ok(0)
 }
 
-fn listen(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_listen(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let file = ctx.file(args[0])?;
     let caller = caller(ctx);
     // A negative backlog is a large one, as in Linux.
@@ -137,11 +147,11 @@ fn listen(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     Ok(0)
 }
 
-fn accept(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_accept(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     accept_with(ctx, args, 0)
 }
 
-fn accept4(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_accept4(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let flags = args[3] as u32;
     if flags & !(NONBLOCK | CLOEXEC) != 0 {
         return Err(Errno::EINVAL.into());
@@ -169,7 +179,7 @@ fn accept_with(ctx: &mut Ctx<'_>, args: &Args, flags: u32) -> SysResult {
 }
 
 /// The first call says EINPROGRESS and the next ones what came of it ([`Protocol::connect`]).
-fn connect(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_connect(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let file = ctx.file(args[0])?;
     let socket = socket_of(&file)?;
     let address = match name::read(ctx, args[1], args[2]) {
@@ -195,7 +205,7 @@ fn is_connected_stream(socket: &dyn Protocol) -> bool {
     kind.kind == raw::SOCK_STREAM && kind.domain != raw::AF_UNIX && socket.peer().is_ok()
 }
 
-fn shutdown(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_shutdown(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let file = ctx.file(args[0])?;
     let socket = socket_of(&file)?;
     let halves = match args[1] as u32 {
@@ -208,14 +218,14 @@ fn shutdown(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     Ok(0)
 }
 
-fn getsockname(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_getsockname(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let file = ctx.file(args[0])?;
     let socket = socket_of(&file)?;
     name::write(ctx, args[1], args[2], &socket.local(), socket)?;
     Ok(0)
 }
 
-fn getpeername(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_getpeername(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let file = ctx.file(args[0])?;
     let socket = socket_of(&file)?;
     let peer = socket.peer()?;

@@ -73,13 +73,12 @@ pub(super) fn put(
 pub(super) fn make(ctx: &mut Ctx<'_>, socket: &dyn Protocol, address: Address) -> Result<Address> {
     let Address::Unix(UnixName::Path(path)) = address else { return Ok(address) };
     let is_bound = socket.local() != Address::Unix(UnixName::Unnamed);
-    let umask = ctx.process().fs.borrow().umask;
+    let mode = at::new_mode(ctx, meta::S_IFSOCK | 0o777);
     let walk = at::walk(ctx, at::AT_FDCWD as u64, &path, Restrict::NO_FOLLOW)?;
     let found = walk.find(&path)?;
     if is_bound && found.node.is_none() {
         return Err(Errno::EINVAL);
     }
-    let mode = meta::S_IFSOCK | 0o777 & !umask;
     let node = ops::make_node(&walk, &found, mode, 0).map_err(|errno| match errno {
         Errno::EEXIST => Errno::EADDRINUSE,
         other => other,

@@ -10,7 +10,7 @@ use linux_raw_sys::net::SOL_SOCKET;
 /// Longest value that is read.
 const VALUE_MAX: usize = 4096;
 
-pub(super) fn set(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+pub(super) fn sys_setsockopt(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let file = ctx.file(args[0])?;
     let socket = socket_of(&file)?;
     let (level, name) = (args[1] as u32, args[2] as u32);
@@ -25,7 +25,7 @@ pub(super) fn set(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     Ok(0)
 }
 
-pub(super) fn get(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+pub(super) fn sys_getsockopt(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let file = ctx.file(args[0])?;
     let socket = socket_of(&file)?;
     let memory = ctx.memory();

@@ -9,7 +9,7 @@ use crate::mm::user::UserRanges;
 use crate::net::address::Address;
 use crate::net::message::{Incoming, Outgoing, does_not_wait};
 use crate::net::socket::Protocol;
-use crate::syscall::{at, hooks};
+use crate::syscall::{hooks, waiting};
 use crate::wait::{Stop, SysResult};
 use linux_raw_sys::net as raw;
 
@@ -25,9 +25,9 @@ pub(super) struct Sending {
     pub done: usize,
 }
 
-/// Waits as the descriptor and the flags of the call have it.
-fn wait_for(ctx: &mut Ctx<'_>, file: &OpenFile, flags: u32, timeout_ns: Option<u64>) -> Stop {
-    if does_not_wait(flags) { Errno::EAGAIN.into() } else { at::wait_for(ctx, file, timeout_ns) }
+/// [`waiting::wait_for`], or EAGAIN where a flag of the call says so (MSG_DONTWAIT).
+fn wait_with_flags(ctx: &mut Ctx<'_>, file: &OpenFile, flags: u32, timeout_ns: Option<u64>) -> Stop {
+    if does_not_wait(flags) { Errno::EAGAIN.into() } else { waiting::wait_for(ctx, file, timeout_ns) }
 }
 
 /// Sends a message; a stream goes on until all of it is sent. When the call must wait, the number of bytes that are sent
@@ -54,9 +54,9 @@ pub(super) fn send(ctx: &mut Ctx<'_>, file: &OpenFile, message: &mut Sending) ->
             if !is_stream || outgoing.data.left() == 0 {
                 return Ok(message.done as u64);
             }
-            wait_for(ctx, file, message.flags, file.file.timeouts_ns().1)
+            wait_with_flags(ctx, file, message.flags, file.file.timeouts_ns().1)
         }
-        Err(Errno::EAGAIN) => wait_for(ctx, file, message.flags, file.file.timeouts_ns().1),
+        Err(Errno::EAGAIN) => wait_with_flags(ctx, file, message.flags, file.file.timeouts_ns().1),
         Err(errno) => {
             if errno == Errno::EPIPE
                 && is_stream
@@ -104,7 +104,7 @@ pub(super) fn receive(
             *done += count;
             let goes_on = flags & raw::MSG_WAITALL != 0 && is_stream && !incoming.peeks();
             if goes_on && count > 0 && incoming.data.room() > 0 && incoming.files.is_empty() {
-                let stop = wait_for(ctx, file, flags, timeout_ns);
+                let stop = wait_with_flags(ctx, file, flags, timeout_ns);
                 if matches!(stop, Stop::Block(_)) {
                     return Err(stop);
                 }
@@ -113,7 +113,7 @@ pub(super) fn receive(
         // Nobody waits for errors (recv(2)).
         Err(Errno::EAGAIN) if flags & raw::MSG_ERRQUEUE != 0 => return Err(Errno::EAGAIN.into()),
         Err(Errno::EAGAIN) => {
-            let stop = wait_for(ctx, file, flags, timeout_ns);
+            let stop = wait_with_flags(ctx, file, flags, timeout_ns);
             if *done == 0 || matches!(stop, Stop::Block(_)) {
                 return Err(stop);
             }
@@ -132,7 +132,7 @@ fn keep(ctx: &mut Ctx<'_>, done: usize, result: &core::result::Result<(), &Stop>
     }
 }
 
-pub(super) fn sendto(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+pub(super) fn sys_sendto(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let file = ctx.file(args[0])?;
     socket_of(&file)?;
     let to = match args[4] {
@@ -145,7 +145,7 @@ pub(super) fn sendto(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     send_kept(ctx, &file, Sending { ranges, to, given, flags: args[3] as u32, done })
 }
 
-pub(super) fn sendmsg(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+pub(super) fn sys_sendmsg(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let file = ctx.file(args[0])?;
     socket_of(&file)?;
     let done = ctx.progress().done as usize;
@@ -167,7 +167,7 @@ pub(super) fn load(ctx: &mut Ctx<'_>, address: u64, flags: u32, done: usize) -> 
     Ok(Sending { ranges: header.ranges(ctx)?, to, given, flags, done })
 }
 
-pub(super) fn recvfrom(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+pub(super) fn sys_recvfrom(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let file = ctx.file(args[0])?;
     let socket = socket_of(&file)?;
     let mut ranges = UserRanges::one(ctx.memory(), args[1], args[2]);
@@ -184,7 +184,7 @@ pub(super) fn recvfrom(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     Ok(received.len)
 }
 
-pub(super) fn recvmsg(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+pub(super) fn sys_recvmsg(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let file = ctx.file(args[0])?;
     let mut done = ctx.progress().done as usize;
     let result = receive_header(ctx, &file, args[1], args[2] as u32, &mut done);
