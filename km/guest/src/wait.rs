@@ -12,14 +12,14 @@ use core::sync::atomic::{AtomicU64, Ordering};
 pub mod watch;
 
 /// Names a [`WaitQueue`]; unique for the life of the machine.
-pub type Key = u64;
+pub type WaitKey = u64;
 
 static NEXT_KEY: AtomicU64 = AtomicU64::new(1);
 
 /// Something that threads wait for: a buffer, a socket, a child, a futex word.
 #[derive(Debug)]
 pub struct WaitQueue {
-    key: Key,
+    key: WaitKey,
     wakes: AtomicU64,
 }
 
@@ -32,7 +32,7 @@ impl Default for WaitQueue {
 impl WaitQueue {
     /// The name by which threads wait.
     #[must_use]
-    pub fn key(&self) -> Key {
+    pub fn key(&self) -> WaitKey {
         self.key
     }
 
@@ -55,13 +55,13 @@ impl WaitQueue {
 }
 
 /// [`WaitQueue::wake`] for someone who holds the name only (an armed timer).
-pub fn wake_key(key: Key) {
+pub fn wake_key(key: WaitKey) {
     watch::wake(key, watch::ANYTHING);
 }
 
 /// The names woken since the last call; the scheduler's.
 #[must_use]
-pub fn take_woken() -> Vec<Key> {
+pub fn take_woken() -> Vec<WaitKey> {
     watch::take_woken()
 }
 
@@ -88,7 +88,7 @@ pub enum Interruption {
 #[derive(Clone, Debug)]
 pub struct Wait {
     /// Any of these wakes it.
-    pub keys: Vec<Key>,
+    pub keys: Vec<WaitKey>,
     /// Absolute CLOCK_MONOTONIC time in nanoseconds.
     pub deadline_ns: Option<u64>,
     /// See [`Interruption`].

@@ -104,7 +104,7 @@ pub fn exit(ops: &mut [Op], exit: Exit) -> ! {
 
 /// Ends the machine with a message: the library OS cannot go on.
 pub fn panic(message: &dyn fmt::Display) -> ! {
-    let mut text = Output { len: 0 };
+    let mut text = OutputText { len: 0 };
     // An error means that the buffer is full: a shortened message is still the best there is.
     let _ = write!(text, "{message}");
     let op = Op { code: OpCode::Write as u32, stream: 2, gpa: OUTPUT_GPA, len: text.len, ..Op::default() };
@@ -113,11 +113,11 @@ pub fn panic(message: &dyn fmt::Display) -> ! {
 }
 
 /// Writes text into the output buffer; what does not fit is an error.
-struct Output {
+struct OutputText {
     len: u64,
 }
 
-impl fmt::Write for Output {
+impl fmt::Write for OutputText {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let room = (OUTPUT_SIZE - self.len) as usize;
         let bytes = &text.as_bytes()[..text.len().min(room)];

@@ -6,7 +6,7 @@ use km_abi::layout::PAGE_SIZE;
 use km_guest::errno::Result;
 use km_guest::fs::file::File;
 use km_guest::fs::io::Sink;
-use km_guest::load::elf::{Image, Mapper};
+use km_guest::load::elf::{ElfImage, Mapper};
 use km_guest::load::{script, symbol};
 use libfuzzer_sys::fuzz_target;
 use std::any::Any;
@@ -98,7 +98,7 @@ fuzz_target!(|input: &[u8]| {
     for offset in [0, bytes.len() as u64 / 2, u64::MAX] {
         let _ = symbol::find(&read, offset);
     }
-    if let Ok(image) = Image::read(&file) {
+    if let Ok(image) = ElfImage::read(&file) {
         let bias = if image.relocatable { image.bias_for(BASE) } else { 0 };
         let loaded = image.load(bias, &mut Last::default()).unwrap();
         assert!(loaded.end > 0 && loaded.bias == bias);

@@ -8,7 +8,7 @@ pub mod nesting;
 
 use crate::errno::{Errno, Result};
 use crate::fs::file::{File, OpenFile, Ready};
-use crate::wait::{Key, WaitQueue, watch};
+use crate::wait::{WaitKey, WaitQueue, watch};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::rc::{Rc, Weak};
 use alloc::vec::Vec;
@@ -20,7 +20,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 /// `struct epoll_event`, which is packed on this architecture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable)]
 #[repr(C, packed)]
-pub struct Event {
+pub struct EpollEvent {
     /// `EPOLL*` bits.
     pub events: u32,
     /// The program's.
@@ -36,15 +36,15 @@ const WITH_EXCLUSIVE: u32 =
 struct Item {
     fd: u32,
     file: Weak<OpenFile>,
-    key: Key,
-    wanted: Event,
+    key: WaitKey,
+    wanted: EpollEvent,
     is_listed: bool,
     /// EPOLLONESHOT has fired.
     is_spent: bool,
 }
 
 #[derive(Default)]
-struct State {
+struct EpollState {
     items: BTreeMap<u64, Item>,
     /// By descriptor and identity of its open file.
     tokens: BTreeMap<(u32, usize), u64>,
@@ -56,7 +56,7 @@ struct State {
 #[derive(Default)]
 pub struct Epoll {
     queue: WaitQueue,
-    state: RefCell<State>,
+    state: RefCell<EpollState>,
 }
 
 /// The bits of poll(2) for what is ready: bytes that can be read are normal data.
@@ -72,7 +72,7 @@ pub fn poll_bits(ready: Ready) -> u32 {
     bits
 }
 
-impl State {
+impl EpollState {
     /// Puts an item on the ready list, if it is interested in the change.
     fn list(&mut self, token: u64, changed: u32) {
         if let Some(item) = self.items.get_mut(&token)
@@ -85,7 +85,7 @@ impl State {
         }
     }
 
-    fn remove(&mut self, token: u64, queue: Key) {
+    fn remove(&mut self, token: u64, queue: WaitKey) {
         if let Some(item) = self.items.remove(&token) {
             watch::remove(item.key, queue, token);
             self.tokens.remove(&(item.fd, item.file.as_ptr().addr()));
@@ -93,7 +93,7 @@ impl State {
     }
 
     /// What of an item is to be reported. Items of closed files are dropped.
-    fn check(&mut self, token: u64, queue: Key) -> Option<Event> {
+    fn check(&mut self, token: u64, queue: WaitKey) -> Option<EpollEvent> {
         let item = self.items.get(&token)?;
         let Some(file) = item.file.upgrade() else {
             self.remove(token, queue);
@@ -101,7 +101,7 @@ impl State {
         };
         let wanted = item.wanted;
         let events = poll_bits(file.file.ready()) & (wanted.events | ALWAYS);
-        (events != 0).then_some(Event { events, ..wanted })
+        (events != 0).then_some(EpollEvent { events, ..wanted })
     }
 }
 
@@ -110,7 +110,7 @@ impl Epoll {
     ///
     /// # Errors
     /// EEXIST; EPERM for files that are always ready; EINVAL for impossible flags.
-    pub fn add(&self, fd: u32, file: &Rc<OpenFile>, wanted: Event) -> Result<()> {
+    pub fn add(&self, fd: u32, file: &Rc<OpenFile>, wanted: EpollEvent) -> Result<()> {
         let key = file.file.queue().ok_or(Errno::EPERM)?.key();
         let events = wanted.events;
         let is_exclusive = events & raw::EPOLLEXCLUSIVE != 0;
@@ -138,7 +138,7 @@ impl Epoll {
     ///
     /// # Errors
     /// ENOENT; EINVAL when EPOLLEXCLUSIVE is or was wanted.
-    pub fn modify(&self, fd: u32, file: &Rc<OpenFile>, wanted: Event) -> Result<()> {
+    pub fn modify(&self, fd: u32, file: &Rc<OpenFile>, wanted: EpollEvent) -> Result<()> {
         let token = self.token(fd, file)?;
         if let Some(item) = self.state.borrow_mut().items.get_mut(&token) {
             if (wanted.events | { item.wanted.events }) & raw::EPOLLEXCLUSIVE != 0 {
@@ -162,7 +162,7 @@ impl Epoll {
     }
 
     /// Up to `limit` events.
-    pub fn collect(&self, limit: usize) -> Vec<Event> {
+    pub fn collect(&self, limit: usize) -> Vec<EpollEvent> {
         let mut state = self.state.borrow_mut();
         self.absorb(&mut state);
         let mut events = Vec::new();
@@ -217,7 +217,7 @@ impl Epoll {
         }
     }
 
-    fn absorb(&self, state: &mut State) {
+    fn absorb(&self, state: &mut EpollState) {
         for note in watch::take_notes(self.queue.key()) {
             state.list(note.token, note.changed);
         }

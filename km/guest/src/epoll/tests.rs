@@ -40,8 +40,8 @@ impl Switch {
     }
 }
 
-fn want(events: u32, data: u64) -> Event {
-    Event { events, data }
+fn want(events: u32, data: u64) -> EpollEvent {
+    EpollEvent { events, data }
 }
 
 fn seen(epoll: &Epoll) -> Vec<(u64, u32)> {

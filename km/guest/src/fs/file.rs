@@ -6,7 +6,7 @@ use super::node::Node;
 use super::synthetic::View;
 use crate::errno::{Errno, Result};
 use crate::kernel::Ctx;
-use crate::mm::frame::Frame;
+use crate::mm::frame::PageFrame;
 use crate::wait::{SysResult, WaitQueue};
 use alloc::rc::Rc;
 use alloc::string::String;
@@ -164,7 +164,7 @@ pub enum FilePage {
     /// In the read-only rootfs slot, at this guest-physical address. Never writable.
     Rootfs(u64),
     /// In a frame that belongs to the file; a mapping holds a clone for as long as it shows it.
-    Frame(Frame),
+    Frame(PageFrame),
 }
 
 /// The pages of a file that can be mapped. Mappings keep it alive after the descriptor is closed.

@@ -1,7 +1,7 @@
 //! The bytes of the rootfs image: the part that the second memory slot shows, and the rest by hypercall.
 
 use crate::errno::{Errno, Result};
-use crate::mm::frame::Frame;
+use crate::mm::frame::PageFrame;
 use alloc::borrow::Cow;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -13,13 +13,13 @@ pub type Fetch = fn(offset: u64, buffer: &mut [u8]) -> bool;
 
 /// A rootfs image. It comes from a stranger: every position is checked, and a bad one is EIO.
 #[derive(Clone, Copy, Debug)]
-pub struct Image {
+pub struct RootfsImage {
     mapped: &'static [u8],
     total: u64,
     fetch: Fetch,
 }
 
-impl Image {
+impl RootfsImage {
     /// An image of `total` bytes of which `mapped` are the first.
     #[must_use]
     pub fn new(mapped: &'static [u8], total: u64, fetch: Fetch) -> Self {
@@ -101,7 +101,7 @@ fn fetch_batch(offset: u64, buffer: &mut [u8]) -> Option<()> {
     let mut pages = Vec::with_capacity(OPS_MAX);
     let mut ops = Vec::with_capacity(OPS_MAX);
     for (index, part) in buffer.chunks(PAGE_SIZE as usize).enumerate() {
-        let page = Frame::zeroed().ok()?;
+        let page = PageFrame::zeroed().ok()?;
         let (code, len) = (OpCode::RootfsRead as u32, part.len() as u64);
         let offset = offset + index as u64 * PAGE_SIZE;
         ops.push(Op { code, gpa: page.gpa(), len, offset, ..Op::default() });

@@ -1,6 +1,6 @@
 //! Watching files and directories (inotify(7)).
 //!
-//! An [`Inotify`] keeps the nodes that it watches; a node knows its watches by [`Watches`]. What changes the tree calls
+//! An [`Inotify`] keeps the nodes that it watches; a node knows its watches by [`NodeWatches`]. What changes the tree calls
 //! [`notify`] and [`notify_entry`], which cost a comparison while a file system has no watch at all.
 
 use super::file::{File, Ready};
@@ -54,17 +54,17 @@ struct Watch {
 
 /// The watches of a node.
 #[derive(Default)]
-pub struct Watches(RefCell<Vec<Watch>>);
+pub struct NodeWatches(RefCell<Vec<Watch>>);
 
 #[derive(Clone, PartialEq, Eq)]
-struct Event {
+struct InotifyEvent {
     watch: i32,
     mask: u32,
     cookie: u32,
     name: Vec<u8>,
 }
 
-impl Event {
+impl InotifyEvent {
     /// The `struct inotify_event`; the name is padded so that the next one is aligned.
     fn encode(&self) -> Vec<u8> {
         let len = if self.name.is_empty() { 0 } else { (self.name.len() + 1).next_multiple_of(16) };
@@ -81,7 +81,7 @@ impl Event {
 /// An instance.
 pub struct Inotify {
     me: Weak<Self>,
-    events: RefCell<VecDeque<Event>>,
+    events: RefCell<VecDeque<InotifyEvent>>,
     watched: RefCell<BTreeMap<i32, Rc<Node>>>,
     last_number: Cell<i32>,
     queue: WaitQueue,
@@ -133,7 +133,7 @@ impl Inotify {
     pub fn remove(&self, number: i32) -> Result<()> {
         let node = self.watched.borrow_mut().remove(&number).ok_or(Errno::EINVAL)?;
         self.detach(&node);
-        self.push(Event { watch: number, mask: event::IGNORED, cookie: 0, name: Vec::new() });
+        self.push(InotifyEvent { watch: number, mask: event::IGNORED, cookie: 0, name: Vec::new() });
         Ok(())
     }
 
@@ -144,7 +144,7 @@ impl Inotify {
     }
 
     /// Adds an event; one that equals the last is the same one.
-    fn push(&self, event: Event) {
+    fn push(&self, event: InotifyEvent) {
         let mut events = self.events.borrow_mut();
         if events.back() == Some(&event) {
             return;
@@ -152,7 +152,7 @@ impl Inotify {
         if events.len() < QUEUE_MAX {
             events.push_back(event);
         } else if events.back().is_none_or(|last| last.mask != event::OVERFLOW) {
-            events.push_back(Event { watch: -1, mask: event::OVERFLOW, cookie: 0, name: Vec::new() });
+            events.push_back(InotifyEvent { watch: -1, mask: event::OVERFLOW, cookie: 0, name: Vec::new() });
         }
         self.queue.wake_for(Ready::IN.bits());
     }
@@ -162,7 +162,7 @@ impl File for Inotify {
     fn read(&self, _: u64, out: &mut dyn Sink) -> Result<usize> {
         let mut done = 0;
         loop {
-            let Some(bytes) = self.events.borrow().front().map(Event::encode) else { break };
+            let Some(bytes) = self.events.borrow().front().map(InotifyEvent::encode) else { break };
             if bytes.len() > out.room() {
                 if done == 0 {
                     return Err(Errno::EINVAL);
@@ -247,7 +247,7 @@ fn tell(node: &Node, mask: u32, cookie: u32, name: &[u8]) {
             continue;
         }
         if let Some(instance) = watch.instance.upgrade() {
-            instance.push(Event { watch: watch.number, mask, cookie, name: name.to_vec() });
+            instance.push(InotifyEvent { watch: watch.number, mask, cookie, name: name.to_vec() });
         }
         if watch.mask & event::ONESHOT != 0 {
             ended.push((watch.instance.clone(), watch.number));

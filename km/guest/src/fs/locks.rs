@@ -50,7 +50,7 @@ impl Range {
 }
 
 /// A thread that waits for a range (F_SETLKW).
-pub struct Waiting {
+pub struct LockWaiter {
     /// Who.
     pub tid: Tid,
     /// Of which file.
@@ -61,7 +61,7 @@ pub struct Waiting {
 
 /// The threads that wait for ranges.
 #[derive(Default)]
-pub struct Queue(RefCell<Vec<Waiting>>);
+pub struct Queue(RefCell<Vec<LockWaiter>>);
 
 impl Queue {
     /// A thread waits for no range any more.
@@ -73,10 +73,10 @@ impl Queue {
     ///
     /// # Errors
     /// EDEADLK when the holder of the range waits, maybe by way of others, for the thread's owner.
-    pub fn join(&self, new: Waiting, waits: impl Fn(Tid) -> bool) -> Result<()> {
+    pub fn join(&self, new: LockWaiter, waits: impl Fn(Tid) -> bool) -> Result<()> {
         let mut all = self.0.borrow_mut();
         all.retain(|one| waits(one.tid) && one.tid != new.tid);
-        let holder = |one: &Waiting| one.node.locks.conflict(&one.wanted).map(|held| held.owner);
+        let holder = |one: &LockWaiter| one.node.locks.conflict(&one.wanted).map(|held| held.owner);
         let mut next = holder(&new);
         // Each step goes to another waiting thread, or around a ring that was there before.
         for _ in 0..=all.len() {

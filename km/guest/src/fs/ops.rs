@@ -4,7 +4,7 @@ use super::inotify::{event, notify, notify_entry, notify_gone};
 use super::node::data::Data;
 use super::node::dir::Dir;
 use super::node::meta::{self, MAY_EXEC, MAY_WRITE, Meta, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISGID};
-use super::node::volume::Kind;
+use super::node::volume::FsKind;
 use super::node::{Body, Node, dir};
 use super::walk::{Found, Walk};
 use crate::errno::{Errno, Result};
@@ -17,8 +17,8 @@ const LINK_MAX: u32 = 65_000;
 /// Checks that entries of a directory may be changed.
 fn writable(who: &Credentials, parent: &Rc<Node>) -> Result<()> {
     match parent.volume.kind {
-        Kind::Sysfs | Kind::Cgroup2 => return Err(Errno::EROFS),
-        Kind::Proc => return Err(Errno::ENOENT),
+        FsKind::Sysfs | FsKind::Cgroup2 => return Err(Errno::EROFS),
+        FsKind::Proc => return Err(Errno::ENOENT),
         _ => {}
     }
     meta::check(who, &parent.meta.get(), MAY_WRITE | MAY_EXEC)
@@ -163,7 +163,7 @@ pub fn hard_link(walk: &Walk<'_>, node: &Rc<Node>, found: &Found) -> Result<()> 
 /// Checks that an entry may be removed, and gives its node.
 fn removable(walk: &Walk<'_>, found: &Found) -> Result<Rc<Node>> {
     let node = found.node.clone().ok_or(Errno::ENOENT)?;
-    if found.parent.volume.kind == Kind::Proc {
+    if found.parent.volume.kind == FsKind::Proc {
         return Err(Errno::EPERM);
     }
     writable(walk.who, &found.parent)?;

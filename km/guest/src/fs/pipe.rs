@@ -23,7 +23,7 @@ const CAPACITY: usize = 65_536;
 pub const CAPACITY_MAX: usize = 1 << 20;
 
 /// A thread that has opened one end of a named pipe and waits for the other.
-struct Waiting {
+struct OpenWaiter {
     tid: Tid,
     access: u32,
     end: Rc<PipeEnd>,
@@ -54,7 +54,7 @@ pub struct Pipe {
     /// How often an end was opened for reading and for writing.
     opened: Cell<(u64, u64)>,
     /// Threads that wait in open(2) for the other end of a named pipe.
-    waiting: RefCell<Vec<Waiting>>,
+    waiting: RefCell<Vec<OpenWaiter>>,
     queue: WaitQueue,
 }
 
@@ -89,7 +89,7 @@ impl Pipe {
 
     /// Forgets threads that wait no more (a signal or their end took them out of open(2)), and closes their ends.
     pub fn keep_waiting(&self, waits: impl Fn(Tid) -> bool) {
-        let gone: Vec<Waiting> = self.waiting.borrow_mut().extract_if(.., |one| !waits(one.tid)).collect();
+        let gone: Vec<OpenWaiter> = self.waiting.borrow_mut().extract_if(.., |one| !waits(one.tid)).collect();
         drop(gone);
     }
 
@@ -112,7 +112,7 @@ impl Pipe {
             return Some(end);
         }
         let seen = other(self.opened.get());
-        self.waiting.borrow_mut().push(Waiting { tid, access, end, seen });
+        self.waiting.borrow_mut().push(OpenWaiter { tid, access, end, seen });
         None
     }
 

@@ -5,7 +5,7 @@ use super::io::Sink;
 use crate::errno::{Errno, Result};
 use crate::state::machine_state;
 use crate::time;
-use crate::wait::{Key, WaitQueue, wake_key};
+use crate::wait::{WaitKey, WaitQueue, wake_key};
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::any::Any;
@@ -13,7 +13,7 @@ use core::cell::Cell;
 
 machine_state! {
     /// The timers that are set to a point in real time.
-    fn on_realtime -> BTreeSet<Key> = BTreeSet::new()
+    fn on_realtime -> BTreeSet<WaitKey> = BTreeSet::new()
 }
 
 /// CLOCK_REALTIME has jumped: whoever waits for a moment of it looks again.

@@ -1,11 +1,11 @@
 //! The mounted file systems, and where a process stands in them.
 
 use super::erofs::Erofs;
-use super::image::Image;
+use super::image::RootfsImage;
 use super::inotify::{event, notify};
 use super::node::Node;
 use super::node::meta::Meta;
-use super::node::volume::{Kind, Volume};
+use super::node::volume::{FsKind, Volume};
 use super::node::{Body, dir};
 use super::pty::Ptys;
 use crate::errno::Result;
@@ -27,7 +27,7 @@ pub struct Mount {
 /// What the file systems are made from.
 pub struct Setup {
     /// The rootfs image; without one the root is empty.
-    pub image: Option<Image>,
+    pub image: Option<RootfsImage>,
     /// Bytes of the machine's memory: files may take half of them, as tmpfs has it.
     pub memory_bytes: u64,
     /// The host's name.
@@ -75,7 +75,7 @@ impl Vfs {
     pub fn boot(config: &BootConfig) -> Self {
         let record = km_hal::records::boot();
         Self::new(Setup {
-            image: (record.rootfs_bytes > 0).then(|| Image::of_machine(record.rootfs_bytes)),
+            image: (record.rootfs_bytes > 0).then(|| RootfsImage::of_machine(record.rootfs_bytes)),
             memory_bytes: record.memory_bytes,
             hostname: config.hostname.clone(),
             terminal: config.terminal,
@@ -87,10 +87,10 @@ impl Vfs {
     pub fn new(setup: Setup) -> Self {
         let limit = setup.memory_bytes / 2 / 4096;
         let lower = setup.image.and_then(|image| Erofs::open(image).ok());
-        let volume = Volume::new(Kind::Overlay, 1, limit, lower);
+        let volume = Volume::new(FsKind::Overlay, 1, limit, lower);
         let loaded = lower.and_then(|fs| volume.load(fs.root()).ok()).filter(|root| root.dir().is_some());
         let root = loaded.unwrap_or_else(|| Node::directory(&volume, 0o755));
-        let nameless = Volume::new(Kind::Tmpfs, 9, limit, None);
+        let nameless = Volume::new(FsKind::Tmpfs, 9, limit, None);
         let mut vfs = Self {
             mounts: alloc::vec![Mount { path: "/", root: Rc::clone(&root), read_only: false }],
             root,
@@ -120,7 +120,7 @@ impl Vfs {
         }
         let dev = super::dev::tree(4);
         let _ = self.mount(&root, "/dev", Rc::clone(&dev), false);
-        let pts = Node::directory(&Volume::new(Kind::Devpts, 7, 0, None), 0o755);
+        let pts = Node::directory(&Volume::new(FsKind::Devpts, 7, 0, None), 0o755);
         self.ptys.show_in(&pts);
         let _ = self.mount_at(&dev, b"pts", "/dev/pts", pts, false);
         let _ = self.mount_at(&dev, b"shm", "/dev/shm", memory(5, limit), false);
@@ -220,5 +220,5 @@ pub(super) fn link(parent: &Rc<Node>, name: &[u8], target: &[u8]) -> Result<()> 
 
 /// The root of an empty file system in memory.
 fn memory(dev: u64, limit_pages: u64) -> Rc<Node> {
-    Node::directory(&Volume::new(Kind::Tmpfs, dev, limit_pages, None), 0o1777)
+    Node::directory(&Volume::new(FsKind::Tmpfs, dev, limit_pages, None), 0o1777)
 }

@@ -8,7 +8,7 @@ use crate::fs::file::{File, OpenFile, Ready};
 use crate::fs::io::{Sink, Source};
 use crate::kernel::Ctx;
 use crate::net::tcp::wire::{Peek, Wire};
-use crate::wait::{Key, SysResult, WaitQueue};
+use crate::wait::{SysResult, WaitKey, WaitQueue};
 use alloc::rc::{Rc, Weak};
 use alloc::vec::Vec;
 use core::any::Any;
@@ -84,7 +84,7 @@ impl Console {
 
     /// The name of the queue that readers wait for.
     #[must_use]
-    pub fn key(&self) -> Key {
+    pub fn key(&self) -> WaitKey {
         self.queue.key()
     }
 }

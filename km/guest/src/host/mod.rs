@@ -18,7 +18,7 @@ use alloc::vec::Vec;
 use core::cell::RefCell;
 use km_abi::hypercall::{Event, EventKind, Exit, Idle, NEVER, Op, OpCode};
 use km_hal::hyper;
-use output::Output;
+use output::OutputQueue;
 use stream::Stream;
 
 /// A connection that the monitor has opened and nobody has looked at.
@@ -33,7 +33,7 @@ pub struct Arrival {
 /// Output on its way, and the streams.
 pub struct Host {
     me: Weak<Self>,
-    output: RefCell<Output>,
+    output: RefCell<OutputQueue>,
     streams: RefCell<BTreeMap<u32, Rc<Stream>>>,
     arrivals: RefCell<Vec<Arrival>>,
     budget: Rc<Budget>,

@@ -14,12 +14,12 @@ const BATCH: usize = OPS_MAX - 1;
 
 /// Operations for the next doorbell.
 #[derive(Default)]
-pub struct Output {
+pub struct OutputQueue {
     ops: Vec<Op>,
     used: u64,
 }
 
-impl Output {
+impl OutputQueue {
     /// Whether there is nothing to hand over.
     pub fn is_empty(&self) -> bool {
         self.ops.is_empty()

@@ -2,43 +2,22 @@
 //! kept for the program to read back.
 
 use crate::errno::Errno;
+use crate::fs::pty::termios::{Termios, WindowSize};
 use crate::mm::user::UserMemory;
 use crate::wait::SysResult;
 use core::cell::Cell;
 use linux_raw_sys::ioctl as raw;
-use zerocopy::{FromBytes, Immutable, IntoBytes};
-
-/// `struct termios` of the kernel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable)]
-#[repr(C)]
-struct Settings {
-    input: u32,
-    output: u32,
-    control: u32,
-    local: u32,
-    line: u8,
-    characters: [u8; 19],
-}
-
-/// `struct winsize`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable)]
-#[repr(C)]
-struct Size {
-    rows: u16,
-    columns: u16,
-    pixels: [u16; 2],
-}
 
 /// State of the terminal.
 pub struct Terminal {
-    settings: Cell<Settings>,
-    size: Cell<Size>,
+    settings: Cell<Termios>,
+    size: Cell<WindowSize>,
     foreground: Cell<i32>,
 }
 
 impl Default for Terminal {
     fn default() -> Self {
-        let settings = Settings {
+        let settings = Termios {
             input: 0x4500,
             output: 0x5,
             control: 0xbf,
@@ -46,7 +25,7 @@ impl Default for Terminal {
             line: 0,
             characters: [3, 28, 127, 21, 4, 0, 1, 0, 17, 19, 26, 0, 18, 15, 23, 22, 0, 0, 0],
         };
-        let size = Size { rows: 24, columns: 80, pixels: [0; 2] };
+        let size = WindowSize { rows: 24, columns: 80, pixels: [0; 2] };
         Self { settings: Cell::new(settings), size: Cell::new(size), foreground: Cell::new(1) }
     }
 }

@@ -5,7 +5,7 @@ use crate::fs::io::Collect;
 use crate::net::Net;
 use crate::net::address::Address;
 use crate::net::message::{Incoming, Outgoing, Peer};
-use crate::net::socket::{Halves, Kind, Protocol};
+use crate::net::socket::{Halves, Protocol, SocketKind};
 use km_abi::hypercall::{AGAIN, Event, EventKind, HyperPage, Idle, OpCode, Port};
 use km_abi::layout::INPUT_GPA;
 use km_hal::phys;
@@ -89,7 +89,7 @@ impl Monitor {
 }
 
 fn listen(net: &Net) -> Rc<dyn Protocol> {
-    let kind = Kind { domain: 2, kind: 1, protocol: 0 };
+    let kind = SocketKind { domain: 2, kind: 1, protocol: 0 };
     let listener = net.socket(kind, Peer::default()).unwrap();
     listener.bind(Peer::default(), &Address::Ip("0.0.0.0:8080".parse().unwrap())).unwrap();
     listener.listen(Peer::default(), 5).unwrap();

@@ -7,7 +7,7 @@ use crate::fs::file::FilePage;
 use crate::fs::program;
 use crate::load::vdso;
 use crate::mm::AddressSpace;
-use crate::mm::frame::Frame;
+use crate::mm::frame::PageFrame;
 use crate::mm::shared::FixedPages;
 use crate::random;
 use crate::task::exec::ExecRequest;
@@ -52,7 +52,7 @@ impl LibOs for Kernel {
 
 /// The clock page, and the vDSO that reads it.
 fn vdso_pages() -> Result<Rc<FixedPages>> {
-    let code = Frame::zeroed()?;
+    let code = PageFrame::zeroed()?;
     code.write(0, &vdso::image());
     let pages = alloc::vec![FilePage::Rootfs(CLOCK_GPA), FilePage::Frame(code)];
     Ok(Rc::new(FixedPages { name: "[vdso]", pages }))

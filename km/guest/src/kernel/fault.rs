@@ -4,7 +4,7 @@ use super::Kernel;
 use crate::mm::{Access, FaultError};
 use crate::signal::Signal;
 use crate::signal::deliver;
-use crate::signal::frame::Exception;
+use crate::signal::frame::LastException;
 use crate::signal::info::{Info, code};
 use crate::task::{Status, Tid};
 
@@ -17,7 +17,7 @@ const FETCH: u64 = 1 << 4;
 
 impl Kernel {
     pub(super) fn exception(&mut self, tid: Tid, vector: u8, error: u64, address: u64) {
-        self.tasks.thread_mut(tid).fault = Exception { vector: u64::from(vector), error, address };
+        self.tasks.thread_mut(tid).fault = LastException { vector: u64::from(vector), error, address };
         if vector == PAGE_FAULT {
             return self.page_fault(tid, error, address);
         }

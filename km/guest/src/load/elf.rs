@@ -42,7 +42,7 @@ pub struct Segment {
 
 /// What a file asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Image {
+pub struct ElfImage {
     /// ET_DYN: it may go anywhere.
     pub relocatable: bool,
     /// First instruction, before the load bias is added.
@@ -61,7 +61,7 @@ pub struct Image {
     pub executable_stack: bool,
 }
 
-/// Where an [`Image`] was put.
+/// Where an [`ElfImage`] was put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Loaded {
     /// Load bias: what was added to the file's addresses.
@@ -95,7 +95,7 @@ pub trait Mapper {
     fn clear(&mut self, address: u64, len: u64) -> Result<()>;
 }
 
-impl Image {
+impl ElfImage {
     /// Reads and checks the headers of a program or an interpreter.
     ///
     /// # Errors

@@ -24,7 +24,7 @@ pub type Read<'a> = &'a dyn Fn(u64, &mut [u8]) -> bool;
 
 /// A place within a function.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct SymbolOffset {
     /// The function's name as the linker knows it.
     pub name: Vec<u8>,
     /// Distance from its first byte.
@@ -33,7 +33,7 @@ pub struct Place {
 
 /// The function that the byte at `file_offset` belongs to.
 #[must_use]
-pub fn find(read: Read<'_>, file_offset: u64) -> Option<Place> {
+pub fn find(read: Read<'_>, file_offset: u64) -> Option<SymbolOffset> {
     let header = record::<64>(read, 0)?;
     if header[..5] != *b"\x7fELF\x02" {
         return None;
@@ -66,13 +66,13 @@ impl Sections<'_> {
     }
 
     /// Looks for the function in the first table of a kind.
-    fn search(&self, kind: u32, address: u64) -> Option<Place> {
+    fn search(&self, kind: u32, address: u64) -> Option<SymbolOffset> {
         let table =
             (0..self.count).filter_map(|index| self.get(index)).find(|table| word(table, 4) == kind)?;
         let names = self.get(u64::from(word(&table, 40)))?;
         let (name, offset) = self.closest(long(&table, 24), long(&table, 32), address)?;
         let name = string(self.read, long(&names, 24).checked_add(u64::from(name))?)?;
-        Some(Place { name, offset })
+        Some(SymbolOffset { name, offset })
     }
 
     /// The name's index, and the distance, of the function in the table at `start` that contains `address`.

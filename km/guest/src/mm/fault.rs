@@ -1,6 +1,6 @@
 //! Making pages present: at a fault of the program, before the library OS reads or writes its memory, and ahead of need.
 
-use super::frame::Frame;
+use super::frame::PageFrame;
 use super::space::{AddressSpace, is_sole, own_flags, own_page, page_flags, release_page};
 use super::vma::{Prot, Vma};
 use crate::errno::{Errno, Result};
@@ -161,7 +161,7 @@ impl AddressSpace {
     /// The first page to show at `va`, with a reference for the page table.
     fn new_page(&self, vma: &Vma, va: u64, write: bool) -> core::result::Result<Mapping, FaultError> {
         let Some((pages, index)) = vma.file_page(va) else {
-            let gpa = Frame::zeroed().map_err(page_error)?.into_raw();
+            let gpa = PageFrame::zeroed().map_err(page_error)?.into_raw();
             return Ok(Mapping { gpa, flags: own_flags(vma.prot) });
         };
         let usage = if write && vma.shared() { PageUse::Write } else { PageUse::Read };
@@ -218,7 +218,7 @@ fn block_of(vma: &Vma, va: u64, pages: u64) -> (u64, u64) {
 }
 
 fn private_copy(prot: Prot, gpa: u64) -> core::result::Result<Mapping, FaultError> {
-    let copy = Frame::copy_of(gpa).map_err(page_error)?;
+    let copy = PageFrame::copy_of(gpa).map_err(page_error)?;
     Ok(Mapping { gpa: copy.into_raw(), flags: own_flags(prot) })
 }
 

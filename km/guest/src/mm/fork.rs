@@ -1,6 +1,6 @@
 //! The copy of an address space that fork(2) makes: same mappings, private pages shared until one side writes.
 
-use super::frame::Frame;
+use super::frame::PageFrame;
 use super::space::{AddressSpace, is_sole, own_flags, own_page};
 use super::vma::{Prot, Traits, Vma};
 use crate::errno::{Errno, Result};
@@ -74,7 +74,7 @@ impl Copying {
         let writable = vma.prot.contains(Prot::WRITE) && own_page(mapping);
         if writable
             && self.hot.binary_search(&va).is_ok()
-            && let Ok(copy) = Frame::copy_of(mapping.gpa)
+            && let Ok(copy) = PageFrame::copy_of(mapping.gpa)
         {
             let flags = own_flags(vma.prot);
             self.put(va, Mapping { gpa: copy.gpa(), flags }, copy);
@@ -86,7 +86,7 @@ impl Copying {
         both
     }
 
-    fn put(&mut self, va: u64, mapping: Mapping, frame: Frame) {
+    fn put(&mut self, va: u64, mapping: Mapping, frame: PageFrame) {
         if self.fill.put(va, mapping, &mut Pool).is_ok() {
             let _ = frame.into_raw();
             self.resident += 1;
@@ -97,8 +97,8 @@ impl Copying {
 }
 
 /// One more reference to a page that a page table shows.
-fn reference(gpa: u64) -> Frame {
-    let shown = Frame::from_raw(gpa);
+fn reference(gpa: u64) -> PageFrame {
+    let shown = PageFrame::from_raw(gpa);
     let reference = shown.clone();
     let _ = shown.into_raw();
     reference

@@ -6,11 +6,11 @@ use km_hal::{frames, phys};
 
 /// A page of guest memory. Clones are the same page; the last one frees it.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Frame {
+pub struct PageFrame {
     gpa: u64,
 }
 
-impl Frame {
+impl PageFrame {
     /// A new page of zeros.
     ///
     /// # Errors
@@ -68,14 +68,14 @@ impl Frame {
     }
 }
 
-impl Clone for Frame {
+impl Clone for PageFrame {
     fn clone(&self) -> Self {
         frames::retain(self.gpa);
         Self { gpa: self.gpa }
     }
 }
 
-impl Drop for Frame {
+impl Drop for PageFrame {
     fn drop(&mut self) {
         frames::release(self.gpa);
     }

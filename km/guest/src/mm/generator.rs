@@ -106,7 +106,7 @@ fn first_word(key: &[u8; KEY]) -> u32 {
 impl Generator {
     /// The generator whose key lies at `key`, if the rest of it is there.
     fn at(memory: &UserMemory, key: u64) -> Option<Self> {
-        let mut state = State::load(memory, key).ok()?;
+        let mut state = GeneratorState::load(memory, key).ok()?;
         let (start, around) = surroundings(memory, key)?;
         [Rounds::Twelve, Rounds::Twenty, Rounds::Eight].into_iter().find_map(|rounds| {
             // Some keep an index in the first word, so the last block is compared.
@@ -123,7 +123,7 @@ impl Generator {
     /// # Errors
     /// EFAULT when the program's memory is not what it was; ENOMEM.
     pub fn renew(&self, secret: &[u8; KEY]) -> Result<()> {
-        let mut state = State::load(&self.memory, self.key)?;
+        let mut state = GeneratorState::load(&self.memory, self.key)?;
         let old = state.buffer(self.rounds);
         state.key.iter_mut().zip(secret).for_each(|(byte, fresh)| *byte ^= fresh);
         let mixed = state.key;
@@ -143,14 +143,14 @@ impl Generator {
 }
 
 /// What a generator's stream follows from.
-struct State {
+struct GeneratorState {
     key: [u8; KEY],
     /// The block after those in the buffer.
     next_block: u64,
     stream: u64,
 }
 
-impl State {
+impl GeneratorState {
     fn load(memory: &UserMemory, address: u64) -> Result<Self> {
         let position = address.checked_add(KEY as u64).ok_or(Errno::EFAULT)?;
         let [next_block, stream] = memory.load::<[u64; POSITION / 8]>(position)?;

@@ -1,6 +1,6 @@
 //! Memory that processes share without a file: MAP_SHARED | MAP_ANONYMOUS.
 
-use super::frame::Frame;
+use super::frame::PageFrame;
 use crate::errno::Result;
 use crate::fs::file::{FilePage, PageUse, Pages};
 use alloc::collections::BTreeMap;
@@ -16,7 +16,7 @@ static NEXT: AtomicU64 = AtomicU64::new(1);
 /// Pages that come into being when they are first touched.
 pub struct SharedMemory {
     number: u64,
-    frames: RefCell<BTreeMap<u64, Frame>>,
+    frames: RefCell<BTreeMap<u64, PageFrame>>,
 }
 
 impl Default for SharedMemory {
@@ -39,7 +39,7 @@ impl Pages for SharedMemory {
         if let Some(frame) = frames.get(&index) {
             return Ok(FilePage::Frame(frame.clone()));
         }
-        let frame = Frame::zeroed()?;
+        let frame = PageFrame::zeroed()?;
         frames.insert(index, frame.clone());
         Ok(FilePage::Frame(frame))
     }

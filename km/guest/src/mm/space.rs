@@ -1,6 +1,6 @@
 //! An address space: mappings, page tables, and the calls that change them.
 
-use super::frame::Frame;
+use super::frame::PageFrame;
 use super::hot::Hot;
 use super::vma::{Backing, Prot, Traits, Vma, VmaMap};
 use crate::errno::{Errno, Result};
@@ -465,7 +465,7 @@ impl Drop for AddressSpace {
 /// Gives back the reference that a page-table entry held.
 pub(super) fn release_page(mapping: Mapping) {
     if frames::owns(mapping.gpa) {
-        drop(Frame::from_raw(mapping.gpa));
+        drop(PageFrame::from_raw(mapping.gpa));
     }
 }
 

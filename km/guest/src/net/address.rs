@@ -2,7 +2,7 @@
 //!
 //! An IPv6 socket shows an IPv4 address as `::ffff:a.b.c.d`.
 
-use super::unix::Place;
+use super::unix::SocketFile;
 use crate::errno::{Errno, Result};
 use alloc::vec::Vec;
 use core::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
@@ -25,7 +25,7 @@ pub enum Address {
     /// AF_UNIX with a path that was looked up.
     UnixAt {
         /// The file.
-        place: Place,
+        place: SocketFile,
         /// Its path as the program gave it.
         path: Vec<u8>,
     },

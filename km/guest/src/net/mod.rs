@@ -25,7 +25,7 @@ pub mod unix;
 use crate::errno::{Errno, Result};
 use crate::host::console::Stdio;
 use crate::host::{Arrival, Host};
-use crate::wait::{Key, watch};
+use crate::wait::{WaitKey, watch};
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use budget::Budget;
@@ -36,11 +36,11 @@ use km_abi::hypercall::{Event, Exit, IDLE_READS_STDIN, Idle, LISTENERS_MAX, List
 use linux_raw_sys::net as raw;
 use message::Peer;
 use netlink::Netlink;
-use socket::{Kind, Protocol};
+use socket::{Protocol, SocketKind};
 use tcp::Tcp;
 use udp::Udp;
 use unix::Unix;
-use unix::names::Names;
+use unix::names::UnixNames;
 
 /// Share of the machine's memory that socket buffers may take, as a divisor.
 const MEMORY_SHARE: u64 = 4;
@@ -54,7 +54,7 @@ pub struct Shared {
     /// UDP ports.
     pub udp_ports: Ports<Udp>,
     /// Names of unix sockets.
-    pub unix_names: Names,
+    pub unix_names: UnixNames,
     /// Netlink sockets that have a port number.
     pub netlink_sockets: Cell<u32>,
     /// The monitor.
@@ -84,7 +84,7 @@ impl Net {
             budget,
             tcp_ports: Ports::default(),
             udp_ports: Ports::default(),
-            unix_names: Names::default(),
+            unix_names: UnixNames::default(),
             netlink_sockets: Cell::new(0),
             host,
         };
@@ -101,7 +101,7 @@ impl Net {
     ///
     /// # Errors
     /// EAFNOSUPPORT, ESOCKTNOSUPPORT, EPROTONOSUPPORT, EPERM; ENOBUFS without memory.
-    pub fn socket(&self, kind: Kind, owner: Peer) -> Result<Rc<dyn Protocol>> {
+    pub fn socket(&self, kind: SocketKind, owner: Peer) -> Result<Rc<dyn Protocol>> {
         self.check_room()?;
         match kind.domain {
             raw::AF_INET | raw::AF_INET6 => self.inet_socket(kind, owner),
@@ -124,14 +124,14 @@ impl Net {
         if self.shared.budget.has(2 * socket::COST) { Ok(()) } else { Err(Errno::ENOBUFS) }
     }
 
-    fn inet_socket(&self, kind: Kind, owner: Peer) -> Result<Rc<dyn Protocol>> {
+    fn inet_socket(&self, kind: SocketKind, owner: Peer) -> Result<Rc<dyn Protocol>> {
         match (kind.kind, kind.protocol) {
             (_, IPPROTO_MAX..) => Err(Errno::EINVAL),
             (raw::SOCK_STREAM, 0 | raw::SOL_TCP) => {
-                Ok(Tcp::new(&self.shared, Kind { protocol: raw::SOL_TCP, ..kind }, owner))
+                Ok(Tcp::new(&self.shared, SocketKind { protocol: raw::SOL_TCP, ..kind }, owner))
             }
             (raw::SOCK_DGRAM, 0 | raw::SOL_UDP) => {
-                Ok(Udp::new(&self.shared, Kind { protocol: raw::SOL_UDP, ..kind }, owner))
+                Ok(Udp::new(&self.shared, SocketKind { protocol: raw::SOL_UDP, ..kind }, owner))
             }
             // ICMP echo sockets are for the groups of net.ipv4.ping_group_range, which are none.
             (raw::SOCK_DGRAM, IPPROTO_ICMP | raw::SOL_ICMPV6) => Err(Errno::EACCES),
@@ -145,7 +145,7 @@ impl Net {
     ///
     /// # Errors
     /// As [`Self::socket`]; EOPNOTSUPP for all but unix sockets.
-    pub fn socket_pair(&self, kind: Kind, owner: Peer) -> Result<(Rc<dyn Protocol>, Rc<dyn Protocol>)> {
+    pub fn socket_pair(&self, kind: SocketKind, owner: Peer) -> Result<(Rc<dyn Protocol>, Rc<dyn Protocol>)> {
         if kind.domain != raw::AF_UNIX {
             self.socket(kind, owner)?;
             return Err(Errno::EOPNOTSUPP);
@@ -186,7 +186,7 @@ impl Net {
     }
 
     /// Says who waits for what: listeners and standard input. `is_awaited` tells whether a blocked thread waits for a key.
-    pub fn describe(&self, idle: &mut Idle, is_awaited: impl Fn(Key) -> bool) {
+    pub fn describe(&self, idle: &mut Idle, is_awaited: impl Fn(WaitKey) -> bool) {
         let reaches_thread = |key| watch::reached(key).into_iter().any(&is_awaited);
         if reaches_thread(self.stdio.input.key()) {
             idle.flags |= IDLE_READS_STDIN;
@@ -247,13 +247,13 @@ fn note_listener(idle: &mut Idle, listener: Listener) {
 }
 
 /// Checks type and protocol of a unix socket; a raw one is a datagram socket.
-fn unix_kind(kind: Kind) -> Result<Kind> {
+fn unix_kind(kind: SocketKind) -> Result<SocketKind> {
     if !matches!(kind.protocol, 0 | raw::AF_UNIX) {
         return Err(Errno::EPROTONOSUPPORT);
     }
     match kind.kind {
-        raw::SOCK_STREAM | raw::SOCK_DGRAM | raw::SOCK_SEQPACKET => Ok(Kind { protocol: 0, ..kind }),
-        raw::SOCK_RAW => Ok(Kind { kind: unix::DATAGRAM, protocol: 0, ..kind }),
+        raw::SOCK_STREAM | raw::SOCK_DGRAM | raw::SOCK_SEQPACKET => Ok(SocketKind { protocol: 0, ..kind }),
+        raw::SOCK_RAW => Ok(SocketKind { kind: unix::DATAGRAM, protocol: 0, ..kind }),
         _ => Err(Errno::ESOCKTNOSUPPORT),
     }
 }

@@ -6,7 +6,7 @@ use super::address::Address;
 use super::inbox::{Inbox, Message};
 use super::ip_options::LOOPBACK_MTU;
 use super::message::{Incoming, Outgoing, Peer};
-use super::socket::{Common, Halves, Kind, Protocol};
+use super::socket::{Common, Halves, Protocol, SocketKind};
 use crate::errno::{Errno, Result};
 use crate::fs::file::Ready;
 use alloc::rc::Rc;
@@ -41,7 +41,7 @@ const REQUEST_MAX: usize = 8192;
 /// `struct nlmsghdr`.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
-struct Header {
+struct NetlinkHeader {
     len: u32,
     kind: u16,
     flags: u16,
@@ -59,7 +59,7 @@ pub struct Netlink {
 
 impl Netlink {
     /// A new socket.
-    pub fn new(net: &Rc<Shared>, kind: Kind, owner: Peer) -> Rc<Self> {
+    pub fn new(net: &Rc<Shared>, kind: SocketKind, owner: Peer) -> Rc<Self> {
         let (common, inbox) = (Common::new(kind, owner, &net.budget), RefCell::default());
         Rc::new(Self { net: Rc::clone(net), common, port: Cell::new(0), inbox })
     }
@@ -86,9 +86,10 @@ impl Netlink {
         Ok(())
     }
 
-    fn handle(&self, request: Header, body: &[u8]) -> Result<()> {
+    fn handle(&self, request: NetlinkHeader, body: &[u8]) -> Result<()> {
         let family = u32::from(body.first().copied().unwrap_or(0));
-        let mut out = Answer { bytes: Vec::new(), request: Header { port: self.own_port(), ..request } };
+        let mut out =
+            Answer { bytes: Vec::new(), request: NetlinkHeader { port: self.own_port(), ..request } };
         let is_dump = request.flags & DUMP != 0;
         match request.kind {
             GET_LINK => out.link(is_dump),
@@ -115,13 +116,13 @@ impl Netlink {
 /// Messages in answer to a request.
 struct Answer {
     bytes: Vec<u8>,
-    request: Header,
+    request: NetlinkHeader,
 }
 
 impl Answer {
     fn message(&mut self, kind: u16, flags: u16, body: &[u8]) {
-        let len = (size_of::<Header>() + body.len()) as u32;
-        self.bytes.extend_from_slice(Header { len, kind, flags, ..self.request }.as_bytes());
+        let len = (size_of::<NetlinkHeader>() + body.len()) as u32;
+        self.bytes.extend_from_slice(NetlinkHeader { len, kind, flags, ..self.request }.as_bytes());
         self.bytes.extend_from_slice(body);
         self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
     }
@@ -221,8 +222,8 @@ impl Protocol for Netlink {
         let mut bytes = alloc::vec![0; len];
         let taken = message.data.take(&mut bytes)?;
         let mut rest = &bytes[..taken];
-        while let Ok((header, body)) = Header::read_from_prefix(rest) {
-            let body_len = (header.len as usize).checked_sub(size_of::<Header>());
+        while let Ok((header, body)) = NetlinkHeader::read_from_prefix(rest) {
+            let body_len = (header.len as usize).checked_sub(size_of::<NetlinkHeader>());
             let Some(body) = body_len.and_then(|len| body.get(..len)) else { break };
             if header.kind >= FIRST_REQUEST {
                 self.handle(header, body)?;

@@ -1,6 +1,6 @@
 //! Socket options at level SOL_SOCKET (socket(7)), and how options of any level are read and written.
 
-use super::socket::{Common, Kind, Protocol};
+use super::socket::{Common, Protocol, SocketKind};
 use crate::errno::{Errno, Result};
 use alloc::vec::Vec;
 use core::cell::Cell;
@@ -53,7 +53,7 @@ pub struct Options {
 
 impl Options {
     /// What a new socket has.
-    pub fn new(kind: Kind) -> Self {
+    pub fn new(kind: SocketKind) -> Self {
         let is_tcp = kind.kind == raw::SOCK_STREAM && kind.domain != raw::AF_UNIX;
         Self {
             switches: Cell::new(0),

@@ -29,7 +29,7 @@ bitflags! {
 
 /// Domain, type and protocol of a socket (socket(2)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Kind {
+pub struct SocketKind {
     /// `AF_*`.
     pub domain: u32,
     /// `SOCK_*` without its flags.
@@ -41,7 +41,7 @@ pub struct Kind {
 /// What every socket has.
 pub struct Common {
     /// What kind it is.
-    pub kind: Kind,
+    pub kind: SocketKind,
     /// Woken when readiness may have changed.
     pub queue: WaitQueue,
     /// What SO_ERROR or the next operation reports.
@@ -66,7 +66,7 @@ static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
 
 impl Common {
     /// Of a new socket.
-    pub fn new(kind: Kind, owner: Peer, budget: &Rc<Budget>) -> Self {
+    pub fn new(kind: SocketKind, owner: Peer, budget: &Rc<Budget>) -> Self {
         // One that a connection needs is made even when nothing is left: socket(2) is where programs are stopped.
         let charge = if budget.take(COST) { COST } else { 0 };
         Self {

@@ -2,7 +2,7 @@
 
 use super::address::{Address, UnixName};
 use super::message::{Incoming, Outgoing, Peer};
-use super::socket::{Halves, Kind, Protocol};
+use super::socket::{Halves, Protocol, SocketKind};
 use super::{Net, options, raw};
 use crate::errno::Errno;
 use crate::fs::file::Ready;
@@ -14,7 +14,7 @@ const DATAGRAM: u32 = 2;
 const PACKET: u32 = 5;
 
 fn make(net: &Net, domain: u32, kind: u32) -> Rc<dyn Protocol> {
-    net.socket(Kind { domain, kind, protocol: 0 }, Peer { pid: 7, uid: 1000, gid: 1000 }).unwrap()
+    net.socket(SocketKind { domain, kind, protocol: 0 }, Peer { pid: 7, uid: 1000, gid: 1000 }).unwrap()
 }
 
 fn ip(text: &str) -> Address {
@@ -270,7 +270,7 @@ fn unix_streams_connect_by_abstract_name() {
 #[test]
 fn unix_packets_keep_their_bounds_and_files() {
     let net = Net::default();
-    let kind = Kind { domain: raw::AF_UNIX, kind: PACKET, protocol: 0 };
+    let kind = SocketKind { domain: raw::AF_UNIX, kind: PACKET, protocol: 0 };
     let (one, two) = net.socket_pair(kind, Peer::default()).unwrap();
     let file = crate::fs::file::OpenFile::new(Rc::new(crate::epoll::Epoll::default()), 0);
     let mut bytes = &b"first"[..];
@@ -306,7 +306,8 @@ fn unix_datagrams_wait_for_room() {
 #[test]
 fn netlink_lists_the_loopback_interface() {
     let net = Net::default();
-    let socket = net.socket(Kind { domain: raw::AF_NETLINK, kind: 3, protocol: 0 }, Peer::default()).unwrap();
+    let socket =
+        net.socket(SocketKind { domain: raw::AF_NETLINK, kind: 3, protocol: 0 }, Peer::default()).unwrap();
     for (kind, expected) in [(18u16, 16u16), (22, 20)] {
         let mut request = vec![20, 0, 0, 0];
         request.extend_from_slice(&kind.to_ne_bytes());
@@ -323,14 +324,15 @@ fn netlink_lists_the_loopback_interface() {
 #[test]
 fn unknown_sockets_are_refused_with_linux_errors() {
     let net = Net::default();
-    let refusal =
-        |domain, kind, protocol| net.socket(Kind { domain, kind, protocol }, Peer::default()).err().unwrap();
+    let refusal = |domain, kind, protocol| {
+        net.socket(SocketKind { domain, kind, protocol }, Peer::default()).err().unwrap()
+    };
     assert_eq!(refusal(raw::AF_PACKET, 3, 0), Errno::EPERM);
     assert_eq!(refusal(raw::AF_INET, 3, 1), Errno::EPERM);
     assert_eq!(refusal(raw::AF_INET, 1, 17), Errno::EPROTONOSUPPORT);
     assert_eq!(refusal(raw::AF_INET, 9, 0), Errno::ESOCKTNOSUPPORT);
     assert_eq!(refusal(raw::AF_VSOCK, 1, 0), Errno::EAFNOSUPPORT);
-    let kind = Kind { domain: raw::AF_INET, kind: 1, protocol: 0 };
+    let kind = SocketKind { domain: raw::AF_INET, kind: 1, protocol: 0 };
     assert_eq!(net.socket_pair(kind, Peer::default()).err(), Some(Errno::EOPNOTSUPP));
 }
 
@@ -338,7 +340,7 @@ fn unknown_sockets_are_refused_with_linux_errors() {
 fn sockets_without_end_meet_a_limit_and_give_it_back() {
     km_hal::host::reset(16 << 20);
     let net = Net::default();
-    let kind = Kind { domain: raw::AF_INET, kind: STREAM, protocol: 0 };
+    let kind = SocketKind { domain: raw::AF_INET, kind: STREAM, protocol: 0 };
     let mut sockets = Vec::new();
     while let Ok(socket) = net.socket(kind, Peer::default()) {
         sockets.push(socket);

@@ -6,7 +6,7 @@ use super::inbox::{Inbox, Message};
 use super::inet::{self, Scope};
 use super::ip_options::IpOptions;
 use super::message::{Incoming, Outgoing, Peer};
-use super::socket::{Common, Halves, Kind, Protocol};
+use super::socket::{Common, Halves, Protocol, SocketKind};
 use crate::errno::{Errno, Result};
 use crate::fs::file::Ready;
 use alloc::rc::{Rc, Weak};
@@ -39,7 +39,7 @@ pub struct Udp {
 
 impl Udp {
     /// A new socket.
-    pub fn new(net: &Rc<Shared>, kind: Kind, owner: Peer) -> Rc<Self> {
+    pub fn new(net: &Rc<Shared>, kind: SocketKind, owner: Peer) -> Rc<Self> {
         Rc::new_cyclic(|me| Self {
             me: me.clone(),
             net: Rc::clone(net),

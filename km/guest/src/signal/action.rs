@@ -40,7 +40,7 @@ pub struct Action {
 
 /// What happens to a process by default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Default {
+pub enum DefaultAction {
     /// It ends.
     Terminate,
     /// It ends, and Linux would write a core file if it were allowed to.
@@ -53,7 +53,7 @@ pub enum Default {
     Continue,
 }
 
-impl Default {
+impl DefaultAction {
     /// The default of a signal.
     #[must_use]
     pub fn of(signal: Signal) -> Self {
@@ -81,8 +81,8 @@ impl Default {
 pub enum Disposition {
     /// Forget it.
     Ignore,
-    /// As [`enum@Default`] says.
-    Default(Default),
+    /// What signal(7) has for the signal.
+    Default(DefaultAction),
     /// Run the handler.
     Handle(Action),
 }
@@ -91,7 +91,7 @@ pub enum Disposition {
 #[derive(Clone, Debug)]
 pub struct Actions([Action; SIGNAL_MAX as usize]);
 
-impl core::default::Default for Actions {
+impl Default for Actions {
     fn default() -> Self {
         Self([Action::default(); SIGNAL_MAX as usize])
     }
@@ -114,8 +114,8 @@ impl Actions {
     #[must_use]
     pub fn disposition(&self, signal: Signal) -> Disposition {
         let action = self.get(signal);
-        match (action.handler, Default::of(signal)) {
-            (DEFAULT, Default::Ignore) | (IGNORE, _) => Disposition::Ignore,
+        match (action.handler, DefaultAction::of(signal)) {
+            (DEFAULT, DefaultAction::Ignore) | (IGNORE, _) => Disposition::Ignore,
             (DEFAULT, default) => Disposition::Default(default),
             _ => Disposition::Handle(action),
         }
@@ -150,6 +150,6 @@ mod tests {
         actions.set(Signal::TERM, Action { handler: 0x1000, ..Action::default() });
         actions.reset_handlers();
         assert_eq!(actions.disposition(Signal::PIPE), Disposition::Ignore);
-        assert_eq!(actions.disposition(Signal::TERM), Disposition::Default(Default::Terminate));
+        assert_eq!(actions.disposition(Signal::TERM), Disposition::Default(DefaultAction::Terminate));
     }
 }

@@ -1,6 +1,6 @@
 //! Choosing the next signal of a thread.
 
-use super::action::{Action, Default, Disposition, flag};
+use super::action::{Action, DefaultAction, Disposition, flag};
 use super::info::{Info, Origin};
 use super::{ProcessSignals, SigSet, Signal, ThreadSignals};
 
@@ -21,11 +21,11 @@ pub fn next(thread: &mut ThreadSignals, process: &mut ProcessSignals) -> Option<
         let info = thread.take(process, SigSet(u64::MAX).minus(thread.mask))?;
         let mut actions = process.actions.borrow_mut();
         match actions.disposition(info.signal) {
-            Disposition::Ignore | Disposition::Default(Default::Ignore | Default::Continue) => {}
-            Disposition::Default(Default::Terminate | Default::Core) => {
+            Disposition::Ignore | Disposition::Default(DefaultAction::Ignore | DefaultAction::Continue) => {}
+            Disposition::Default(DefaultAction::Terminate | DefaultAction::Core) => {
                 return Some(Delivery::Terminate(info.signal));
             }
-            Disposition::Default(Default::Stop) => return Some(Delivery::Stop(info.signal)),
+            Disposition::Default(DefaultAction::Stop) => return Some(Delivery::Stop(info.signal)),
             Disposition::Handle(action) => {
                 if action.flags & flag::RESETHAND != 0 {
                     actions.set(info.signal, Action::default());

@@ -68,17 +68,17 @@ struct UContext {
 
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
-struct Frame {
+struct SignalFrame {
     restorer: u64,
     context: UContext,
     info: [u8; INFO_BYTES],
 }
 
-const _: () = assert!(size_of::<UContext>() == 304 && size_of::<Frame>() == 440);
+const _: () = assert!(size_of::<UContext>() == 304 && size_of::<SignalFrame>() == 440);
 
 /// What an exception left in the CPU, for the handler of the signal that it raised.
-#[derive(Clone, Copy, Debug, core::default::Default, PartialEq, Eq)]
-pub struct Exception {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LastException {
     /// Vector number.
     pub vector: u64,
     /// Error code.
@@ -125,7 +125,7 @@ fn minimum_stack() -> u64 {
 /// What AT_MINSIGSTKSZ says: the most that a frame takes.
 #[must_use]
 pub fn frame_bytes_max() -> u64 {
-    (size_of::<Frame>() + km_hal::cpu::size_bytes() + 4) as u64 + RED_ZONE + 64 + 16
+    (size_of::<SignalFrame>() + km_hal::cpu::size_bytes() + 4) as u64 + RED_ZONE + 64 + 16
 }
 
 /// Writes the frame for a handler and points the thread at it.
@@ -139,7 +139,7 @@ pub fn enter(
     xstate: &XState,
     action: &Action,
     info: &Info,
-    exception: Exception,
+    exception: LastException,
 ) -> Result<()> {
     let on_alternate = signals.alt_stack.holds(context.rsp);
     let switch = action.flags & flag::ONSTACK != 0 && signals.alt_stack.size != 0 && !on_alternate;
@@ -151,7 +151,7 @@ pub fn enter(
     let image = xsave_image(xstate);
     let below = |top: u64| {
         let at = top.checked_sub(image.len() as u64)? & !63;
-        let frame = (at.checked_sub(size_of::<Frame>() as u64)? & !15).checked_sub(8)?;
+        let frame = (at.checked_sub(size_of::<SignalFrame>() as u64)? & !15).checked_sub(8)?;
         Some((at, frame))
     };
     let (image_at, frame_at) = top.and_then(below).ok_or(Errno::EFAULT)?;
@@ -163,7 +163,8 @@ pub fn enter(
     saved.stack = StackT::report(&signals.alt_stack, context.rsp);
     saved.xstate = image_at;
     memory.write(image_at, &image)?;
-    memory.store(frame_at, &Frame { restorer: action.restorer, context: saved, info: info.encode() })?;
+    memory
+        .store(frame_at, &SignalFrame { restorer: action.restorer, context: saved, info: info.encode() })?;
 
     start_handler(context, action, info.signal, frame_at);
     signals.saved_mask = None;
@@ -245,7 +246,7 @@ fn restore_xstate(memory: &UserMemory, address: u64, xstate: &mut XState) -> Res
 }
 
 impl UContext {
-    fn of(context: &UserContext, mask: SigSet, exception: Exception) -> Self {
+    fn of(context: &UserContext, mask: SigSet, exception: LastException) -> Self {
         let c = context;
         Self {
             flags: CONTEXT_FLAGS,

@@ -11,12 +11,12 @@ pub const QUEUE_MAX: usize = 4096;
 
 /// A queue in which a standard signal is at most once, and a real-time signal as often as it was sent. A handle:
 /// a signalfd shares the queue of its maker.
-#[derive(Debug, core::default::Default)]
+#[derive(Debug, Default)]
 pub struct Pending {
     inner: Rc<RefCell<Inner>>,
 }
 
-#[derive(Debug, core::default::Default)]
+#[derive(Debug, Default)]
 struct Inner {
     queue: VecDeque<Info>,
     set: SigSet,

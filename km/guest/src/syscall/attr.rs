@@ -7,7 +7,7 @@ use crate::fs::inotify::{event, notify};
 use crate::fs::node::Node;
 use crate::fs::node::data::SIZE_MAX;
 use crate::fs::node::meta::{self, MAY_WRITE, S_IFLNK, S_IFREG, S_ISGID, S_ISUID, Time};
-use crate::fs::node::volume::Kind;
+use crate::fs::node::volume::FsKind;
 use crate::fs::regular;
 use crate::kernel::{Args, Ctx};
 use crate::wait::SysResult;
@@ -50,8 +50,8 @@ const CWD: u64 = AT_FDCWD as u64;
 /// Attributes of /proc and /sys are not to be changed.
 fn check_changeable(node: &Node) -> Result<()> {
     match node.volume.kind {
-        Kind::Sysfs | Kind::Cgroup2 => Err(Errno::EROFS),
-        Kind::Proc => Err(Errno::EPERM),
+        FsKind::Sysfs | FsKind::Cgroup2 => Err(Errno::EROFS),
+        FsKind::Proc => Err(Errno::EPERM),
         _ => Ok(()),
     }
 }

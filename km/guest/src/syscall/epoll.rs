@@ -2,7 +2,7 @@
 
 use super::row::Row;
 use super::waiting;
-use crate::epoll::{Epoll, Event, nesting};
+use crate::epoll::{Epoll, EpollEvent, nesting};
 use crate::errno::{Errno, Result};
 use crate::fs::file::{O_RDWR, OpenFile};
 use crate::kernel::{Args, Ctx};
@@ -24,7 +24,7 @@ pub const ROWS: &[Row] = &[
 ];
 
 /// Most events of one call (EP_MAX_EVENTS).
-const EVENTS_MAX: i32 = i32::MAX / size_of::<Event>() as i32;
+const EVENTS_MAX: i32 = i32::MAX / size_of::<EpollEvent>() as i32;
 
 fn sys_epoll_create(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     if args[0] as i32 <= 0 {
@@ -50,7 +50,7 @@ fn with_instance<T>(file: &OpenFile, work: impl FnOnce(&Epoll) -> Result<T>) -> 
 fn sys_epoll_ctl(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let (operation, fd) = (args[1] as u32, args[2] as u32);
     let event = match operation {
-        raw::EPOLL_CTL_DEL => Event { events: 0, data: 0 },
+        raw::EPOLL_CTL_DEL => EpollEvent { events: 0, data: 0 },
         _ => ctx.memory().load(args[3])?,
     };
     let instance = ctx.file(args[0])?;

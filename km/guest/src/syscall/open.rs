@@ -247,7 +247,7 @@ fn pipe(file: &OpenFile) -> Result<&crate::fs::pipe::Pipe> {
 
 fn file_data(file: &OpenFile) -> Result<&crate::fs::node::data::Data> {
     let node =
-        file.file.node().filter(|node| matches!(node.volume.kind, crate::fs::node::volume::Kind::Tmpfs));
+        file.file.node().filter(|node| matches!(node.volume.kind, crate::fs::node::volume::FsKind::Tmpfs));
     node.and_then(|node| node.data()).ok_or(Errno::EINVAL)
 }
 
@@ -332,7 +332,7 @@ fn wait_for_range(ctx: &Ctx<'_>, node: &Rc<Node>, wanted: Range) -> Result<()> {
         let call = ctx.kernel.tasks.thread(tid).and_then(|thread| thread.call);
         call.is_some_and(|call| call.number == FCNTL)
     };
-    ctx.kernel.vfs.lock_queue.join(locks::Waiting { tid: ctx.tid, node: Rc::clone(node), wanted }, waits)
+    ctx.kernel.vfs.lock_queue.join(locks::LockWaiter { tid: ctx.tid, node: Rc::clone(node), wanted }, waits)
 }
 
 /// A `struct flock` that says what is in the way.

@@ -60,13 +60,13 @@ fn sys_pipe2(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
 }
 
 /// One side of a move: an open file, and the address of an explicit position.
-struct Side {
+struct MoveEnd {
     file: Rc<OpenFile>,
     pointer: u64,
     start: u64,
 }
 
-impl Side {
+impl MoveEnd {
     fn new(ctx: &mut Ctx<'_>, fd: u64, pointer: u64) -> Result<Self> {
         let file = ctx.file(fd)?;
         if pointer != 0 && !file.file.seekable() {
@@ -90,7 +90,7 @@ impl Side {
 }
 
 /// Moves up to `len` bytes; stops early when either side would wait and something was moved.
-fn transfer(ctx: &mut Ctx<'_>, from: &Side, to: &Side, len: u64, nonblock: bool) -> SysResult {
+fn transfer(ctx: &mut Ctx<'_>, from: &MoveEnd, to: &MoveEnd, len: u64, nonblock: bool) -> SysResult {
     from.file.check_readable()?;
     to.file.check_writable()?;
     let len = len.min(TRANSFER_MAX);
@@ -122,8 +122,8 @@ fn transfer(ctx: &mut Ctx<'_>, from: &Side, to: &Side, len: u64, nonblock: bool)
 /// One chunk. What was read but could not be written is given back.
 fn step<'a>(
     ctx: &mut Ctx<'_>,
-    from: &'a Side,
-    to: &'a Side,
+    from: &'a MoveEnd,
+    to: &'a MoveEnd,
     done: u64,
     limit: usize,
 ) -> core::result::Result<usize, (Errno, &'a OpenFile)> {
@@ -145,8 +145,8 @@ fn step<'a>(
 }
 
 fn sys_sendfile(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
-    let from = Side::new(ctx, args[1], args[2])?;
-    let to = Side::new(ctx, args[0], 0)?;
+    let from = MoveEnd::new(ctx, args[1], args[2])?;
+    let to = MoveEnd::new(ctx, args[0], 0)?;
     if from.file.file.node().is_none_or(|node| node.meta.get().is_dir()) || !from.file.file.seekable() {
         return Err(Errno::EINVAL.into());
     }
@@ -168,8 +168,8 @@ fn sys_splice(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     if flags & !SPLICE_FLAGS != 0 {
         return Err(Errno::EINVAL.into());
     }
-    let from = Side::new(ctx, args[0], args[1])?;
-    let to = Side::new(ctx, args[2], args[3])?;
+    let from = MoveEnd::new(ctx, args[0], args[1])?;
+    let to = MoveEnd::new(ctx, args[2], args[3])?;
     match (pipe_end(&from.file), pipe_end(&to.file)) {
         (None, None) => return Err(Errno::EINVAL.into()),
         (Some(one), Some(other)) if Rc::ptr_eq(one.pipe(), other.pipe()) => return Err(Errno::EINVAL.into()),
@@ -233,8 +233,8 @@ fn sys_copy_file_range(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     if args[5] != 0 {
         return Err(Errno::EINVAL.into());
     }
-    let from = Side::new(ctx, args[0], args[1])?;
-    let to = Side::new(ctx, args[2], args[3])?;
+    let from = MoveEnd::new(ctx, args[0], args[1])?;
+    let to = MoveEnd::new(ctx, args[2], args[3])?;
     let (Some(one), Some(other)) = (from.file.file.node(), to.file.file.node()) else {
         return Err(Errno::EINVAL.into());
     };

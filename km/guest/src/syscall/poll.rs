@@ -6,7 +6,7 @@ use crate::epoll::poll_bits;
 use crate::errno::{Errno, Result};
 use crate::fs::file::O_PATH;
 use crate::kernel::{Args, Ctx};
-use crate::wait::{Key, SysResult};
+use crate::wait::{SysResult, WaitKey};
 use alloc::vec::Vec;
 use linux_raw_sys::general as raw;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -79,7 +79,7 @@ fn events(files: &crate::fs::fd::FdTable, entry: &PollFd) -> u32 {
     }
 }
 
-fn keys(files: &crate::fs::fd::FdTable, list: &[PollFd]) -> Vec<Key> {
+fn keys(files: &crate::fs::fd::FdTable, list: &[PollFd]) -> Vec<WaitKey> {
     let fds = list.iter().filter_map(|entry| u64::try_from(entry.fd).ok());
     fds.filter_map(|fd| Some(files.descriptor(fd)?.file.file.queue()?.key())).collect()
 }

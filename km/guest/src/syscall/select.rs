@@ -6,7 +6,7 @@ use crate::errno::{Errno, Result};
 use crate::fs::fd::FdTable;
 use crate::fs::file::Ready;
 use crate::kernel::{Args, Ctx};
-use crate::wait::{Key, Stop, SysResult};
+use crate::wait::{Stop, SysResult, WaitKey};
 use alloc::vec::Vec;
 
 /// The rows of this family.
@@ -63,7 +63,7 @@ impl Sets {
         Ok((count, result))
     }
 
-    fn keys(&self, files: &FdTable) -> Vec<Key> {
+    fn keys(&self, files: &FdTable) -> Vec<WaitKey> {
         let queues = self.wanted().filter_map(|fd| files.descriptor(fd as u64));
         queues.filter_map(|descriptor| Some(descriptor.file.file.queue()?.key())).collect()
     }

@@ -189,21 +189,21 @@ fn signal_or_probe(number: u64) -> Result<Option<Signal>> {
 }
 
 /// Whether the caller may signal a process (kill(2)).
-fn may_signal(ctx: &mut Ctx<'_>, target: &Target, signal: Option<Signal>) -> bool {
+fn may_signal(ctx: &mut Ctx<'_>, target: &SignalTarget, signal: Option<Signal>) -> bool {
     let session = ctx.process().session;
     let own = &ctx.process().credentials;
     let same = [own.uid, own.real_uid].iter().any(|uid| [target.real_uid, target.saved_uid].contains(uid));
     same || own.can(CAP_KILL) || signal == Some(Signal::CONT) && target.session == session
 }
 
-struct Target {
+struct SignalTarget {
     pid: Pid,
     real_uid: u32,
     saved_uid: u32,
     session: Pid,
 }
 
-impl Target {
+impl SignalTarget {
     fn of(process: &Process) -> Self {
         Self {
             pid: process.pid,
@@ -230,11 +230,12 @@ fn sys_kill(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
         pid if pid > 0 => process.pid == pid,
         group => process.group == group.wrapping_neg(),
     };
-    let mut targets: Vec<Target> = ctx.kernel.tasks.processes().filter(meant).map(Target::of).collect();
+    let mut targets: Vec<SignalTarget> =
+        ctx.kernel.tasks.processes().filter(meant).map(SignalTarget::of).collect();
     if targets.is_empty() && pid > 0 {
         // The number of any thread names its process.
         let owner = ctx.kernel.tasks.thread(pid).map(|thread| thread.pid);
-        targets.extend(owner.and_then(|owner| ctx.kernel.tasks.process(owner)).map(Target::of));
+        targets.extend(owner.and_then(|owner| ctx.kernel.tasks.process(owner)).map(SignalTarget::of));
     }
     if targets.is_empty() {
         return Err(Errno::ESRCH.into());
@@ -293,7 +294,7 @@ fn thread_owner(ctx: &mut Ctx<'_>, pid: Option<Pid>, tid: Tid) -> Result<Pid> {
 }
 
 fn check_target(ctx: &mut Ctx<'_>, pid: Pid, signal: Option<Signal>) -> Result<()> {
-    let target = ctx.kernel.tasks.process(pid).map(Target::of).ok_or(Errno::ESRCH)?;
+    let target = ctx.kernel.tasks.process(pid).map(SignalTarget::of).ok_or(Errno::ESRCH)?;
     if may_signal(ctx, &target, signal) { Ok(()) } else { Err(Errno::EPERM) }
 }
 

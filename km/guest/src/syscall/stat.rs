@@ -5,7 +5,7 @@ use super::row::Row;
 use crate::errno::{Errno, Result};
 use crate::fs::file::OpenFile;
 use crate::fs::node::meta::{self, Meta, S_IFBLK, S_IFCHR, S_IFLNK, Time};
-use crate::fs::node::volume::{Kind, Volume};
+use crate::fs::node::volume::{FsKind, Volume};
 use crate::fs::node::{Body, Node};
 use crate::fs::synthetic::View;
 use crate::fs::walk::Restrict;
@@ -244,7 +244,7 @@ fn access_at(ctx: &mut Ctx<'_>, dirfd: u64, path: u64, mode: u64, flags: u64) ->
     }
     let who = if flags & AT_EACCESS != 0 { at::who(ctx) } else { at::real_who(ctx) };
     let node = at::node_for(ctx, &who, dirfd, path, flags)?;
-    let read_only = matches!(node.volume.kind, Kind::Sysfs | Kind::Cgroup2);
+    let read_only = matches!(node.volume.kind, FsKind::Sysfs | FsKind::Cgroup2);
     let special = matches!(node.meta.get().kind(), S_IFCHR | S_IFBLK | S_IFLNK);
     if mode & 2 != 0 && read_only && !special {
         return Err(Errno::EROFS.into());

@@ -4,7 +4,7 @@ use super::row::Row;
 use crate::errno::{Errno, Result};
 use crate::kernel::{Args, Ctx};
 use crate::signal::Signal;
-use crate::task::timers::{Base, Notice, Setting, Slot};
+use crate::task::timers::{Base, Notice, Setting, TimerId};
 use crate::time::{NANOS_PER_SECOND, Timespec, Timeval};
 use crate::wait::SysResult;
 
@@ -21,24 +21,24 @@ pub const ROWS: &[Row] = &[
 ];
 
 /// Period and next expiration, as every structure of this family has them.
-fn intervals(ctx: &mut Ctx<'_>, slot: Slot) -> Result<(u64, u64)> {
+fn intervals(ctx: &mut Ctx<'_>, id: TimerId) -> Result<(u64, u64)> {
     let pid = ctx.process().pid;
     let cpu_ns = ctx.kernel.process_cpu_ns(pid);
-    Ok(ctx.kernel.timers.get(pid, slot)?.remaining(cpu_ns))
+    Ok(ctx.kernel.timers.get(pid, id)?.remaining(cpu_ns))
 }
 
-fn set(ctx: &mut Ctx<'_>, slot: Slot, setting: Setting) -> Result<()> {
+fn set(ctx: &mut Ctx<'_>, id: TimerId, setting: Setting) -> Result<()> {
     let pid = ctx.process().pid;
     let cpu_ns = ctx.kernel.process_cpu_ns(pid);
-    ctx.kernel.timers.set(pid, slot, setting, cpu_ns)
+    ctx.kernel.timers.set(pid, id, setting, cpu_ns)
 }
 
-/// The slot of one of the three interval timers, made if it is not there yet.
-fn interval_slot(ctx: &mut Ctx<'_>, which: u64) -> Result<Slot> {
+/// One of the three interval timers (getitimer(2)), made if it is not there yet.
+fn interval_id(ctx: &mut Ctx<'_>, which: u64) -> Result<TimerId> {
     let which = u8::try_from(which & 0xffff_ffff).ok().filter(|which| *which < 3).ok_or(Errno::EINVAL)?;
     let pid = ctx.process().pid;
     ctx.kernel.timers.interval(pid, which);
-    Ok(Slot::Interval(which))
+    Ok(TimerId::Interval(which))
 }
 
 /// A value of 1 ns is less than a microsecond, and still not disarmed.
@@ -46,23 +46,23 @@ fn micros(ns: u64) -> Timeval {
     Timeval::from_ns(if ns == 0 { 0 } else { ns.max(1000) })
 }
 
-fn store_old(ctx: &mut Ctx<'_>, slot: Slot, address: u64) -> Result<()> {
-    let (value_ns, interval_ns) = intervals(ctx, slot)?;
+fn store_old(ctx: &mut Ctx<'_>, id: TimerId, address: u64) -> Result<()> {
+    let (value_ns, interval_ns) = intervals(ctx, id)?;
     let memory = ctx.memory();
     memory.store(address, &micros(interval_ns))?;
     memory.store(address.wrapping_add(16), &micros(value_ns))
 }
 
 fn sys_getitimer(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
-    let slot = interval_slot(ctx, args[0])?;
-    store_old(ctx, slot, args[1])?;
+    let id = interval_id(ctx, args[0])?;
+    store_old(ctx, id, args[1])?;
     Ok(0)
 }
 
 fn sys_setitimer(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let [which, new, old, ..] = *args;
     let memory = ctx.memory();
-    let slot = interval_slot(ctx, which)?;
+    let id = interval_id(ctx, which)?;
     let setting = if new == 0 {
         Setting { value_ns: 0, interval_ns: 0, absolute: false }
     } else {
@@ -71,17 +71,17 @@ fn sys_setitimer(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
         Setting { value_ns: value.to_ns()?, interval_ns: interval.to_ns()?, absolute: false }
     };
     if old != 0 {
-        store_old(ctx, slot, old)?;
+        store_old(ctx, id, old)?;
     }
-    set(ctx, slot, setting)?;
+    set(ctx, id, setting)?;
     Ok(0)
 }
 
 fn sys_alarm(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
-    let slot = interval_slot(ctx, 0)?;
-    let (left_ns, _) = intervals(ctx, slot)?;
+    let id = interval_id(ctx, 0)?;
+    let (left_ns, _) = intervals(ctx, id)?;
     let value_ns = (args[0] & 0xffff_ffff) * NANOS_PER_SECOND;
-    set(ctx, slot, Setting { value_ns, interval_ns: 0, absolute: false })?;
+    set(ctx, id, Setting { value_ns, interval_ns: 0, absolute: false })?;
     // To the nearest second, but never 0 for one that was armed.
     let seconds = (left_ns + NANOS_PER_SECOND / 2) / NANOS_PER_SECOND;
     Ok(if left_ns == 0 { 0 } else { seconds.max(1) })
@@ -128,14 +128,14 @@ fn sys_timer_create(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let by_default = |number: i32| Notice { signal: Some(Signal::ALRM), thread: None, value: number as u64 };
     let number = ctx.kernel.timers.create(pid, base, |number| given.unwrap_or(by_default(number)))?;
     if let Err(errno) = memory.store(id, &number) {
-        ctx.kernel.timers.delete(pid, Slot::Posix(number))?;
+        ctx.kernel.timers.delete(pid, TimerId::Posix(number))?;
         return Err(errno.into());
     }
     Ok(0)
 }
 
-fn store_timer(ctx: &mut Ctx<'_>, slot: Slot, address: u64) -> Result<()> {
-    let (value_ns, interval_ns) = intervals(ctx, slot)?;
+fn store_timer(ctx: &mut Ctx<'_>, id: TimerId, address: u64) -> Result<()> {
+    let (value_ns, interval_ns) = intervals(ctx, id)?;
     let memory = ctx.memory();
     memory.store(address, &Timespec::from_ns(interval_ns))?;
     memory.store(address.wrapping_add(16), &Timespec::from_ns(value_ns))
@@ -147,31 +147,31 @@ fn sys_timer_settime(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     if new == 0 {
         return Err(Errno::EINVAL.into());
     }
-    let slot = Slot::Posix(id as i32);
+    let id = TimerId::Posix(id as i32);
     let memory = ctx.memory();
     let interval: Timespec = memory.load(new)?;
     let value: Timespec = memory.load(new.wrapping_add(16))?;
     let absolute = flags & ABSTIME != 0;
     let setting = Setting { value_ns: value.to_ns()?, interval_ns: interval.to_ns()?, absolute };
     if old != 0 {
-        store_timer(ctx, slot, old)?;
+        store_timer(ctx, id, old)?;
     }
-    set(ctx, slot, setting)?;
+    set(ctx, id, setting)?;
     Ok(0)
 }
 
 fn sys_timer_gettime(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
-    store_timer(ctx, Slot::Posix(args[0] as i32), args[1])?;
+    store_timer(ctx, TimerId::Posix(args[0] as i32), args[1])?;
     Ok(0)
 }
 
 fn sys_timer_getoverrun(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let pid = ctx.process().pid;
-    Ok(ctx.kernel.timers.get(pid, Slot::Posix(args[0] as i32))?.overrun() as u64)
+    Ok(ctx.kernel.timers.get(pid, TimerId::Posix(args[0] as i32))?.overrun() as u64)
 }
 
 fn sys_timer_delete(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let pid = ctx.process().pid;
-    ctx.kernel.timers.delete(pid, Slot::Posix(args[0] as i32))?;
+    ctx.kernel.timers.delete(pid, TimerId::Posix(args[0] as i32))?;
     Ok(0)
 }

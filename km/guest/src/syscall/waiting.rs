@@ -5,7 +5,7 @@ use crate::errno::{Errno, Result};
 use crate::fs::file::{O_NONBLOCK, OpenFile};
 use crate::kernel::Ctx;
 use crate::time::{NANOS_PER_SECOND, monotonic_ns};
-use crate::wait::{Interruption, Key, Stop, SysResult, Wait};
+use crate::wait::{Interruption, Stop, SysResult, Wait, WaitKey};
 use alloc::vec::Vec;
 
 /// A `struct timespec` at `address` as nanoseconds; `None` for a null pointer.
@@ -57,7 +57,7 @@ pub(super) fn wait_for(ctx: &mut Ctx<'_>, file: &OpenFile, timeout_ns: Option<u6
 }
 
 /// Waits for any of the queues.
-pub(super) fn block(keys: Vec<Key>, deadline_ns: Option<u64>) -> Stop {
+pub(super) fn block(keys: Vec<WaitKey>, deadline_ns: Option<u64>) -> Stop {
     Stop::Block(Wait { keys, deadline_ns, interruption: Interruption::Fail })
 }
 

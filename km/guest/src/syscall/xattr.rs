@@ -5,7 +5,7 @@ use super::row::Row;
 use crate::errno::{Errno, Result};
 use crate::fs::node::Node;
 use crate::fs::node::meta::{self, MAY_READ, MAY_WRITE, S_IFDIR, S_IFREG};
-use crate::fs::node::volume::Kind;
+use crate::fs::node::volume::FsKind;
 use crate::kernel::{Args, Ctx};
 use crate::wait::SysResult;
 use alloc::rc::Rc;
@@ -106,7 +106,7 @@ fn name(ctx: &mut Ctx<'_>, address: u64) -> Result<Vec<u8>> {
 /// Who may touch an attribute depends on the class of its name.
 fn check(ctx: &mut Ctx<'_>, node: &Node, name: &[u8], want: u32) -> Result<()> {
     let (who, attributes) = (at::who(ctx), node.meta.get());
-    if want == MAY_WRITE && matches!(node.volume.kind, Kind::Sysfs | Kind::Proc | Kind::Cgroup2) {
+    if want == MAY_WRITE && matches!(node.volume.kind, FsKind::Sysfs | FsKind::Proc | FsKind::Cgroup2) {
         return Err(Errno::EOPNOTSUPP);
     }
     if matches!(name, b"user." | b"trusted." | b"security.") {

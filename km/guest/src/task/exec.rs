@@ -2,13 +2,13 @@
 
 use super::process::Program;
 use super::thread::Vectors;
-use super::timers::Slot;
+use super::timers::TimerId;
 use super::{Credentials, Pid, Tid};
 use crate::errno::{Errno, Result};
 use crate::fs::file::Pages;
 use crate::fs::program::{self, Executable};
 use crate::kernel::Kernel;
-use crate::load::elf::{Image, Loaded, Mapper};
+use crate::load::elf::{ElfImage, Loaded, Mapper};
 use crate::load::script;
 use crate::load::stack::{self, Contents, Stack, at};
 use crate::mm::user::UserMemory;
@@ -104,7 +104,7 @@ impl Kernel {
         files.borrow_mut().close_on_exec();
         let closed = core::mem::replace(&mut process.files, files);
         self.signals_at_exec(pid);
-        self.timers.forget(pid, Slot::Posix(0));
+        self.timers.forget(pid, TimerId::Posix(0));
         drop((old, closed));
     }
 
@@ -113,7 +113,7 @@ impl Kernel {
         if args.is_empty() {
             args.push(Vec::new());
         }
-        let image = Image::read(&*executable.file)?;
+        let image = ElfImage::read(&*executable.file)?;
         let interpreter = match &image.interpreter {
             Some(path) => Some(self.open_interpreter(pid, path)?),
             None => None,
@@ -194,9 +194,9 @@ impl Kernel {
         (!descriptor.close_on_exec).then_some(name)
     }
 
-    fn open_interpreter(&mut self, pid: Pid, path: &[u8]) -> Result<(Image, Executable)> {
+    fn open_interpreter(&mut self, pid: Pid, path: &[u8]) -> Result<(ElfImage, Executable)> {
         let executable = program::open(self, pid, program::AT_FDCWD, path, true)?;
-        let image = Image::read(&*executable.file)
+        let image = ElfImage::read(&*executable.file)
             .map_err(|errno| if errno == Errno::ENOEXEC { Errno::ELIBBAD } else { errno })?;
         if image.interpreter.is_some() {
             return Err(Errno::EINVAL);
@@ -224,7 +224,7 @@ impl Kernel {
     fn auxiliary_vector(
         &self,
         credentials: &Credentials,
-        image: &Image,
+        image: &ElfImage,
         main: &Loaded,
         base: u64,
         vdso: u64,
@@ -293,13 +293,17 @@ fn map_stack(space: &mut AddressSpace, room: u64, executable: bool) -> Result<()
     space.map(request).map(|_| ())
 }
 
-fn load(space: &mut AddressSpace, image: &Image, executable: &Executable, bias: u64) -> Result<Loaded> {
+fn load(space: &mut AddressSpace, image: &ElfImage, executable: &Executable, bias: u64) -> Result<Loaded> {
     let pages = executable.file.pages().ok_or(Errno::ENOEXEC)?;
     image.load(bias, &mut SpaceMapper { space, pages })
 }
 
 /// Loads the dynamic linker where there is room; returns its entry and its base.
-fn load_interpreter(space: &mut AddressSpace, image: &Image, executable: &Executable) -> Result<(u64, u64)> {
+fn load_interpreter(
+    space: &mut AddressSpace,
+    image: &ElfImage,
+    executable: &Executable,
+) -> Result<(u64, u64)> {
     let (start, end) = image.span();
     let bias = if image.relocatable {
         let room = end - start + image.align;

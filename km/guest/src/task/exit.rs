@@ -1,7 +1,7 @@
 //! How threads and processes end.
 
 use super::process::{Process, Status};
-use super::timers::Slot;
+use super::timers::TimerId;
 use super::{Pid, Tid};
 use crate::kernel::Kernel;
 use crate::mm::AddressSpace;
@@ -133,7 +133,7 @@ impl Kernel {
         let Some(process) = self.tasks.process_mut(pid) else { return };
         let peak_bytes = process.space.try_borrow().map_or(0, |space| space.usage().1);
         process.zombie = Some(status);
-        self.timers.forget(pid, Slot::Interval(0));
+        self.timers.forget(pid, TimerId::Interval(0));
         process.children_usage.peak_bytes = process.children_usage.peak_bytes.max(peak_bytes);
         let files = core::mem::take(&mut process.files);
         let gone = Rc::new(RefCell::new(AddressSpace::gone()));

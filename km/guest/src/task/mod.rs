@@ -20,7 +20,7 @@ pub use credentials::Credentials;
 pub use process::{Process, Status};
 pub use thread::Thread;
 
-use crate::wait::Key;
+use crate::wait::WaitKey;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 
@@ -46,7 +46,7 @@ pub struct Tasks {
     /// How many of them had a turn since one of the others had.
     woken_in_a_row: u32,
     /// Who waits for a key.
-    waiters: BTreeMap<Key, Vec<Tid>>,
+    waiters: BTreeMap<WaitKey, Vec<Tid>>,
     /// Who waits with a deadline.
     deadlines: BTreeSet<(u64, Tid)>,
     last_number: i32,

@@ -80,7 +80,7 @@ pub struct Usage {
 
 /// Settings of prctl(2).
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Settings {
+pub struct PrctlSettings {
     /// PR_SET_DUMPABLE was set to 0.
     pub not_dumpable: bool,
     /// PR_SET_NO_NEW_PRIVS.
@@ -141,7 +141,7 @@ pub struct Process {
     /// prlimit(2).
     pub limits: Limits,
     /// prctl(2).
-    pub settings: Settings,
+    pub settings: PrctlSettings,
     /// It has ended and waits for its parent to ask how.
     pub zombie: Option<Status>,
     /// Stopped by this signal.
@@ -189,7 +189,7 @@ impl Process {
             threads: Vec::new(),
             program: Program::default(),
             limits: Limits::default(),
-            settings: Settings::default(),
+            settings: PrctlSettings::default(),
             zombie: None,
             stopped: None,
             change: None,
@@ -223,7 +223,12 @@ impl Process {
             threads: Vec::new(),
             program: self.program.clone(),
             limits: self.limits.clone(),
-            settings: Settings { subreaper: false, parent_death_signal: 0, cpu_warnings: 0, ..self.settings },
+            settings: PrctlSettings {
+                subreaper: false,
+                parent_death_signal: 0,
+                cpu_warnings: 0,
+                ..self.settings
+            },
             zombie: None,
             stopped: None,
             change: None,

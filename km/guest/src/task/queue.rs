@@ -1,7 +1,7 @@
 //! Who runs next, and who waits for what.
 
 use super::{Pid, Tasks, Tid};
-use crate::wait::{Key, Wait};
+use crate::wait::{Wait, WaitKey};
 
 /// So many woken threads have a turn before one that was interrupted in its last turn has one.
 const WOKEN_IN_A_ROW: u32 = 8;
@@ -62,7 +62,7 @@ impl Tasks {
     }
 
     /// Wakes everyone who waits for a key.
-    pub fn wake(&mut self, key: Key) {
+    pub fn wake(&mut self, key: WaitKey) {
         for tid in self.waiters.get(&key).cloned().unwrap_or_default() {
             self.interrupt(tid);
         }
@@ -86,7 +86,7 @@ impl Tasks {
 
     /// Whether a thread waits for this key.
     #[must_use]
-    pub fn is_awaited(&self, key: Key) -> bool {
+    pub fn is_awaited(&self, key: WaitKey) -> bool {
         self.waiters.contains_key(&key)
     }
 

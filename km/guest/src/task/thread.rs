@@ -2,7 +2,7 @@
 
 use super::{Pid, Tid};
 use crate::signal::ThreadSignals;
-use crate::signal::frame::Exception;
+use crate::signal::frame::LastException;
 use crate::time::monotonic_ns;
 use crate::wait::{Interruption, Progress, Wait, WaitQueue};
 use alloc::rc::Rc;
@@ -72,7 +72,7 @@ pub struct Thread {
     /// CLOCK_MONOTONIC when it was made.
     pub started_ns: u64,
     /// Its last exception.
-    pub fault: Exception,
+    pub fault: LastException,
     /// Mask, pending signals, alternate stack.
     pub signals: ThreadSignals,
 }
@@ -98,7 +98,7 @@ impl Thread {
             rseq: None,
             cpu_ns: 0,
             started_ns: monotonic_ns(),
-            fault: Exception::default(),
+            fault: LastException::default(),
             signals: ThreadSignals::default(),
         }
     }

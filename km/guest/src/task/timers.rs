@@ -17,7 +17,7 @@ const TIMERS_MAX: usize = 4096;
 
 /// Which timer of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Slot {
+pub enum TimerId {
     /// ITIMER_REAL, ITIMER_VIRTUAL or ITIMER_PROF.
     Interval(u8),
     /// timer_create(2).
@@ -73,9 +73,9 @@ pub struct Setting {
 /// All timers.
 #[derive(Default)]
 pub struct Timers {
-    all: BTreeMap<(Pid, Slot), Timer>,
-    due: BTreeSet<(u64, Pid, Slot)>,
-    on_cpu: BTreeSet<(Pid, Slot)>,
+    all: BTreeMap<(Pid, TimerId), Timer>,
+    due: BTreeSet<(u64, Pid, TimerId)>,
+    on_cpu: BTreeSet<(Pid, TimerId)>,
 }
 
 impl Timers {
@@ -96,13 +96,13 @@ impl Timers {
     /// # Errors
     /// EAGAIN at the limit.
     pub fn create(&mut self, pid: Pid, base: Base, notice: impl FnOnce(i32) -> Notice) -> Result<i32> {
-        let own = || self.all.range((pid, Slot::Posix(0))..=(pid, Slot::Posix(i32::MAX)));
+        let own = || self.all.range((pid, TimerId::Posix(0))..=(pid, TimerId::Posix(i32::MAX)));
         if own().count() >= TIMERS_MAX {
             return Err(Errno::EAGAIN);
         }
-        let free = |number: &i32| !self.all.contains_key(&(pid, Slot::Posix(*number)));
+        let free = |number: &i32| !self.all.contains_key(&(pid, TimerId::Posix(*number)));
         let number = (0..).find(free).ok_or(Errno::EAGAIN)?;
-        self.all.insert((pid, Slot::Posix(number)), Timer::new(base, notice(number)));
+        self.all.insert((pid, TimerId::Posix(number)), Timer::new(base, notice(number)));
         Ok(number)
     }
 
@@ -114,24 +114,24 @@ impl Timers {
             _ => (Base::Cpu, Signal::PROF),
         };
         let notice = Notice { signal: Some(signal), thread: None, value: 0 };
-        self.all.entry((pid, Slot::Interval(which))).or_insert(Timer::new(base, notice));
+        self.all.entry((pid, TimerId::Interval(which))).or_insert(Timer::new(base, notice));
     }
 
     /// The timer of a process.
     ///
     /// # Errors
     /// EINVAL when there is none.
-    pub fn get(&self, pid: Pid, slot: Slot) -> Result<Timer> {
-        self.all.get(&(pid, slot)).copied().ok_or(Errno::EINVAL)
+    pub fn get(&self, pid: Pid, id: TimerId) -> Result<Timer> {
+        self.all.get(&(pid, id)).copied().ok_or(Errno::EINVAL)
     }
 
     /// Arms or disarms a timer; `cpu_ns` is the CPU time of its process.
     ///
     /// # Errors
     /// EINVAL when there is none.
-    pub fn set(&mut self, pid: Pid, slot: Slot, setting: Setting, cpu_ns: u64) -> Result<()> {
-        self.disarm(pid, slot);
-        let timer = self.all.get_mut(&(pid, slot)).ok_or(Errno::EINVAL)?;
+    pub fn set(&mut self, pid: Pid, id: TimerId, setting: Setting, cpu_ns: u64) -> Result<()> {
+        self.disarm(pid, id);
+        let timer = self.all.get_mut(&(pid, id)).ok_or(Errno::EINVAL)?;
         timer.interval_ns = setting.interval_ns;
         timer.overrun = 0;
         timer.realtime_ns = (setting.absolute && timer.base == Base::Realtime).then_some(setting.value_ns);
@@ -144,25 +144,25 @@ impl Timers {
             (true, None) => setting.value_ns,
             (false, None) => now_ns.saturating_add(setting.value_ns),
         };
-        self.arm(pid, slot, deadline_ns);
+        self.arm(pid, id, deadline_ns);
         Ok(())
     }
 
-    fn arm(&mut self, pid: Pid, slot: Slot, deadline_ns: u64) {
-        let Some(timer) = self.all.get_mut(&(pid, slot)) else { return };
+    fn arm(&mut self, pid: Pid, id: TimerId, deadline_ns: u64) {
+        let Some(timer) = self.all.get_mut(&(pid, id)) else { return };
         timer.deadline_ns = Some(deadline_ns);
         if timer.base == Base::Cpu {
-            self.on_cpu.insert((pid, slot));
+            self.on_cpu.insert((pid, id));
         } else {
-            self.due.insert((deadline_ns, pid, slot));
+            self.due.insert((deadline_ns, pid, id));
         }
     }
 
-    fn disarm(&mut self, pid: Pid, slot: Slot) {
-        let deadline_ns = self.all.get_mut(&(pid, slot)).and_then(|timer| timer.deadline_ns.take());
+    fn disarm(&mut self, pid: Pid, id: TimerId) {
+        let deadline_ns = self.all.get_mut(&(pid, id)).and_then(|timer| timer.deadline_ns.take());
         if let Some(deadline_ns) = deadline_ns {
-            self.due.remove(&(deadline_ns, pid, slot));
-            self.on_cpu.remove(&(pid, slot));
+            self.due.remove(&(deadline_ns, pid, id));
+            self.on_cpu.remove(&(pid, id));
         }
     }
 
@@ -170,53 +170,53 @@ impl Timers {
     ///
     /// # Errors
     /// EINVAL when there is none.
-    pub fn delete(&mut self, pid: Pid, slot: Slot) -> Result<()> {
-        self.disarm(pid, slot);
-        self.all.remove(&(pid, slot)).map(|_| ()).ok_or(Errno::EINVAL)
+    pub fn delete(&mut self, pid: Pid, id: TimerId) -> Result<()> {
+        self.disarm(pid, id);
+        self.all.remove(&(pid, id)).map(|_| ()).ok_or(Errno::EINVAL)
     }
 
     /// Deletes the timers of a process: all of them, or at execve(2) those of timer_create(2).
-    pub fn forget(&mut self, pid: Pid, from: Slot) {
-        let slots: Vec<Slot> = self
+    pub fn forget(&mut self, pid: Pid, from: TimerId) {
+        let ids: Vec<TimerId> = self
             .all
             .range((pid, from)..)
             .take_while(|entry| entry.0.0 == pid)
             .map(|entry| entry.0.1)
             .collect();
-        for slot in slots {
-            self.disarm(pid, slot);
-            self.all.remove(&(pid, slot));
+        for id in ids {
+            self.disarm(pid, id);
+            self.all.remove(&(pid, id));
         }
     }
 
     /// The clock was set: absolute times are as far away as it says now.
     pub fn realtime_changed(&mut self) {
         let now_ns = monotonic_ns();
-        let absolute: Vec<(Pid, Slot, u64)> = self
+        let absolute: Vec<(Pid, TimerId, u64)> = self
             .all
             .iter()
             .filter(|entry| entry.1.deadline_ns.is_some())
-            .filter_map(|((pid, slot), timer)| Some((*pid, *slot, timer.realtime_ns?)))
+            .filter_map(|((pid, id), timer)| Some((*pid, *id, timer.realtime_ns?)))
             .collect();
-        for (pid, slot, target_ns) in absolute {
-            self.disarm(pid, slot);
-            self.arm(pid, slot, now_ns.saturating_add(target_ns.saturating_sub(realtime_ns())));
+        for (pid, id, target_ns) in absolute {
+            self.disarm(pid, id);
+            self.arm(pid, id, now_ns.saturating_add(target_ns.saturating_sub(realtime_ns())));
         }
     }
 
     /// Takes a timer that is due and arms it again if it has a period; the expirations that were missed are its overrun.
-    fn expire(&mut self, pid: Pid, slot: Slot, now_ns: u64) -> Option<Timer> {
-        let deadline_ns = self.all.get(&(pid, slot))?.deadline_ns?;
-        self.disarm(pid, slot);
-        let timer = self.all.get_mut(&(pid, slot))?;
+    fn expire(&mut self, pid: Pid, id: TimerId, now_ns: u64) -> Option<Timer> {
+        let deadline_ns = self.all.get(&(pid, id))?.deadline_ns?;
+        self.disarm(pid, id);
+        let timer = self.all.get_mut(&(pid, id))?;
         if let Some(missed) = now_ns.saturating_sub(deadline_ns).checked_div(timer.interval_ns) {
             timer.overrun = i32::try_from(missed).unwrap_or(i32::MAX);
             // The first expiration may have been at a time of the clock; those that follow are at distances.
             timer.realtime_ns = None;
             let next_ns = deadline_ns.saturating_add((missed + 1).saturating_mul(timer.interval_ns));
-            self.arm(pid, slot, next_ns);
+            self.arm(pid, id, next_ns);
         }
-        self.all.get(&(pid, slot)).copied()
+        self.all.get(&(pid, id)).copied()
     }
 }
 
@@ -246,12 +246,12 @@ impl Timer {
         self.overrun
     }
 
-    fn info(&self, slot: Slot) -> Option<Info> {
+    fn info(&self, id: TimerId) -> Option<Info> {
         let signal = self.notice.signal?;
-        Some(match slot {
-            Slot::Interval(_) => Info::kernel(signal),
-            Slot::Posix(id) => {
-                let origin = Origin::Timer { id, overrun: self.overrun, value: self.notice.value };
+        Some(match id {
+            TimerId::Interval(_) => Info::kernel(signal),
+            TimerId::Posix(number) => {
+                let origin = Origin::Timer { id: number, overrun: self.overrun, value: self.notice.value };
                 Info { signal, code: code::TIMER, origin }
             }
         })
@@ -261,10 +261,10 @@ impl Timer {
 impl Kernel {
     /// Sends the signals of the timers that are due.
     pub(crate) fn fire_timers(&mut self, now_ns: u64) {
-        while let Some(&(deadline_ns, pid, slot)) = self.timers.due.first()
+        while let Some(&(deadline_ns, pid, id)) = self.timers.due.first()
             && deadline_ns <= now_ns
         {
-            self.fire(pid, slot, now_ns);
+            self.fire(pid, id, now_ns);
         }
         if self.timers.follow_cpu() {
             self.fire_cpu_timers();
@@ -272,24 +272,24 @@ impl Kernel {
     }
 
     fn fire_cpu_timers(&mut self) {
-        for (pid, slot) in self.timers.on_cpu.clone() {
+        for (pid, id) in self.timers.on_cpu.clone() {
             let cpu_ns = self.process_cpu_ns(pid);
-            let due = self.timers.get(pid, slot).ok().and_then(|timer| timer.deadline_ns);
+            let due = self.timers.get(pid, id).ok().and_then(|timer| timer.deadline_ns);
             if due.is_some_and(|deadline_ns| deadline_ns <= cpu_ns) {
-                self.fire(pid, slot, cpu_ns);
+                self.fire(pid, id, cpu_ns);
             }
         }
     }
 
-    fn fire(&mut self, pid: Pid, slot: Slot, now_ns: u64) {
-        let Some(timer) = self.timers.expire(pid, slot, now_ns) else { return };
-        let Some(info) = timer.info(slot) else { return };
-        if let Slot::Posix(id) = slot {
+    fn fire(&mut self, pid: Pid, id: TimerId, now_ns: u64) {
+        let Some(timer) = self.timers.expire(pid, id, now_ns) else { return };
+        let Some(info) = timer.info(id) else { return };
+        if let TimerId::Posix(number) = id {
             let waiting = match timer.notice.thread {
                 Some(tid) => self.tasks.thread(tid).map(|thread| thread.signals.pending.share()),
                 None => self.tasks.process(pid).map(|process| process.signals.pending.share()),
             };
-            if waiting.is_some_and(|pending| pending.add_overrun(id, timer.overrun.saturating_add(1))) {
+            if waiting.is_some_and(|pending| pending.add_overrun(number, timer.overrun.saturating_add(1))) {
                 return;
             }
         }
@@ -335,14 +335,14 @@ mod tests {
     fn periods_keep_their_grid_and_count_what_was_missed() {
         let mut timers = Timers::default();
         timers.interval(1, 0);
-        let slot = Slot::Interval(0);
+        let id = TimerId::Interval(0);
         let start = monotonic_ns();
-        timers.set(1, slot, Setting { value_ns: 100, interval_ns: 10, absolute: false }, 0).unwrap();
+        timers.set(1, id, Setting { value_ns: 100, interval_ns: 10, absolute: false }, 0).unwrap();
         let due = timers.next_deadline().unwrap();
         assert!(due >= start + 100);
-        assert_eq!(timers.expire(1, slot, due + 25).unwrap().overrun(), 2);
+        assert_eq!(timers.expire(1, id, due + 25).unwrap().overrun(), 2);
         assert_eq!(timers.next_deadline(), Some(due + 30));
-        timers.set(1, slot, Setting { value_ns: 0, interval_ns: 0, absolute: false }, 0).unwrap();
+        timers.set(1, id, Setting { value_ns: 0, interval_ns: 0, absolute: false }, 0).unwrap();
         assert_eq!(timers.next_deadline(), None);
     }
 
@@ -354,8 +354,8 @@ mod tests {
         assert_eq!(timers.create(1, Base::Monotonic, notice), Ok(0));
         assert_eq!(timers.create(1, Base::Monotonic, notice), Ok(1));
         assert_eq!(timers.create(2, Base::Monotonic, notice), Ok(0));
-        timers.forget(1, Slot::Posix(0));
-        assert!(timers.get(1, Slot::Posix(0)).is_err());
-        assert!(timers.get(1, Slot::Interval(0)).is_ok() && timers.get(2, Slot::Posix(0)).is_ok());
+        timers.forget(1, TimerId::Posix(0));
+        assert!(timers.get(1, TimerId::Posix(0)).is_err());
+        assert!(timers.get(1, TimerId::Interval(0)).is_ok() && timers.get(2, TimerId::Posix(0)).is_ok());
     }
 }

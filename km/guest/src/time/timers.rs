@@ -1,13 +1,13 @@
 //! Keys that are woken at a time.
 
 use crate::state::machine_state;
-use crate::wait::{Key, wake_key};
+use crate::wait::{WaitKey, wake_key};
 use alloc::collections::{BTreeMap, BTreeSet};
 
 /// Both ways to look at the armed keys.
 struct Armed {
-    by_key: BTreeMap<Key, u64>,
-    by_time: BTreeSet<(u64, Key)>,
+    by_key: BTreeMap<WaitKey, u64>,
+    by_time: BTreeSet<(u64, WaitKey)>,
 }
 
 machine_state! {
@@ -15,7 +15,7 @@ machine_state! {
 }
 
 /// Wakes `key` at a CLOCK_MONOTONIC time. A later call for the same key replaces the earlier one.
-pub fn arm(key: Key, deadline_ns: u64) {
+pub fn arm(key: WaitKey, deadline_ns: u64) {
     armed(|armed| {
         if let Some(earlier) = armed.by_key.insert(key, deadline_ns) {
             armed.by_time.remove(&(earlier, key));
@@ -25,7 +25,7 @@ pub fn arm(key: Key, deadline_ns: u64) {
 }
 
 /// Undoes [`arm`].
-pub fn disarm(key: Key) {
+pub fn disarm(key: WaitKey) {
     armed(|armed| {
         if let Some(deadline_ns) = armed.by_key.remove(&key) {
             armed.by_time.remove(&(deadline_ns, key));

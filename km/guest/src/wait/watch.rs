@@ -3,7 +3,7 @@
 //! A watcher is a queue itself. When a queue is woken, each of its watchers gets a note with the token that it gave, and
 //! is woken as well, and so on through nested instances (the caller of [`add`] keeps them free of loops).
 
-use super::Key;
+use super::WaitKey;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use spin::Mutex;
@@ -20,17 +20,17 @@ pub struct Note {
     pub changed: u32,
 }
 
-struct Watches {
-    woken: Vec<Key>,
-    watchers: BTreeMap<Key, Vec<(Key, u64)>>,
-    notes: BTreeMap<Key, Vec<Note>>,
+struct QueueWatches {
+    woken: Vec<WaitKey>,
+    watchers: BTreeMap<WaitKey, Vec<(WaitKey, u64)>>,
+    notes: BTreeMap<WaitKey, Vec<Note>>,
 }
 
-static WATCHES: Mutex<Watches> =
-    Mutex::new(Watches { woken: Vec::new(), watchers: BTreeMap::new(), notes: BTreeMap::new() });
+static WATCHES: Mutex<QueueWatches> =
+    Mutex::new(QueueWatches { woken: Vec::new(), watchers: BTreeMap::new(), notes: BTreeMap::new() });
 
-impl Watches {
-    fn wake(&mut self, key: Key, changed: u32) {
+impl QueueWatches {
+    fn wake(&mut self, key: WaitKey, changed: u32) {
         if !self.woken.contains(&key) {
             self.woken.push(key);
         }
@@ -42,7 +42,7 @@ impl Watches {
         }
     }
 
-    fn note(&mut self, by: Key, note: Note) {
+    fn note(&mut self, by: WaitKey, note: Note) {
         let notes = self.notes.entry(by).or_default();
         match notes.iter_mut().find(|known| known.token == note.token) {
             Some(known) => known.changed |= note.changed,
@@ -52,13 +52,13 @@ impl Watches {
 }
 
 /// Wakes a queue by name.
-pub fn wake(key: Key, changed: u32) {
+pub fn wake(key: WaitKey, changed: u32) {
     WATCHES.lock().wake(key, changed);
 }
 
 /// The names woken since the last call.
 #[must_use]
-pub fn take_woken() -> Vec<Key> {
+pub fn take_woken() -> Vec<WaitKey> {
     core::mem::take(&mut WATCHES.lock().woken)
 }
 
@@ -69,12 +69,12 @@ pub fn has_woken() -> bool {
 }
 
 /// From now on, a wake of `key` leaves a note with `token` for `by`, and wakes `by`.
-pub fn add(key: Key, by: Key, token: u64) {
+pub fn add(key: WaitKey, by: WaitKey, token: u64) {
     WATCHES.lock().watchers.entry(key).or_default().push((by, token));
 }
 
 /// Undoes [`add`], and drops the note if there is one.
-pub fn remove(key: Key, by: Key, token: u64) {
+pub fn remove(key: WaitKey, by: WaitKey, token: u64) {
     let mut watches = WATCHES.lock();
     if let Some(watchers) = watches.watchers.get_mut(&key) {
         watchers.retain(|watcher| *watcher != (by, token));
@@ -92,19 +92,19 @@ pub fn remove(key: Key, by: Key, token: u64) {
 
 /// The notes for `by` since the last call, in the order of their first wake.
 #[must_use]
-pub fn take_notes(by: Key) -> Vec<Note> {
+pub fn take_notes(by: WaitKey) -> Vec<Note> {
     WATCHES.lock().notes.remove(&by).unwrap_or_default()
 }
 
 /// Whether there are notes for `by`.
 #[must_use]
-pub fn has_notes(by: Key) -> bool {
+pub fn has_notes(by: WaitKey) -> bool {
     WATCHES.lock().notes.contains_key(&by)
 }
 
 /// The names that a wake of `key` wakes: itself, its watchers, and theirs.
 #[must_use]
-pub fn reached(key: Key) -> Vec<Key> {
+pub fn reached(key: WaitKey) -> Vec<WaitKey> {
     let watches = WATCHES.lock();
     let mut keys = alloc::vec![key];
     let mut next = 0;

@@ -20,17 +20,21 @@ unsafe extern "C" {
 }
 
 /// What is fixed at boot, and the little that changes.
-struct State {
+struct ArenaState {
     memory_bytes: u64,
     rootfs_mapped: u64,
     root: u64,
     frames: Frames,
 }
 
-static STATE: Global<State> =
-    Global::new(State { memory_bytes: 0, rootfs_mapped: 0, root: BOOT_TABLES_GPA, frames: Frames::EMPTY });
+static STATE: Global<ArenaState> = Global::new(ArenaState {
+    memory_bytes: 0,
+    rootfs_mapped: 0,
+    root: BOOT_TABLES_GPA,
+    frames: Frames::EMPTY,
+});
 
-fn state() -> &'static mut State {
+fn state() -> &'static mut ArenaState {
     // SAFETY: one flow of control; no caller in this file keeps the reference while another one is made.
     unsafe { &mut *STATE.pointer() }
 }

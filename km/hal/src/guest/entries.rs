@@ -7,7 +7,7 @@
 //! program's page missing: the copy routine returns what is left. At the jump back to the program it is the program's
 //! address: the exception is the program's. Anywhere else it is a bug, and the machine ends with a message.
 
-use super::{Exception, KIND_EXCEPTION, KIND_INTERRUPT, KIND_SYSCALL, KM_CONTEXT, KM_EXCEPTION};
+use super::{ExceptionRecord, KIND_EXCEPTION, KIND_INTERRUPT, KIND_SYSCALL, KM_CONTEXT, KM_EXCEPTION};
 use crate::context::UserContext;
 use core::arch::global_asm;
 use core::mem::offset_of;
@@ -180,11 +180,11 @@ global_asm!(
     "mov rax, rcx",
     "ret",
     exception = sym KM_EXCEPTION,
-    address = const offset_of!(Exception, address),
-    saved_rax = const offset_of!(Exception, rax),
-    saved_rcx = const offset_of!(Exception, rcx),
-    vector = const offset_of!(Exception, vector),
-    error = const offset_of!(Exception, error),
+    address = const offset_of!(ExceptionRecord, address),
+    saved_rax = const offset_of!(ExceptionRecord, rax),
+    saved_rcx = const offset_of!(ExceptionRecord, rcx),
+    vector = const offset_of!(ExceptionRecord, vector),
+    error = const offset_of!(ExceptionRecord, error),
     context = sym KM_CONTEXT,
     rax = const offset_of!(UserContext, rax),
     rip = const offset_of!(UserContext, rip),

@@ -10,7 +10,7 @@ static ENDING: Global<bool> = Global::new(false);
 
 /// The CPU's frame of an exception.
 #[repr(C)]
-pub(super) struct Frame {
+pub(super) struct CpuFrame {
     error: u64,
     rip: u64,
     cs: u64,
@@ -28,7 +28,7 @@ fn end_if_ending() {
 }
 
 /// An exception inside the library OS.
-pub(super) extern "C" fn exception(frame: &Frame, rdx: u64) -> ! {
+pub(super) extern "C" fn exception(frame: &CpuFrame, rdx: u64) -> ! {
     end_if_ending();
     // SAFETY: the entry has filled it in.
     let entry = unsafe { &*KM_EXCEPTION.pointer() };

@@ -66,7 +66,7 @@ pub(crate) static KM_CONTEXT: Global<UserContext> = Global::new(UserContext {
 
 /// What an exception entry keeps beside the context.
 #[repr(C)]
-pub(crate) struct Exception {
+pub(crate) struct ExceptionRecord {
     /// The program's RAX while the entry uses the register.
     rax: u64,
     /// Its RCX likewise.
@@ -81,8 +81,8 @@ pub(crate) struct Exception {
 
 /// The exception that is being handled.
 #[unsafe(no_mangle)]
-pub(crate) static KM_EXCEPTION: Global<Exception> =
-    Global::new(Exception { rax: 0, rcx: 0, vector: 0, error: 0, address: 0 });
+pub(crate) static KM_EXCEPTION: Global<ExceptionRecord> =
+    Global::new(ExceptionRecord { rax: 0, rcx: 0, vector: 0, error: 0, address: 0 });
 
 /// The library OS, once it has booted. Its type is known to the two functions below alone.
 static LIBRARY: Global<*mut ()> = Global::new(ptr::null_mut());

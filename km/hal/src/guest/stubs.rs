@@ -4,7 +4,7 @@
 //! only loads a prepared frame and leaves. `iretq`, because `sysretq` is refused on such hosts. No vector
 //! instruction may appear. The CPU pushes its own frames at the end of the exception-stack page.
 
-use super::{Exception, KM_CONTEXT, KM_EXCEPTION};
+use super::{ExceptionRecord, KM_CONTEXT, KM_EXCEPTION};
 use crate::context::UserContext;
 use core::arch::global_asm;
 use core::mem::offset_of;
@@ -57,7 +57,7 @@ global_asm!(
     context = sym KM_CONTEXT,
     rsp = const offset_of!(UserContext, rsp),
     exception = sym KM_EXCEPTION,
-    saved_rax = const offset_of!(Exception, rax),
+    saved_rax = const offset_of!(ExceptionRecord, rax),
     cs = const USER_CS,
     ss = const USER_SS,
 );

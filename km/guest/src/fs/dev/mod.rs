@@ -4,7 +4,7 @@ pub mod memory;
 
 use super::file::File;
 use super::node::meta::{Meta, S_IFCHR, S_IFREG};
-use super::node::volume::{Kind, Volume};
+use super::node::volume::{FsKind, Volume};
 use super::node::{Body, Node, dir};
 use super::pty::side::{Master, Slave};
 use super::pty::{Pty, SLAVE_MAJOR};
@@ -50,7 +50,7 @@ const LINKS: [(&str, &str); 4] = [
 /// The root of /dev.
 #[must_use]
 pub fn tree(dev: u64) -> Rc<Node> {
-    let volume = Volume::new(Kind::Tmpfs, dev, LIMIT_PAGES, None);
+    let volume = Volume::new(FsKind::Tmpfs, dev, LIMIT_PAGES, None);
     let root = Node::directory(&volume, 0o755);
     // Into a directory in memory nothing can fail to be put.
     let _ = fill(&root);

@@ -11,7 +11,7 @@ const ENTRY_LEN: usize = 12;
 
 /// An entry of a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct ErofsEntry {
     /// Its name.
     pub name: Vec<u8>,
     /// Number of the inode.
@@ -58,7 +58,7 @@ impl DirBlock {
         Ok(name)
     }
 
-    fn entry(&self, index: usize) -> Result<Entry> {
+    fn entry(&self, index: usize) -> Result<ErofsEntry> {
         let at = index * ENTRY_LEN;
         let kind = match self.bytes[at + 10] {
             1 => 8,
@@ -70,7 +70,7 @@ impl DirBlock {
             7 => 10,
             _ => 0,
         };
-        Ok(Entry { name: self.name(index)?.to_vec(), nid: le64(&self.bytes, at), kind })
+        Ok(ErofsEntry { name: self.name(index)?.to_vec(), nid: le64(&self.bytes, at), kind })
     }
 
     fn find(&self, name: &[u8]) -> Result<Option<u64>> {
@@ -119,7 +119,7 @@ pub fn lookup(fs: &Erofs, dir: &Inode, name: &[u8]) -> Result<Option<u64>> {
 ///
 /// # Errors
 /// EIO for a malformed directory, ENOTDIR for something else.
-pub fn list(fs: &Erofs, dir: &Inode) -> Result<Vec<Entry>> {
+pub fn list(fs: &Erofs, dir: &Inode) -> Result<Vec<ErofsEntry>> {
     let mut entries = Vec::new();
     for index in 0..blocks(dir)? {
         let block = DirBlock::read(fs, dir, index)?;

@@ -16,7 +16,7 @@ pub mod xattr;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use super::image::Image;
+use super::image::RootfsImage;
 use crate::errno::{Errno, Result};
 use inode::Inode;
 
@@ -32,7 +32,7 @@ const INCOMPAT_HARMLESS: u32 = 0x1 | 0x40;
 /// An image whose superblock was accepted.
 #[derive(Clone, Copy, Debug)]
 pub struct Erofs {
-    image: Image,
+    image: RootfsImage,
     meta_offset: u64,
     xattr_offset: u64,
     root: u64,
@@ -59,7 +59,7 @@ impl Erofs {
     ///
     /// # Errors
     /// EINVAL when this is no EROFS image or needs a feature that is not there, EIO when it is too short.
-    pub fn open(image: Image) -> Result<Self> {
+    pub fn open(image: RootfsImage) -> Result<Self> {
         let sb = image.view(SUPER_OFFSET, SUPER_LEN)?;
         let features = le32(&sb, 80) & !INCOMPAT_HARMLESS;
         // Bytes 12 and 90: block size and directory block size as powers of two.
@@ -80,7 +80,7 @@ impl Erofs {
 
     /// The image.
     #[must_use]
-    pub fn image(&self) -> &Image {
+    pub fn image(&self) -> &RootfsImage {
         &self.image
     }
 

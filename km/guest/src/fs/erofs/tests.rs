@@ -3,13 +3,13 @@
 use super::dir::{list, lookup};
 use super::inode::Inode;
 use super::{Erofs, xattr};
-use crate::fs::image::Image;
+use crate::fs::image::RootfsImage;
 use proptest::prelude::*;
 
 pub(crate) const IMAGE: &[u8] = include_bytes!("../../../testdata/rootfs.erofs");
 
 fn open() -> Erofs {
-    Erofs::open(Image::whole(IMAGE)).unwrap()
+    Erofs::open(RootfsImage::whole(IMAGE)).unwrap()
 }
 
 fn find(fs: &Erofs, path: &str) -> Inode {
@@ -72,7 +72,7 @@ fn directories_of_several_blocks_are_listed_and_searched() {
 
 /// Looks at everything that can be reached, up to a bound: an image may be a maze.
 fn explore(image: Vec<u8>) {
-    let Ok(fs) = Erofs::open(Image::whole(image.leak())) else { return };
+    let Ok(fs) = Erofs::open(RootfsImage::whole(image.leak())) else { return };
     let mut left = vec![fs.root()];
     for _ in 0..400 {
         let Some(inode) = left.pop().and_then(|nid| fs.inode(nid).ok()) else { continue };
@@ -111,7 +111,7 @@ fn foreign_superblocks_are_refused() {
     for (at, byte) in [(1024, 0), (1024 + 12, 9), (1024 + 80, 2), (1024 + 90, 1)] {
         let mut image = IMAGE.to_vec();
         image[at] = byte;
-        assert!(Erofs::open(Image::whole(image.leak())).is_err(), "byte {at}");
+        assert!(Erofs::open(RootfsImage::whole(image.leak())).is_err(), "byte {at}");
     }
-    assert!(Erofs::open(Image::whole(&[])).is_err());
+    assert!(Erofs::open(RootfsImage::whole(&[])).is_err());
 }

@@ -13,7 +13,7 @@ use crate::fs::erofs::inode::Extent;
 use crate::fs::file::{FilePage, PageUse};
 use crate::fs::io::{Sink, Source};
 use crate::fs::node::volume::Volume;
-use crate::mm::frame::Frame;
+use crate::mm::frame::PageFrame;
 use alloc::collections::BTreeMap;
 use core::cell::{Cell, RefCell};
 use km_abi::layout::ROOTFS_GPA;
@@ -29,7 +29,7 @@ pub const SIZE_MAX: u64 = i64::MAX as u64;
 #[derive(Default)]
 pub struct Data {
     size: Cell<u64>,
-    frames: RefCell<BTreeMap<u64, Frame>>,
+    frames: RefCell<BTreeMap<u64, PageFrame>>,
     lower: Extent,
     lower_end: Cell<u64>,
     /// Pages were handed out to mappings.
@@ -45,7 +45,7 @@ pub struct Data {
 /// A run of bytes that come from one place.
 enum Run {
     Image(u64),
-    Frame(Frame),
+    Frame(PageFrame),
     Hole,
 }
 
@@ -170,7 +170,7 @@ impl Data {
     }
 
     /// The frame of a page; the page is copied or made of zeros if there is none yet.
-    fn frame(&self, volume: &Volume, index: u64) -> Result<Frame> {
+    fn frame(&self, volume: &Volume, index: u64) -> Result<PageFrame> {
         if let Some(frame) = self.frames.borrow().get(&index) {
             return Ok(frame.clone());
         }
@@ -180,8 +180,8 @@ impl Data {
         Ok(frame)
     }
 
-    fn copied(&self, volume: &Volume, index: u64) -> Result<Frame> {
-        let frame = Frame::zeroed()?;
+    fn copied(&self, volume: &Volume, index: u64) -> Result<PageFrame> {
+        let frame = PageFrame::zeroed()?;
         let (start, end) = (index * PAGE, self.lower_end.get().min((index + 1) * PAGE));
         let mut position = start;
         while position < end {

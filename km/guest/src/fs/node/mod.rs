@@ -14,7 +14,7 @@ pub mod volume;
 mod xattrs;
 
 use super::erofs::inode::Inode;
-use super::inotify::Watches;
+use super::inotify::NodeWatches;
 use super::locks::Locks;
 use super::synthetic::{Generate, Magic, Synthetic};
 use crate::fs::file::OpenFile;
@@ -49,7 +49,7 @@ pub enum Body {
 
 /// Where a node was last found: its directory and its name there.
 #[derive(Clone)]
-pub struct Place {
+pub struct NodePlace {
     /// The directory.
     pub parent: Rc<Node>,
     /// The name.
@@ -67,12 +67,12 @@ pub struct Node {
     /// Content.
     pub body: Body,
     /// Watches of inotify(7).
-    pub watches: Watches,
+    pub watches: NodeWatches,
     /// Locks of flock(2) and fcntl(2).
     pub locks: Locks,
     /// What other parts hang on it: the buffer of a named pipe, the socket bound to a name.
     pub attachment: RefCell<Option<Rc<dyn Any>>>,
-    place: RefCell<Option<Place>>,
+    place: RefCell<Option<NodePlace>>,
     mounted: RefCell<Option<Rc<Self>>>,
     xattrs: RefCell<Option<xattrs::Attributes>>,
     lower: Option<Inode>,
@@ -93,7 +93,7 @@ impl Node {
             ino,
             meta: Cell::new(meta),
             body,
-            watches: Watches::default(),
+            watches: NodeWatches::default(),
             locks: Locks::default(),
             attachment: RefCell::default(),
             place: RefCell::default(),
@@ -138,7 +138,7 @@ impl Node {
 
     /// Where it was last found.
     #[must_use]
-    pub fn place(&self) -> Option<Place> {
+    pub fn place(&self) -> Option<NodePlace> {
         self.place.borrow().clone()
     }
 
@@ -150,7 +150,7 @@ impl Node {
             .as_ref()
             .is_some_and(|place| Rc::ptr_eq(&place.parent, parent) && *place.name == *name);
         if !known {
-            *self.place.borrow_mut() = Some(Place { parent: Rc::clone(parent), name: name.into() });
+            *self.place.borrow_mut() = Some(NodePlace { parent: Rc::clone(parent), name: name.into() });
         }
     }
 

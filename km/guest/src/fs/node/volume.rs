@@ -12,7 +12,7 @@ use core::cell::{Cell, RefCell};
 
 /// What kind of file system this is, with its name in /proc/mounts and its magic number in statfs(2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum FsKind {
     /// The rootfs image with the overlay.
     Overlay,
     /// Memory only.
@@ -27,7 +27,7 @@ pub enum Kind {
     Devpts,
 }
 
-impl Kind {
+impl FsKind {
     /// Its name as mount(8) knows it.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -61,7 +61,7 @@ const FIRST_OWN_INO: u64 = 1 << 32;
 /// A mounted file system.
 pub struct Volume {
     /// Its kind.
-    pub kind: Kind,
+    pub kind: FsKind,
     /// st_dev.
     pub dev: u64,
     /// Pages that its files may have in memory.
@@ -79,7 +79,7 @@ pub struct Volume {
 impl Volume {
     /// A file system in memory, on top of an image for the rootfs.
     #[must_use]
-    pub fn new(kind: Kind, dev: u64, limit_pages: u64, lower: Option<Erofs>) -> Rc<Self> {
+    pub fn new(kind: FsKind, dev: u64, limit_pages: u64, lower: Option<Erofs>) -> Rc<Self> {
         Rc::new(Self {
             kind,
             dev,

@@ -9,29 +9,29 @@ use alloc::vec::Vec;
 use core::arch::x86_64::__cpuid_count;
 
 /// Names of the bits of a register, from bit 0 on; `-` for those that Linux does not show or that mean nothing to programs.
-type Names = &'static str;
+type BitNames = &'static str;
 
-const LEAF_1_EDX: Names = "fpu vme de pse tsc msr pae mce cx8 apic - sep mtrr pge mca cmov pat pse36 pn clflush - dts acpi \
+const LEAF_1_EDX: BitNames = "fpu vme de pse tsc msr pae mce cx8 apic - sep mtrr pge mca cmov pat pse36 pn clflush - dts acpi \
                            mmx fxsr sse sse2 ss ht tm ia64 pbe";
-const LEAF_1_ECX: Names = "pni pclmulqdq dtes64 - ds_cpl vmx smx est tm2 ssse3 cid sdbg fma cx16 xtpr pdcm - pcid dca \
+const LEAF_1_ECX: BitNames = "pni pclmulqdq dtes64 - ds_cpl vmx smx est tm2 ssse3 cid sdbg fma cx16 xtpr pdcm - pcid dca \
                            sse4_1 sse4_2 x2apic movbe popcnt tsc_deadline_timer aes xsave - avx f16c rdrand hypervisor";
-const EXTENDED_EDX: Names = "- - - - - - - - - - - syscall - - - - - - - mp nx - mmxext - - fxsr_opt pdpe1gb rdtscp - lm \
+const EXTENDED_EDX: BitNames = "- - - - - - - - - - - syscall - - - - - - - mp nx - mmxext - - fxsr_opt pdpe1gb rdtscp - lm \
                              3dnowext 3dnow";
-const EXTENDED_ECX: Names = "lahf_lm cmp_legacy svm extapic cr8_legacy abm sse4a misalignsse 3dnowprefetch osvw ibs xop \
+const EXTENDED_ECX: BitNames = "lahf_lm cmp_legacy svm extapic cr8_legacy abm sse4a misalignsse 3dnowprefetch osvw ibs xop \
                              skinit wdt - lwp fma4 tce - nodeid_msr - tbm topoext perfctr_core perfctr_nb - bpext ptsc \
                              perfctr_llc mwaitx - -";
-const LEAF_7_EBX: Names = "fsgsbase tsc_adjust - bmi1 hle avx2 - smep bmi2 erms invpcid rtm cqm - mpx rdt_a avx512f avx512dq \
+const LEAF_7_EBX: BitNames = "fsgsbase tsc_adjust - bmi1 hle avx2 - smep bmi2 erms invpcid rtm cqm - mpx rdt_a avx512f avx512dq \
                            rdseed adx smap avx512ifma - clflushopt clwb intel_pt avx512pf avx512er avx512cd sha_ni \
                            avx512bw avx512vl";
-const LEAF_7_ECX: Names = "- avx512vbmi umip pku ospke waitpkg avx512_vbmi2 - gfni vaes vpclmulqdq avx512_vnni avx512_bitalg \
+const LEAF_7_ECX: BitNames = "- avx512vbmi umip pku ospke waitpkg avx512_vbmi2 - gfni vaes vpclmulqdq avx512_vnni avx512_bitalg \
                            tme avx512_vpopcntdq - la57 - - - - - rdpid - bus_lock_detect cldemote - movdiri movdir64b \
                            enqcmd - -";
-const LEAF_7_EDX: Names = "- - avx512_4vnniw avx512_4fmaps fsrm - - - avx512_vp2intersect - md_clear - - - serialize - \
+const LEAF_7_EDX: BitNames = "- - avx512_4vnniw avx512_4fmaps fsrm - - - avx512_vp2intersect - md_clear - - - serialize - \
                            tsxldtrk - - arch_lbr - - amx_bf16 avx512_fp16 amx_tile amx_int8 - - - - - -";
-const LEAF_7_1_EAX: Names = "- - - - avx_vnni avx512_bf16 - - - - fzrm fsrs fsrc";
-const LEAF_XSAVE_EAX: Names = "xsaveopt xsavec xgetbv1 xsaves";
+const LEAF_7_1_EAX: BitNames = "- - - - avx_vnni avx512_bf16 - - - - fzrm fsrs fsrc";
+const LEAF_XSAVE_EAX: BitNames = "xsaveopt xsavec xgetbv1 xsaves";
 
-fn named(bits: u32, names: Names) -> impl Iterator<Item = &'static str> {
+fn named(bits: u32, names: BitNames) -> impl Iterator<Item = &'static str> {
     let set = names.split_whitespace().enumerate().filter(move |(bit, _)| bits >> bit & 1 == 1);
     set.map(|(_, name)| name).filter(|name| *name != "-")
 }

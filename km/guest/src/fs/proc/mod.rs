@@ -21,7 +21,7 @@ mod table;
 pub use sysctl::{RELEASE, VERSION};
 
 use super::node::meta::{Meta, S_IFDIR, S_IFLNK};
-use super::node::volume::{Kind, Volume};
+use super::node::volume::{FsKind, Volume};
 use super::node::{Body, Node};
 use super::synthetic::{Synthetic, View};
 use crate::errno::Result;
@@ -34,7 +34,7 @@ use alloc::vec::Vec;
 /// The root of /proc.
 #[must_use]
 pub fn volume(dev: u64) -> Rc<Node> {
-    let volume = Volume::new(Kind::Proc, dev, 0, None);
+    let volume = Volume::new(FsKind::Proc, dev, 0, None);
     Node::new(&volume, Meta::new(S_IFDIR | 0o555, 0, 0), Body::Synthetic(Rc::new(Root)))
 }
 

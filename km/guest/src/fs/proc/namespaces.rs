@@ -1,7 +1,7 @@
 //! `/proc/PID/ns`: there is one namespace of each kind, with the numbers of the first ones on Linux.
 
 use super::Subject;
-use super::table::{Entry, What};
+use super::table::{ProcEntry, What};
 use crate::errno::{Errno, Result};
 use crate::fs::node::Node;
 use crate::fs::synthetic::View;
@@ -13,7 +13,7 @@ macro_rules! namespace {
     };
 }
 
-pub(super) const ENTRIES: &[Entry] = &[
+pub(super) const ENTRIES: &[ProcEntry] = &[
     namespace!("cgroup", "4026531835"),
     namespace!("ipc", "4026531839"),
     namespace!("mnt", "4026531841"),

@@ -1,7 +1,7 @@
 //! `/proc/net`: one loopback interface.
 
 use super::sockets;
-use super::table::{Entry, What};
+use super::table::{ProcEntry, What};
 
 const DEV: &str = "Inter-|   Receive                                                |  Transmit\n \
 face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier \
@@ -24,7 +24,7 @@ const NETLINK: &str =
 const ARP: &str = "IP address       HW type     Flags       HW address            Mask     Device\n";
 const SOCKSTAT: &str = "sockets: used 0\nTCP: inuse 0 orphan 0 tw 0 alloc 0 mem 0\nUDP: inuse 0 mem 0\n";
 
-pub(super) const ENTRIES: &[Entry] = &[
+pub(super) const ENTRIES: &[ProcEntry] = &[
     fixed!("arp", ARP),
     fixed!("dev", DEV),
     fixed!("if_inet6", IF_INET6),

@@ -1,6 +1,6 @@
 //! What /proc has of every process and, below `task`, of every thread.
 
-use super::table::{Entry, Table, What};
+use super::table::{ProcEntry, Table, What};
 use super::{Subject, decimal, fds, limits, mounts, namespaces, net, node, status};
 use crate::errno::{Errno, Result};
 use crate::fs::node::meta::S_IFDIR;
@@ -16,7 +16,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 /// What a process and a thread have in common.
-const COMMON: &[Entry] = &[
+const COMMON: &[ProcEntry] = &[
     ("auxv", What::File(status::auxiliary_vector)),
     ("cgroup", What::File(|_, _| Ok(b"0::/\n".to_vec()))),
     ("cmdline", What::File(status::command_line)),
@@ -185,14 +185,14 @@ fn smaps(view: View<'_>, subject: Subject) -> Result<Vec<u8>> {
 
 /// The threads of a process.
 fn tasks(subject: Subject) -> Rc<dyn Synthetic> {
-    Rc::new(Tasks { subject })
+    Rc::new(TaskDir { subject })
 }
 
-struct Tasks {
+struct TaskDir {
     subject: Subject,
 }
 
-impl Synthetic for Tasks {
+impl Synthetic for TaskDir {
     fn lookup(&self, dir: &Rc<Node>, view: View<'_>, name: &[u8]) -> Result<Option<Rc<Node>>> {
         let Some(tid) = decimal(name) else { return Ok(None) };
         let pid = self.subject.pid;

@@ -1,7 +1,7 @@
 //! `/proc/sys`.
 
 use super::Subject;
-use super::table::{Entry, What};
+use super::table::{ProcEntry, What};
 use crate::errno::Result;
 use crate::fs::file::{open_files, open_files_max};
 use crate::fs::synthetic::View;
@@ -19,10 +19,10 @@ macro_rules! fixed {
     };
 }
 
-pub(super) const ENTRIES: &[Entry] =
+pub(super) const ENTRIES: &[ProcEntry] =
     &[("fs", What::Dir(FS)), ("kernel", What::Dir(KERNEL)), ("net", What::Dir(NET)), ("vm", What::Dir(VM))];
 
-const FS: &[Entry] = &[
+const FS: &[ProcEntry] = &[
     ("file-max", What::File(|_, _| Ok(format!("{}\n", open_files_max()).into_bytes()))),
     ("file-nr", What::File(|_, _| Ok(format!("{}\t0\t{}\n", open_files(), open_files_max()).into_bytes()))),
     fixed!("nr_open", "1048576"),
@@ -33,13 +33,13 @@ const FS: &[Entry] = &[
     ("mqueue", What::Dir(&[])),
 ];
 
-const INOTIFY: &[Entry] = &[
+const INOTIFY: &[ProcEntry] = &[
     fixed!("max_queued_events", "16384"),
     fixed!("max_user_instances", "128"),
     fixed!("max_user_watches", "65536"),
 ];
 
-const KERNEL: &[Entry] = &[
+const KERNEL: &[ProcEntry] = &[
     fixed!("cap_last_cap", "40"),
     fixed!("core_pattern", "core"),
     fixed!("domainname", "(none)"),
@@ -59,17 +59,17 @@ const KERNEL: &[Entry] = &[
     fixed!("yama", ""),
 ];
 
-const RANDOM: &[Entry] = &[
+const RANDOM: &[ProcEntry] = &[
     ("boot_id", What::File(boot_id)),
     fixed!("entropy_avail", "256"),
     fixed!("poolsize", "256"),
     ("uuid", What::File(|_, _| Ok(uuid(random())))),
 ];
 
-const NET: &[Entry] =
+const NET: &[ProcEntry] =
     &[("core", What::Dir(NET_CORE)), ("ipv4", What::Dir(NET_IPV4)), ("ipv6", What::Dir(NET_IPV6))];
 
-const NET_CORE: &[Entry] = &[
+const NET_CORE: &[ProcEntry] = &[
     fixed!("optmem_max", "20480"),
     fixed!("rmem_default", "212992"),
     fixed!("rmem_max", "212992"),
@@ -78,7 +78,7 @@ const NET_CORE: &[Entry] = &[
     fixed!("wmem_max", "212992"),
 ];
 
-const NET_IPV4: &[Entry] = &[
+const NET_IPV4: &[ProcEntry] = &[
     fixed!("ip_forward", "0"),
     fixed!("ip_local_port_range", "32768\t60999"),
     fixed!("ip_unprivileged_port_start", "0"),
@@ -89,9 +89,9 @@ const NET_IPV4: &[Entry] = &[
     fixed!("tcp_wmem", "4096\t16384\t4194304"),
 ];
 
-const NET_IPV6: &[Entry] = &[fixed!("bindv6only", "0")];
+const NET_IPV6: &[ProcEntry] = &[fixed!("bindv6only", "0")];
 
-const VM: &[Entry] = &[
+const VM: &[ProcEntry] = &[
     fixed!("max_map_count", "65530"),
     fixed!("mmap_min_addr", "65536"),
     fixed!("nr_hugepages", "0"),

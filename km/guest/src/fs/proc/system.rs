@@ -1,7 +1,7 @@
 //! What /proc says of the machine.
 
 use super::sysctl::{RELEASE, VERSION};
-use super::table::{Entry, What};
+use super::table::{ProcEntry, What};
 use super::{Subject, cpu, sysctl};
 use crate::errno::Result;
 use crate::fs::node::meta::Time;
@@ -10,7 +10,7 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-pub(super) const ENTRIES: &[Entry] = &[
+pub(super) const ENTRIES: &[ProcEntry] = &[
     ("cgroups", What::File(|_, _| Ok(b"#subsys_name\thierarchy\tnum_cgroups\tenabled\n".to_vec()))),
     ("cmdline", What::File(|_, _| Ok(b"\n".to_vec()))),
     ("cpuinfo", What::File(cpu::info)),
@@ -32,7 +32,7 @@ pub(super) const ENTRIES: &[Entry] = &[
     ("vmstat", What::File(|_, _| Ok(b"nr_free_pages 0\npgfault 0\npgmajfault 0\n".to_vec()))),
 ];
 
-const PRESSURE: &[Entry] =
+const PRESSURE: &[ProcEntry] =
     &[("cpu", What::File(no_pressure)), ("io", What::File(no_pressure)), ("memory", What::File(no_pressure))];
 
 fn no_pressure(_: View<'_>, _: Subject) -> Result<Vec<u8>> {

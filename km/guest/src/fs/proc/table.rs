@@ -15,7 +15,7 @@ pub(super) type Text = fn(View<'_>, Subject) -> Result<Vec<u8>>;
 /// Takes what was written.
 pub(super) type Store = fn(&mut Kernel, Subject, &[u8]) -> Result<()>;
 /// Computes where a link leads.
-pub(super) type Target = fn(View<'_>, Subject) -> Result<Rc<Node>>;
+pub(super) type LinkTarget = fn(View<'_>, Subject) -> Result<Rc<Node>>;
 
 /// What an entry is.
 #[derive(Clone, Copy)]
@@ -25,15 +25,15 @@ pub(super) enum What {
     /// A file that can be written too.
     Setting(Text, Store),
     /// A directory of the same kind.
-    Dir(&'static [Entry]),
+    Dir(&'static [ProcEntry]),
     /// A link to an object.
-    Magic(Text, Target),
+    Magic(Text, LinkTarget),
     /// A directory of another kind.
     Other(fn(Subject) -> Rc<dyn Synthetic>),
 }
 
 /// An entry of a directory.
-pub(super) type Entry = (&'static str, What);
+pub(super) type ProcEntry = (&'static str, What);
 
 impl What {
     fn mode(self) -> u32 {
@@ -58,7 +58,7 @@ impl What {
 /// A directory.
 pub(super) struct Table {
     /// Its entries.
-    pub(super) entries: &'static [Entry],
+    pub(super) entries: &'static [ProcEntry],
     /// What they are about.
     pub(super) subject: Subject,
 }
@@ -75,7 +75,7 @@ impl Synthetic for Table {
 
 /// Looks a name up in a list of entries.
 pub(super) fn lookup(
-    entries: &'static [Entry],
+    entries: &'static [ProcEntry],
     dir: &Rc<Node>,
     view: View<'_>,
     name: &[u8],
@@ -86,7 +86,7 @@ pub(super) fn lookup(
 }
 
 /// Names and DT_* values of a list of entries.
-pub(super) fn list(entries: &'static [Entry]) -> impl Iterator<Item = (Vec<u8>, u8)> {
+pub(super) fn list(entries: &'static [ProcEntry]) -> impl Iterator<Item = (Vec<u8>, u8)> {
     entries.iter().map(|(name, what)| (name.as_bytes().to_vec(), (what.mode() >> 12) as u8))
 }
 

@@ -27,7 +27,7 @@ use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use discipline::Input;
-use termios::{Size, Termios};
+use termios::{Termios, WindowSize};
 
 /// Major device number of the slaves.
 pub const SLAVE_MAJOR: u32 = 136;
@@ -52,7 +52,7 @@ pub struct Pty {
     input: RefCell<Input>,
     shown: RefCell<VecDeque<u8>>,
     settings: Cell<Termios>,
-    size: Cell<Size>,
+    size: Cell<WindowSize>,
     locked: Cell<bool>,
     /// The session whose controlling terminal it is.
     session: Cell<Pid>,

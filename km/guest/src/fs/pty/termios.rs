@@ -23,7 +23,7 @@ pub struct Termios {
 /// `struct winsize`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
-pub struct Size {
+pub struct WindowSize {
     /// Lines.
     pub rows: u16,
     /// Columns.

@@ -1,7 +1,7 @@
 //! `/sys`: the few fixed facts that run times look for. A tree in memory, written once.
 
 use super::node::Node;
-use super::node::volume::{Kind, Volume};
+use super::node::volume::{FsKind, Volume};
 use super::vfs::{directory, file, link};
 use crate::errno::Result;
 use alloc::format;
@@ -65,7 +65,7 @@ const CGROUP: &[(&str, &str)] = &[
 /// The root of /sys, for a machine with so much memory.
 #[must_use]
 pub fn tree(dev: u64, memory_bytes: u64) -> Rc<Node> {
-    let root = Node::directory(&Volume::new(Kind::Sysfs, dev, LIMIT_PAGES, None), 0o555);
+    let root = Node::directory(&Volume::new(FsKind::Sysfs, dev, LIMIT_PAGES, None), 0o555);
     // Into a directory in memory nothing can fail to be put.
     let _ = fill(&root, memory_bytes);
     root
@@ -74,7 +74,7 @@ pub fn tree(dev: u64, memory_bytes: u64) -> Rc<Node> {
 /// The root of the control groups: there is one, and its limit is the machine's memory.
 #[must_use]
 pub fn cgroup(dev: u64, memory_bytes: u64) -> Rc<Node> {
-    let root = Node::directory(&Volume::new(Kind::Cgroup2, dev, LIMIT_PAGES, None), 0o555);
+    let root = Node::directory(&Volume::new(FsKind::Cgroup2, dev, LIMIT_PAGES, None), 0o555);
     // Into a directory in memory nothing can fail to be put.
     let _ = fill_cgroup(&root, memory_bytes);
     root

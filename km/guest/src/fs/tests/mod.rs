@@ -6,7 +6,7 @@ mod tree;
 use super::Vfs;
 use super::erofs::tests::IMAGE;
 use super::file::OpenFile;
-use super::image::Image;
+use super::image::RootfsImage;
 use super::io::Collect;
 use super::node::Node;
 use super::open;
@@ -30,7 +30,8 @@ impl World {
     fn new() -> Self {
         // Directories and their entries hold each other, so a world is never given back piece by piece.
         km_hal::host::reset(24 << 20);
-        let setup = Setup { image: Some(Image::whole(IMAGE)), memory_bytes: 16 << 20, ..Setup::default() };
+        let setup =
+            Setup { image: Some(RootfsImage::whole(IMAGE)), memory_bytes: 16 << 20, ..Setup::default() };
         let mut kernel = Kernel::default();
         kernel.vfs = Vfs::new(setup);
         Self { kernel, who: Credentials::container(0, 0, Vec::new()) }

@@ -8,19 +8,19 @@ use std::collections::BTreeMap;
 
 /// What a path leads to in the model; hard links share a number.
 #[derive(Clone, Debug, PartialEq)]
-enum Entry {
+enum ModelEntry {
     Dir,
     File(usize),
 }
 
 #[derive(Default)]
 struct Model {
-    entries: BTreeMap<String, Entry>,
+    entries: BTreeMap<String, ModelEntry>,
     contents: Vec<Vec<u8>>,
 }
 
 #[derive(Clone, Debug)]
-enum Step {
+enum TreeStep {
     Write(String, Vec<u8>),
     Patch(String, u64, Vec<u8>),
     Truncate(String, u64),
@@ -37,7 +37,7 @@ fn parent(path: &str) -> &str {
 
 impl Model {
     fn dir_exists(&self, path: &str) -> bool {
-        path == "/w" || self.entries.get(path) == Some(&Entry::Dir)
+        path == "/w" || self.entries.get(path) == Some(&ModelEntry::Dir)
     }
 
     /// ENOENT and ENOTDIR of the way to a path.
@@ -58,63 +58,65 @@ impl Model {
     fn file(&self, path: &str) -> Result<usize, Errno> {
         self.check_way(path)?;
         match self.entries.get(path) {
-            Some(Entry::File(number)) => Ok(*number),
-            Some(Entry::Dir) => Err(Errno::EISDIR),
+            Some(ModelEntry::File(number)) => Ok(*number),
+            Some(ModelEntry::Dir) => Err(Errno::EISDIR),
             None => Err(Errno::ENOENT),
         }
     }
 
-    fn apply(&mut self, step: &Step) -> Result<(), Errno> {
+    fn apply(&mut self, step: &TreeStep) -> Result<(), Errno> {
         match step {
-            Step::Write(path, bytes) => match self.file(path) {
+            TreeStep::Write(path, bytes) => match self.file(path) {
                 Ok(number) => self.contents[number] = bytes.clone(),
                 Err(Errno::ENOENT) => {
                     self.check_way(path)?;
                     self.contents.push(bytes.clone());
-                    self.entries.insert(path.clone(), Entry::File(self.contents.len() - 1));
+                    self.entries.insert(path.clone(), ModelEntry::File(self.contents.len() - 1));
                 }
                 Err(errno) => return Err(errno),
             },
-            Step::Patch(path, offset, bytes) => {
+            TreeStep::Patch(path, offset, bytes) => {
                 let number = self.file(path)?;
                 let content = &mut self.contents[number];
                 let (start, end) = (*offset as usize, *offset as usize + bytes.len());
                 content.resize(content.len().max(end), 0);
                 content[start..end].copy_from_slice(bytes);
             }
-            Step::Truncate(path, size) => {
+            TreeStep::Truncate(path, size) => {
                 let number = self.file(path)?;
                 self.contents[number].resize(*size as usize, 0);
             }
-            Step::Mkdir(path) => {
+            TreeStep::Mkdir(path) => {
                 self.check_way(path)?;
                 if self.entries.contains_key(path) {
                     return Err(Errno::EEXIST);
                 }
-                self.entries.insert(path.clone(), Entry::Dir);
+                self.entries.insert(path.clone(), ModelEntry::Dir);
             }
-            Step::Unlink(path) => {
+            TreeStep::Unlink(path) => {
                 self.file(path)?;
                 self.entries.remove(path);
             }
-            Step::Rmdir(path) => {
+            TreeStep::Rmdir(path) => {
                 self.check_way(path)?;
                 match self.entries.get(path) {
                     None => return Err(Errno::ENOENT),
-                    Some(Entry::File(_)) => return Err(Errno::ENOTDIR),
-                    Some(Entry::Dir) if self.children(path).next().is_some() => return Err(Errno::ENOTEMPTY),
-                    Some(Entry::Dir) => drop(self.entries.remove(path)),
+                    Some(ModelEntry::File(_)) => return Err(Errno::ENOTDIR),
+                    Some(ModelEntry::Dir) if self.children(path).next().is_some() => {
+                        return Err(Errno::ENOTEMPTY);
+                    }
+                    Some(ModelEntry::Dir) => drop(self.entries.remove(path)),
                 }
             }
-            Step::Rename(from, to) => self.rename(from, to)?,
-            Step::Link(from, to) => {
+            TreeStep::Rename(from, to) => self.rename(from, to)?,
+            TreeStep::Link(from, to) => {
                 self.check_way(from)?;
                 let entry = self.entries.get(from).cloned().ok_or(Errno::ENOENT)?;
                 self.check_way(to)?;
                 if self.entries.contains_key(to) {
                     return Err(Errno::EEXIST);
                 }
-                if entry == Entry::Dir {
+                if entry == ModelEntry::Dir {
                     return Err(Errno::EPERM);
                 }
                 self.entries.insert(to.clone(), entry);
@@ -127,15 +129,17 @@ impl Model {
         self.check_way(from)?;
         self.check_way(to)?;
         let entry = self.entries.get(from).cloned().ok_or(Errno::ENOENT)?;
-        if entry == Entry::Dir && to.starts_with(&format!("{from}/")) {
+        if entry == ModelEntry::Dir && to.starts_with(&format!("{from}/")) {
             return Err(Errno::EINVAL);
         }
         match (self.entries.get(to), &entry) {
-            (Some(target), entry) if from == to || target == entry && *entry != Entry::Dir => return Ok(()),
+            (Some(target), entry) if from == to || target == entry && *entry != ModelEntry::Dir => {
+                return Ok(());
+            }
             (Some(_), _) if from.starts_with(&format!("{to}/")) => return Err(Errno::ENOTEMPTY),
-            (Some(Entry::File(_)), Entry::Dir) => return Err(Errno::ENOTDIR),
-            (Some(Entry::Dir), Entry::File(_)) => return Err(Errno::EISDIR),
-            (Some(Entry::Dir), Entry::Dir) if self.children(to).next().is_some() => {
+            (Some(ModelEntry::File(_)), ModelEntry::Dir) => return Err(Errno::ENOTDIR),
+            (Some(ModelEntry::Dir), ModelEntry::File(_)) => return Err(Errno::EISDIR),
+            (Some(ModelEntry::Dir), ModelEntry::Dir) if self.children(to).next().is_some() => {
                 return Err(Errno::ENOTEMPTY);
             }
             _ => {}
@@ -152,21 +156,21 @@ impl Model {
     }
 }
 
-fn perform(world: &World, step: &Step) -> Result<(), Errno> {
+fn perform(world: &World, step: &TreeStep) -> Result<(), Errno> {
     match step {
-        Step::Write(path, bytes) => world.write(path, bytes),
-        Step::Patch(path, offset, bytes) => {
+        TreeStep::Write(path, bytes) => world.write(path, bytes),
+        TreeStep::Patch(path, offset, bytes) => {
             world.open(path, 1)?.file.write(*offset, &mut bytes.as_slice()).map(drop)
         }
-        Step::Truncate(path, size) => {
+        TreeStep::Truncate(path, size) => {
             let file = world.open(path, 1)?;
             crate::fs::regular::truncate(file.file.node().ok_or(Errno::EINVAL)?, *size)
         }
-        Step::Mkdir(path) => world.mkdir(path),
-        Step::Unlink(path) => world.unlink(path),
-        Step::Rmdir(path) => world.rmdir(path),
-        Step::Rename(from, to) => world.rename(from, to, 0),
-        Step::Link(from, to) => world.link(from, to),
+        TreeStep::Mkdir(path) => world.mkdir(path),
+        TreeStep::Unlink(path) => world.unlink(path),
+        TreeStep::Rmdir(path) => world.rmdir(path),
+        TreeStep::Rename(from, to) => world.rename(from, to, 0),
+        TreeStep::Link(from, to) => world.link(from, to),
     }
 }
 
@@ -175,17 +179,17 @@ fn path() -> impl Strategy<Value = String> {
         .prop_map(|names| format!("/w/{}", names.join("/")))
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn step() -> impl Strategy<Value = TreeStep> {
     let bytes = prop::collection::vec(any::<u8>(), 1..200);
     prop_oneof![
-        3 => (path(), bytes.clone()).prop_map(|(path, bytes)| Step::Write(path, bytes)),
-        2 => (path(), 0u64..9000, bytes).prop_map(|(path, at, bytes)| Step::Patch(path, at, bytes)),
-        1 => (path(), 0u64..9000).prop_map(|(path, size)| Step::Truncate(path, size)),
-        3 => path().prop_map(Step::Mkdir),
-        1 => path().prop_map(Step::Unlink),
-        1 => path().prop_map(Step::Rmdir),
-        2 => (path(), path()).prop_map(|(from, to)| Step::Rename(from, to)),
-        1 => (path(), path()).prop_map(|(from, to)| Step::Link(from, to)),
+        3 => (path(), bytes.clone()).prop_map(|(path, bytes)| TreeStep::Write(path, bytes)),
+        2 => (path(), 0u64..9000, bytes).prop_map(|(path, at, bytes)| TreeStep::Patch(path, at, bytes)),
+        1 => (path(), 0u64..9000).prop_map(|(path, size)| TreeStep::Truncate(path, size)),
+        3 => path().prop_map(TreeStep::Mkdir),
+        1 => path().prop_map(TreeStep::Unlink),
+        1 => path().prop_map(TreeStep::Rmdir),
+        2 => (path(), path()).prop_map(|(from, to)| TreeStep::Rename(from, to)),
+        1 => (path(), path()).prop_map(|(from, to)| TreeStep::Link(from, to)),
     ]
 }
 
@@ -219,13 +223,13 @@ proptest! {
         prop_assert_eq!(&all, &model.entries.keys().cloned().collect::<Vec<_>>());
         for (path, entry) in &model.entries {
             let meta = world.find(path).unwrap().meta.get();
-            if let Entry::File(number) = entry {
+            if let ModelEntry::File(number) = entry {
                 prop_assert_eq!(&world.read(path).unwrap(), &model.contents[*number], "{}", path);
                 let links = model.entries.values().filter(|other| *other == entry).count();
                 prop_assert_eq!(meta.nlink as usize, links);
             } else {
                 let below = model.children(path).filter(|child| {
-                    parent(child) == path && model.entries[*child] == Entry::Dir
+                    parent(child) == path && model.entries[*child] == ModelEntry::Dir
                 });
                 prop_assert_eq!(meta.nlink as usize, 2 + below.count());
             }

@@ -4,7 +4,7 @@ use super::World;
 use crate::errno::Errno;
 use crate::fs::Vfs;
 use crate::fs::file::{FilePage, PageUse};
-use crate::fs::image::Image;
+use crate::fs::image::RootfsImage;
 use crate::fs::node::dir;
 use crate::fs::node::meta::{S_IFCHR, S_IFDIR, S_IFMT};
 use crate::fs::ops::{self, RENAME_EXCHANGE, RENAME_NOREPLACE};
@@ -190,7 +190,7 @@ fn what_the_slot_does_not_show_is_fetched() {
             buffer.copy_from_slice(&super::IMAGE[start..start + buffer.len()]);
             true
         };
-        let image = Image::new(&super::IMAGE[..shown], super::IMAGE.len() as u64, fetch);
+        let image = RootfsImage::new(&super::IMAGE[..shown], super::IMAGE.len() as u64, fetch);
         world.kernel.vfs = Vfs::new(Setup { image: Some(image), ..Setup::default() });
         assert_eq!(world.read("/twenty").unwrap(), whole, "{shown}");
         assert_eq!(world.read("/many/entry-149-with-a-name").unwrap(), b"149");

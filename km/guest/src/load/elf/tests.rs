@@ -38,7 +38,7 @@ impl Mapper for Calls {
 
 /// A program header as the words that it is made of.
 #[derive(Clone, Copy)]
-struct Header {
+struct ProgramHeader {
     kind: u32,
     flags: u32,
     offset: u64,
@@ -47,12 +47,18 @@ struct Header {
     memory_len: u64,
 }
 
-const TEXT: Header =
-    Header { kind: 1, flags: 5, offset: 0, address: 0x40_0000, file_len: 0x1234, memory_len: 0x1234 };
-const DATA: Header =
-    Header { kind: 1, flags: 6, offset: 0x1e00, address: 0x40_3e00, file_len: 0x300, memory_len: 0x5000 };
+const TEXT: ProgramHeader =
+    ProgramHeader { kind: 1, flags: 5, offset: 0, address: 0x40_0000, file_len: 0x1234, memory_len: 0x1234 };
+const DATA: ProgramHeader = ProgramHeader {
+    kind: 1,
+    flags: 6,
+    offset: 0x1e00,
+    address: 0x40_3e00,
+    file_len: 0x300,
+    memory_len: 0x5000,
+};
 
-fn program(kind: u16, headers: &[Header]) -> Vec<u8> {
+fn program(kind: u16, headers: &[ProgramHeader]) -> Vec<u8> {
     let mut bytes = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
     bytes.extend(kind.to_le_bytes());
     bytes.extend(62u16.to_le_bytes());
@@ -63,15 +69,15 @@ fn program(kind: u16, headers: &[Header]) -> Vec<u8> {
     for header in headers {
         bytes.extend(header.kind.to_le_bytes());
         bytes.extend(header.flags.to_le_bytes());
-        let Header { offset, address, file_len, memory_len, .. } = *header;
+        let ProgramHeader { offset, address, file_len, memory_len, .. } = *header;
         let words = [offset, address, address, file_len, memory_len, 4096];
         bytes.extend(words.iter().flat_map(|word| word.to_le_bytes()));
     }
     bytes
 }
 
-fn read(kind: u16, headers: &[Header]) -> Result<Image> {
-    Image::read(&Bytes(program(kind, headers)))
+fn read(kind: u16, headers: &[ProgramHeader]) -> Result<ElfImage> {
+    ElfImage::read(&Bytes(program(kind, headers)))
 }
 
 #[test]
@@ -102,41 +108,47 @@ fn a_relocatable_program_moves_as_one() {
 
 #[test]
 fn what_is_no_program_is_refused() {
-    assert_eq!(Image::read(&Bytes(Vec::new())).err(), Some(Errno::ENOEXEC));
+    assert_eq!(ElfImage::read(&Bytes(Vec::new())).err(), Some(Errno::ENOEXEC));
     assert_eq!(read(1, &[TEXT]).err(), Some(Errno::ENOEXEC));
     assert_eq!(read(2, &[]).err(), Some(Errno::ENOEXEC));
     for (at, value) in [(4, 1), (5, 2), (18, 3), (54, 1)] {
         let mut bytes = program(2, &[TEXT]);
         bytes[at] = value;
-        assert_eq!(Image::read(&Bytes(bytes)).err(), Some(Errno::ENOEXEC), "byte {at}");
+        assert_eq!(ElfImage::read(&Bytes(bytes)).err(), Some(Errno::ENOEXEC), "byte {at}");
     }
     let bytes = program(2, &[TEXT, DATA]);
-    assert_eq!(Image::read(&Bytes(bytes[..100].to_vec())).err(), Some(Errno::ENOEXEC));
+    assert_eq!(ElfImage::read(&Bytes(bytes[..100].to_vec())).err(), Some(Errno::ENOEXEC));
 }
 
 #[test]
 fn headers_that_contradict_themselves_are_refused() {
     let wrong = [
-        Header { file_len: 0x2000, ..TEXT },
-        Header { memory_len: u64::MAX, ..TEXT },
-        Header { offset: 1, ..TEXT },
-        Header { offset: 1 << 63, file_len: 0, ..TEXT },
+        ProgramHeader { file_len: 0x2000, ..TEXT },
+        ProgramHeader { memory_len: u64::MAX, ..TEXT },
+        ProgramHeader { offset: 1, ..TEXT },
+        ProgramHeader { offset: 1 << 63, file_len: 0, ..TEXT },
     ];
     for header in wrong {
         assert_eq!(read(2, &[header]).err(), Some(Errno::EINVAL));
     }
     assert_eq!(read(2, &[DATA, TEXT]).err(), Some(Errno::EINVAL));
-    assert_eq!(read(2, &[Header { address: 0x7fff_ffff_0000, ..TEXT }]).err(), Some(Errno::ENOMEM));
+    assert_eq!(read(2, &[ProgramHeader { address: 0x7fff_ffff_0000, ..TEXT }]).err(), Some(Errno::ENOMEM));
 }
 
 #[test]
 fn an_interpreter_is_a_path_that_ends() {
-    let interp =
-        |file_len| Header { kind: 3, flags: 4, offset: 232, address: 0, file_len, memory_len: file_len };
+    let interp = |file_len| ProgramHeader {
+        kind: 3,
+        flags: 4,
+        offset: 232,
+        address: 0,
+        file_len,
+        memory_len: file_len,
+    };
     let with = |file_len, path: &[u8]| {
         let mut bytes = program(3, &[TEXT, interp(file_len), DATA]);
         bytes.extend(path);
-        Image::read(&Bytes(bytes)).map(|image| image.interpreter)
+        ElfImage::read(&Bytes(bytes)).map(|image| image.interpreter)
     };
     assert_eq!(with(8, b"/ld.so.1"), Err(Errno::ENOEXEC));
     assert_eq!(with(7, b"/ld.so\0"), Ok(Some(b"/ld.so".to_vec())));

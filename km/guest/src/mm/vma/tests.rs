@@ -16,18 +16,18 @@ fn vma(start: u64, end: u64, prot: u32) -> Vma {
 }
 
 #[derive(Clone, Debug)]
-enum Step {
+enum VmaStep {
     Map { start: u64, len: u64, prot: u32 },
     Unmap { start: u64, len: u64 },
     Protect { start: u64, len: u64, prot: u32 },
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn step() -> impl Strategy<Value = VmaStep> {
     let range = || (0..PAGES - 1, 1..16u64);
     prop_oneof![
-        (range(), 0..8u32).prop_map(|((start, len), prot)| Step::Map { start, len, prot }),
-        range().prop_map(|(start, len)| Step::Unmap { start, len }),
-        (range(), 0..8u32).prop_map(|((start, len), prot)| Step::Protect { start, len, prot }),
+        (range(), 0..8u32).prop_map(|((start, len), prot)| VmaStep::Map { start, len, prot }),
+        range().prop_map(|(start, len)| VmaStep::Unmap { start, len }),
+        (range(), 0..8u32).prop_map(|((start, len), prot)| VmaStep::Protect { start, len, prot }),
     ]
 }
 
@@ -55,21 +55,21 @@ proptest! {
         let mut model = alloc::vec![None; 2 * PAGES as usize];
         for step in steps {
             let (start, len) = match &step {
-                Step::Map { start, len, .. } | Step::Unmap { start, len } | Step::Protect { start, len, .. } => (*start, *len),
+                VmaStep::Map { start, len, .. } | VmaStep::Unmap { start, len } | VmaStep::Protect { start, len, .. } => (*start, *len),
             };
             let (first, last) = (start * PAGE_SIZE, (start + len) * PAGE_SIZE);
             let range = start as usize..(start + len) as usize;
             match step {
-                Step::Map { prot, .. } => {
+                VmaStep::Map { prot, .. } => {
                     map.carve(first, last);
                     map.insert(vma(start, start + len, prot));
                     model[range].fill(Some(prot));
                 }
-                Step::Unmap { .. } => {
+                VmaStep::Unmap { .. } => {
                     map.carve(first, last);
                     model[range].fill(None);
                 }
-                Step::Protect { prot, .. } => {
+                VmaStep::Protect { prot, .. } => {
                     map.modify(first, last, |vma| vma.prot = Prot::from_bits_truncate(prot));
                     model[range].iter_mut().flatten().for_each(|old| *old = prot);
                 }

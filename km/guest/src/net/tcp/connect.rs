@@ -3,8 +3,8 @@
 //! Within one machine a connection is there at once, yet the first call says EINPROGRESS as Linux does to a program that
 //! does not wait, and the next one tells the result.
 
-use super::listener::Listener;
-use super::{State, Tcp, wire};
+use super::listener::TcpListener;
+use super::{Tcp, TcpState, wire};
 use crate::errno::{Errno, Result};
 use crate::net::address::Address;
 use crate::net::inet;
@@ -22,20 +22,20 @@ impl Tcp {
             return self.report();
         }
         match &*self.state.borrow() {
-            State::Closed => {}
-            State::Connected(_) | State::Listening(_) => return Err(Errno::EISCONN),
-            State::Connecting => return Err(Errno::EALREADY),
+            TcpState::Closed => {}
+            TcpState::Connected(_) | TcpState::Listening(_) => return Err(Errno::EISCONN),
+            TcpState::Connecting => return Err(Errno::EALREADY),
         }
         self.begin(address)
     }
 
     /// What came of a connection that was begun.
     fn report(&self) -> Result<()> {
-        if matches!(*self.state.borrow(), State::Connecting) {
+        if matches!(*self.state.borrow(), TcpState::Connecting) {
             return Err(Errno::EALREADY);
         }
         self.is_reporting.set(false);
-        if matches!(*self.state.borrow(), State::Connected(_)) {
+        if matches!(*self.state.borrow(), TcpState::Connected(_)) {
             return Ok(());
         }
         self.is_reset.set(false);
@@ -75,17 +75,17 @@ impl Tcp {
     }
 
     /// Goes into the listener's queue, or waits for room in it.
-    fn knock(&self, listener: &Listener) {
+    fn knock(&self, listener: &TcpListener) {
         if listener.has_room() {
             self.join(listener);
         } else {
-            *self.state.borrow_mut() = State::Connecting;
+            *self.state.borrow_mut() = TcpState::Connecting;
             listener.wait(self.me.clone());
         }
     }
 
     /// Makes the connection.
-    pub(super) fn join(&self, listener: &Listener) {
+    pub(super) fn join(&self, listener: &TcpListener) {
         let Some(remote) = self.remote.get() else { return };
         let (near, far) = wire::pair(&self.net.budget);
         near.attach(&self.me);
@@ -93,14 +93,14 @@ impl Tcp {
         let wire = Rc::clone(&far) as Rc<dyn wire::Wire>;
         let Some(child) = listener.child(remote, self.local.get(), wire) else { return self.refuse() };
         far.attach(&Rc::downgrade(&child));
-        *self.state.borrow_mut() = State::Connected(Rc::new(near));
+        *self.state.borrow_mut() = TcpState::Connected(Rc::new(near));
         listener.push(child);
         self.common.queue.wake();
     }
 
     /// Nobody listens there, or no longer.
     pub(super) fn refuse(&self) {
-        *self.state.borrow_mut() = State::Closed;
+        *self.state.borrow_mut() = TcpState::Closed;
         self.remote.set(None);
         self.forget_port();
         self.reset(Errno::ECONNREFUSED);
@@ -108,7 +108,7 @@ impl Tcp {
 
     /// connect(2) to AF_UNSPEC.
     fn disconnect(&self) {
-        if let State::Connected(wire) = self.state.replace(State::Closed) {
+        if let TcpState::Connected(wire) = self.state.replace(TcpState::Closed) {
             wire.close(wire::Manner::Abort);
         }
         self.remote.set(None);

@@ -1,7 +1,7 @@
 //! The passive side of TCP: a queue of connections that wait for accept(2), and sockets that wait for room in it.
 
 use super::wire::Wire;
-use super::{State, Tcp};
+use super::{Tcp, TcpState};
 use crate::errno::{Errno, Result};
 use crate::net::socket::Protocol;
 use alloc::collections::VecDeque;
@@ -14,7 +14,7 @@ use core::net::SocketAddr;
 const BACKLOG_MAX: usize = 4096;
 
 /// What a listening socket has.
-pub struct Listener {
+pub struct TcpListener {
     socket: Weak<Tcp>,
     backlog: Cell<usize>,
     arrived: RefCell<VecDeque<Rc<Tcp>>>,
@@ -27,7 +27,7 @@ impl Tcp {
             listener.backlog.set(backlog.min(BACKLOG_MAX));
             return Ok(());
         }
-        if !matches!(*self.state.borrow(), State::Closed) {
+        if !matches!(*self.state.borrow(), TcpState::Closed) {
             return Err(Errno::EINVAL);
         }
         let local = self.local.get();
@@ -38,7 +38,7 @@ impl Tcp {
             }
             Some(_) => {}
         }
-        *self.state.borrow_mut() = State::Listening(Rc::new(Listener {
+        *self.state.borrow_mut() = TcpState::Listening(Rc::new(TcpListener {
             socket: self.me.clone(),
             backlog: Cell::new(backlog.min(BACKLOG_MAX)),
             arrived: RefCell::default(),
@@ -50,7 +50,7 @@ impl Tcp {
 
     /// Whoever waits to be accepted meets a RST.
     pub(super) fn stop_listening(&self) {
-        let State::Listening(listener) = self.state.replace(State::Closed) else { return };
+        let TcpState::Listening(listener) = self.state.replace(TcpState::Closed) else { return };
         for child in listener.arrived.take() {
             child.common.options.linger.set(Some(0));
             child.close();
@@ -62,7 +62,7 @@ impl Tcp {
     }
 }
 
-impl Listener {
+impl TcpListener {
     /// Whether nobody waits for accept(2).
     pub fn is_empty(&self) -> bool {
         self.arrived.borrow().is_empty()
@@ -95,7 +95,7 @@ impl Listener {
         child.options.inherit(&parent.options);
         child.local.set(local);
         child.remote.set(Some(remote));
-        *child.state.borrow_mut() = State::Connected(wire);
+        *child.state.borrow_mut() = TcpState::Connected(wire);
         Some(child)
     }
 
@@ -123,6 +123,6 @@ impl Tcp {
     /// Whether it waits for room in a listener's queue.
     #[must_use]
     pub fn is_connecting(&self) -> bool {
-        matches!(*self.state.borrow(), State::Connecting)
+        matches!(*self.state.borrow(), TcpState::Connecting)
     }
 }

@@ -19,7 +19,7 @@ use super::Shared;
 use super::address::Address;
 use super::inet::{self, Scope};
 use super::message::{Incoming, Outgoing, Peer};
-use super::socket::{Common, Halves, Kind, Protocol};
+use super::socket::{Common, Halves, Protocol, SocketKind};
 use crate::errno::{Errno, Result};
 use crate::fs::file::Ready;
 use crate::fs::io::Sink;
@@ -30,13 +30,13 @@ use core::any::Any;
 use core::cell::{Cell, RefCell};
 use core::net::{IpAddr, SocketAddr};
 use linux_raw_sys::net as raw;
-use listener::Listener;
+use listener::TcpListener;
 use options::TcpOptions;
 use wire::{Manner, Peek, Wire};
 
-enum State {
+enum TcpState {
     Closed,
-    Listening(Rc<Listener>),
+    Listening(Rc<TcpListener>),
     /// Waits for room in a listener's backlog.
     Connecting,
     Connected(Rc<dyn Wire>),
@@ -49,7 +49,7 @@ pub struct Tcp {
     /// What every socket has.
     pub common: Common,
     options: TcpOptions,
-    state: RefCell<State>,
+    state: RefCell<TcpState>,
     local: Cell<SocketAddr>,
     remote: Cell<Option<SocketAddr>>,
     /// The port in [`Shared::tcp_ports`] that is this socket's.
@@ -66,13 +66,13 @@ pub struct Tcp {
 
 impl Tcp {
     /// A new socket.
-    pub fn new(net: &Rc<Shared>, kind: Kind, owner: Peer) -> Rc<Self> {
+    pub fn new(net: &Rc<Shared>, kind: SocketKind, owner: Peer) -> Rc<Self> {
         Rc::new_cyclic(|me| Self {
             me: me.clone(),
             net: Rc::clone(net),
             common: Common::new(kind, owner, &net.budget),
             options: TcpOptions::default(),
-            state: RefCell::new(State::Closed),
+            state: RefCell::new(TcpState::Closed),
             local: Cell::new(inet::unbound(kind.domain)),
             remote: Cell::new(None),
             claimed: Cell::new(None),
@@ -85,7 +85,7 @@ impl Tcp {
 
     fn wire(&self) -> Option<Rc<dyn Wire>> {
         match &*self.state.borrow() {
-            State::Connected(wire) => Some(Rc::clone(wire)),
+            TcpState::Connected(wire) => Some(Rc::clone(wire)),
             _ => None,
         }
     }
@@ -95,9 +95,9 @@ impl Tcp {
     }
 
     /// The listener, while it listens.
-    pub fn listener(&self) -> Option<Rc<Listener>> {
+    pub fn listener(&self) -> Option<Rc<TcpListener>> {
         match &*self.state.borrow() {
-            State::Listening(listener) => Some(Rc::clone(listener)),
+            TcpState::Listening(listener) => Some(Rc::clone(listener)),
             _ => None,
         }
     }
@@ -193,7 +193,7 @@ impl Protocol for Tcp {
         if !inet::is_local(address.ip()) {
             return Err(Errno::EADDRNOTAVAIL);
         }
-        let is_fresh = matches!(*self.state.borrow(), State::Closed);
+        let is_fresh = matches!(*self.state.borrow(), TcpState::Closed);
         if !is_fresh || self.claimed.get().is_some() || (address.is_ipv4() && self.options.only_v6()) {
             return Err(Errno::EINVAL);
         }
@@ -223,7 +223,7 @@ impl Protocol for Tcp {
             return Err(Errno::EPIPE);
         }
         let Some(wire) = self.wire() else {
-            let waits = matches!(*self.state.borrow(), State::Connecting);
+            let waits = matches!(*self.state.borrow(), TcpState::Connecting);
             return Err(if waits { Errno::EAGAIN } else { Errno::EPIPE });
         };
         let result = if message.flags & raw::MSG_OOB == 0 {
@@ -252,7 +252,7 @@ impl Protocol for Tcp {
                 wire.receive(&mut Discard { left: message.data.room() }, peek)
             }
             Some(wire) => wire.receive(message.data, peek),
-            None if matches!(*self.state.borrow(), State::Connecting) => Err(Errno::EAGAIN),
+            None if matches!(*self.state.borrow(), TcpState::Connecting) => Err(Errno::EAGAIN),
             None if self.is_reset.get() => Err(Errno::EAGAIN),
             None => return Err(Errno::ENOTCONN),
         };
@@ -301,7 +301,7 @@ impl Protocol for Tcp {
         if self.is_listening() {
             return self.stop_listening();
         }
-        if let State::Connected(wire) = self.state.replace(State::Closed) {
+        if let TcpState::Connected(wire) = self.state.replace(TcpState::Closed) {
             let aborts = self.common.options.linger.get() == Some(0);
             wire.close(if aborts { Manner::Abort } else { Manner::Orderly });
         }
@@ -312,7 +312,7 @@ impl Protocol for Tcp {
     }
 
     fn is_listening(&self) -> bool {
-        matches!(*self.state.borrow(), State::Listening(_))
+        matches!(*self.state.borrow(), TcpState::Listening(_))
     }
 
     fn readable_bytes(&self) -> usize {

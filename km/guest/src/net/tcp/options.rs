@@ -1,6 +1,6 @@
 //! Options of TCP sockets: levels IPPROTO_TCP, IPPROTO_IP and IPPROTO_IPV6.
 
-use super::{State, Tcp};
+use super::{Tcp, TcpState};
 use crate::errno::{Errno, Result};
 use crate::net::ip_options::{self, IpOptions};
 use crate::net::numbers::{Number, Numbers};
@@ -130,13 +130,13 @@ impl Tcp {
     fn state_number(&self) -> u8 {
         let index = match &*self.state.borrow() {
             _ if self.is_reset.get() => 1,
-            State::Closed => 1,
-            State::Listening(_) => 2,
-            State::Connecting => 3,
-            State::Connected(wire) if self.is_over(&**wire) => 1,
-            State::Connected(wire) if wire.peer_finished() => 4,
-            State::Connected(_) if self.shut.get().contains(super::Halves::WRITE) => 5,
-            State::Connected(_) => 0,
+            TcpState::Closed => 1,
+            TcpState::Listening(_) => 2,
+            TcpState::Connecting => 3,
+            TcpState::Connected(wire) if self.is_over(&**wire) => 1,
+            TcpState::Connected(wire) if wire.peer_finished() => 4,
+            TcpState::Connected(_) if self.shut.get().contains(super::Halves::WRITE) => 5,
+            TcpState::Connected(_) => 0,
         };
         STATES[index]
     }

@@ -1,6 +1,6 @@
 //! Readiness of TCP sockets, as tcp_poll() of Linux has it.
 
-use super::{State, Tcp};
+use super::{Tcp, TcpState};
 use crate::fs::file::Ready;
 use crate::net::socket::Halves;
 use crate::net::tcp::urgent::Urgent;
@@ -9,14 +9,14 @@ use crate::net::tcp::wire::Wire;
 impl Tcp {
     pub(super) fn readiness(&self) -> Ready {
         let mut ready = match &*self.state.borrow() {
-            State::Listening(listener) => {
+            TcpState::Listening(listener) => {
                 return if listener.is_empty() { Ready::empty() } else { Ready::IN };
             }
-            State::Connecting => Ready::empty(),
-            State::Closed if self.is_reset.get() => all_over(),
-            State::Closed => Ready::OUT | Ready::HUP,
-            State::Connected(_) if self.is_reset.get() => all_over(),
-            State::Connected(wire) => self.of_connection(&**wire),
+            TcpState::Connecting => Ready::empty(),
+            TcpState::Closed if self.is_reset.get() => all_over(),
+            TcpState::Closed => Ready::OUT | Ready::HUP,
+            TcpState::Connected(_) if self.is_reset.get() => all_over(),
+            TcpState::Connected(wire) => self.of_connection(&**wire),
         };
         if self.common.error.get().is_some() {
             ready |= Ready::ERR;

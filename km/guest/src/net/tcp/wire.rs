@@ -80,7 +80,7 @@ pub enum Manner {
 }
 
 /// One direction's state and one end's.
-struct Side {
+struct WireSide {
     end: RefCell<Weak<Tcp>>,
     /// Bytes for this end.
     incoming: RefCell<Ring>,
@@ -94,7 +94,7 @@ struct Side {
 
 /// A connection between two sockets of the machine.
 pub struct Link {
-    sides: [Side; 2],
+    sides: [WireSide; 2],
 }
 
 /// One end of a [`Link`].
@@ -105,7 +105,7 @@ pub struct Loop {
 
 /// Both ends of a new connection.
 pub fn pair(budget: &Rc<Budget>) -> (Loop, Loop) {
-    let side = || Side {
+    let side = || WireSide {
         end: RefCell::new(Weak::new()),
         incoming: RefCell::new(Ring::new(budget)),
         urgent: Urgent::default(),
@@ -122,11 +122,11 @@ impl Loop {
         *self.mine().end.borrow_mut() = socket.clone();
     }
 
-    fn mine(&self) -> &Side {
+    fn mine(&self) -> &WireSide {
         &self.link.sides[self.side]
     }
 
-    fn other(&self) -> &Side {
+    fn other(&self) -> &WireSide {
         &self.link.sides[1 - self.side]
     }
 

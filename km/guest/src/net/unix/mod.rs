@@ -10,7 +10,7 @@ use super::Shared;
 use super::address::{Address, UnixName};
 use super::inbox::Inbox;
 use super::message::{Incoming, Outgoing, Peer};
-use super::socket::{Common, Halves, Kind, Protocol};
+use super::socket::{Common, Halves, Protocol, SocketKind};
 use crate::errno::{Errno, Result};
 use crate::fs::file::Ready;
 use alloc::collections::VecDeque;
@@ -19,8 +19,8 @@ use alloc::vec::Vec;
 use core::any::Any;
 use core::cell::{Cell, RefCell};
 use linux_raw_sys::net as raw;
-use names::Key;
-pub use names::Place;
+pub use names::SocketFile;
+use names::SocketKey;
 
 pub(super) const STREAM: u32 = raw::SOCK_STREAM;
 pub(super) const DATAGRAM: u32 = raw::SOCK_DGRAM;
@@ -39,7 +39,7 @@ pub struct Unix {
     net: Rc<Shared>,
     common: Common,
     name: RefCell<UnixName>,
-    key: RefCell<Option<Key>>,
+    key: RefCell<Option<SocketKey>>,
     listening: RefCell<Option<Listening>>,
     peer: RefCell<Option<Weak<Unix>>>,
     /// A stream had a peer.
@@ -54,7 +54,7 @@ pub struct Unix {
 
 impl Unix {
     /// A new socket.
-    pub fn new(net: &Rc<Shared>, kind: Kind, owner: Peer) -> Rc<Self> {
+    pub fn new(net: &Rc<Shared>, kind: SocketKind, owner: Peer) -> Rc<Self> {
         Rc::new_cyclic(|me| Self {
             me: me.clone(),
             net: Rc::clone(net),
@@ -73,7 +73,7 @@ impl Unix {
     }
 
     /// Two sockets that are each other's peers (socketpair(2)).
-    pub fn pair(net: &Rc<Shared>, kind: Kind, owner: Peer) -> (Rc<Self>, Rc<Self>) {
+    pub fn pair(net: &Rc<Shared>, kind: SocketKind, owner: Peer) -> (Rc<Self>, Rc<Self>) {
         let (first, second) = (Self::new(net, kind, owner), Self::new(net, kind, owner));
         first.join(&second, owner);
         second.join(&first, owner);

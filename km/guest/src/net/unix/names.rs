@@ -11,12 +11,12 @@ use core::cell::{Cell, RefCell};
 
 /// Identifies a file that a socket is bound to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct SocketFile {
     device: u64,
     inode: u64,
 }
 
-impl Place {
+impl SocketFile {
     /// The place of a node.
     #[must_use]
     pub fn of(node: &Node) -> Self {
@@ -26,22 +26,22 @@ impl Place {
 
 /// How a bound socket is found.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Key {
+pub enum SocketKey {
     /// By its file.
-    File(Place),
+    File(SocketFile),
     /// By its abstract name.
     Abstract(Vec<u8>),
 }
 
 /// All bound sockets.
 #[derive(Default)]
-pub struct Names {
-    bound: RefCell<BTreeMap<Key, Weak<Unix>>>,
+pub struct UnixNames {
+    bound: RefCell<BTreeMap<SocketKey, Weak<Unix>>>,
     next: Cell<u32>,
 }
 
-impl Names {
-    fn claim(&self, key: &Key, socket: &Weak<Unix>) -> Result<()> {
+impl UnixNames {
+    fn claim(&self, key: &SocketKey, socket: &Weak<Unix>) -> Result<()> {
         let mut bound = self.bound.borrow_mut();
         if bound.get(key).is_some_and(|other| other.strong_count() > 0) {
             return Err(Errno::EADDRINUSE);
@@ -56,13 +56,13 @@ impl Names {
             let number = self.next.get();
             self.next.set((number + 1) & 0xf_ffff);
             let name = alloc::format!("{number:05x}").into_bytes();
-            if !self.bound.borrow().contains_key(&Key::Abstract(name.clone())) {
+            if !self.bound.borrow().contains_key(&SocketKey::Abstract(name.clone())) {
                 return name;
             }
         }
     }
 
-    fn find(&self, key: &Key) -> Option<Rc<Unix>> {
+    fn find(&self, key: &SocketKey) -> Option<Rc<Unix>> {
         self.bound.borrow().get(key)?.upgrade()
     }
 }
@@ -74,12 +74,12 @@ impl Unix {
             Address::Unix(UnixName::Unnamed) if self.key.borrow().is_some() => return Ok(()),
             Address::Unix(UnixName::Unnamed) => {
                 let name = self.net.unix_names.unused();
-                (Key::Abstract(name.clone()), UnixName::Abstract(name))
+                (SocketKey::Abstract(name.clone()), UnixName::Abstract(name))
             }
             Address::Unix(UnixName::Abstract(name)) => {
-                (Key::Abstract(name.clone()), UnixName::Abstract(name.clone()))
+                (SocketKey::Abstract(name.clone()), UnixName::Abstract(name.clone()))
             }
-            Address::UnixAt { place, path } => (Key::File(*place), UnixName::Path(path.clone())),
+            Address::UnixAt { place, path } => (SocketKey::File(*place), UnixName::Path(path.clone())),
             _ => return Err(Errno::EINVAL),
         };
         if self.key.borrow().is_some() {
@@ -101,8 +101,8 @@ impl Unix {
     /// The socket at an address.
     pub(super) fn find(&self, address: &Address) -> Result<Rc<Self>> {
         let key = match address {
-            Address::Unix(UnixName::Abstract(name)) => Key::Abstract(name.clone()),
-            Address::UnixAt { place, .. } => Key::File(*place),
+            Address::Unix(UnixName::Abstract(name)) => SocketKey::Abstract(name.clone()),
+            Address::UnixAt { place, .. } => SocketKey::File(*place),
             _ => return Err(Errno::EINVAL),
         };
         let found = self.net.unix_names.find(&key).ok_or(Errno::ECONNREFUSED)?;

@@ -10,7 +10,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 /// `struct msghdr`.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
-pub(super) struct Header {
+pub(super) struct MessageHeader {
     pub name: u64,
     pub name_len: u32,
     padding: u32,
@@ -27,7 +27,7 @@ const NAME_LEN: u64 = 8;
 const CONTROL_LEN: u64 = 40;
 const FLAGS: u64 = 48;
 
-impl Header {
+impl MessageHeader {
     /// Reads one.
     pub(super) fn load(ctx: &mut Ctx<'_>, address: u64) -> Result<Self> {
         let header: Self = ctx.memory().load(address)?;

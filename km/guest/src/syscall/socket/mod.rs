@@ -15,7 +15,7 @@ use crate::fs::file::{O_NONBLOCK, O_RDWR, OpenFile};
 use crate::kernel::{Args, Ctx};
 use crate::net::address::Address;
 use crate::net::message::Peer;
-use crate::net::socket::{Halves, Kind, Protocol, Socket};
+use crate::net::socket::{Halves, Protocol, Socket, SocketKind};
 use crate::wait::SysResult;
 use alloc::rc::Rc;
 use linux_raw_sys::net as raw;
@@ -98,12 +98,12 @@ fn install(ctx: &mut Ctx<'_>, file: Rc<OpenFile>, flags: u32) -> Result<u64> {
 }
 
 /// Domain, type and flags from the arguments of socket(2).
-fn kind(args: &Args) -> Result<(Kind, u32)> {
+fn kind(args: &Args) -> Result<(SocketKind, u32)> {
     let (kind, flags) = (args[1] as u32 & 0xf, args[1] as u32 & !0xf);
     if flags & !(NONBLOCK | CLOEXEC) != 0 {
         return Err(Errno::EINVAL);
     }
-    Ok((Kind { domain: args[0] as u32, kind, protocol: args[2] as u32 }, flags))
+    Ok((SocketKind { domain: args[0] as u32, kind, protocol: args[2] as u32 }, flags))
 }
 
 fn sys_socket(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {

@@ -7,7 +7,7 @@ use crate::fs::walk::Restrict;
 use crate::kernel::Ctx;
 use crate::net::address::{Address, LONGEST, UnixName};
 use crate::net::socket::Protocol;
-use crate::net::unix::Place;
+use crate::net::unix::SocketFile;
 use crate::syscall::at;
 use core::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use linux_raw_sys::net::AF_INET;
@@ -83,7 +83,7 @@ pub(super) fn make(ctx: &mut Ctx<'_>, socket: &dyn Protocol, address: Address) -
         Errno::EEXIST => Errno::EADDRINUSE,
         other => other,
     })?;
-    Ok(Address::UnixAt { place: Place::of(&node), path })
+    Ok(Address::UnixAt { place: SocketFile::of(&node), path })
 }
 
 /// Before connect(2) and send(2): finds the file of a unix socket with a path.
@@ -95,5 +95,5 @@ pub(super) fn find(ctx: &mut Ctx<'_>, address: Address) -> Result<Address> {
     if node.meta.get().kind() != meta::S_IFSOCK {
         return Err(Errno::ECONNREFUSED);
     }
-    Ok(Address::UnixAt { place: Place::of(&node), path })
+    Ok(Address::UnixAt { place: SocketFile::of(&node), path })
 }

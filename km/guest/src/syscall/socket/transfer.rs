@@ -1,6 +1,6 @@
 //! Sending and receiving: sendto(2), recvfrom(2), sendmsg(2), recvmsg(2).
 
-use super::header::Header;
+use super::header::MessageHeader;
 use super::{control, name, sender, socket_of};
 use crate::errno::{Errno, Result};
 use crate::fs::file::OpenFile;
@@ -161,7 +161,7 @@ fn send_kept(ctx: &mut Ctx<'_>, file: &OpenFile, mut message: Sending) -> SysRes
 
 /// The message that a `struct msghdr` at `address` describes.
 pub(super) fn load(ctx: &mut Ctx<'_>, address: u64, flags: u32, done: usize) -> Result<Sending> {
-    let header = Header::load(ctx, address)?;
+    let header = MessageHeader::load(ctx, address)?;
     let to = header.destination(ctx)?;
     let given = control::read(ctx, header.control, header.control_len)?;
     Ok(Sending { ranges: header.ranges(ctx)?, to, given, flags, done })
@@ -201,7 +201,7 @@ pub(super) fn receive_header(
     done: &mut usize,
 ) -> SysResult {
     let socket = socket_of(file)?;
-    let header = Header::load(ctx, address)?;
+    let header = MessageHeader::load(ctx, address)?;
     let mut ranges = header.ranges(ctx)?;
     let received = receive(ctx, file, &mut ranges, flags, done)?;
     let len = received.len;
@@ -213,7 +213,7 @@ fn put_ancillary(
     ctx: &mut Ctx<'_>,
     socket: &dyn Protocol,
     address: u64,
-    header: &Header,
+    header: &MessageHeader,
     received: Received,
     flags: u32,
 ) -> Result<()> {
@@ -240,5 +240,5 @@ fn put_ancillary(
     }
     let (control_len, cut) = writer.finish(ctx, header.control)?;
     let cloexec = flags & raw::MSG_CMSG_CLOEXEC;
-    Header::put_results(ctx, address, name_len, control_len, received.flags | cut | cloexec)
+    MessageHeader::put_results(ctx, address, name_len, control_len, received.flags | cut | cloexec)
 }
