@@ -17,7 +17,7 @@ impl Errno {
         (-(self.0 as i64)).cast_unsigned()
     }
 
-    /// The number.
+    /// The positive number of errno(3).
     #[must_use]
     pub const fn number(self) -> i32 {
         self.0 as i32

@@ -1,6 +1,6 @@
 //! The library OS: Linux's system-call ABI inside the guest, on top of `km-hal`.
 //!
-//! * [`kernel`]: all state, and the way of a trap through it.
+//! * [`kernel`]: the state that system calls work on, and the way of a trap through it.
 //! * [`syscall`]: one file per family of system calls, and [`syscall::table`], the only list of them.
 //! * [`task`]: processes, threads, scheduling, signals, futexes.
 //! * [`signal`]: signals, from sending to the return of a handler.

@@ -1,4 +1,4 @@
-//! Lines of the library OS for whoever runs the machine: they go to standard error, marked as its own.
+//! The library OS's own log lines: they go to standard error with the prefix `km: `.
 
 use crate::state::machine_state;
 use alloc::vec::Vec;
@@ -10,7 +10,7 @@ machine_state! {
     fn pending -> Vec<u8> = Vec::new()
 }
 
-/// Writes one line.
+/// Keeps one line, given without its newline, for standard error.
 pub fn line(text: &str) {
     pending(|pending| {
         if pending.len() + text.len() < LIMIT {

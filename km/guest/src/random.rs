@@ -20,11 +20,11 @@ machine_state! {
 const SEEDS_MAX: usize = 1024;
 
 machine_state! {
-    /// What programs drew in pieces of a generator's seed, for the search before a snapshot.
+    /// The seeds that programs drew with getrandom(2), for the search for generators before a snapshot.
     fn seeds -> VecDeque<[u8; 32]> = VecDeque::new()
 }
 
-/// Remembers that a program drew a seed; of very many the last ones.
+/// Remembers a seed that a program drew; only the latest are kept.
 pub fn note_seed(seed: &[u8; 32]) {
     seeds(|seeds| {
         if seeds.len() == SEEDS_MAX {
@@ -69,7 +69,7 @@ pub fn fill(buffer: &mut [u8]) {
     });
 }
 
-/// A random number.
+/// Eight bytes of the generator as a number.
 #[must_use]
 pub fn next_u64() -> u64 {
     let mut bytes = [0; 8];

@@ -1,4 +1,4 @@
-//! State of which a machine has one, outside of [`crate::kernel::Kernel`]: what deep code reaches without a way to it.
+//! Global state: values of which a machine has one, for code that has no reference to the [`crate::kernel::Kernel`].
 
 /// Defines `fn NAME(body)` that lends one value of the machine. On the host every test thread is a machine of its own.
 /// Calls for the same value must not nest.

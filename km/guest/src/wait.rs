@@ -41,7 +41,7 @@ impl WaitQueue {
         self.wake_for(watch::ANYTHING);
     }
 
-    /// The same when it is known what changed, in poll(2)'s bits: edge-triggered interest in something else sleeps on.
+    /// As [`Self::wake`], with what changed in poll(2)'s bits: edge-triggered watchers of other bits are not woken.
     pub fn wake_for(&self, changed: u32) {
         self.wakes.fetch_add(1, Ordering::Relaxed);
         watch::wake(self.key, changed);
@@ -54,7 +54,7 @@ impl WaitQueue {
     }
 }
 
-/// [`WaitQueue::wake`] for someone who holds the name only (an armed timer).
+/// [`WaitQueue::wake`] by the queue's name, for callers that have no reference (timers).
 pub fn wake_key(key: WaitKey) {
     watch::wake(key, watch::ANYTHING);
 }
@@ -91,7 +91,7 @@ pub struct Wait {
     pub keys: Vec<WaitKey>,
     /// Absolute CLOCK_MONOTONIC time in nanoseconds.
     pub deadline_ns: Option<u64>,
-    /// See [`Interruption`].
+    /// What a signal that arrives meanwhile does to the call.
     pub interruption: Interruption,
 }
 
@@ -116,7 +116,7 @@ impl Wait {
 /// Why a handler has no result to return.
 #[derive(Debug)]
 pub enum Stop {
-    /// The call failed.
+    /// The call failed; `rax` gets the negated number.
     Errno(Errno),
     /// The call waits; it is run again.
     Block(Wait),

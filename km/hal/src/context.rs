@@ -55,7 +55,7 @@ pub enum Trap {
         /// Faulting address for page faults (vector 14), else 0.
         address: u64,
     },
-    /// The monitor took the CPU from the program: time for another thread, or an event waits.
+    /// The monitor interrupted the program: another thread's turn, or an event waits.
     Interrupt,
 }
 

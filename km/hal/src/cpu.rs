@@ -137,7 +137,7 @@ pub fn set_gs_base(base: u64) -> bool {
     valid
 }
 
-/// The time-stamp counter.
+/// The CPU's time-stamp counter, in cycles; [`crate::records::clock`] says how they become a time.
 #[must_use]
 pub fn rdtsc() -> u64 {
     backend::rdtsc()

@@ -1,4 +1,4 @@
-//! Frames of guest-physical memory: who takes and gives back pages of slot 0.
+//! Frames of guest-physical memory: the allocator of the pages of slot 0.
 //!
 //! ```text
 //! free_gpa        table_end         bump →                      ← heap floor          end
@@ -16,7 +16,7 @@ const LINK: u32 = 1 << 31;
 /// End of the free list.
 const LAST: u32 = u32::MAX;
 
-/// Most sets of page tables that are kept: as many programs as a pipeline has.
+/// Most sets of page tables that are kept for the next address space: about one for each program of a shell pipeline.
 const KEPT_MAX: usize = 4;
 
 /// Where the allocator stands. Its words per frame are in guest memory, after `counts_gpa`.
@@ -153,7 +153,7 @@ pub fn alloc_uninit() -> Option<u64> {
     Some(take()?.0)
 }
 
-/// Takes a frame; page tables that nobody uses are given up for the last ones.
+/// Takes a frame; when none is left, kept page tables are freed for it.
 fn take() -> Option<(u64, bool)> {
     loop {
         let taken = backend::with_frames(Frames::take);
@@ -169,7 +169,7 @@ pub(crate) fn keep(root: u64, tables: u64) -> bool {
     backend::with_frames(|frames| frames.keep(root, tables))
 }
 
-/// The root of the page tables that were kept first; the caller's from now on.
+/// Takes the page tables that were kept first: their root. The caller owns them.
 pub(crate) fn take_kept() -> Option<u64> {
     backend::with_frames(Frames::take_kept)
 }
@@ -220,7 +220,7 @@ pub fn available() -> u64 {
     })
 }
 
-/// Bytes that the kernel heap can still take. Programs leave it some, but what it has taken it never gives back.
+/// Bytes by which the kernel heap can still grow. A reserve is kept for it; what it has taken it never gives back.
 #[must_use]
 pub fn heap_room() -> u64 {
     backend::with_frames(|frames| frames.floor_gpa.saturating_sub(frames.bump_gpa))

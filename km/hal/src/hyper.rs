@@ -105,7 +105,7 @@ pub fn exit(ops: &mut [Op], exit: Exit) -> ! {
 /// Ends the machine with a message: the library OS cannot go on.
 pub fn panic(message: &dyn fmt::Display) -> ! {
     let mut text = OutputText { len: 0 };
-    // An error means that the buffer is full: a shortened message is still the best there is.
+    // An error means that the buffer is full: then the message is cut short.
     let _ = write!(text, "{message}");
     let op = Op { code: OpCode::Write as u32, stream: 2, gpa: OUTPUT_GPA, len: text.len, ..Op::default() };
     put_ops(&[op]);
@@ -138,13 +138,13 @@ pub fn write(stream: u32, bytes: &[u8]) -> (i64, Events) {
     (ops[0].result, events)
 }
 
-/// Whether the monitor asks to look for work before the program goes on.
+/// Whether the monitor asks the library OS to look for work (events, another thread) before the program goes on.
 #[must_use]
 pub fn tick_pending() -> bool {
     phys::read_value::<u32>(HYPER_GPA + offset_of!(HyperPage, tick) as u64) != 0
 }
 
-/// Lets the monitor leave out so many ticks; those that events are due with come all the same.
+/// Lets the monitor leave out this many ticks; ticks with events come all the same.
 pub fn rest(ticks: u32) {
     phys::write_value(HYPER_GPA + offset_of!(HyperPage, rest) as u64, &ticks);
 }

@@ -21,13 +21,13 @@ bitflags! {
     pub struct Flags: u64 {
         /// The CPU uses the entry. An entry without it keeps its frame and its other bits (PROT_NONE).
         const PRESENT = 1;
-        /// Writes are allowed.
+        /// The page may be written.
         const WRITE = 1 << 1;
         /// Ring 3 may use it; every mapping of a program has this.
         const USER = 1 << 2;
-        /// Was used.
+        /// The CPU has used the entry since the bit was cleared.
         const ACCESSED = 1 << 5;
-        /// Was written.
+        /// The CPU has written the page since the bit was cleared.
         const DIRTY = 1 << 6;
         /// First bit that the CPU ignores: the frame is shared and is copied before it is written.
         const COW = 1 << 9;
@@ -57,7 +57,7 @@ const ENTRIES: u64 = 512;
 pub struct Mapping {
     /// The frame, in slot 0 or slot 1.
     pub gpa: u64,
-    /// Its bits.
+    /// How the page may be used.
     pub flags: Flags,
 }
 
@@ -238,8 +238,8 @@ enum Order {
     LastFirst,
 }
 
-/// Shows the entries `[first, last)` of a table that are not 0. They are read some at a time, since a read is checked;
-/// `each` may change those it has seen.
+/// Calls `each` for the entries `[first, last)` of a table that are not 0. They are read in batches, because every read
+/// is range-checked; `each` may change entries that it has seen.
 fn for_each_entry(table: u64, first: u64, last: u64, order: Order, each: &mut dyn FnMut(u64, u64)) {
     const AT_ONCE: u64 = 64;
     let mut entries = [0u64; AT_ONCE as usize];
@@ -273,7 +273,7 @@ pub fn clear(
         each(va, mapping);
         None
     });
-    // The page behind the program's half is never mapped, so tables may go that only it would need.
+    // The page after the program's half is never mapped, so a table that would hold only that page can go.
     prune(root, 3, 0, start, if end >= PROGRAM_END { DIRECT_MAP } else { end }, source);
 }
 
@@ -319,8 +319,8 @@ pub fn flush() {
 /// Makes the CPU use the entry of the page at `va` of the current root, which shows the frame `gpa` in place of one that
 /// could not be written and is not executed.
 ///
-/// Where the host shadows the tables it looks at an entry when an access is not allowed by what it knows, so a write of
-/// what is there already is enough, and is what the program is about to do anyway.
+/// A host that shadows the tables reads an entry again when an access is not allowed by its copy. So writing a byte of
+/// the page with the value that it has is enough, and the program is about to write there anyway.
 pub fn replaced(va: u64, gpa: u64) {
     let mut byte = [0];
     phys::read(gpa, &mut byte);

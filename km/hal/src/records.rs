@@ -39,7 +39,7 @@ pub fn wipe_seed() {
     phys::write_value(RECORDS_GPA + CALL_RECORD_OFFSET, &record);
 }
 
-/// Clock parameters.
+/// The parameters from which clocks are computed, as the monitor writes them.
 #[must_use]
 pub fn clock() -> ClockPage {
     phys::read_value(CLOCK_GPA)

@@ -21,9 +21,9 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable)]
 #[repr(C, packed)]
 pub struct EpollEvent {
-    /// `EPOLL*` bits.
+    /// `EPOLL*` bits: the poll(2) bits of interest, or those that are ready, with EPOLLET and its like.
     pub events: u32,
-    /// The program's.
+    /// What the program gave with epoll_ctl(2); it comes back unread with each event.
     pub data: u64,
 }
 
@@ -39,7 +39,7 @@ struct Item {
     key: WaitKey,
     wanted: EpollEvent,
     is_listed: bool,
-    /// EPOLLONESHOT has fired.
+    /// EPOLLONESHOT has fired: nothing is reported until EPOLL_CTL_MOD arms the item again.
     is_spent: bool,
 }
 
@@ -52,7 +52,7 @@ struct EpollState {
     next_token: u64,
 }
 
-/// An epoll instance.
+/// What epoll_create(2) makes: the watched descriptors and the list of those that may be ready.
 #[derive(Default)]
 pub struct Epoll {
     queue: WaitQueue,

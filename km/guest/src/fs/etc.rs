@@ -1,4 +1,5 @@
-//! Files that a container engine supplies: those of /etc that the image has not, or has empty.
+//! Files of /etc that a container engine supplies (resolv.conf, hosts, hostname), where the image lacks them or has
+//! them empty.
 
 use super::node::{Node, dir};
 use super::vfs::{directory, file};
@@ -7,7 +8,7 @@ use alloc::format;
 use alloc::rc::Rc;
 
 const HOSTS: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
-/// There is no name server: lookups of other names fail at once because loopback refuses.
+/// There is no name server: lookups of other names fail at once, because nothing listens on loopback.
 const RESOLV_CONF: &str = "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n";
 
 pub(super) fn supply(root: &Rc<Node>, hostname: &str) -> Result<()> {

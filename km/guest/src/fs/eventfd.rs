@@ -11,7 +11,7 @@ use core::cell::Cell;
 /// The counter never has this value.
 const FULL: u64 = u64::MAX;
 
-/// A counter.
+/// The 64-bit counter of eventfd(2), and who waits for it to change.
 pub struct EventFd {
     count: Cell<u64>,
     /// Reads take 1 rather than everything.
@@ -48,7 +48,7 @@ impl File for EventFd {
             return Err(Errno::EINVAL);
         }
         let mut bytes = [0; 8];
-        // A call that waits runs again from its start, so a value that does not fit is not lost.
+        // A value that does not fit is not lost: the call waits, and runs again from its start.
         from.take(&mut bytes)?;
         let added = u64::from_le_bytes(bytes);
         if added == FULL {

@@ -12,7 +12,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 pub struct Descriptor {
     /// The open file, shared with duplicates.
     pub file: Rc<OpenFile>,
-    /// FD_CLOEXEC.
+    /// FD_CLOEXEC: execve(2) closes it.
     pub close_on_exec: bool,
 }
 
@@ -25,7 +25,7 @@ pub struct FdTable {
     lowest_free: usize,
     /// Names the table as an owner of fcntl(2) locks.
     number: u64,
-    /// fcntl(2) locks were taken: closing a file must look for them.
+    /// Whether fcntl(2) locks were ever taken; only then closing a file must look for them.
     pub has_locks: bool,
 }
 
@@ -136,8 +136,8 @@ impl FdTable {
         Owner::Table(self.number)
     }
 
-    /// Takes an entry out. All fcntl(2) locks that the process has on the file are gone then, however many other
-    /// descriptors it has for it.
+    /// Removes a descriptor. This also drops all fcntl(2) locks that the process has on the file, even if it has other
+    /// descriptors for it (fcntl(2), "Record locks").
     pub fn remove(&mut self, fd: u64) -> Option<Descriptor> {
         let index = fd as u32 as usize;
         let removed = self.entries.get_mut(index)?.take()?;

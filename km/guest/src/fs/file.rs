@@ -22,7 +22,7 @@ bitflags! {
     pub struct Ready: u32 {
         /// A read would not block.
         const IN = 0x001;
-        /// Urgent data.
+        /// POLLPRI: urgent data (MSG_OOB), or an event of a terminal in packet mode.
         const PRI = 0x002;
         /// A write would not block.
         const OUT = 0x004;
@@ -187,7 +187,7 @@ pub trait Pages {
 
 /// An open file description (open(2)): what `dup` and `fork` share.
 pub struct OpenFile {
-    /// What is open.
+    /// The object; open files that were opened apart may share it.
     pub file: Rc<dyn File>,
     /// O_ACCMODE, O_APPEND, O_NONBLOCK, O_DIRECT, O_PATH and their like; F_SETFL changes them.
     pub flags: Cell<u32>,
@@ -199,13 +199,13 @@ pub struct OpenFile {
 
 /// O_ACCMODE: access bits of the flags.
 pub const O_ACCMODE: u32 = 3;
-/// Write only.
+/// Writing without reading.
 pub const O_WRONLY: u32 = 1;
-/// Read and write.
+/// Reading and writing.
 pub const O_RDWR: u32 = 2;
 /// Writes go to the end.
 pub const O_APPEND: u32 = 0o2000;
-/// Nothing waits.
+/// What would wait fails with EAGAIN (open(2)).
 pub const O_NONBLOCK: u32 = 0o4000;
 /// Signals when it becomes ready; kept, never acted on.
 pub const O_ASYNC: u32 = 0o20_000;
@@ -221,7 +221,7 @@ pub fn open_files() -> usize {
     COUNT.load(Ordering::Relaxed)
 }
 
-/// How many there may be: as Linux has it, files take a tenth of the memory with a KiB for each.
+/// Most open files of the machine: a tenth of the memory at 1 KiB for each, as on Linux (/proc/sys/fs/file-max).
 #[must_use]
 pub fn open_files_max() -> usize {
     const LEAST: u64 = 8192;

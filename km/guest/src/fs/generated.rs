@@ -45,7 +45,7 @@ impl File for GeneratedFile {
     }
 
     fn write(&self, _: u64, _: &mut dyn super::io::Source) -> Result<usize> {
-        // The calls that write know this kind of file and use `store`.
+        // Not reached: the calls that write know this kind of file and use `store`.
         Err(Errno::EINVAL)
     }
 

@@ -83,8 +83,8 @@ impl RootfsImage {
     }
 }
 
-/// Has the monitor read a part of the image: into pages of its own, because the buffers that the library OS shares with
-/// the monitor may hold bytes of a stream whose reader's memory is just being paged in.
+/// Has the monitor read a part of the image. It goes into pages of its own: the buffers shared with the monitor may
+/// hold bytes of a stream whose reader's memory is being paged in right now.
 fn fetch(offset: u64, buffer: &mut [u8]) -> bool {
     let mut offset = offset;
     for batch in buffer.chunks_mut(OPS_MAX * PAGE_SIZE as usize) {

@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 use core::any::Any;
 use core::cell::{Cell, RefCell};
 
-/// Event bits.
+/// Event and option bits of inotify(7).
 #[expect(missing_docs, reason = "inotify(7) describes them")]
 pub mod event {
     pub const ACCESS: u32 = 0x1;
@@ -78,7 +78,7 @@ impl InotifyEvent {
     }
 }
 
-/// An instance.
+/// An inotify instance: its watches, and the events that wait to be read.
 pub struct Inotify {
     me: Weak<Self>,
     events: RefCell<VecDeque<InotifyEvent>>,
@@ -143,7 +143,7 @@ impl Inotify {
         node.volume.watches.set(node.volume.watches.get().saturating_sub(1));
     }
 
-    /// Adds an event; one that equals the last is the same one.
+    /// Adds an event, unless it equals the last one that waits (inotify(7), coalescing).
     fn push(&self, event: InotifyEvent) {
         let mut events = self.events.borrow_mut();
         if events.back() == Some(&event) {

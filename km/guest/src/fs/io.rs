@@ -17,7 +17,7 @@ pub trait Sink {
 
 /// Gives bytes (the origin of a write).
 pub trait Source {
-    /// Bytes left.
+    /// Bytes that [`Self::take`] can still give.
     fn left(&self) -> usize;
 
     /// Fills as much of `buffer` as there are bytes, and says how much.
@@ -64,7 +64,7 @@ impl Source for Limited<'_> {
 
 /// A [`Sink`] that takes no more than so many bytes.
 pub struct Capped<'a> {
-    /// Where they go.
+    /// Takes the bytes that are within the limit.
     pub sink: &'a mut dyn Sink,
     /// How many more it takes.
     pub limit: usize,
@@ -85,7 +85,7 @@ impl Sink for Capped<'_> {
 /// A [`Sink`] that collects at most `limit` bytes.
 #[derive(Debug, Default)]
 pub struct Collect {
-    /// What came.
+    /// All that came, in order.
     pub bytes: Vec<u8>,
     /// The most that it takes.
     pub limit: usize,

@@ -20,13 +20,13 @@ pub enum Owner {
 /// A locked range of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Range {
-    /// First byte.
+    /// First byte of the range.
     pub start: u64,
     /// Byte after the last; `u64::MAX` for all that follow.
     pub end: u64,
     /// Whether others cannot read either.
     pub exclusive: bool,
-    /// Whose it is.
+    /// The process or open file that it is for.
     pub owner: Owner,
     /// The process that took it, as F_GETLK reports it; -1 for OFD locks.
     pub pid: Pid,
@@ -41,7 +41,7 @@ impl Range {
         self.owner != other.owner && (self.exclusive || other.exclusive) && self.overlaps(other)
     }
 
-    /// What is left of it when `hole` is cut out.
+    /// The parts of the range that remain when `hole` is cut out.
     fn without(&self, hole: &Self) -> [Option<Self>; 2] {
         let before = Self { end: hole.start.min(self.end), ..*self };
         let after = Self { start: hole.end.max(self.start), ..*self };
@@ -51,11 +51,11 @@ impl Range {
 
 /// A thread that waits for a range (F_SETLKW).
 pub struct LockWaiter {
-    /// Who.
+    /// The thread; it is in a system call.
     pub tid: Tid,
-    /// Of which file.
+    /// The file whose range it wants.
     pub node: Rc<Node>,
-    /// What it wants.
+    /// The range and its kind, read or write.
     pub wanted: Range,
 }
 
@@ -78,7 +78,7 @@ impl Queue {
         all.retain(|one| waits(one.tid) && one.tid != new.tid);
         let holder = |one: &LockWaiter| one.node.locks.conflict(&one.wanted).map(|held| held.owner);
         let mut next = holder(&new);
-        // Each step goes to another waiting thread, or around a ring that was there before.
+        // Bounded by the number of waiting threads: each step goes to another one, or around an older ring.
         for _ in 0..=all.len() {
             let Some(owner) = next else { break };
             if owner == new.wanted.owner {
@@ -155,7 +155,7 @@ impl Locks {
         Ok(())
     }
 
-    /// Releases a range.
+    /// Releases a range of `hole.owner` (F_UNLCK); what the owner has around it stays locked.
     pub fn unlock_range(&self, hole: &Range) {
         self.cut(hole);
         self.released.wake();

@@ -20,9 +20,9 @@ use core::any::Any;
 pub const O_CREAT: u32 = 0o100;
 /// It must not be there.
 pub const O_EXCL: u32 = 0o200;
-/// Cut it off.
+/// Sets the size of an existing file to 0.
 pub const O_TRUNC: u32 = 0o1000;
-/// Packets, for pipes.
+/// Packet mode of a pipe (pipe(2)); no effect on files.
 pub const O_DIRECT: u32 = 0o40_000;
 /// It must be a directory.
 pub const O_DIRECTORY: u32 = 0o200_000;
@@ -71,7 +71,7 @@ pub fn open(
     }
 }
 
-/// A new file is open with the access that was asked for, whatever its mode says.
+/// A new file gets the access that was asked for, whatever its mode is (open(2), O_CREAT).
 fn create(walk: &Walk<'_>, found: &Found, flags: u32, mode: u32) -> Result<Rc<OpenFile>> {
     if found.slash {
         return Err(Errno::EISDIR);
@@ -169,7 +169,7 @@ fn reopen(open: &Rc<OpenFile>, flags: u32) -> Result<Rc<dyn File>> {
     if open.file.can_reopen() { Ok(Rc::clone(&open.file)) } else { Err(Errno::ENXIO) }
 }
 
-/// open, creat, openat, openat2: what a thread that waits for the other end is in.
+/// Numbers of open, creat, openat and openat2: the calls in which a thread waits for the other end of a named pipe.
 const OPENING: [u64; 4] = [2, 85, 257, 437];
 
 /// One end of a named pipe waits until the other is open (fifo(7)); it counts as open while it waits.

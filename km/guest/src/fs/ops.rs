@@ -83,7 +83,7 @@ pub fn create_nameless(
     let mut meta = inherited(walk.who, parent, S_IFREG | mode & 0o7777);
     meta.nlink = 0;
     let node = Node::new(&parent.volume, meta, Body::File(Data::default()));
-    // The first letter says whether it may be given a name.
+    // `#` marks a file that linkat(2) may give a name, `!` one that stays without (O_EXCL).
     let mark = if can_be_named { '#' } else { '!' };
     node.set_place(parent, alloc::format!("{mark}{}", node.ino).as_bytes());
     Ok(node)

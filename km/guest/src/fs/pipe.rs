@@ -15,11 +15,11 @@ use alloc::vec::Vec;
 use core::any::Any;
 use core::cell::{Cell, RefCell};
 
-/// Writes of up to so many bytes are never torn.
+/// PIPE_BUF: writes of up to this many bytes are atomic (pipe(7)).
 pub const PIPE_BUF: usize = 4096;
 /// Bytes that a pipe holds unless F_SETPIPE_SZ changes it.
 const CAPACITY: usize = 65_536;
-/// Largest capacity (/proc/sys/fs/pipe-max-size).
+/// Most bytes that F_SETPIPE_SZ can ask for (/proc/sys/fs/pipe-max-size).
 pub const CAPACITY_MAX: usize = 1 << 20;
 
 /// A thread that has opened one end of a named pipe and waits for the other.
@@ -46,7 +46,7 @@ struct Page {
 pub struct Pipe {
     number: u64,
     bytes: RefCell<VecDeque<u8>>,
-    /// How `bytes` are divided. A pipe has room for so many pages, and not each of them is full.
+    /// How `bytes` are divided into pages. The capacity counts pages, full or not.
     pages: RefCell<VecDeque<Page>>,
     capacity: Cell<usize>,
     readers: Cell<usize>,
@@ -128,7 +128,7 @@ impl Pipe {
         &self.queue
     }
 
-    /// Bytes in it.
+    /// Bytes that wait to be read.
     #[must_use]
     pub fn len(&self) -> usize {
         self.bytes.borrow().len()
@@ -207,7 +207,7 @@ impl Pipe {
         Ok(done)
     }
 
-    /// Gives the first bytes out, all that are wanted or none.
+    /// Hands out and removes the first `wanted` bytes: all of them or none.
     fn take_from_page(&self, out: &mut dyn Sink, wanted: usize) -> Result<()> {
         let mut bytes = self.bytes.borrow_mut();
         let (front, back) = bytes.as_slices();
@@ -230,7 +230,7 @@ impl Pipe {
 
     /// Writes what there is room for.
     fn append(&self, from: &mut dyn Source, packet: bool) -> Result<usize> {
-        // The library OS's memory is not the program's: without room for all of it nothing is written.
+        // The heap may be full while the pipe is not: without memory for all bytes, write none.
         let merged = self.merged(from.left());
         let limit = from.left().min(merged + self.free_pages() * PIPE_BUF);
         self.bytes.borrow_mut().try_reserve(limit).map_err(|_| Errno::ENOMEM)?;
@@ -275,7 +275,7 @@ fn put_all(out: &mut dyn Sink, mut bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// An open end.
+/// A pipe as an open file: its reader, its writer or, for a named pipe, both.
 pub struct PipeEnd {
     pipe: Rc<Pipe>,
     node: Option<Rc<Node>>,

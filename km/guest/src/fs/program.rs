@@ -21,7 +21,7 @@ pub const AT_FDCWD: i64 = -100;
 pub struct Executable {
     /// Its absolute path, without links.
     pub path: Vec<u8>,
-    /// Its bytes.
+    /// The file, readable whatever its mode says.
     pub file: Rc<dyn File>,
     /// Keeps it from being written.
     pub running: Rc<Running>,

@@ -38,7 +38,7 @@ impl Drop for RegularFile {
     }
 }
 
-/// A file that processes run: it cannot be written while one of them holds this.
+/// Held by a process for the file that it runs: the file cannot be written meanwhile (ETXTBSY).
 pub struct Running {
     node: Rc<Node>,
 }
@@ -72,7 +72,7 @@ impl Drop for Running {
     }
 }
 
-/// Checks that a file that is to be written is not run.
+/// Checks that no process runs a file that is to be written.
 ///
 /// # Errors
 /// ETXTBSY.
@@ -137,7 +137,7 @@ pub fn truncate(node: &Rc<Node>, size: u64) -> Result<()> {
     Ok(())
 }
 
-/// Gives a range memory, and lets the file grow to its end if it is to.
+/// Gives a range memory; with `grow`, extends the file to the end of the range.
 ///
 /// # Errors
 /// ENOSPC, ENOMEM; EINVAL for something else than a regular file.

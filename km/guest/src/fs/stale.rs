@@ -1,4 +1,4 @@
-//! Pages of files that mappings must let go: overwritten rootfs pages, and what a truncation cut off.
+//! Pages of files that mappings must stop showing: overwritten rootfs pages, and pages that a truncation cut off.
 
 use crate::state::machine_state;
 use alloc::vec::Vec;
@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 pub struct Stale {
     /// [`super::file::Pages::id`] of the file.
     pub id: (u64, u64),
-    /// First page index.
+    /// Index of the first page within the file.
     pub first: u64,
     /// Page index after the last.
     pub end: u64,
@@ -20,7 +20,7 @@ machine_state! {
     fn stale -> Vec<Stale> = Vec::new()
 }
 
-/// Reports a range; looked at before the calling thread returns to its program.
+/// Reports a range; it is handled before the calling thread returns to its program.
 pub fn report(range: Stale) {
     stale(|all| all.push(range));
 }

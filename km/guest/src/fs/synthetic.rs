@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 /// What such a node sees: everything, and who asks.
 #[derive(Clone, Copy)]
 pub struct View<'a> {
-    /// Everything.
+    /// All state; contents are computed from it.
     pub kernel: &'a Kernel,
     /// The thread that asks.
     pub tid: Tid,

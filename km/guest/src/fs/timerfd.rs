@@ -16,7 +16,7 @@ machine_state! {
     fn on_realtime -> BTreeSet<WaitKey> = BTreeSet::new()
 }
 
-/// CLOCK_REALTIME has jumped: whoever waits for a moment of it looks again.
+/// CLOCK_REALTIME has jumped: wakes everyone who waits for a time of it.
 pub fn realtime_changed() {
     on_realtime(|keys| keys.iter().copied().for_each(wake_key));
 }
@@ -34,7 +34,7 @@ pub struct TimerFd {
 #[derive(Clone, Copy)]
 struct Deadline {
     at_ns: u64,
-    /// `at_ns` is CLOCK_REALTIME.
+    /// Whether `at_ns` is a time of CLOCK_REALTIME instead of CLOCK_MONOTONIC.
     realtime: bool,
 }
 

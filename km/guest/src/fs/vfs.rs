@@ -16,9 +16,9 @@ use km_abi::records::BootConfig;
 
 /// A mount, as /proc/self/mountinfo lists it.
 pub struct Mount {
-    /// Where.
+    /// Absolute path of the mount point, as in /proc/mounts.
     pub path: &'static str,
-    /// What.
+    /// The root directory of what is mounted.
     pub root: Rc<Node>,
     /// Nothing can be written.
     pub read_only: bool,
@@ -30,7 +30,7 @@ pub struct Setup {
     pub image: Option<RootfsImage>,
     /// Bytes of the machine's memory: files may take half of them, as tmpfs has it.
     pub memory_bytes: u64,
-    /// The host's name.
+    /// What uname(2) answers and /etc/hostname has.
     pub hostname: String,
     /// Descriptors 0 to 2 are a terminal.
     pub terminal: bool,
@@ -53,11 +53,11 @@ pub struct Vfs {
     pub(crate) nameless_dir: Rc<Node>,
     /// Descriptors 0 to 2 are a terminal.
     pub terminal: bool,
-    /// Pseudo-terminals.
+    /// Pseudo-terminals, by their number in /dev/pts.
     pub ptys: Ptys,
     /// Threads that wait for ranges of files.
     pub lock_queue: super::locks::Queue,
-    /// The host's name.
+    /// What uname(2) answers as the node's name.
     pub hostname: String,
     /// Bytes of the machine's memory.
     pub memory_bytes: u64,
@@ -107,7 +107,7 @@ impl Vfs {
         vfs
     }
 
-    /// A failure here means a malformed image: what could not be made is missing, and programs find that out.
+    /// Failures are ignored: they mean a malformed image, and what could not be made is missing for programs.
     fn populate(&mut self, limit: u64) {
         let root = Rc::clone(&self.root);
         let _ = directory(&root, b"tmp", 0o1777);
@@ -147,7 +147,7 @@ impl Vfs {
         Ok(())
     }
 
-    /// This machine is a new clone: whoever watches the generation file is told.
+    /// Right after a restore: tells the watchers of the generation file.
     pub fn generation_changed(&self) {
         if let Some(node) = &self.generation {
             notify(node, event::MODIFY);
@@ -176,9 +176,9 @@ impl Vfs {
 /// What path lookups of a process start from.
 #[derive(Clone)]
 pub struct FsContext {
-    /// Root directory.
+    /// Where `/` leads (chroot(2)).
     pub root: Rc<Node>,
-    /// Working directory.
+    /// Where relative paths start (chdir(2)).
     pub cwd: Rc<Node>,
     /// File mode creation mask.
     pub umask: u32,

@@ -40,15 +40,15 @@ bitflags! {
 
 /// A lookup in progress.
 pub struct Walk<'a> {
-    /// What nodes see.
+    /// What computed nodes (`/proc`) are computed from.
     pub view: View<'a>,
-    /// Whose permissions count.
+    /// Whose permissions are checked in each directory.
     pub who: &'a Credentials,
-    /// The root directory.
+    /// Where `/` and `..` of the topmost directory lead.
     pub root: Rc<Node>,
     /// Where relative paths start.
     pub start: Rc<Node>,
-    /// See [`Restrict`].
+    /// How the lookup differs from the ordinary one.
     pub restrict: Restrict,
 }
 
@@ -59,7 +59,7 @@ pub struct Found {
     pub parent: Rc<Node>,
     /// The last component; empty when the path was the root, or ended in `.` or `..` or a magic link.
     pub name: Vec<u8>,
-    /// What is there.
+    /// What the last component leads to; `None` when there is no such entry.
     pub node: Option<Rc<Node>>,
     /// The path ended with a slash: it must be a directory.
     pub slash: bool,
@@ -179,7 +179,7 @@ impl Walk<'_> {
         if scoped { &self.start } else { &self.root }
     }
 
-    /// One component.
+    /// Follows one component from a directory; a link is not followed further.
     fn step(&self, here: &Rc<Node>, name: &[u8]) -> Result<Option<Rc<Node>>> {
         if !here.meta.get().is_dir() {
             return Err(Errno::ENOTDIR);
@@ -242,8 +242,8 @@ fn missing(parent: Rc<Node>, name: Vec<u8>, last: bool, slash: bool) -> Result<F
     if last { Ok(Found { parent, name, node: None, slash }) } else { Err(Errno::ENOENT) }
 }
 
-/// The path of a node as seen from `root` (or from the machine's), with ` (deleted)` behind one that is not there any
-/// more.
+/// The path of a node as seen from `root` (by default the machine's root), with ` (deleted)` appended if it was
+/// unlinked.
 #[must_use]
 pub fn path_of(node: &Rc<Node>, root: Option<&Rc<Node>>) -> Vec<u8> {
     let mut names: Vec<Rc<[u8]>> = Vec::new();
@@ -265,7 +265,7 @@ pub fn path_of(node: &Rc<Node>, root: Option<&Rc<Node>>) -> Vec<u8> {
     path
 }
 
-/// Whether the entry by which a node was found does not lead to it any more.
+/// Whether a node was unlinked or replaced: its entry does not lead to it any more.
 #[must_use]
 pub fn is_deleted(node: &Rc<Node>, parent: &Rc<Node>, name: &[u8]) -> bool {
     if parent.dir().is_none() {

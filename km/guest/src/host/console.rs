@@ -25,11 +25,11 @@ pub struct Console {
 
 /// The three files, for descriptors 0 to 2.
 pub struct Stdio {
-    /// Standard input.
+    /// Standard input, stream 0.
     pub input: Rc<Console>,
-    /// Standard output.
+    /// Standard output, stream 1.
     pub output: Rc<Console>,
-    /// Standard error.
+    /// Standard error, stream 2.
     pub error: Rc<Console>,
     /// Where the answer goes of a program that takes its call by a system call; no descriptor of it exists.
     pub reply: Rc<Console>,

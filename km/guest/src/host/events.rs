@@ -1,7 +1,7 @@
 //! Events that came with a doorbell and wait to be dispatched, with their bytes.
 //!
-//! Whoever rings a doorbell hands the events over here at once, since the next one overwrites the input buffer; code that
-//! reads the rootfs has no way to the streams.
+//! Code that rings a doorbell stores the events here at once: the next doorbell overwrites the input buffer, and code
+//! that reads the rootfs cannot reach the streams.
 
 use crate::state::machine_state;
 use alloc::collections::VecDeque;
@@ -25,12 +25,12 @@ pub fn keep(events: &Events) {
     }
 }
 
-/// Whether none waits.
+/// Whether no event waits to be dispatched.
 pub(super) fn is_empty() -> bool {
     queue(|queue| queue.is_empty())
 }
 
-/// The oldest event.
+/// Takes the oldest event, and the bytes that came with it.
 pub(super) fn next() -> Option<(Event, Vec<u8>)> {
     queue(VecDeque::pop_front)
 }

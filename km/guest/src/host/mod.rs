@@ -1,8 +1,8 @@
 //! The monitor as a peer: output that is handed over with the next doorbell, streams, and what comes back.
 //!
-//! A write to a [`stream::Stream`] only fills the [`output::Output`] buffer. It is rung for when the buffer is full, when
-//! something must be read, at a tick and when the machine goes idle, so that the last bytes of a response, the close
-//! of its connection and the idle are one exit.
+//! A write to a [`stream::Stream`] only fills the buffer of the [`output::OutputQueue`]. The doorbell is rung when the
+//! buffer is full, when something must be read, at a tick and when the machine goes idle, so that the last bytes of a
+//! response, the close of its connection and the wait are one exit.
 
 pub mod console;
 pub mod events;
@@ -21,7 +21,7 @@ use km_hal::hyper;
 use output::OutputQueue;
 use stream::Stream;
 
-/// A connection that the monitor has opened and nobody has looked at.
+/// A connection that the monitor has opened and no listener has taken yet.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival {
     /// Number of its stream.
@@ -96,7 +96,7 @@ impl Host {
 
     /// Hands over what was written and waits, as [`hyper::idle`] does. The events that are not about streams are returned.
     pub fn idle(&self, idle: Idle, present: &mut dyn FnMut(u64, bool) -> bool) -> Vec<Event> {
-        // What came with a read of the rootfs was not told yet, and the monitor does not tell it again.
+        // Events that came with a read of the rootfs have not been dispatched, and the monitor does not repeat them.
         if !events::is_empty() {
             return self.dispatch();
         }
@@ -127,7 +127,7 @@ impl Host {
         self.output.borrow_mut().control(code, stream);
     }
 
-    /// Results first: events may be about streams that a partial write has just stopped.
+    /// Results before events: an event may be for a stream that a partial write has just stopped.
     fn settle(&self, batch: &[Op]) -> Vec<Event> {
         for op in batch {
             self.complete(op);

@@ -89,7 +89,7 @@ pub struct Slice<'a> {
 }
 
 impl<'a> Slice<'a> {
-    /// An empty one.
+    /// Nothing taken yet; there is room for all of `bytes`.
     pub fn new(bytes: &'a mut [u8]) -> Self {
         Self { bytes, len: 0 }
     }

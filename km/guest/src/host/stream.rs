@@ -15,9 +15,10 @@ use km_abi::hypercall::{AGAIN, Op, OpCode};
 use km_abi::layout::{READ_GPA, READ_SIZE};
 use km_hal::phys;
 
-/// What is fetched at a time at first: programs that read byte by byte must not cost an exit each.
+/// Bytes of the first fetch: a program that reads byte by byte must not cost an exit for each.
 const FETCH_FIRST: u64 = 16 << 10;
-/// To what that grows while every fetch is filled: a large body should cost few exits, and little memory.
+/// Most bytes of a fetch. The size grows up to this while every fetch is filled: a large body costs few exits, and a
+/// small one little memory.
 const FETCH_MOST: u64 = 256 << 10;
 /// Bytes that are moved at a time.
 const PIECE: usize = 4096;
@@ -32,7 +33,7 @@ pub trait Watcher {
     fn gone(&self);
 }
 
-/// A stream.
+/// A connection from outside or a standard stream; the monitor has the other end.
 pub struct Stream {
     number: u32,
     host: Weak<Host>,
@@ -153,7 +154,7 @@ impl Stream {
         }
     }
 
-    /// A shutdown or close was carried out; whether the stream is gone with it.
+    /// After a shutdown or close was carried out: whether the stream is gone.
     pub fn controlled(&self, code: OpCode, result: i64) -> bool {
         if result == AGAIN {
             self.last.set(Some(code));
@@ -218,8 +219,8 @@ impl Stream {
         self.incoming.borrow().peek(sink)
     }
 
-    /// Asks the monitor once what it has, for a stream that was there before anything could be announced (standard
-    /// input).
+    /// Asks the monitor once whether there are bytes. Standard input needs this: it exists before anything can be
+    /// announced.
     pub fn probe(&self) {
         if !self.is_probed.replace(true) {
             // EAGAIN is an answer.
@@ -227,14 +228,14 @@ impl Stream {
         }
     }
 
-    /// Has at least a byte, or knows of the end, or fails.
+    /// Makes sure that there is a byte or that the end is known, or fails.
     fn fill(&self) -> Result<()> {
         self.fetch(0, |piece| self.put(piece))
     }
 }
 
 impl Wire for Stream {
-    /// Takes all there is room for: to a program that waits for edges, a short read means that nothing is left.
+    /// Fills all the room: to a program that waits for edges, a short read means that nothing is left.
     fn receive(&self, sink: &mut dyn Sink, peek: Peek) -> Result<usize> {
         if peek == Peek::Yes {
             return self.look(sink);
@@ -242,11 +243,13 @@ impl Wire for Stream {
         let mut done = self.incoming.borrow_mut().drain(sink)?;
         while sink.room() > 0 && self.is_readable.get() {
             match self.pull(sink) {
-                // The end, which the monitor may announce again with the same exit: another turn would find it again.
+                // At the end, stop: the monitor may announce the end again with the same exit, and another turn would
+                // find it again.
                 Ok(0) => break,
                 Ok(count) => done += count,
                 Err(_) if done > 0 => break,
-                // Bytes may have come with the very exit that found none: whoever blocked now would miss their event.
+                // Bytes may have come with the very exit that found none: a thread that blocked now would miss their
+                // event.
                 Err(Errno::EAGAIN) => {}
                 Err(errno) => return Err(errno),
             }

@@ -138,7 +138,7 @@ fn a_large_body_is_fetched_as_it_is_read() {
     monitor.borrow_mut().event(EventKind::Readable, b"more");
     net.idle(Idle::default(), &mut |_, _| false);
     let client = listener.accept().unwrap();
-    // What came along and what is fetched are one read.
+    // One read returns the bytes that came with the event and those that are fetched.
     let first = read(&*client, 100).unwrap();
     assert_eq!((&first[..8], first.len()), (&b"headmore"[..], 100));
     let mut body = first[8..].to_vec();

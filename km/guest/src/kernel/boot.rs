@@ -83,7 +83,7 @@ impl Kernel {
             };
             match self.exec(pid, request) {
                 Ok(()) => return Ok(()),
-                // As execvp(3): a command that may not be executed is remembered, but looked for further on.
+                // As execvp(3): EACCES is remembered, and the search goes on in the next folder of PATH.
                 Err(errno @ (Errno::ENOENT | Errno::ENOTDIR)) => {
                     last = if last == Errno::EACCES { last } else { errno }
                 }

@@ -1,4 +1,5 @@
-//! What is said of a program that one of its own instructions has killed: where it was, by name where there is one.
+//! The log message for a program that one of its own instructions killed: registers, and where it was, by function name
+//! if there is one.
 
 use super::Kernel;
 use crate::fs::file::{FilePage, PageUse, Pages};

@@ -49,7 +49,7 @@ impl Kernel {
         }
     }
 
-    /// Ends the process that needs a page when there is none, as Linux's last resort does.
+    /// Out of memory: ends the process that needs the page, as Linux's OOM killer does.
     fn out_of_memory(&mut self, tid: Tid) {
         let process = self.tasks.process_of_mut(tid);
         let (pid, path) =

@@ -1,4 +1,5 @@
-//! When nothing can run: the machine waits at the monitor, is snapshot there, and wakes as itself or as a clone.
+//! When no thread can run: the machine waits at the monitor. There it may be snapshotted, and it wakes as itself or as
+//! a clone.
 
 use super::Kernel;
 use crate::fs::file::File;
@@ -15,7 +16,8 @@ impl Kernel {
     /// Hands over what waits and lets the monitor stop the machine until something happens.
     pub(super) fn idle(&mut self) {
         self.write_log();
-        // Writing may have brought events, and those may have woken someone: nobody tells of them again.
+        // Handing output over may have brought events that woke a thread. They are announced once only, so look before
+        // waiting.
         if !crate::wait::has_woken() {
             self.idle_with(0);
         }
@@ -65,13 +67,13 @@ impl Kernel {
         self.net.idle(idle, &mut present)
     }
 
-    /// When something is due at the latest that the library OS must do.
+    /// The CLOCK_MONOTONIC time by which the library OS must have something done.
     fn next_deadline(&self) -> Option<u64> {
         let deadlines = [self.tasks.next_deadline(), time::next_deadline(), self.timers.next_deadline()];
         deadlines.into_iter().flatten().min()
     }
 
-    /// How many ticks would find nothing to do while a thread computes whose CPU time is not limited.
+    /// How many ticks the monitor may leave out while the current thread computes: none of them would find work.
     pub(super) fn ticks_of_rest(&self) -> u32 {
         let has_work = self.tasks.has_ready()
             || self.timers.follow_cpu()
@@ -95,7 +97,7 @@ impl Kernel {
     pub(super) fn write_log(&mut self) {
         let lines = crate::log::take();
         if !lines.is_empty() {
-            // Whoever reads standard error has the best of it; nothing else can be told.
+            // Best effort: the reader of standard error gets what there is, and nobody else can be told.
             let _ = self.net.stdio().error.write(0, &mut &lines[..]);
         }
     }
@@ -111,26 +113,26 @@ impl Kernel {
         }
     }
 
-    /// A snapshot is about to be taken: the generators of all processes are looked for.
+    /// Before a snapshot: searches the memory of all processes for generators.
     fn find_generators(&mut self) {
         let keys = Keys::new(random::take_seeds());
         self.generators =
             self.tasks.processes().flat_map(|process| keys.generators(&process.space)).collect();
     }
 
-    /// The generators go on from keys that no other clone has.
+    /// In a clone: gives each generator a key that no other clone has.
     fn renew_generators(&mut self) {
         let mut secret = [0; 32];
         random::fill(&mut secret);
         for generator in core::mem::take(&mut self.generators) {
-            // The pages were there when the snapshot was taken; a machine without memory for a copy of one has
-            // nothing left to run a call with either.
+            // Failure is ignored: the pages were there when the snapshot was taken, and a machine without memory to
+            // copy one cannot run a call either.
             let _ = generator.renew(&secret);
         }
         secret.fill(0);
     }
 
-    /// This machine is a new clone: what must differ from its siblings is made to.
+    /// Right after a restore: changes everything that must differ between clones.
     fn restored(&mut self) {
         let call = records::call();
         self.generation = call.generation;
@@ -140,7 +142,7 @@ impl Kernel {
             process.space.borrow_mut().wipe_marked();
         }
         self.renew_generators();
-        // Real time has jumped: whoever waits for a moment of it looks again.
+        // CLOCK_REALTIME has jumped: wakes the threads that wait for a time of it.
         self.timers.realtime_changed();
         crate::fs::timerfd::realtime_changed();
         self.vfs.generation_changed();

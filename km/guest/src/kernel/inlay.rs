@@ -14,13 +14,14 @@ use km_abi::layout::{READ_GPA, READ_SIZE};
 use km_abi::records::{INLAY_MAX, Inlay, InlayFile};
 use km_hal::phys;
 
-/// The first process.
+/// The process that the monitor's record started.
 const FIRST: Pid = 1;
-/// Status of a machine into which something cannot be put: as of a program that cannot be executed.
+/// Exit status when a file or variable cannot be put in: that of a program that cannot be executed.
 const CANNOT: i32 = 126;
 
 impl Kernel {
-    /// Reads what the monitor announced and puts it in. A program that lacks a part of it must not run.
+    /// Reads the files and variables that the monitor announced and puts them in. The machine ends if one of them
+    /// fails: a program that lacks a part must not run.
     pub(super) fn take_inlay(&mut self, bytes: u64) {
         let put = self.read_inlay(bytes).and_then(|inlay| self.put_inlay(inlay));
         if let Err(errno) = put {

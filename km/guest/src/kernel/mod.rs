@@ -1,4 +1,6 @@
-//! All state of the library OS, and what a system-call handler sees of it.
+//! [`Kernel`]: the state that system calls work on, and [`Ctx`]: what a handler sees of it. A few values that code deep
+//! below reaches without a way to the kernel (armed timers, woken queues, the random generator …) are in
+//! [`crate::state`] instead.
 //!
 //! ```text
 //! trap ──► run.rs: the call, exception or kick ──► settle: woken keys, deadlines, signals
@@ -31,32 +33,32 @@ use km_abi::records::BootConfig;
 /// The library OS of one machine.
 #[derive(Default)]
 pub struct Kernel {
-    /// Processes and threads.
+    /// All processes and threads, and whose turn it is.
     pub tasks: Tasks,
     /// The mounted file systems.
     pub vfs: crate::fs::Vfs,
-    /// Sockets and connections.
+    /// Sockets with a name, and streams of the monitor.
     pub net: crate::net::Net,
     /// Timers that send signals.
     pub timers: crate::task::timers::Timers,
-    /// Who waits for words of memory.
+    /// Threads that wait for words of memory (futex(2)).
     pub futexes: Futexes,
     /// The process that was to be started.
     pub config: BootConfig,
     /// Another number in every clone, 0 at boot.
     pub generation: u64,
-    /// Generators that a clone makes fresh, from the moment of the snapshot on.
+    /// Generators in programs' memory, as the search before the snapshot found them; a clone gives each a new key.
     generators: Vec<crate::mm::generator::Generator>,
     /// Pages of the vDSO, the clock page first.
     pub vdso: Option<Rc<crate::mm::shared::FixedPages>>,
     /// The thread whose turn it is.
     pub(crate) current: Option<Tid>,
-    /// The thread whose vector state and segment bases are in the CPU.
+    /// The thread whose vector state and segment bases are in the CPU; they are stored when another one's are loaded.
     live: Option<Tid>,
     /// When the current thread's turn began, CLOCK_MONOTONIC.
     turn_began_ns: u64,
-    /// Memory of processes that have ended. It goes once another's is in use: tables in use cannot be freed, and every
-    /// change of tables is dear.
+    /// Memory of processes that have ended. It is freed once the CPU uses other page tables: those in use cannot be
+    /// freed, and a switch of tables only for that would be expensive.
     pub(crate) ended_spaces: Vec<Rc<RefCell<crate::mm::AddressSpace>>>,
     /// Numbers of unknown system calls that were logged.
     logged: BTreeSet<u64>,
@@ -67,14 +69,14 @@ pub type Args = [u64; 6];
 
 /// What a handler works with: the kernel, and the thread that called.
 pub struct Ctx<'a> {
-    /// Everything.
+    /// All state but what [`crate::state`] keeps.
     pub kernel: &'a mut Kernel,
-    /// The calling thread.
+    /// The thread that called.
     pub tid: Tid,
 }
 
 impl Ctx<'_> {
-    /// The calling thread.
+    /// The thread that called; it exists while its call runs.
     pub fn thread(&mut self) -> &mut Thread {
         self.kernel.tasks.thread_mut(self.tid)
     }

@@ -1,14 +1,14 @@
-//! When the library OS's own memory is nearly used up: calls that would make something new fail with ENOMEM, so that what
-//! there is goes on and can be given back.
+//! When the library OS's own memory is nearly used up, calls that would make something new fail with ENOMEM, so that
+//! what exists can go on and be given back.
 
 use alloc::vec::Vec;
 use linux_raw_sys::general as raw;
 
-/// Room of the heap below which a closer look is taken.
+/// Bytes of heap below which the exact need is computed.
 const ENOUGH: u64 = 4 << 20;
 /// What must still be had in one piece.
 const LEAST: usize = 256 << 10;
-/// What more must be had for every thread, so that each of them can be sent a signal and end.
+/// Bytes of heap kept for every thread, so that each can be sent a signal and end.
 const LEAST_PER_THREAD: usize = 256;
 
 /// Calls that make threads, mappings, files, sockets or timers.

@@ -11,7 +11,7 @@ use crate::time;
 use crate::wait::{Interruption, Stop, SysResult, Wait};
 use km_hal::{Trap, UserContext, cpu, hyper};
 
-/// Length of the `syscall` instruction: so far the program goes back to make its call again.
+/// Length of the `syscall` instruction in bytes: `rip` goes back by this to make a call again.
 const SYSCALL_BYTES: u64 = 2;
 
 impl Kernel {
@@ -81,8 +81,8 @@ impl Kernel {
         }
     }
 
-    /// A handler is about to run: the call that its signal interrupted fails, or is made again afterwards. One that has
-    /// done a part of its work returns how much.
+    /// Before a handler of the program runs: settles the call that its signal interrupted. The call fails with EINTR,
+    /// or is made again after the handler; one that has done a part of its work returns how much.
     pub fn end_interrupted_call(&mut self, tid: Tid, restart: bool) {
         let Some(thread) = self.tasks.find_thread_mut(tid) else { return };
         let (Some(call), Some(interruption)) = (thread.call, thread.interrupted) else { return };
@@ -97,7 +97,7 @@ impl Kernel {
         self.futexes.leave(tid);
     }
 
-    /// Finds the thread that goes on, and makes the CPU and `context` its own. Waits where none can.
+    /// Chooses the thread that runs next and loads it into the CPU and `context`; waits if none can run.
     fn resume(&mut self, context: &mut UserContext) {
         loop {
             self.settle();
@@ -113,8 +113,8 @@ impl Kernel {
         }
     }
 
-    /// Takes note of what happened: ticks of the monitor, deadlines, woken queues, pages that files replaced. Ticks come
-    /// first: they bring events, and events wake queues.
+    /// Handles what happened since: ticks of the monitor, deadlines, woken queues, replaced pages of files. Ticks come
+    /// first because they bring events, and events wake queues.
     fn settle(&mut self) {
         if hyper::tick_pending() {
             hyper::clear_tick();
@@ -225,7 +225,7 @@ impl Kernel {
         thread.cpu_ns += elapsed_ns;
     }
 
-    /// The CPU holds a stale state of a thread: what is stored is the truth now (execve, rt_sigreturn).
+    /// Makes the stored state of a thread the valid one (execve, rt_sigreturn): what the CPU holds of it is stale.
     pub fn forget_live(&mut self, tid: Tid) {
         if self.live == Some(tid) {
             let elapsed_ns = self.turn_elapsed_ns();

@@ -29,7 +29,7 @@ impl Kernel {
         process.is_some_and(|process| thread.signals.deliverable(&process.signals).contains(Signal::KILL))
     }
 
-    /// Lets the next signal of a thread have its effect.
+    /// Delivers the next signal of a thread.
     pub(super) fn take_signal(&mut self, tid: Tid) {
         let (thread, process) = self.tasks.pair_mut(tid);
         let pid = process.pid;
@@ -69,7 +69,8 @@ impl Kernel {
         }
     }
 
-    /// Raises the signal of something that the thread itself did: blocked or ignored, it is fatal.
+    /// Raises a signal for something that the thread itself did (a fault). It is fatal if the thread blocks or ignores
+    /// it.
     pub fn force_signal(&mut self, tid: Tid, info: Info) {
         let (thread, process) = self.tasks.pair_mut(tid);
         deliver::force(&mut thread.signals, &process.signals, info);

@@ -12,20 +12,20 @@ use object::{LittleEndian as LE, pod};
 const HEADER_BYTES: usize = size_of::<FileHeader64<LE>>();
 /// Size of an `Elf64_Phdr`.
 const PROGRAM_HEADER_BYTES: usize = size_of::<ProgramHeader64<LE>>();
-/// Program headers may take so many bytes (Linux: one page's worth of 64 KiB).
+/// Most bytes of program headers (Linux allows 64 KiB).
 const PROGRAM_HEADERS_MAX: usize = 65536;
 
 /// `PROT_*` bits of mmap(2).
 pub mod prot {
-    /// PROT_READ.
+    /// The program may read (PROT_READ).
     pub const READ: u32 = 1;
-    /// PROT_WRITE.
+    /// The program may write (PROT_WRITE).
     pub const WRITE: u32 = 2;
-    /// PROT_EXEC.
+    /// The program may execute (PROT_EXEC).
     pub const EXEC: u32 = 4;
 }
 
-/// A PT_LOAD segment.
+/// A PT_LOAD segment: bytes of the file, then zeros, at one place in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Segment {
     /// Virtual address before the load bias is added.
@@ -36,7 +36,7 @@ pub struct Segment {
     pub file_len: u64,
     /// Bytes in memory; those beyond `file_len` are zero.
     pub memory_len: u64,
-    /// `PROT_*` bits.
+    /// Bits of [`prot`].
     pub prot: u32,
 }
 
@@ -49,11 +49,11 @@ pub struct ElfImage {
     pub entry: u64,
     /// In ascending order, never overlapping.
     pub segments: Vec<Segment>,
-    /// PT_INTERP.
+    /// Path of the dynamic linker (PT_INTERP); `None` for a static program.
     pub interpreter: Option<Vec<u8>>,
     /// Where the program headers are in memory before the load bias, 0 when no segment holds them.
     pub program_headers: u64,
-    /// Their number.
+    /// How many program headers there are (AT_PHNUM).
     pub program_header_count: u16,
     /// The largest alignment that a segment asks for, a power of two and at least a page.
     pub align: u64,
@@ -66,7 +66,7 @@ pub struct ElfImage {
 pub struct Loaded {
     /// Load bias: what was added to the file's addresses.
     pub bias: u64,
-    /// First instruction.
+    /// Address of the first instruction, load bias added.
     pub entry: u64,
     /// Program headers in memory, for AT_PHDR.
     pub program_headers: u64,

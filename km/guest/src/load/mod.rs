@@ -1,6 +1,6 @@
 //! Loading programs: what execve(2) and the boot need to know of a file, and the memory that a program starts with.
 //!
-//! * [`elf`]: which parts of a file go where ([`elf::Image`]), and mapping them through a [`elf::Mapper`].
+//! * [`elf`]: which parts of a file go where ([`elf::ElfImage`]), and mapping them through a [`elf::Mapper`].
 //! * [`script`]: `#!` lines.
 //! * [`symbol`]: names of functions, for messages about crashes.
 //! * [`stack`]: arguments, environment and auxiliary vector as they lie on the first stack.

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 /// Bytes of a file that are looked at for a `#!` line (BINPRM_BUF_SIZE).
 const HEAD: usize = 256;
 
-/// Files that are looked at for a program, scripts included; beyond, execve(2) gives ELOOP.
+/// Most files on the way from a script to a program; execve(2) gives ELOOP beyond.
 pub const DEPTH_MAX: usize = 6;
 
 /// The interpreter of a script, and the one argument that its line may give.
@@ -30,7 +30,7 @@ pub fn read(file: &dyn File) -> Result<Option<Script>> {
 fn parse(head: &[u8]) -> Result<Option<Script>> {
     let Some(rest) = head.strip_prefix(b"#!") else { return Ok(None) };
     let newline = rest.iter().position(|&byte| byte == b'\n');
-    // The last byte of the buffer is for the end of the text.
+    // The last byte of the buffer is not text: Linux keeps it for the NUL.
     let line = trim(&rest[..newline.unwrap_or(rest.len().min(HEAD - 3))]);
     let (interpreter, argument) = match line.iter().position(|&byte| blank(byte)) {
         Some(end) => (&line[..end], trim(&line[end..])),

@@ -48,9 +48,9 @@ pub mod at {
 pub struct Contents<'a> {
     /// Path by which the program was started (AT_EXECFN).
     pub path: &'a [u8],
-    /// Arguments.
+    /// `argv`, without NULs.
     pub args: &'a [Vec<u8>],
-    /// Environment.
+    /// `NAME=value` strings, without NULs.
     pub env: &'a [Vec<u8>],
     /// Random bytes for AT_RANDOM.
     pub random: [u8; 16],

@@ -1,6 +1,6 @@
 //! Names of functions in ELF files, for messages about programs that crashed.
 //!
-//! The file belongs to the program, so nothing in it is believed: whatever does not add up is "no name".
+//! The file belongs to the program, so nothing in it is trusted: whatever does not add up gives no name.
 
 use alloc::vec::Vec;
 
@@ -14,9 +14,9 @@ const CHUNK: u64 = 4096;
 const TABLES: [u32; 2] = [2, 11];
 /// Size of an `Elf64_Sym`.
 const SYMBOL_BYTES: u64 = 24;
-/// Symbol type STT_FUNC.
+/// STT_FUNC of a symbol's type.
 const FUNCTION: u8 = 2;
-/// Segment type PT_LOAD.
+/// PT_LOAD of a segment's type.
 const LOAD: u32 = 1;
 
 /// Reads bytes of a file; `false` when they are not there.
@@ -43,7 +43,7 @@ pub fn find(read: Read<'_>, file_offset: u64) -> Option<SymbolOffset> {
     TABLES.iter().find_map(|kind| sections.search(*kind, address))
 }
 
-/// Where a byte of the file is in the program's own numbering.
+/// The virtual address of a byte of the file, before the load bias.
 fn address_of(read: Read<'_>, header: &[u8], file_offset: u64) -> Option<u64> {
     (0..u64::from(half(header, 56))).find_map(|index| {
         let segment = record::<56>(read, long(header, 32).checked_add(index * 56)?)?;

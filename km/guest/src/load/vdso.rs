@@ -43,7 +43,7 @@ pub fn image() -> Vec<u8> {
 struct Tables {
     symbols: Vec<u8>,
     hash: Vec<u8>,
-    /// Version definitions.
+    /// The section `.gnu.version_d`.
     definitions: Vec<u8>,
     /// The version of each symbol.
     versions: Vec<u8>,

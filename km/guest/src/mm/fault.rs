@@ -9,17 +9,18 @@ use km_abi::layout::PAGE_SIZE;
 use km_hal::frames;
 use km_hal::paging::{self, Flags, Mapping, Pool};
 
-/// Pages around a fault that are made present with it.
+/// Pages around a fault that are made present with it, a power of two.
 const AROUND: u64 = 16;
-/// The same of code in files, which takes no memory to show: calls go everywhere, and each new place would be a fault.
+/// The same for code in files. More, because showing such pages takes no memory, and calls go everywhere: each new
+/// place would be a fault.
 const AROUND_CODE: u64 = 64;
 
 /// What is done to an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// It is read.
+    /// A load or an instruction fetch.
     Read,
-    /// It is written.
+    /// A store; a page that others hold is copied first.
     Write,
     /// An instruction is fetched from it.
     Execute,
@@ -106,7 +107,7 @@ impl AddressSpace {
         Ok(())
     }
 
-    /// Whether there is so much free memory that pages may be handed out before they are needed.
+    /// Whether enough memory is free to hand out pages before they are needed.
     pub(super) fn memory_is_ample(&self) -> bool {
         frames::available() > frames::total() / 4
     }
@@ -125,7 +126,8 @@ impl AddressSpace {
         }
     }
 
-    /// Neighbours of a page that was missing are likely to be next, and a fault costs more than they do.
+    /// Makes the neighbours of a missing page present as well: they are likely to be next, and a fault costs more than
+    /// they do.
     fn fill_around(&mut self, vma: &Vma, va: u64, write: bool) {
         if vma.shared() || vma.file_page(va).is_some() && write || !self.memory_is_ample() {
             return;
@@ -200,7 +202,7 @@ impl AddressSpace {
         Ok(())
     }
 
-    /// A page that is nobody else's any more may be written, and so may those around it.
+    /// Lets the page at `va` and those around it be written in place, where this mapping has the only reference.
     fn allow_writes(&self, vma: &Vma, va: u64) {
         let (first, end) = block_of(vma, va, AROUND);
         paging::update(self.root, first, end, &mut |_, mapping| {

@@ -14,7 +14,7 @@ struct Copying {
     hot: alloc::vec::Vec<u64>,
     /// Pages that the child's tables show.
     resident: u64,
-    /// A page of the parent can no longer be written.
+    /// Whether a page of the parent was made read-only, so that translations must be flushed.
     lost: bool,
     /// There was no frame for a table.
     full: bool,
@@ -48,7 +48,8 @@ impl AddressSpace {
         Ok(child)
     }
 
-    /// Wipes the pages that MADV_WIPEONFORK names: a clone of the machine is a fork as well.
+    /// Wipes the pages of MADV_WIPEONFORK mappings. Also called in a clone of the machine, which is a fork to the
+    /// program.
     pub fn wipe_marked(&mut self) {
         let marked = |vma: &&Vma| vma.traits.contains(Traits::WIPE_ON_FORK);
         let ranges: alloc::vec::Vec<_> =
@@ -63,7 +64,7 @@ impl Copying {
     /// Shows a page of the parent to the child; what the parent's entry is from now on.
     fn share(&mut self, vma: &Vma, va: u64, mapping: Mapping) -> Mapping {
         if !frames::owns(mapping.gpa) {
-            // Pages of the rootfs slot are shown again at the child's first access, unless the tables still have them.
+            // Does not map pages of the rootfs slot: the child's first access does, unless kept tables show them still.
             self.resident += u64::from(self.fill.keep(va, mapping));
             return mapping;
         }

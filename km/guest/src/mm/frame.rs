@@ -43,7 +43,7 @@ impl PageFrame {
         gpa
     }
 
-    /// Its guest-physical address.
+    /// Guest-physical address of its first byte.
     #[must_use]
     pub fn gpa(&self) -> u64 {
         self.gpa

@@ -26,7 +26,7 @@ const POSITION: usize = 16;
 const BLOCKS: u64 = 4;
 const BLOCK: usize = 64;
 const BUFFER: usize = BLOCKS as usize * BLOCK;
-/// Places that are looked at in a process: a program may fill its memory with what it drew.
+/// Most places that are looked at in a process: a program may fill its memory with numbers that it drew.
 const PLACES_MAX: usize = 4096;
 /// Buffers are looked for so far from their keys.
 const REACH: u64 = 512;
@@ -79,7 +79,7 @@ impl Keys {
     }
 }
 
-/// First words of keys; nearly every other word is told apart by its lower half alone.
+/// Lower halves of the keys' first words: nearly every word that begins no key is ruled out by its lower half alone.
 struct Beginnings {
     halves: Vec<bool>,
     words: BTreeSet<u32>,
@@ -131,7 +131,7 @@ impl Generator {
         let new = state.buffer(self.rounds);
         let mut buffer = [0; BUFFER];
         self.memory.read(self.buffer, &mut buffer)?;
-        // What is not of the stream (an index, a word that was wiped after use) stays.
+        // Replace words of the stream only: an index, or a word that was wiped after use, stays.
         for at in
             (0..BUFFER).step_by(4).filter(|at| buffer[*at..*at + 4] == old[*at..*at + 4]).collect::<Vec<_>>()
         {

@@ -39,7 +39,7 @@ impl Hot {
         recent.oldest = (oldest + 1) % PAGES_MAX;
     }
 
-    /// The pages, ascending.
+    /// Page addresses, ascending.
     pub(super) fn sorted(&self) -> Vec<u64> {
         let mut pages = self.recent.borrow().pages.clone();
         pages.sort_unstable();

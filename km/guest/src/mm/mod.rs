@@ -5,8 +5,8 @@
 //!      │       └─ page-table root  filled by `fault` when a page is needed, by `populate` ahead of need
 //!      └── space (mmap, munmap, mprotect, brk), remap, advise, fork
 //! ```
-//! A page table holds one reference to each [`frame::Frame`] it shows; pages of the rootfs slot are shown in place and
-//! are never owned. A frame with one reference is written in place, one with more is copied first.
+//! A page table holds one reference to each [`frame::PageFrame`] it shows; pages of the rootfs slot are shown in place
+//! and are never owned. A frame with one reference is written in place, one with more is copied first.
 
 mod advise;
 pub(crate) mod bytes;

@@ -9,11 +9,11 @@ use km_hal::paging::{self, Mapping, Pool};
 /// What mremap(2) may do besides resizing in place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Remap {
-    /// Nothing.
+    /// No flag: grow or shrink where it is, or fail.
     InPlace,
-    /// MREMAP_MAYMOVE.
+    /// MREMAP_MAYMOVE: move if it cannot grow in place.
     MayMove,
-    /// MREMAP_FIXED: move there.
+    /// MREMAP_FIXED: move to this address, replacing what is there.
     To(u64),
     /// MREMAP_DONTUNMAP: move anywhere and leave the old range mapped and empty.
     LeaveOld,

@@ -47,9 +47,9 @@ impl Pages for SharedMemory {
 
 /// Pages that lie fixed in guest memory and are only read: the vDSO and its clock page.
 pub struct FixedPages {
-    /// Shown in /proc/PID/maps.
+    /// What /proc/PID/maps shows as the path.
     pub name: &'static str,
-    /// The pages.
+    /// Read-only pages, the first at the mapping's start.
     pub pages: Vec<FilePage>,
 }
 

@@ -11,7 +11,7 @@ use km_hal::paging::{self, Flags, Mapping, Pool};
 
 /// Anonymous mappings up to this size are filled in when they are made: a page fault costs more than its pages.
 const EAGER_MAX: u64 = 256 << 10;
-/// Parts of programs and libraries that may be written are copied at once up to this size.
+/// Writable parts of programs and libraries up to this size are copied when they are mapped.
 const RELOCATED_MAX: u64 = 64 << 10;
 /// Most mappings that an address space may have (`vm.max_map_count`).
 const MAPPINGS_MAX: usize = 65_530;
@@ -36,17 +36,17 @@ pub enum Placement {
 
 /// What mmap(2) is asked for.
 pub struct MapRequest {
-    /// Where.
+    /// Where in the address space it goes.
     pub placement: Placement,
     /// Bytes; rounded up to pages.
     pub len: u64,
-    /// Protection.
+    /// What the program may do with it.
     pub prot: Prot,
     /// Properties.
     pub traits: Traits,
-    /// What shows.
+    /// A file's pages, or zeros.
     pub backing: Backing,
-    /// MAP_POPULATE.
+    /// MAP_POPULATE: make its pages present at once.
     pub populate: bool,
     /// MAP_NORESERVE: no check that memory could hold it.
     pub no_reserve: bool,
@@ -71,9 +71,9 @@ pub struct AddressSpace {
 /// Limits of prlimit(2) that concern mappings.
 #[derive(Clone, Copy, Debug)]
 pub struct SpaceLimits {
-    /// RLIMIT_AS.
+    /// RLIMIT_AS, in bytes.
     pub total: u64,
-    /// RLIMIT_DATA.
+    /// RLIMIT_DATA, in bytes.
     pub data: u64,
 }
 
@@ -168,7 +168,7 @@ impl AddressSpace {
         paging::current_root() == self.root
     }
 
-    /// The mappings.
+    /// Which ranges are mapped, and to what.
     #[must_use]
     pub fn mappings(&self) -> &VmaMap {
         &self.vmas
@@ -410,7 +410,7 @@ impl AddressSpace {
         if self.vmas.is_covered(start, end) { Ok(()) } else { Err(Errno::ENOMEM) }
     }
 
-    /// Lets go of pages of a file that were replaced or cut off.
+    /// Stops showing pages of a file that were replaced or cut off.
     pub fn drop_stale(&mut self, stale: &Stale) {
         let part = |vma: &Vma| shown_part(vma, stale.id, stale.first, stale.end);
         let shown: alloc::vec::Vec<(u64, u64)> = self.vmas.iter().filter_map(part).collect();
@@ -453,7 +453,7 @@ fn shown_part(vma: &Vma, id: (u64, u64), first: u64, end: u64) -> Option<(u64, u
 impl Drop for AddressSpace {
     fn drop(&mut self) {
         if self.is_active() {
-            // The tables that the monitor prepared map the library OS and nothing else.
+            // Falls back to the monitor's boot tables, which map the library OS and nothing else.
             paging::switch(BOOT_TABLES_GPA);
         }
         if self.root != NO_ROOT {

@@ -1,7 +1,7 @@
 //! Memory of a program as a handler reads and writes it. Every access checks the range, makes lazy pages present and
 //! breaks copy-on-write first; a bad pointer is EFAULT.
 //!
-//! Pages are reached through the direct map, so the memory of a process that does not run is no different.
+//! Pages are reached through the direct map, so this works for processes that are not running as well.
 
 use super::{AddressSpace, bytes};
 use crate::errno::{Errno, Result};
@@ -129,7 +129,7 @@ impl UserMemory {
         Err(Errno::ENAMETOOLONG)
     }
 
-    /// A number that this address space alone has while it exists.
+    /// An identifier of the address space, unique while it exists (it names futex words).
     pub(crate) fn identity(&self) -> usize {
         Rc::as_ptr(&self.space).addr()
     }
@@ -139,8 +139,8 @@ impl UserMemory {
         self.space.borrow().mappings().find(address).is_some_and(super::vma::Vma::shared)
     }
 
-    /// Where the byte at `address` is for everyone who sees it: the page's place in memory, for futexes that
-    /// processes share.
+    /// The guest-physical address of the byte at `address`, which is the same for all processes that share it (shared
+    /// futexes).
     ///
     /// # Errors
     /// EFAULT.

@@ -14,11 +14,11 @@ bitflags! {
     /// What a program may do with a mapping (`PROT_*`).
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     pub struct Prot: u32 {
-        /// Read.
+        /// PROT_READ.
         const READ = 1;
-        /// Write.
+        /// PROT_WRITE.
         const WRITE = 2;
-        /// Execute.
+        /// PROT_EXEC.
         const EXEC = 4;
     }
 }
@@ -27,11 +27,11 @@ bitflags! {
     /// Properties of a mapping besides its protection.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     pub struct Traits: u32 {
-        /// MAP_SHARED.
+        /// MAP_SHARED: writes go to the object, and others see them.
         const SHARED = 1;
-        /// MADV_WIPEONFORK.
+        /// MADV_WIPEONFORK: zeros in a child and in a clone of the machine.
         const WIPE_ON_FORK = 2;
-        /// MADV_DONTFORK.
+        /// MADV_DONTFORK: a child has nothing there.
         const NOT_IN_CHILD = 4;
         /// A shared mapping of a file that was opened without write access: mprotect may not add it.
         const NEVER_WRITE = 8;
@@ -51,7 +51,7 @@ pub enum Backing {
     Anonymous,
     /// A file, or memory shared with other processes, from this byte on.
     File {
-        /// Its pages.
+        /// Gives the object's pages by their index.
         pages: Rc<dyn Pages>,
         /// Byte of the file at the mapping's start, a multiple of the page size.
         offset: u64,
@@ -80,15 +80,15 @@ impl Backing {
 /// A mapped range with one protection and one backing.
 #[derive(Clone)]
 pub struct Vma {
-    /// First address.
+    /// First address, a multiple of the page size.
     pub start: u64,
     /// Address after the last.
     pub end: u64,
-    /// Protection.
+    /// What the program may do.
     pub prot: Prot,
     /// Properties.
     pub traits: Traits,
-    /// What it shows.
+    /// What its pages show.
     pub backing: Backing,
 }
 

@@ -18,22 +18,22 @@ const UNIX_PATH: usize = 108;
 pub enum Address {
     /// AF_UNSPEC: none, or "undo" to connect(2).
     Unspecified,
-    /// AF_INET or AF_INET6.
+    /// AF_INET or AF_INET6 (ip(7), ipv6(7)).
     Ip(SocketAddr),
-    /// AF_UNIX.
+    /// AF_UNIX, by path or abstract name; a path is not looked up yet.
     Unix(UnixName),
     /// AF_UNIX with a path that was looked up.
     UnixAt {
-        /// The file.
+        /// The file that the path led to.
         place: SocketFile,
         /// Its path as the program gave it.
         path: Vec<u8>,
     },
-    /// AF_NETLINK.
+    /// AF_NETLINK, by port number.
     Netlink {
         /// Port number; 0 is the kernel.
         port: u32,
-        /// Multicast groups.
+        /// Bit mask of multicast groups (netlink(7)).
         groups: u32,
     },
 }
@@ -41,7 +41,7 @@ pub enum Address {
 /// The name of a unix socket (unix(7)).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum UnixName {
-    /// It has none.
+    /// Not bound (unix(7), "unnamed").
     Unnamed,
     /// A path in the file system.
     Path(Vec<u8>),
@@ -88,7 +88,7 @@ impl Address {
     }
 }
 
-/// An encoded address.
+/// A `sockaddr` as bytes, and how many of them count.
 #[derive(Clone, Copy, Debug)]
 pub struct Encoded {
     bytes: [u8; LONGEST],
@@ -102,7 +102,7 @@ impl Default for Encoded {
 }
 
 impl Encoded {
-    /// The bytes.
+    /// The bytes that count.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.len]
     }

@@ -60,7 +60,7 @@ impl Message {
         Ok(message)
     }
 
-    /// Its bytes.
+    /// Bytes of data, without what goes with them.
     pub fn size(&self) -> usize {
         self.bytes.len() - self.start
     }
@@ -97,7 +97,7 @@ fn take_all(source: &mut dyn Source, buffer: &mut [u8]) -> Result<usize> {
     Ok(done)
 }
 
-/// Messages in order.
+/// Messages that wait for one receiver, the oldest first.
 #[derive(Default)]
 pub struct Inbox {
     messages: VecDeque<Message>,
@@ -125,7 +125,7 @@ impl Inbox {
         self.messages.front().map_or(0, Message::size)
     }
 
-    /// Appends a message.
+    /// Appends a message; the caller has checked that there is room.
     pub fn push(&mut self, message: Message) {
         self.bytes += message.size();
         self.messages.push_back(message);

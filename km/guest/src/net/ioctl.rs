@@ -23,9 +23,9 @@ const GET_QUEUE_LENGTH: u32 = 0x8942;
 const NAME: [u8; 16] = *b"lo\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
 /// Size of `struct ifreq`.
 const REQUEST_SIZE: usize = 40;
-/// IFF_UP, IFF_LOOPBACK, IFF_RUNNING.
+/// IFF_UP, IFF_LOOPBACK and IFF_RUNNING of `lo` (netdevice(7)).
 const FLAGS: u16 = 0x49;
-/// ARPHRD_LOOPBACK.
+/// ARPHRD_LOOPBACK, the hardware type of `lo`.
 const HARDWARE: u16 = 772;
 
 /// ioctl(2) on a socket.

@@ -59,7 +59,7 @@ impl Default for IpOptions {
 }
 
 impl IpOptions {
-    /// IPV6_V6ONLY.
+    /// IPV6_V6ONLY: whether IPv4 is refused (ipv6(7)).
     pub fn only_v6(&self) -> bool {
         self.v6.get(raw::IPV6_V6ONLY) == Ok(1)
     }
@@ -81,7 +81,7 @@ impl IpOptions {
     /// ENOPROTOOPT and EINVAL as Linux; ENODEV for multicast groups, as on a machine without a network.
     pub fn set(&self, common: &Common, is_bound: bool, level: u32, name: u32, value: &[u8]) -> Result<()> {
         let number = || match value {
-            // IP options may be one byte long (ip(7) does not say so, do_ip_setsockopt reads it).
+            // Options of IPPROTO_IP may be one byte long (not in ip(7); Linux's do_ip_setsockopt() reads it).
             [byte] if level == raw::SOL_IP => Ok(i32::from(*byte)),
             value => options::int(value),
         };

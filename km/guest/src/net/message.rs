@@ -12,21 +12,21 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
 pub struct Peer {
-    /// Process number.
+    /// Process number, as in SCM_CREDENTIALS.
     pub pid: i32,
-    /// User.
+    /// User number.
     pub uid: u32,
-    /// Group.
+    /// Group number.
     pub gid: u32,
 }
 
 /// A message on its way out.
 pub struct Outgoing<'a> {
-    /// The bytes.
+    /// What is sent; a stream may take a part of it.
     pub data: &'a mut dyn Source,
     /// Where to, if the caller said so.
     pub to: Option<Address>,
-    /// `MSG_*` bits.
+    /// `MSG_*` bits of the call (send(2)).
     pub flags: u32,
     /// Open files that go along (SCM_RIGHTS).
     pub files: Vec<Rc<OpenFile>>,
@@ -36,7 +36,7 @@ pub struct Outgoing<'a> {
 
 /// Where a message that comes in goes to.
 pub struct Incoming<'a> {
-    /// The bytes.
+    /// Takes what is received.
     pub data: &'a mut dyn Sink,
     /// `MSG_*` bits of the caller.
     pub flags: u32,
@@ -46,7 +46,7 @@ pub struct Incoming<'a> {
     pub result_flags: u32,
     /// Result: open files that came along.
     pub files: Vec<Rc<OpenFile>>,
-    /// Result: the sender.
+    /// Result: who sent it (SO_PASSCRED).
     pub sender: Option<Peer>,
     /// Result: the address that the message was sent to.
     pub to: Option<core::net::SocketAddr>,

@@ -42,22 +42,22 @@ use udp::Udp;
 use unix::Unix;
 use unix::names::UnixNames;
 
-/// Share of the machine's memory that socket buffers may take, as a divisor.
+/// Socket buffers may take the machine's memory divided by this.
 const MEMORY_SHARE: u64 = 4;
 
-/// What sockets share.
+/// What all sockets of the machine share.
 pub struct Shared {
-    /// Memory for buffers.
+    /// How much memory the buffers of all sockets may still take.
     pub budget: Rc<Budget>,
-    /// TCP ports.
+    /// Which TCP socket has which port.
     pub tcp_ports: Ports<Tcp>,
-    /// UDP ports.
+    /// Which UDP socket has which port.
     pub udp_ports: Ports<Udp>,
     /// Names of unix sockets.
     pub unix_names: UnixNames,
     /// Netlink sockets that have a port number.
     pub netlink_sockets: Cell<u32>,
-    /// The monitor.
+    /// The monitor, which carries connections from outside.
     pub host: Rc<Host>,
 }
 
@@ -119,7 +119,7 @@ impl Net {
         }
     }
 
-    /// A program that opens sockets without end is stopped before it has taken the machine's memory.
+    /// Bounds the sockets: a program that opens them without end fails with ENOBUFS before the memory is used up.
     fn check_room(&self) -> Result<()> {
         if self.shared.budget.has(2 * socket::COST) { Ok(()) } else { Err(Errno::ENOBUFS) }
     }
@@ -166,7 +166,7 @@ impl Net {
         others
     }
 
-    /// Hands output over and takes events without waiting; what a tick asks for.
+    /// Hands output over and takes events without waiting (done at each tick).
     pub fn tick(&self) {
         self.shared.host.submit();
         self.settle();
@@ -185,7 +185,8 @@ impl Net {
         &self.shared.host
     }
 
-    /// Says who waits for what: listeners and standard input. `is_awaited` tells whether a blocked thread waits for a key.
+    /// Fills in what the monitor is told before a wait: ports with a listener, and whether someone reads standard
+    /// input. `is_awaited` tells whether a blocked thread waits for a key.
     pub fn describe(&self, idle: &mut Idle, is_awaited: impl Fn(WaitKey) -> bool) {
         let reaches_thread = |key| watch::reached(key).into_iter().any(&is_awaited);
         if reaches_thread(self.stdio.input.key()) {
@@ -258,11 +259,11 @@ fn unix_kind(kind: SocketKind) -> Result<SocketKind> {
     }
 }
 
-/// NETLINK_ROUTE.
+/// The one protocol of netlink(7) that there is.
 const NETLINK_ROUTE: u32 = 0;
 /// One more than the largest number of a protocol (IPPROTO_MPTCP).
 const IPPROTO_MAX: u32 = 263;
-/// IPPROTO_ICMP.
+/// Asked for by programs that want to send echo requests (icmp(7)).
 const IPPROTO_ICMP: u32 = 1;
 #[cfg(test)]
 mod tests;

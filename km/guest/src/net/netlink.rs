@@ -23,22 +23,22 @@ const GET_LINK: u16 = 18;
 const NEW_ADDRESS: u16 = 20;
 const GET_ADDRESS: u16 = 22;
 const GET_ROUTE: u16 = 26;
-/// First type of requests; below are control messages, which need no answer.
+/// Lowest type of a request (NLMSG_MIN_TYPE); below are control messages, which need no answer.
 const FIRST_REQUEST: u16 = 16;
 
-/// NLM_F_MULTI.
+/// NLM_F_MULTI: the message is one of several.
 const MULTI: u16 = 2;
-/// NLM_F_ACK.
+/// NLM_F_ACK: the sender wants an answer even without an error.
 const WANTS_ACK: u16 = 4;
-/// NLM_F_ROOT and NLM_F_MATCH.
+/// NLM_F_ROOT and NLM_F_MATCH: the sender wants all objects.
 const DUMP: u16 = 0x300;
 
 /// IFF_UP, IFF_LOOPBACK, IFF_RUNNING, IFF_LOWER_UP.
 const LINK_FLAGS: u32 = 0x1_0049;
-/// Longest request.
+/// Bytes of the longest request; beyond is EMSGSIZE.
 const REQUEST_MAX: usize = 8192;
 
-/// `struct nlmsghdr`.
+/// `struct nlmsghdr` (netlink(7)).
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
 struct NetlinkHeader {
@@ -49,7 +49,7 @@ struct NetlinkHeader {
     port: u32,
 }
 
-/// A route socket.
+/// A NETLINK_ROUTE socket: answers to its own requests wait in its inbox.
 pub struct Netlink {
     net: Rc<Shared>,
     common: Common,
@@ -58,7 +58,7 @@ pub struct Netlink {
 }
 
 impl Netlink {
-    /// A new socket.
+    /// Made by [`super::Net::socket`]; it has no port before bind(2) or its first request.
     pub fn new(net: &Rc<Shared>, kind: SocketKind, owner: Peer) -> Rc<Self> {
         let (common, inbox) = (Common::new(kind, owner, &net.budget), RefCell::default());
         Rc::new(Self { net: Rc::clone(net), common, port: Cell::new(0), inbox })
@@ -255,7 +255,7 @@ impl Protocol for Netlink {
 
     fn close(&self) {}
 
-    /// What a program may ask for changes nothing here; groups never have messages.
+    /// The options are accepted and have no effect: multicast groups never have messages.
     fn set_option(&self, level: u32, _name: u32, value: &[u8]) -> Result<()> {
         if level != raw::SOL_NETLINK {
             return Err(Errno::ENOPROTOOPT);

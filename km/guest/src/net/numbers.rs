@@ -4,7 +4,7 @@ use crate::errno::{Errno, Result};
 use alloc::boxed::Box;
 use core::cell::Cell;
 
-/// One such option.
+/// An option: level and name, where it starts, and its bounds.
 pub struct Number {
     name: u32,
     default: i32,

@@ -40,14 +40,14 @@ pub struct Options {
     send_buffer: Cell<u32>,
     receive_buffer: Cell<u32>,
     buffers_are_set: Cell<bool>,
-    /// SO_RCVLOWAT.
+    /// SO_RCVLOWAT: bytes below which poll(2) does not call a stream readable.
     pub low_water: Cell<usize>,
     /// SO_LINGER: seconds, when it is on.
     pub linger: Cell<Option<i32>>,
     linger_seconds: Cell<i32>,
-    /// SO_RCVTIMEO.
+    /// SO_RCVTIMEO: how long a receiving call waits; `None` is without end.
     pub receive_timeout_ns: Cell<Option<u64>>,
-    /// SO_SNDTIMEO.
+    /// SO_SNDTIMEO: how long a sending call waits; `None` is without end.
     pub send_timeout_ns: Cell<Option<u64>>,
 }
 
@@ -89,7 +89,7 @@ impl Options {
         self.switches.get() & (1 << name) != 0
     }
 
-    /// Bytes that may wait for a socket with these options to read them, sent by one with `sender`'s.
+    /// Most bytes that may wait in a connection: what the reader's options and those of its `sender` allow together.
     pub fn stream_limit(&self, sender: &Self) -> usize {
         if self.buffers_are_set.get() || sender.buffers_are_set.get() {
             (self.receive_buffer.get() + sender.send_buffer.get()) as usize
@@ -153,7 +153,7 @@ fn timeval(timeout_ns: Option<u64>) -> Vec<u8> {
     [(ns / 1_000_000_000).to_ne_bytes(), (ns % 1_000_000_000 / 1000).to_ne_bytes()].concat()
 }
 
-/// setsockopt(2) at SOL_SOCKET.
+/// Sets an option of SOL_SOCKET (setsockopt(2), socket(7)).
 pub fn set(socket: &dyn Protocol, name: u32, value: &[u8]) -> Result<()> {
     let options = &socket.common().options;
     if name == raw::SO_BINDTODEVICE {
@@ -162,7 +162,7 @@ pub fn set(socket: &dyn Protocol, name: u32, value: &[u8]) -> Result<()> {
     let number = int(value)?;
     match name {
         raw::SO_TIMESTAMP_OLD | raw::SO_TIMESTAMPNS_OLD => {
-            // There is one form of the time, the last that was asked for.
+            // The two time-stamp options exclude each other: the one that was set last counts.
             options.switch(raw::SO_TIMESTAMP_OLD, false);
             options.switch(raw::SO_TIMESTAMPNS_OLD, false);
             options.switch(name, number != 0);
@@ -207,7 +207,7 @@ fn bind_to_device(value: &[u8]) -> Result<()> {
     }
 }
 
-/// getsockopt(2) at SOL_SOCKET.
+/// The value of an option of SOL_SOCKET (getsockopt(2), socket(7)).
 pub fn get(socket: &dyn Protocol, name: u32) -> Result<Vec<u8>> {
     let common = socket.common();
     let options = &common.options;

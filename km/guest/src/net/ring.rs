@@ -25,7 +25,7 @@ impl Ring {
         Self { bytes: Vec::new(), head: 0, len: 0, budget: Rc::clone(budget) }
     }
 
-    /// Bytes in it.
+    /// Bytes that wait to be taken out.
     pub fn len(&self) -> usize {
         self.len
     }
@@ -135,7 +135,7 @@ impl Ring {
         (start, wanted.min(end - start))
     }
 
-    /// Sees to room for `len` bytes, as far as the budget allows.
+    /// Grows the allocation to hold `len` bytes, as far as the budget allows.
     fn grow(&mut self, len: usize) {
         if len <= self.bytes.len() {
             return;

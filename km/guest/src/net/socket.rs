@@ -20,9 +20,9 @@ bitflags! {
     /// Directions of a connection, for shutdown(2).
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct Halves: u32 {
-        /// What comes in.
+        /// The receiving half (SHUT_RD).
         const READ = 1;
-        /// What goes out.
+        /// The sending half (SHUT_WR).
         const WRITE = 2;
     }
 }
@@ -30,11 +30,11 @@ bitflags! {
 /// Domain, type and protocol of a socket (socket(2)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SocketKind {
-    /// `AF_*`.
+    /// `AF_*` number of the address family.
     pub domain: u32,
     /// `SOCK_*` without its flags.
     pub kind: u32,
-    /// `IPPROTO_*` or 0.
+    /// `IPPROTO_*` number, 0 for the type's own.
     pub protocol: u32,
 }
 
@@ -48,11 +48,11 @@ pub struct Common {
     pub error: Cell<Option<Errno>>,
     /// Somebody found no room: room is worth a wake.
     pub no_space: Cell<bool>,
-    /// SOL_SOCKET options.
+    /// Options of level SOL_SOCKET.
     pub options: Options,
-    /// Inode number.
+    /// Inode number, as in `socket:[7]`.
     pub number: u64,
-    /// Who made it.
+    /// The process that made it, with its credentials then.
     pub owner: Peer,
     /// Its own memory, as part of the machine's socket memory.
     budget: Rc<Budget>,
@@ -67,7 +67,8 @@ static NEXT_NUMBER: AtomicU64 = AtomicU64::new(1);
 impl Common {
     /// Of a new socket.
     pub fn new(kind: SocketKind, owner: Peer, budget: &Rc<Budget>) -> Self {
-        // One that a connection needs is made even when nothing is left: socket(2) is where programs are stopped.
+        // Never fails: a socket that an accepted connection needs is made even over budget. socket(2) enforces the
+        // bound.
         let charge = if budget.take(COST) { COST } else { 0 };
         Self {
             kind,
@@ -92,7 +93,7 @@ impl Common {
         self.queue.wake_for((Ready::IN | Ready::RDHUP | Ready::HUP | Ready::ERR).bits());
     }
 
-    /// Tells waiters that there is room, if anybody had found none.
+    /// Wakes writers, but only if one had found no room.
     pub fn wake_writers(&self) {
         if self.no_space.replace(false) {
             self.queue.wake_for(Ready::OUT.bits());
@@ -111,19 +112,19 @@ pub trait Protocol: Any {
     /// What every socket has.
     fn common(&self) -> &Common;
 
-    /// bind(2).
+    /// Gives the socket an address of its own (bind(2)).
     fn bind(&self, caller: Peer, address: &Address) -> Result<()>;
 
     /// connect(2). EAGAIN says that the connection is on its way: wait for the queue and ask again.
     fn connect(&self, caller: Peer, address: &Address) -> Result<()>;
 
-    /// listen(2).
+    /// Lets clients connect to it; `backlog` of them may wait (listen(2)).
     fn listen(&self, caller: Peer, backlog: usize) -> Result<()> {
         let _ = (caller, backlog);
         Err(Errno::EOPNOTSUPP)
     }
 
-    /// accept(2).
+    /// Takes the connection that has waited longest (accept(2)).
     fn accept(&self) -> Result<Rc<dyn Protocol>> {
         Err(Errno::EOPNOTSUPP)
     }
@@ -134,13 +135,13 @@ pub trait Protocol: Any {
     /// Receives one message, or what there is of a stream; the length of the whole message with MSG_TRUNC.
     fn receive(&self, message: &mut Incoming<'_>) -> Result<usize>;
 
-    /// shutdown(2).
+    /// Ends one or both directions for all descriptors (shutdown(2)).
     fn shutdown(&self, halves: Halves) -> Result<()>;
 
-    /// getsockname(2).
+    /// The address that it is bound to (getsockname(2)).
     fn local(&self) -> Address;
 
-    /// getpeername(2).
+    /// The address that it is connected to (getpeername(2)).
     fn peer(&self) -> Result<Address>;
 
     /// What would not block.
@@ -149,7 +150,7 @@ pub trait Protocol: Any {
     /// The last descriptor is closed.
     fn close(&self);
 
-    /// Whether it listens.
+    /// Whether listen(2) was called (SO_ACCEPTCONN).
     fn is_listening(&self) -> bool {
         false
     }
@@ -186,13 +187,13 @@ pub trait Protocol: Any {
         Err(Errno::EOPNOTSUPP)
     }
 
-    /// The object itself.
+    /// For calls that only one protocol has.
     fn as_any(&self) -> &dyn Any;
 }
 
 /// A socket behind a descriptor.
 pub struct Socket {
-    /// How it works.
+    /// What the calls on it do.
     pub protocol: Rc<dyn Protocol>,
 }
 

@@ -19,10 +19,10 @@ use linux_raw_sys::net as raw;
 /// Longest datagram: 65,535 less the headers of IPv4 and UDP.
 const LONGEST: usize = 65_507;
 
-/// Datagrams are not put together here, so it can only be off.
+/// UDP_CORK is not supported: only 0 is accepted.
 const UDP_CORK: u32 = 1;
 
-/// A UDP socket.
+/// A UDP socket; datagrams to its port wait in its inbox.
 pub struct Udp {
     me: Weak<Self>,
     net: Rc<Shared>,
@@ -31,14 +31,14 @@ pub struct Udp {
     local: Cell<SocketAddr>,
     remote: Cell<Option<SocketAddr>>,
     claimed: Cell<Option<u16>>,
-    /// What bind(2) chose: what is left when the socket is disconnected.
+    /// The address from bind(2), which the socket has again after it is disconnected.
     chosen: Cell<Option<SocketAddr>>,
     inbox: RefCell<Inbox>,
     shut: Cell<Halves>,
 }
 
 impl Udp {
-    /// A new socket.
+    /// Made by [`super::Net::socket`]; without a port before it is bound or sends.
     pub fn new(net: &Rc<Shared>, kind: SocketKind, owner: Peer) -> Rc<Self> {
         Rc::new_cyclic(|me| Self {
             me: me.clone(),
@@ -173,7 +173,7 @@ impl Protocol for Udp {
         message.to = Some(to);
         match self.receiver(from, to) {
             Some(receiver) => receiver.deliver(message),
-            // Nobody is there: only a connected socket hears of it.
+            // No socket has the address: a connected sender gets ECONNREFUSED, any other nothing (udp(7)).
             None if self.remote.get().is_some() => {
                 self.common.error.set(Some(Errno::ECONNREFUSED));
                 self.common.queue.wake();

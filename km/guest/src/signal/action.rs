@@ -3,12 +3,12 @@
 use super::{SIGNAL_MAX, SigSet, Signal};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// SIG_DFL.
+/// SIG_DFL: what signal(7) says for the signal.
 pub const DEFAULT: u64 = 0;
-/// SIG_IGN.
+/// SIG_IGN: the signal is dropped.
 pub const IGNORE: u64 = 1;
 
-/// Bits of sa_flags.
+/// Bits of `sa_flags` (sigaction(2)).
 #[expect(missing_docs, reason = "sigaction(2) describes them")]
 pub mod flag {
     pub const NOCLDSTOP: u64 = 1;
@@ -30,7 +30,7 @@ pub mod flag {
 pub struct Action {
     /// Address of the handler, [`DEFAULT`] or [`IGNORE`].
     pub handler: u64,
-    /// `flag` bits.
+    /// Bits of [`flag`].
     pub flags: u64,
     /// What a handler returns to; it calls rt_sigreturn.
     pub restorer: u64,
@@ -41,13 +41,13 @@ pub struct Action {
 /// What happens to a process by default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DefaultAction {
-    /// It ends.
+    /// It ends (signal(7), "Term").
     Terminate,
     /// It ends, and Linux would write a core file if it were allowed to.
     Core,
-    /// Nothing.
+    /// Nothing happens (signal(7), "Ign").
     Ignore,
-    /// It stops.
+    /// It stops until SIGCONT (signal(7), "Stop").
     Stop,
     /// It goes on if it is stopped.
     Continue,
@@ -79,11 +79,11 @@ impl DefaultAction {
 /// What is to be done with a signal that arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disposition {
-    /// Forget it.
+    /// Drop it.
     Ignore,
     /// What signal(7) has for the signal.
     Default(DefaultAction),
-    /// Run the handler.
+    /// Run the program's handler.
     Handle(Action),
 }
 

@@ -11,7 +11,7 @@ pub enum Delivery {
     Handle(Action, Info),
     /// End the process by this signal.
     Terminate(Signal),
-    /// Stop the process.
+    /// The process stops, and its parent is told of the signal.
     Stop(Signal),
 }
 
@@ -36,13 +36,14 @@ pub fn next(thread: &mut ThreadSignals, process: &mut ProcessSignals) -> Option<
     }
 }
 
-/// Whether a signal that is sent now can be forgotten at once: nobody blocks it and it would be ignored.
+/// Whether a signal sent now can be dropped at once: it would be ignored, and no thread blocks it.
 #[must_use]
 pub fn forgettable(signal: Signal, blocked: bool, process: &ProcessSignals) -> bool {
     !blocked && process.actions.borrow().disposition(signal) == Disposition::Ignore
 }
 
-/// Makes sure that a signal which the thread raised itself arrives: one that is blocked or ignored becomes fatal.
+/// Queues a signal that the thread itself caused. If it is blocked or ignored, it gets its default action, which is
+/// fatal.
 pub fn force(thread: &mut ThreadSignals, process: &ProcessSignals, info: Info) {
     let mut actions = process.actions.borrow_mut();
     if thread.mask.contains(info.signal) || actions.disposition(info.signal) == Disposition::Ignore {

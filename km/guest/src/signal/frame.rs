@@ -32,17 +32,17 @@ const SS_ONSTACK: i32 = 1;
 const SS_DISABLE: i32 = 2;
 const SS_AUTODISARM: i32 = i32::MIN;
 
-/// `stack_t`.
+/// `stack_t` (sigaltstack(2)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct StackT {
-    /// ss_sp.
+    /// `ss_sp`: lowest address.
     pub start: u64,
-    /// ss_flags.
+    /// `ss_flags`: SS_DISABLE, SS_ONSTACK, SS_AUTODISARM.
     pub flags: i32,
-    /// Padding.
+    /// Padding of the C structure, 0.
     pub reserved: i32,
-    /// ss_size.
+    /// `ss_size`, in bytes.
     pub size: u64,
 }
 
@@ -76,14 +76,14 @@ struct SignalFrame {
 
 const _: () = assert!(size_of::<UContext>() == 304 && size_of::<SignalFrame>() == 440);
 
-/// What an exception left in the CPU, for the handler of the signal that it raised.
+/// Vector, error code and address of a thread's last CPU exception, which the frame of its handler reports.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LastException {
-    /// Vector number.
+    /// Vector number (`trapno` of the sigcontext).
     pub vector: u64,
-    /// Error code.
+    /// Error code, 0 for exceptions without one.
     pub error: u64,
-    /// Faulting address.
+    /// CR2: the address whose access faulted, for page faults.
     pub address: u64,
 }
 

@@ -5,7 +5,7 @@ use super::Signal;
 /// Size of a siginfo_t.
 pub const INFO_BYTES: usize = 128;
 
-/// Values of si_code.
+/// Values of `si_code`: why the signal was sent (sigaction(2)).
 #[expect(missing_docs, reason = "sigaction(2) describes them")]
 pub mod code {
     pub const USER: i32 = 0;
@@ -40,34 +40,34 @@ pub enum Origin {
     None,
     /// kill, tgkill: si_pid and si_uid; with sigqueue also si_value.
     Sender {
-        /// si_pid.
+        /// `si_pid`: the sending process.
         pid: i32,
-        /// si_uid.
+        /// `si_uid`: its real user.
         uid: u32,
-        /// si_value.
+        /// `si_value`: what came with it (sigqueue(3)).
         value: u64,
     },
-    /// An exception: si_addr.
+    /// An exception of the CPU.
     Fault {
-        /// si_addr.
+        /// `si_addr`: where it happened, or what was accessed.
         address: u64,
     },
     /// SIGCHLD: si_pid, si_uid, si_status.
     Child {
-        /// si_pid.
+        /// `si_pid`: the child.
         pid: i32,
-        /// si_uid.
+        /// `si_uid`: its real user.
         uid: u32,
-        /// si_status.
+        /// `si_status`: exit status or signal.
         status: i32,
     },
     /// timer_create: si_timerid, si_overrun, si_value.
     Timer {
-        /// si_timerid.
+        /// `si_timerid`: number of the timer.
         id: i32,
-        /// si_overrun.
+        /// `si_overrun`: expirations that this signal stands for, besides its own.
         overrun: i32,
-        /// si_value.
+        /// `si_value`: what timer_create(2) was given.
         value: u64,
     },
     /// rt_sigqueueinfo: the bytes after si_code as the sender gave them.
@@ -77,11 +77,11 @@ pub enum Origin {
 /// A signal on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Info {
-    /// Which.
+    /// `si_signo`: which signal it is.
     pub signal: Signal,
-    /// si_code.
+    /// `si_code`: why it was sent.
     pub code: i32,
-    /// The rest.
+    /// The fields that depend on the code.
     pub origin: Origin,
 }
 
@@ -113,7 +113,7 @@ impl Info {
         Self { signal, code, origin: Origin::Raw(rest) }
     }
 
-    /// The siginfo_t.
+    /// The `siginfo_t` as the program sees it.
     #[must_use]
     pub fn encode(&self) -> [u8; INFO_BYTES] {
         let mut bytes = [0; INFO_BYTES];

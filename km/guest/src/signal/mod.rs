@@ -19,7 +19,7 @@ use core::fmt;
 use info::Info;
 use pending::Pending;
 
-/// Highest signal number.
+/// Highest signal number (SIGRTMAX).
 pub const SIGNAL_MAX: u8 = 64;
 /// Lowest real-time signal of the kernel (C libraries keep some of them for themselves).
 pub const REAL_TIME_MIN: u8 = 32;
@@ -58,7 +58,7 @@ impl Signal {
         (1..=SIGNAL_MAX).contains(&number).then_some(Self(number))
     }
 
-    /// Its number.
+    /// Its number, from 1 to 64.
     #[must_use]
     pub const fn number(self) -> u8 {
         self.0
@@ -88,7 +88,7 @@ impl Signal {
 pub struct SigSet(pub u64);
 
 impl SigSet {
-    /// No signal.
+    /// The set without a signal.
     pub const EMPTY: Self = Self(0);
     /// SIGKILL and SIGSTOP, which no mask holds.
     const UNSTOPPABLE: Self = Self(1 << Signal::KILL.index() | 1 << Signal::STOP.index());
@@ -156,7 +156,7 @@ impl fmt::Debug for SigSet {
 /// An alternate signal stack (sigaltstack(2)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AltStack {
-    /// Lowest address.
+    /// Lowest address of the stack.
     pub start: u64,
     /// Size in bytes; 0 when there is none.
     pub size: u64,
@@ -175,7 +175,7 @@ impl AltStack {
 /// The signal state of a thread.
 #[derive(Debug, Default)]
 pub struct ThreadSignals {
-    /// Blocked signals.
+    /// Signals that wait until they are unblocked (sigprocmask(2)).
     pub mask: SigSet,
     /// The mask to come back to after the handler that ends a sigsuspend, ppoll, pselect or epoll_pwait.
     pub saved_mask: Option<SigSet>,
@@ -198,12 +198,12 @@ pub fn take_first(of_thread: &Pending, of_process: &Pending, wanted: SigSet) -> 
 pub struct ProcessSignals {
     /// Dispositions; CLONE_SIGHAND shares them.
     pub actions: Rc<RefCell<Actions>>,
-    /// Sent to the process: any thread that does not block it takes it.
+    /// Signals sent to the process; any thread that does not block one takes it.
     pub pending: Pending,
 }
 
 impl ThreadSignals {
-    /// What could arrive now, of the thread's own signals and the process's.
+    /// Signals of the thread and its process that are not blocked.
     #[must_use]
     pub fn deliverable(&self, process: &ProcessSignals) -> SigSet {
         SigSet(self.pending.set().0 | process.pending.set().0).minus(self.mask)

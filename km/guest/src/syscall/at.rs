@@ -19,7 +19,7 @@ pub(super) const AT_SYMLINK_FOLLOW: u64 = 0x400;
 /// An empty path means the descriptor itself.
 pub(super) const AT_EMPTY_PATH: u64 = 0x1000;
 
-/// A path argument.
+/// The path at `address`: at most PATH_MAX bytes, its NUL included.
 pub(super) fn path(ctx: &mut Ctx<'_>, address: u64) -> Result<Vec<u8>> {
     ctx.memory().string(address, PATH_MAX)
 }
@@ -84,7 +84,8 @@ fn own_node(ctx: &mut Ctx<'_>, dirfd: u64) -> Result<Rc<Node>> {
     })
 }
 
-/// Works on the place that a path names, following a link there only if `restrict` lets it.
+/// Looks a path up and calls `work` with what was found, which need not exist; `restrict` says whether a link there is
+/// followed.
 pub(super) fn at_place(
     ctx: &mut Ctx<'_>,
     dirfd: u64,
@@ -99,12 +100,12 @@ pub(super) fn at_place(
     Ok(0)
 }
 
-/// Who calls.
+/// Credentials of the process that called.
 pub(super) fn who(ctx: &mut Ctx<'_>) -> Credentials {
     ctx.process().credentials.clone()
 }
 
-/// Who calls, as access(2) sees it: with the real user and group.
+/// Credentials of the process that called, with the real user and group in place of the effective ones (access(2)).
 pub(super) fn real_who(ctx: &mut Ctx<'_>) -> Credentials {
     let mut who = who(ctx);
     if who.real_uid != who.uid {

@@ -13,7 +13,6 @@ use crate::kernel::{Args, Ctx};
 use crate::wait::SysResult;
 use alloc::rc::Rc;
 
-/// The rows of this family.
 pub const ROWS: &[Row] = &[
     Row::full(74, "fsync", sys_fsync),
     Row::full(75, "fdatasync", sys_fdatasync),
@@ -198,7 +197,7 @@ fn change_times(ctx: &mut Ctx<'_>, node: &Rc<Node>, times: [NewTime; 2]) -> SysR
     Ok(0)
 }
 
-/// Two times in a unit of which a second has so many.
+/// Reads two times; `per_second` is how many of their smaller unit make a second.
 fn load_times(ctx: &mut Ctx<'_>, address: u64, per_second: i64) -> Result<[NewTime; 2]> {
     if address == 0 {
         return Ok([NewTime::Now; 2]);
@@ -243,7 +242,7 @@ fn sys_utimensat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     }
     let times = load_times(ctx, args[2], 1_000_000_000)?;
     if matches!(times, [NewTime::Omit, NewTime::Omit]) {
-        // There is nothing to do, so that not even the path is looked at.
+        // With UTIME_OMIT for both times there is nothing to do: not even the path is looked at.
         return Ok(0);
     }
     let node = if args[1] == 0 {

@@ -8,7 +8,6 @@ use crate::task::credentials::{CAP_SETGID, CAP_SETUID};
 use crate::wait::SysResult;
 use alloc::vec::Vec;
 
-/// The family's rows.
 pub const ROWS: &[Row] = &[
     Row::full(102, "getuid", sys_getuid),
     Row::full(104, "getgid", sys_getgid),

@@ -13,7 +13,6 @@ use crate::wait::SysResult;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 
-/// The rows of this family.
 pub const ROWS: &[Row] = &[
     Row::full(78, "getdents", sys_getdents),
     Row::full(79, "getcwd", sys_getcwd),

@@ -9,7 +9,6 @@ use crate::fs::walk::{PATH_MAX, Restrict};
 use crate::kernel::{Args, Ctx};
 use crate::wait::{Stop, SysResult};
 
-/// The rows of this family.
 pub const ROWS: &[Row] = &[
     Row::full(82, "rename", sys_rename),
     Row::full(83, "mkdir", sys_mkdir),

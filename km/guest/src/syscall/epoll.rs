@@ -11,7 +11,6 @@ use alloc::rc::Rc;
 use linux_raw_sys::general as raw;
 use zerocopy::IntoBytes;
 
-/// The rows of this family.
 pub const ROWS: &[Row] = &[
     Row::full(213, "epoll_create", sys_epoll_create),
     Row::refused(214, "epoll_ctl_old", Errno::ENOSYS, "never was in Linux"),

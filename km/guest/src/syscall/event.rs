@@ -15,7 +15,6 @@ use crate::kernel::{Args, Ctx};
 use crate::wait::SysResult;
 use alloc::rc::Rc;
 
-/// The rows of this family.
 pub const ROWS: &[Row] = &[
     Row::full(283, "timerfd_create", sys_timerfd_create),
     Row::full(284, "eventfd", sys_eventfd),

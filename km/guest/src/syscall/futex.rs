@@ -10,7 +10,6 @@ use crate::task::futex::{FutexKey, WakeOp};
 use crate::time::{Timespec, monotonic_ns, realtime_ns};
 use crate::wait::{Stop, SysResult, Wait};
 
-/// The family's rows.
 pub const ROWS: &[Row] = &[
     Row::partial(202, "futex", sys_futex, "locks with priority inheritance go to who waits longest"),
     Row::full(449, "futex_waitv", sys_futex_waitv),

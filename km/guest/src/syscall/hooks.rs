@@ -27,8 +27,8 @@ pub(super) fn check_size(ctx: &mut Ctx<'_>, size: u64) -> Result<()> {
     Err(Errno::EFBIG)
 }
 
-/// Blocks other signals until the call ends, or until the handler that ends it returns (ppoll(2)). Only the first run of a
-/// call has an effect.
+/// Replaces the signal mask until the call ends or, if a handler ends it, until that returns (ppoll(2)). Only the first
+/// run of a call has an effect.
 pub(super) fn enter_mask(ctx: &mut Ctx<'_>, mask: u64) {
     let signals = &mut ctx.thread().signals;
     if signals.saved_mask.is_none() {

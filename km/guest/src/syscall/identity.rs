@@ -8,7 +8,6 @@ use crate::task::{Pid, Process};
 use crate::wait::SysResult;
 use km_hal::cpu;
 
-/// The family's rows.
 pub const ROWS: &[Row] = &[
     Row::full(39, "getpid", sys_getpid),
     Row::full(63, "uname", sys_uname),
@@ -28,7 +27,7 @@ const ARCH_SET_GS: u64 = 0x1001;
 const ARCH_SET_FS: u64 = 0x1002;
 const ARCH_GET_FS: u64 = 0x1003;
 const ARCH_GET_GS: u64 = 0x1004;
-/// PER_LINUX's query value.
+/// Argument of personality(2) that asks without a change.
 const PERSONALITY_QUERY: u64 = 0xffff_ffff;
 /// ADDR_NO_RANDOMIZE: addresses are never random here.
 const ADDR_NO_RANDOMIZE: u64 = 0x0004_0000;

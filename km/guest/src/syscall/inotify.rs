@@ -11,7 +11,6 @@ use crate::fs::open::O_CLOEXEC;
 use crate::kernel::{Args, Ctx};
 use crate::wait::SysResult;
 
-/// The rows of this family.
 pub const ROWS: &[Row] = &[
     Row::full(253, "inotify_init", sys_inotify_init),
     Row::partial(

@@ -6,7 +6,6 @@ use crate::fs::file::{O_ASYNC, O_NONBLOCK, O_PATH};
 use crate::kernel::{Args, Ctx};
 use crate::wait::SysResult;
 
-/// The rows of this family.
 pub const ROWS: &[Row] = &[Row::partial(
     16,
     "ioctl",
@@ -37,8 +36,8 @@ fn sys_ioctl(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
             Ok(0)
         }
         FIOASYNC => {
-            // A flag as with F_SETFL, which nobody reads: nginx's master asks for signals of its workers' answers
-            // and works without them.
+            // FIOASYNC sets O_ASYNC like F_SETFL, and no signal is ever sent: nginx's master asks for it and works
+            // without.
             let on: i32 = ctx.memory().load(args[2])?;
             let flags = file.flags.get() & !O_ASYNC;
             file.flags.set(if on != 0 { flags | O_ASYNC } else { flags });

@@ -12,7 +12,6 @@ use crate::kernel::{Args, Ctx};
 use crate::mm::user::UserRanges;
 use crate::wait::SysResult;
 
-/// The rows of this family.
 pub const ROWS: &[Row] = &[
     Row::partial(
         503,

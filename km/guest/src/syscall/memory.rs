@@ -11,7 +11,6 @@ use crate::wait::SysResult;
 use alloc::rc::Rc;
 use km_abi::layout::PAGE_SIZE;
 
-/// The family's rows.
 pub const ROWS: &[Row] = &[
     Row::partial(9, "mmap", sys_mmap, "MAP_GROWSDOWN does not grow, MAP_HUGETLB is ENOMEM"),
     Row::full(10, "mprotect", sys_mprotect),
@@ -42,7 +41,7 @@ const MAP_TYPE: u64 = 0x0f;
 const MAP_FIXED: u64 = 0x10;
 const MAP_ANONYMOUS: u64 = 0x20;
 const MAP_32BIT: u64 = 0x40;
-/// What dynamic linkers say of the files of programs and libraries; it has no other effect.
+/// Ignored, as on Linux; dynamic linkers pass it for programs and libraries.
 const MAP_DENYWRITE: u64 = 0x800;
 const MAP_NORESERVE: u64 = 0x4000;
 const MAP_POPULATE: u64 = 0x8000;
@@ -117,7 +116,7 @@ fn placement(address: u64, flags: u64) -> Result<Placement> {
     })
 }
 
-/// What a descriptor shows, once its access mode allows it.
+/// The pages of a file that is mapped; EACCES unless the descriptor's access mode allows it.
 fn file_backing(
     ctx: &mut Ctx<'_>,
     fd: u64,
@@ -258,7 +257,7 @@ fn sys_madvise(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     Ok(0)
 }
 
-/// One CPU: every barrier has been passed by the time that a system call is made.
+/// There is one CPU, so a system call is a barrier already.
 fn sys_membarrier(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     /// GLOBAL, GLOBAL_EXPEDITED, PRIVATE_EXPEDITED, PRIVATE_EXPEDITED_SYNC_CORE with their registrations.
     const COMMANDS: u64 = 0x7f;

@@ -16,7 +16,6 @@ use crate::task::Tid;
 use crate::wait::{Stop, SysResult, Wait};
 use alloc::rc::Rc;
 
-/// The rows of this family.
 pub const ROWS: &[Row] = &[
     Row::full(2, "open", sys_open),
     Row::full(3, "close", sys_close),
@@ -326,7 +325,7 @@ fn lock(ctx: &mut Ctx<'_>, file: &Rc<OpenFile>, command: u32, address: u64) -> S
     }
 }
 
-/// Notes that the caller waits for a range, unless its holder waits, maybe by way of others, for the caller.
+/// Notes that the caller waits for a range. EDEADLK if its holder waits for the caller, directly or through others.
 fn wait_for_range(ctx: &Ctx<'_>, node: &Rc<Node>, wanted: Range) -> Result<()> {
     let waits = |tid: Tid| {
         let call = ctx.kernel.tasks.thread(tid).and_then(|thread| thread.call);
@@ -335,7 +334,7 @@ fn wait_for_range(ctx: &Ctx<'_>, node: &Rc<Node>, wanted: Range) -> Result<()> {
     ctx.kernel.vfs.lock_queue.join(locks::LockWaiter { tid: ctx.tid, node: Rc::clone(node), wanted }, waits)
 }
 
-/// A `struct flock` that says what is in the way.
+/// The `struct flock` that F_GETLK returns for a conflicting lock.
 fn describe(held: Range) -> [u64; 4] {
     let len = if held.end == u64::MAX { 0 } else { held.end - held.start };
     [u64::from(held.exclusive), held.start, len, u64::from(held.pid.cast_unsigned())]

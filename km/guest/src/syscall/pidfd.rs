@@ -10,7 +10,6 @@ use crate::wait::{SysResult, WaitQueue};
 use alloc::rc::Rc;
 use core::any::Any;
 
-/// The family's rows.
 pub const ROWS: &[Row] = &[
     Row::full(434, "pidfd_open", sys_pidfd_open),
     Row::refused(438, "pidfd_getfd", Errno::EPERM, "needs ptrace access"),
@@ -18,12 +17,12 @@ pub const ROWS: &[Row] = &[
 
 /// PIDFD_NONBLOCK, which is O_NONBLOCK.
 const NONBLOCK: u64 = 0x800;
-/// O_RDWR.
+/// O_RDWR, the access mode that Linux gives such a descriptor.
 const READ_WRITE: u32 = 2;
 
 /// A process, as a descriptor: readable when it has ended.
 pub struct PidFile {
-    /// Whose.
+    /// The process, which may have been waited for already.
     pub pid: Pid,
     left: Rc<Leaving>,
 }

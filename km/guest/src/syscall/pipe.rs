@@ -16,7 +16,6 @@ use crate::mm::user::UserRanges;
 use crate::wait::{Stop, SysResult, Wait};
 use alloc::rc::Rc;
 
-/// The rows of this family.
 pub const ROWS: &[Row] = &[
     Row::full(22, "pipe", sys_pipe),
     Row::full(40, "sendfile", sys_sendfile),
@@ -119,7 +118,7 @@ fn transfer(ctx: &mut Ctx<'_>, from: &MoveEnd, to: &MoveEnd, len: u64, nonblock:
     Ok(done)
 }
 
-/// One chunk. What was read but could not be written is given back.
+/// Moves one chunk. Bytes that were read but could not be written go back to the source.
 fn step<'a>(
     ctx: &mut Ctx<'_>,
     from: &'a MoveEnd,
@@ -176,7 +175,7 @@ fn sys_splice(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
         (_, None) if to.file.has(O_APPEND) => return Err(Errno::EINVAL.into()),
         _ => {}
     }
-    // What is in the pipe is moved; more is not waited for.
+    // Moves what is in the pipe and does not wait for more.
     let available = pipe_end(&from.file).map(|end| end.pipe().len()).filter(|&len| len > 0);
     let len = available.map_or(len, |available| len.min(available as u64));
     let len = pipe_end(&to.file).map_or(len, |end| len.min(end.pipe().capacity() as u64));

@@ -11,10 +11,9 @@ use alloc::vec::Vec;
 use linux_raw_sys::general as raw;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// The rows of this family.
 pub const ROWS: &[Row] = &[Row::full(7, "poll", sys_poll), Row::full(271, "ppoll", sys_ppoll)];
 
-/// `struct pollfd`.
+/// `struct pollfd` (poll(2)).
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 struct PollFd {

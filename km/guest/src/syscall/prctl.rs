@@ -5,7 +5,6 @@ use crate::errno::Errno;
 use crate::kernel::{Args, Ctx};
 use crate::wait::SysResult;
 
-/// The family's rows.
 pub const ROWS: &[Row] = &[
     Row::partial(
         157,
@@ -46,7 +45,7 @@ mod option {
 
 /// PR_TSC_ENABLE: programs may read the time-stamp counter.
 const TSC_ENABLE: u32 = 1;
-/// CAP_SETPCAP.
+/// The capability that PR_CAPBSET_DROP needs.
 const CAP_SETPCAP: u32 = 8;
 /// Capabilities that there are.
 const CAPABILITIES: u64 = 41;
@@ -84,7 +83,7 @@ fn sys_prctl(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
         option::SET_TSC if value == u64::from(TSC_ENABLE) => {}
         option::SET_NAME | option::GET_NAME => return name(ctx, number, value),
         option::CAPBSET_READ | option::CAPBSET_DROP | option::CAP_AMBIENT => return capabilities(ctx, args),
-        // Names of anonymous mappings are a build option of Linux: programs take EINVAL for its absence.
+        // PR_SET_VMA is EINVAL: names of anonymous mappings are a build option of Linux, and programs cope without it.
         option::SET_VMA => return Err(Errno::EINVAL.into()),
         _ => return Err(Errno::EINVAL.into()),
     }

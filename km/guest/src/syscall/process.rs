@@ -10,7 +10,6 @@ use crate::wait::{Interruption, Stop, SysResult, Wait};
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 
-/// Process families' rows.
 pub const ROWS: &[Row] = &[
     Row::full(56, "clone", sys_clone),
     Row::full(57, "fork", sys_fork),
@@ -23,14 +22,14 @@ pub const ROWS: &[Row] = &[
     Row::partial(435, "clone3", sys_clone3, "set_tid and cgroup"),
 ];
 
-/// SIGCHLD.
+/// The exit signal of fork(2) and vfork(2).
 const SIGCHLD: u32 = 17;
 /// AT_SYMLINK_NOFOLLOW and AT_EMPTY_PATH of execveat(2).
 const AT_SYMLINK_NOFOLLOW: u64 = 0x100;
 const AT_EMPTY_PATH: u64 = 0x1000;
-/// CLONE_NEWNS.
+/// CLONE_NEWNS, lowest of the bits that make namespaces.
 const NEW_MOUNTS: u64 = 0x2_0000;
-/// Longest path.
+/// Bytes of the longest path, its NUL included.
 const PATH_MAX: usize = 4096;
 /// Entries of an argument or environment array at most; the strings themselves hit their limit earlier.
 const VECTOR_MAX: usize = 1 << 18;
@@ -114,7 +113,8 @@ fn sys_clone3(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     })
 }
 
-/// Makes the child on the first run; a vfork parent runs again until the child has let go of its memory.
+/// Makes the child on the first run of the call. A vfork parent's call then blocks until the child lets go of its
+/// memory.
 fn start(ctx: &mut Ctx<'_>, flags: u64, request: impl FnOnce(CloneFlags) -> CloneRequest) -> SysResult {
     if ctx.progress().stage != 0 {
         return await_vfork(ctx);
@@ -170,7 +170,7 @@ fn exec(ctx: &mut Ctx<'_>, dir: i64, path: u64, vectors: [u64; 2], flags: u64) -
     let vectors = strings(ctx, vectors[0]).and_then(|args| Ok((args, strings(ctx, vectors[1])?)));
     let (args, env) = match vectors {
         Ok(vectors) => vectors,
-        // A file that cannot be run is the first to be told.
+        // An error of the file (ENOENT, EACCES …) comes before one of the arguments.
         Err(errno) => {
             let pid = ctx.process().pid;
             crate::fs::program::open(ctx.kernel, pid, dir, &path, follow)?;

@@ -8,10 +8,9 @@ use crate::mm::user::UserRanges;
 use crate::random;
 use crate::wait::SysResult;
 
-/// The family's rows.
 pub const ROWS: &[Row] = &[Row::full(318, "getrandom", sys_getrandom)];
 
-/// GRND_NONBLOCK, GRND_RANDOM, GRND_INSECURE.
+/// GRND_NONBLOCK, GRND_RANDOM and GRND_INSECURE: the generator is always ready, so none changes an answer.
 const FLAGS: u64 = 7;
 const RANDOM_AND_INSECURE: u64 = 6;
 /// Most bytes of one call (random(4)).

@@ -6,7 +6,6 @@ use crate::errno::Errno;
 const PRIVILEGED: &str = "needs privileges that a container does not have";
 const NEVER: &str = "not part of a container's system calls";
 
-/// The family's rows.
 pub const ROWS: &[Row] = &[
     Row::refused(101, "ptrace", Errno::EPERM, "no process may trace another"),
     Row::refused(103, "syslog", Errno::EPERM, PRIVILEGED),

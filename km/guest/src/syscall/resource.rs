@@ -11,7 +11,6 @@ use crate::time::{Timeval, monotonic_ns};
 use crate::wait::SysResult;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// The family's rows.
 pub const ROWS: &[Row] = &[
     Row::full(97, "getrlimit", sys_getrlimit),
     Row::full(98, "getrusage", sys_getrusage),

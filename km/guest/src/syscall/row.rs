@@ -9,21 +9,21 @@ use crate::wait::SysResult;
 pub enum Support {
     /// As its manual page says.
     Full,
-    /// What is missing.
+    /// Works, but for what this says is missing.
     Partial(&'static str),
     /// Always this error, and why.
     Refused(Errno, &'static str),
 }
 
-/// A handler.
+/// Carries out a call; it runs again from its start after it has blocked ([`crate::wait`]).
 pub type Handler = fn(&mut Ctx<'_>, &Args) -> SysResult;
 
-/// One system call.
+/// One system call: number, name, how much of it there is, and what carries it out.
 #[derive(Clone, Copy)]
 pub struct Row {
-    /// Its number (`asm/unistd_64.h`).
+    /// Its number in `rax` (`asm/unistd_64.h`).
     pub number: u32,
-    /// Its name.
+    /// Its name in section 2 of the manual.
     pub name: &'static str,
     /// How much of it there is.
     pub support: Support,

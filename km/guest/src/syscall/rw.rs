@@ -16,7 +16,6 @@ use crate::net::socket::Socket;
 use crate::wait::{Stop, SysResult};
 use alloc::rc::Rc;
 
-/// The rows of this family.
 pub const ROWS: &[Row] = &[
     Row::full(0, "read", sys_read),
     Row::full(1, "write", sys_write),
@@ -66,7 +65,7 @@ fn vector(ctx: &mut Ctx<'_>, args: &Args, position: Option<u64>, flags: u64) -> 
     Ok(Transfer { file, ranges, position, flags })
 }
 
-/// An explicit position.
+/// An explicit position (pread(2)), which must not be negative.
 fn position(value: u64) -> Result<Option<u64>> {
     if value > SIZE_MAX { Err(Errno::EINVAL) } else { Ok(Some(value)) }
 }
@@ -141,7 +140,7 @@ fn write_with(ctx: &mut Ctx<'_>, transfer: Transfer) -> SysResult {
             }
             let total = done + count as u64;
             ctx.progress().done = total;
-            // A short write of something that still has room is the object's own way (an eventfd, a datagram).
+            // A short write although there is room is the object's own result (an eventfd, a datagram): do not wait.
             let full = ranges.left() > 0 && count > 0 && !file.file.ready().contains(Ready::OUT);
             if !full || flags & RWF_NOWAIT != 0 {
                 return Ok(total);

@@ -6,7 +6,6 @@ use crate::kernel::{Args, Ctx};
 use crate::task::Process;
 use crate::wait::{Stop, SysResult, Wait};
 
-/// The family's rows.
 pub const ROWS: &[Row] = &[
     Row::full(24, "sched_yield", sys_sched_yield),
     Row::partial(140, "getpriority", sys_getpriority, "the value that was set, without effect"),
@@ -31,7 +30,7 @@ pub const ROWS: &[Row] = &[
     Row::partial(315, "sched_getattr", sys_sched_getattr, "always SCHED_OTHER"),
 ];
 
-/// SCHED_OTHER, SCHED_BATCH, SCHED_IDLE.
+/// SCHED_OTHER, SCHED_BATCH and SCHED_IDLE: what sched_setscheduler(2) accepts.
 const FAIR_POLICIES: [u64; 3] = [0, 3, 5];
 
 /// Refuses numbers of threads that do not exist.

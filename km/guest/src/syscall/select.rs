@@ -9,7 +9,6 @@ use crate::kernel::{Args, Ctx};
 use crate::wait::{Stop, SysResult, WaitKey};
 use alloc::vec::Vec;
 
-/// The rows of this family.
 pub const ROWS: &[Row] = &[Row::full(23, "select", sys_select), Row::full(270, "pselect6", sys_pselect6)];
 
 /// What the three sets ask for (POLLIN_SET, POLLOUT_SET and POLLEX_SET of Linux).

@@ -14,7 +14,6 @@ use crate::wait::{Interruption, Stop, SysResult, Wait};
 use alloc::vec::Vec;
 use km_hal::cpu;
 
-/// The family's rows.
 pub const ROWS: &[Row] = &[
     Row::full(13, "rt_sigaction", sys_rt_sigaction),
     Row::full(14, "rt_sigprocmask", sys_rt_sigprocmask),
@@ -61,7 +60,7 @@ fn sys_rt_sigaction(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     Ok(0)
 }
 
-/// What is pending and ignored from now on is gone (POSIX).
+/// Pending signals that are ignored from now on are dropped (POSIX).
 fn forget_ignored(ctx: &mut Ctx<'_>, signal: Signal) {
     let process = ctx.process();
     if !crate::signal::deliver::forgettable(signal, false, &process.signals) {
@@ -245,7 +244,8 @@ fn sys_kill(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
         if may_signal(ctx, &target, signal) {
             sent = true;
             match signal {
-                // Others end at once: what they hold is free before more of them are sent a signal.
+                // SIGKILL ends other processes at once, so that what they hold is freed before the next one is
+                // signalled.
                 Some(Signal::KILL) if target.pid != caller => {
                     ctx.kernel.exit_process(target.pid, Status::Signaled(u32::from(Signal::KILL.number())));
                 }

@@ -14,17 +14,16 @@ use alloc::rc::Rc;
 use core::any::Any;
 use core::cell::{Cell, RefCell};
 
-/// The family's rows.
 pub const ROWS: &[Row] = &[
     Row::partial(282, "signalfd", sys_signalfd, OF_MAKER),
     Row::partial(289, "signalfd4", sys_signalfd4, OF_MAKER),
 ];
 
 const OF_MAKER: &str = "poll in a child looks at the parent's signals until the child has read once";
-/// SFD_NONBLOCK and SFD_CLOEXEC.
+/// SFD_NONBLOCK, and SFD_CLOEXEC below.
 const NONBLOCK: u64 = 0x800;
 const CLOEXEC: u64 = 0x8_0000;
-/// O_RDWR.
+/// O_RDWR, the access mode that Linux gives such a descriptor.
 const READ_WRITE: u32 = 2;
 /// Size of a signalfd_siginfo.
 const RECORD_BYTES: usize = 128;

@@ -15,7 +15,6 @@ use alloc::rc::Rc;
 use alloc::vec::Vec;
 use zerocopy::{Immutable, IntoBytes};
 
-/// The rows of this family.
 pub const ROWS: &[Row] = &[
     Row::full(4, "stat", sys_stat),
     Row::full(5, "fstat", sys_fstat),
@@ -156,7 +155,7 @@ struct StatxTime {
     reserved: u32,
 }
 
-/// `struct statx`.
+/// `struct statx` (statx(2)).
 #[derive(IntoBytes, Immutable)]
 #[repr(C)]
 struct Statx {

@@ -8,7 +8,7 @@ use super::row::Row;
 /// A family: its name (the file's) and its rows.
 pub type Family = (&'static str, &'static [Row]);
 
-/// All of them.
+/// All families, in alphabetical order.
 pub const FAMILIES: &[Family] = &[
     ("attr", super::attr::ROWS),
     ("credentials", super::credentials::ROWS),

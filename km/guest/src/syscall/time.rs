@@ -6,7 +6,6 @@ use crate::kernel::{Args, Ctx};
 use crate::time::{NANOS_PER_SECOND, Timespec, Timeval, monotonic_ns, realtime_ns};
 use crate::wait::{Stop, SysResult, Wait};
 
-/// The family's rows.
 pub const ROWS: &[Row] = &[
     Row::full(35, "nanosleep", sys_nanosleep),
     Row::full(96, "gettimeofday", sys_gettimeofday),

@@ -8,7 +8,6 @@ use crate::task::timers::{Base, Notice, Setting, TimerId};
 use crate::time::{NANOS_PER_SECOND, Timespec, Timeval};
 use crate::wait::SysResult;
 
-/// The family's rows.
 pub const ROWS: &[Row] = &[
     Row::full(36, "getitimer", sys_getitimer),
     Row::full(37, "alarm", sys_alarm),
@@ -41,7 +40,7 @@ fn interval_id(ctx: &mut Ctx<'_>, which: u64) -> Result<TimerId> {
     Ok(TimerId::Interval(which))
 }
 
-/// A value of 1 ns is less than a microsecond, and still not disarmed.
+/// Round up: a timer that is due in 1 ns must not read as disarmed.
 fn micros(ns: u64) -> Timeval {
     Timeval::from_ns(if ns == 0 { 0 } else { ns.max(1000) })
 }

@@ -7,7 +7,6 @@ use crate::kernel::{Args, Ctx};
 use crate::task::{Pid, Process, Status, Tid};
 use crate::wait::{SysResult, Wait};
 
-/// The family's rows.
 pub const ROWS: &[Row] = &[Row::full(61, "wait4", sys_wait4), Row::full(247, "waitid", sys_waitid)];
 
 const WNOHANG: u64 = 1;
@@ -22,7 +21,7 @@ const WALL: u64 = 0x4000_0000;
 /// __WCLONE: children that end with another signal than SIGCHLD, and none of the others.
 const WCLONE: u64 = 0x8000_0000;
 const KINDS: u64 = WNOTHREAD | WALL | WCLONE;
-/// SIGCHLD.
+/// The exit signal of ordinary children; others need __WALL or __WCLONE.
 const SIGCHLD: i32 = 17;
 
 /// Which children are meant.
@@ -58,7 +57,8 @@ fn is_meant(child: &Process, caller: Tid, options: u64) -> bool {
     kind && (options & WNOTHREAD == 0 || child.maker == caller)
 }
 
-/// Looks for a child with something to report. `None`: there are children, but nothing to say of them.
+/// Looks for a child with something to report. `None` when there are such children but nothing has changed; ECHILD
+/// without any.
 fn look(ctx: &mut Ctx<'_>, which: Which, options: u64) -> Result<Option<Report>> {
     let (parent, caller) = (ctx.process().pid, ctx.tid);
     let mut any = false;

@@ -11,7 +11,6 @@ use crate::wait::SysResult;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 
-/// The rows of this family.
 pub const ROWS: &[Row] = &[
     Row::full(188, "setxattr", sys_setxattr),
     Row::full(189, "lsetxattr", sys_lsetxattr),

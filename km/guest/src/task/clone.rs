@@ -17,41 +17,41 @@ bitflags! {
     /// Flags of clone(2) without the exit signal in their low byte.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub struct CloneFlags: u64 {
-        /// CLONE_VM.
+        /// CLONE_VM: the child uses the same memory.
         const VM = 0x100;
-        /// CLONE_FS.
+        /// CLONE_FS: it shares root, working directory and umask.
         const FS = 0x200;
-        /// CLONE_FILES.
+        /// CLONE_FILES: it shares the descriptor table.
         const FILES = 0x400;
-        /// CLONE_SIGHAND.
+        /// CLONE_SIGHAND: it shares the signal actions.
         const SIGHAND = 0x800;
-        /// CLONE_PIDFD.
+        /// CLONE_PIDFD: store a descriptor of the child.
         const PIDFD = 0x1000;
-        /// CLONE_PTRACE.
+        /// CLONE_PTRACE: a tracer would trace the child too; there is none.
         const PTRACE = 0x2000;
-        /// CLONE_VFORK.
+        /// CLONE_VFORK: the parent waits until the child lets go of its memory.
         const VFORK = 0x4000;
-        /// CLONE_PARENT.
+        /// CLONE_PARENT: the caller's parent is the child's too.
         const PARENT = 0x8000;
-        /// CLONE_THREAD.
+        /// CLONE_THREAD: the child is a thread of the same process.
         const THREAD = 0x1_0000;
-        /// CLONE_SYSVSEM.
+        /// CLONE_SYSVSEM: share semaphore undo values; there are none.
         const SYSVSEM = 0x4_0000;
-        /// CLONE_SETTLS.
+        /// CLONE_SETTLS: load the FS base with the thread pointer.
         const SETTLS = 0x8_0000;
-        /// CLONE_PARENT_SETTID.
+        /// CLONE_PARENT_SETTID: store the child's number in the parent's memory.
         const PARENT_SETTID = 0x10_0000;
-        /// CLONE_CHILD_CLEARTID.
+        /// CLONE_CHILD_CLEARTID: store 0 and wake a futex when the child ends.
         const CHILD_CLEARTID = 0x20_0000;
-        /// CLONE_DETACHED, ignored.
+        /// CLONE_DETACHED: ignored, as by Linux.
         const DETACHED = 0x40_0000;
-        /// CLONE_UNTRACED, ignored.
+        /// CLONE_UNTRACED: no tracer may trace the child; ignored.
         const UNTRACED = 0x80_0000;
-        /// CLONE_CHILD_SETTID.
+        /// CLONE_CHILD_SETTID: store the child's number in its own memory.
         const CHILD_SETTID = 0x100_0000;
-        /// CLONE_IO, ignored.
+        /// CLONE_IO: share an I/O context; ignored.
         const IO = 0x8000_0000;
-        /// CLONE_CLEAR_SIGHAND.
+        /// CLONE_CLEAR_SIGHAND: handlers become the default in the child.
         const CLEAR_SIGHAND = 0x1_0000_0000;
     }
 }
@@ -70,7 +70,7 @@ pub struct CloneRequest {
     pub tls: u64,
     /// Where the number is stored for the parent.
     pub parent_tid: u64,
-    /// Where the number is stored for the child, or cleared at its end.
+    /// Address for CLONE_CHILD_SETTID and CLONE_CHILD_CLEARTID.
     pub child_tid: u64,
     /// Sent to the parent when the child ends.
     pub exit_signal: u32,
@@ -189,8 +189,8 @@ impl Ctx<'_> {
     }
 }
 
-/// Whether there is memory for another thread or process and for what it will write. Without the last part those that
-/// there are would pay for new ones: the first that writes would be ended for want of memory.
+/// Whether there is memory for another thread or process and for what it will write. Without room for the writes, an
+/// older process could be the one that is ended for want of memory.
 fn has_room() -> bool {
     const SHARE: u64 = 16;
     frames::available() > frames::total() / SHARE

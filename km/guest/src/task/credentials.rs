@@ -10,44 +10,44 @@ pub const CONTAINER_CAPABILITIES: u64 = 0xa804_25fb;
 /// User, groups and capabilities of a process.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Credentials {
-    /// Effective user.
+    /// Effective user: decides what the process may do to others.
     pub uid: u32,
     /// Effective group.
     pub gid: u32,
-    /// Supplementary groups.
+    /// Supplementary groups (getgroups(2)).
     pub groups: Vec<u32>,
-    /// Real user.
+    /// Real user: who started the process.
     pub real_uid: u32,
-    /// Saved user.
+    /// Saved user: an effective one to come back to (setresuid(2)).
     pub saved_uid: u32,
     /// Real group.
     pub real_gid: u32,
-    /// Saved group.
+    /// Saved group: an effective one to come back to.
     pub saved_gid: u32,
-    /// Permitted capabilities.
+    /// Capabilities that may be made effective, bit n for number n.
     pub permitted: u64,
-    /// Effective capabilities.
+    /// Capabilities that count now.
     pub effective: u64,
     /// User as the file system sees it (setfsuid(2)).
     pub fs_uid: u32,
     /// Group as the file system sees it.
     pub fs_gid: u32,
-    /// Inheritable capabilities.
+    /// Capabilities that execve(2) may pass on (capabilities(7)).
     pub inheritable: u64,
-    /// Bounding set.
+    /// Capabilities that execve(2) can give at most.
     pub bounding: u64,
 }
 
 /// CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_FOWNER, CAP_FSETID, CAP_MKNOD.
 const FILE_CAPABILITIES: u64 = 0x1f | 1 << 27;
 
-/// CAP_SETGID.
+/// Number of the capability to change groups at will.
 pub const CAP_SETGID: u32 = 6;
-/// CAP_SETUID.
+/// Number of the capability to change users at will.
 pub const CAP_SETUID: u32 = 7;
-/// CAP_KILL.
+/// Number of the capability to signal processes of others.
 pub const CAP_KILL: u32 = 5;
-/// CAP_SYS_RESOURCE.
+/// Number of the capability to raise hard limits.
 pub const CAP_SYS_RESOURCE: u32 = 24;
 
 impl Credentials {

@@ -31,7 +31,7 @@ pub(super) const STACK_TOP: u64 = PROGRAM_END - PAGE_SIZE;
 /// EDX of CPUID leaf 1 as every x86-64 CPU with SSE2 has it, for AT_HWCAP.
 const HWCAP: u32 = 0x178b_fbff;
 
-/// What to run.
+/// What execve(2) and execveat(2) were asked.
 pub struct ExecRequest {
     /// Directory descriptor, or AT_FDCWD.
     pub dir: i64,
@@ -39,9 +39,9 @@ pub struct ExecRequest {
     pub path: Vec<u8>,
     /// A link in the last component is followed.
     pub follow: bool,
-    /// Arguments.
+    /// `argv`, without NULs.
     pub args: Vec<Vec<u8>>,
-    /// Environment.
+    /// `NAME=value` strings, without NULs.
     pub env: Vec<Vec<u8>>,
 }
 
@@ -97,7 +97,7 @@ impl Kernel {
         process.credentials = credentials;
         let old = core::mem::replace(&mut process.space, prepared.space);
         if old.borrow().is_active() {
-            // Once is enough: what is freed must not be in use.
+            // Switch to the new tables now: those in use cannot be freed.
             process.space.borrow().activate();
         }
         let files = Rc::new(RefCell::new(process.files.borrow().clone()));
@@ -164,7 +164,7 @@ impl Kernel {
         let mut executable = program::open(self, pid, request.dir, &request.path, request.follow)?;
         for _ in 0..script::DEPTH_MAX {
             let Some(line) = script::read(&*executable.file)? else { return Ok((executable, args)) };
-            // An interpreter could not open what is closed before it runs.
+            // An interpreter could not open a descriptor that execve(2) closes.
             let script_path_now = script_path.ok_or(Errno::ENOENT)?;
             let rest = args.split_off(args.len().min(1));
             args = alloc::vec![line.interpreter.clone()];

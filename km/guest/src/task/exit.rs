@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 use core::cell::RefCell;
 use km_hal::frames;
 
-/// With less than this share of all frames free, memory that has become unused is given back at once.
+/// With less than one in this many frames free, memory of an ended process is freed at once.
 const SCARCE_SHARE: u64 = 4;
 /// Robust futexes that are looked at in a thread's list (ROBUST_LIST_LIMIT).
 const ROBUST_MAX: usize = 2048;
@@ -80,7 +80,7 @@ impl Kernel {
         if robust != 0 {
             self.mark_robust(&memory, robust, tid);
         }
-        // A bad address is the program's own loss, here and below.
+        // Errors are ignored here and below: a bad address harms the program alone.
         if clear != 0 && memory.store(clear, &0u32).is_ok() {
             self.wake_word(&memory, clear, 1);
         }
@@ -124,7 +124,7 @@ impl Kernel {
     /// Wakes waiters of a word under both names that they may use.
     fn wake_word(&mut self, memory: &UserMemory, word: u64, count: u64) {
         for key in [Some(memory.private_key(word)), memory.shared_key(word).ok()].into_iter().flatten() {
-            // Who waits for a lock is none of those that this is for.
+            // Threads that wait for a lock (FUTEX_LOCK_PI) are not meant: they are woken by its owner.
             let _ = self.futexes.wake(&mut self.tasks, key, count, u32::MAX);
         }
     }
@@ -145,7 +145,7 @@ impl Kernel {
         process.program.running = None;
         process.left.ended.set(true);
         process.left.queue.wake();
-        // Closing may send bytes and wake others: the process is no longer in anyone's way.
+        // Closed last: closing may send bytes and wake others, which must find the process ended.
         drop(files);
         self.hand_over_children(pid);
         self.hang_up_orphaned_groups(pid);
@@ -244,7 +244,7 @@ impl Kernel {
         Some(process)
     }
 
-    /// Stops a process.
+    /// Stops all threads of a process, and tells its parent of `signal`.
     pub fn stop_process(&mut self, pid: Pid, signal: u32) {
         let Some(process) = self.tasks.process_mut(pid) else { return };
         if process.zombie.is_none() && process.stopped.is_none() {

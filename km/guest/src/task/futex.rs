@@ -29,7 +29,7 @@ struct Waiter {
 /// What a thread waits for at a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Awaits {
-    /// A wake-up.
+    /// FUTEX_WAKE takes it out.
     Wake,
     /// To own the lock that the word is (FUTEX_LOCK_PI).
     Lock,
@@ -37,7 +37,7 @@ enum Awaits {
     Move(FutexKey),
 }
 
-/// All queues.
+/// Which threads wait for which words, in the order of their coming.
 #[derive(Default)]
 pub struct Futexes {
     queues: BTreeMap<FutexKey, VecDeque<Waiter>>,
@@ -148,7 +148,8 @@ impl Futexes {
         tasks.interrupt(tid);
     }
 
-    /// Lets up to `count` threads that wait for that wait for a lock from now on, and returns how many.
+    /// Moves up to `count` threads that wait to be moved (FUTEX_WAIT_REQUEUE_PI) to the queue of a lock, and returns
+    /// how many.
     ///
     /// # Errors
     /// EINVAL at a thread that waits for something else; those before it are moved.

@@ -3,7 +3,7 @@
 use crate::errno::{Errno, Result};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// No limit.
+/// RLIM_INFINITY: no limit.
 pub const INFINITY: u64 = u64::MAX;
 
 /// Numbers of the resources that the library OS looks at.
@@ -14,25 +14,25 @@ pub mod resource {
     pub const DATA: usize = 2;
     /// Stack of the first thread.
     pub const STACK: usize = 3;
-    /// Processes and threads.
+    /// Processes and threads of a user.
     pub const NPROC: usize = 6;
-    /// Descriptors.
+    /// Descriptors: one more than the highest number.
     pub const NOFILE: usize = 7;
     /// CPU time in seconds.
     pub const CPU: usize = 0;
     /// Real-time signals that wait.
     pub const SIGPENDING: usize = 11;
-    /// Address space.
+    /// Bytes of the address space.
     pub const AS: usize = 9;
     /// How many there are.
     pub const COUNT: usize = 16;
 }
 
-/// `struct rlimit`.
+/// `struct rlimit` (getrlimit(2)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Limit {
-    /// What is enforced.
+    /// The soft limit, which is enforced.
     pub current: u64,
     /// How far `current` can be raised.
     pub maximum: u64,

@@ -43,7 +43,7 @@ pub struct Tasks {
     ready: VecDeque<Tid>,
     /// Threads that were woken and come before those, in the order of their waking.
     woken: VecDeque<Tid>,
-    /// How many of them had a turn since one of the others had.
+    /// Turns that woken threads had since one of `ready` had its turn.
     woken_in_a_row: u32,
     /// Who waits for a key.
     waiters: BTreeMap<WaitKey, Vec<Tid>>,
@@ -71,7 +71,7 @@ impl Tasks {
         }
     }
 
-    /// Adds a process.
+    /// Adds a process under its number.
     pub fn add_process(&mut self, process: Process) {
         self.processes.insert(process.pid, process);
     }
@@ -124,7 +124,7 @@ impl Tasks {
         self.processes.values_mut()
     }
 
-    /// A thread.
+    /// The thread with a number, if it has not ended.
     #[must_use]
     pub fn thread(&self, tid: Tid) -> Option<&Thread> {
         self.threads.get(&tid)
@@ -135,7 +135,7 @@ impl Tasks {
         self.threads.get_mut(&tid)
     }
 
-    /// All threads.
+    /// All threads of the machine.
     pub fn threads(&self) -> impl Iterator<Item = &Thread> {
         self.threads.values()
     }

@@ -22,7 +22,7 @@ pub enum Status {
     Signaled(u32),
     /// Stopped by a signal.
     Stopped(u32),
-    /// Continued by SIGCONT.
+    /// SIGCONT let it go on.
     Continued,
 }
 
@@ -53,13 +53,13 @@ impl Status {
 /// The program that a process runs.
 #[derive(Clone, Debug, Default)]
 pub struct Program {
-    /// Absolute path (/proc/PID/exe).
+    /// Absolute path of its file (/proc/PID/exe).
     pub path: Vec<u8>,
     /// First and last address of the argument strings.
     pub args: (u64, u64),
     /// First and last address of the environment strings.
     pub env: (u64, u64),
-    /// The auxiliary vector.
+    /// The auxiliary vector, as (type, value) pairs (getauxval(3)).
     pub auxv: Vec<(u64, u64)>,
     /// Stack pointer at its first instruction.
     pub stack: u64,
@@ -74,22 +74,22 @@ pub struct Usage {
     pub cpu_ns: u64,
     /// Most memory that was present, in bytes.
     pub peak_bytes: u64,
-    /// Page faults.
+    /// Page faults (`ru_minflt`).
     pub faults: u64,
 }
 
-/// Settings of prctl(2).
+/// What prctl(2) set for the process.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PrctlSettings {
     /// PR_SET_DUMPABLE was set to 0.
     pub not_dumpable: bool,
-    /// PR_SET_NO_NEW_PRIVS.
+    /// PR_SET_NO_NEW_PRIVS: execve(2) gives no privileges.
     pub no_new_privs: bool,
-    /// PR_SET_CHILD_SUBREAPER.
+    /// PR_SET_CHILD_SUBREAPER: orphans below it become its children.
     pub subreaper: bool,
-    /// PR_SET_PDEATHSIG.
+    /// PR_SET_PDEATHSIG: sent to it when its parent ends; 0 for none.
     pub parent_death_signal: u32,
-    /// PR_SET_KEEPCAPS.
+    /// PR_SET_KEEPCAPS: they survive when no user number is 0 any more.
     pub keep_capabilities: bool,
     /// PR_SET_TIMERSLACK in nanoseconds, 0 for the default.
     pub timer_slack_ns: u64,
@@ -106,9 +106,9 @@ pub struct PrctlSettings {
 /// Tells others when a process has ended, or a vfork child lets its parent go on.
 #[derive(Default)]
 pub struct Leaving {
-    /// Woken then.
+    /// Woken when one of the two happens.
     pub queue: WaitQueue,
-    /// It has ended.
+    /// The process has ended; its parent may not know yet.
     pub ended: Cell<bool>,
     /// Its parent has waited for it: its number means nothing any more.
     pub reaped: Cell<bool>,
@@ -116,31 +116,31 @@ pub struct Leaving {
 
 /// A process: an address space, descriptors, a place in the file system, credentials.
 pub struct Process {
-    /// Its number.
+    /// Process number, that of its first thread.
     pub pid: Pid,
     /// Its parent's number, 0 for the first.
     pub parent: Pid,
     /// The parent's thread that made it (`__WNOTHREAD` of wait(2)).
     pub maker: Tid,
-    /// Process group.
+    /// Number of its process group (setpgid(2)).
     pub group: Pid,
-    /// Session.
+    /// Number of its session (setsid(2)).
     pub session: Pid,
     /// Mappings and page tables.
     pub space: Rc<RefCell<AddressSpace>>,
-    /// Open files.
+    /// Descriptors and the open files behind them.
     pub files: Rc<RefCell<FdTable>>,
     /// Root, working directory and umask.
     pub fs: Rc<RefCell<FsContext>>,
-    /// Who it is.
+    /// Users, groups and capabilities.
     pub credentials: Credentials,
-    /// Its threads.
+    /// Numbers of its living threads.
     pub threads: Vec<Tid>,
-    /// What it runs.
+    /// What execve(2) left: path, arguments, auxiliary vector.
     pub program: Program,
-    /// prlimit(2).
+    /// Resource limits (prlimit(2)).
     pub limits: Limits,
-    /// prctl(2).
+    /// What prctl(2) set.
     pub settings: PrctlSettings,
     /// It has ended and waits for its parent to ask how.
     pub zombie: Option<Status>,
@@ -160,9 +160,9 @@ pub struct Process {
     pub exit_signal: u32,
     /// CPU time of threads that are gone.
     pub gone_cpu_ns: u64,
-    /// Page faults.
+    /// Page faults of its own threads (`ru_minflt`).
     pub faults: u64,
-    /// Of its children.
+    /// What children used that ended and were waited for (RUSAGE_CHILDREN).
     pub children_usage: Usage,
     /// CLOCK_MONOTONIC when it was made.
     pub started_ns: u64,
@@ -250,9 +250,9 @@ impl Process {
 
 /// What a child shares with its parent, or has copies of.
 pub struct Shares {
-    /// Memory.
+    /// Its memory.
     pub space: Rc<RefCell<AddressSpace>>,
-    /// Descriptors.
+    /// Its descriptors.
     pub files: Rc<RefCell<FdTable>>,
     /// Place in the file system.
     pub fs: Rc<RefCell<FsContext>>,

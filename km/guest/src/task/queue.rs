@@ -3,7 +3,7 @@
 use super::{Pid, Tasks, Tid};
 use crate::wait::{Wait, WaitKey};
 
-/// So many woken threads have a turn before one that was interrupted in its last turn has one.
+/// After this many turns of woken threads, one goes to a thread whose last turn was interrupted.
 const WOKEN_IN_A_ROW: u32 = 8;
 
 impl Tasks {
@@ -78,7 +78,7 @@ impl Tasks {
         }
     }
 
-    /// The next deadline.
+    /// CLOCK_MONOTONIC time at which the first blocked thread gives up.
     #[must_use]
     pub fn next_deadline(&self) -> Option<u64> {
         self.deadlines.first().map(|first| first.0)

@@ -1,4 +1,4 @@
-//! A program that has not executed an instruction yet gets more environment: its first stack is built once more.
+//! Adds environment variables to a program that has not executed an instruction yet, by building its first stack again.
 //!
 //! The strings are taken from the stack that is there, so a script's arguments stay as execve(2) made them. The random
 //! bytes are drawn anew, so that clones do not share the values that a C library makes of them.

@@ -13,19 +13,19 @@ use km_hal::cpu::XState;
 /// A system call that has not ended: its handler runs again when the thread is woken.
 #[derive(Clone, Copy, Debug)]
 pub struct Call {
-    /// Its number.
+    /// Number of the call, from `rax`.
     pub number: u64,
-    /// Its arguments.
+    /// The six argument registers, as they were at its first run.
     pub args: [u64; 6],
 }
 
-/// What of a thread is in the CPU while its program runs, and is stored only at a switch.
+/// State that stays in the CPU while the thread's program runs; it is stored only when another thread is loaded.
 pub struct Vectors {
-    /// Vector registers.
+    /// x87, SSE and AVX registers (XSAVE).
     pub state: XState,
     /// FS base, the thread pointer.
     pub fs_base: u64,
-    /// GS base.
+    /// Base of the GS segment (arch_prctl(2)).
     pub gs_base: u64,
 }
 
@@ -37,11 +37,11 @@ impl Vectors {
     }
 }
 
-/// A thread.
+/// A thread; the CPU has its registers only while it is live there.
 pub struct Thread {
-    /// Its number.
+    /// Thread number; that of a first thread is its process's.
     pub tid: Tid,
-    /// Its process.
+    /// Number of the process that it is a thread of.
     pub pid: Pid,
     /// Its registers; the truth whenever the library OS runs.
     pub context: UserContext,
@@ -49,7 +49,7 @@ pub struct Thread {
     pub vectors: Vectors,
     /// The call that it is in.
     pub call: Option<Call>,
-    /// The call met a signal before it could block: how that ends it.
+    /// How a signal ends the call, if one arrived before it could block.
     pub interrupted: Option<Interruption>,
     /// What its current system call keeps between runs.
     pub progress: Progress,
@@ -71,7 +71,7 @@ pub struct Thread {
     pub cpu_ns: u64,
     /// CLOCK_MONOTONIC when it was made.
     pub started_ns: u64,
-    /// Its last exception.
+    /// What its last CPU exception left, for the frame of a handler.
     pub fault: LastException,
     /// Mask, pending signals, alternate stack.
     pub signals: ThreadSignals,

@@ -20,7 +20,7 @@ const TIMERS_MAX: usize = 4096;
 pub enum TimerId {
     /// ITIMER_REAL, ITIMER_VIRTUAL or ITIMER_PROF.
     Interval(u8),
-    /// timer_create(2).
+    /// A timer of timer_create(2), by its number.
     Posix(i32),
 }
 
@@ -35,18 +35,18 @@ pub enum Base {
     Cpu,
 }
 
-/// Who is told.
+/// What happens at an expiration (sigevent(3type)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Notice {
     /// With which signal; `None` for SIGEV_NONE.
     pub signal: Option<Signal>,
-    /// SIGEV_THREAD_ID.
+    /// SIGEV_THREAD_ID: the thread that gets the signal instead of the process.
     pub thread: Option<Tid>,
-    /// si_value.
+    /// `si_value` of the signal.
     pub value: u64,
 }
 
-/// A timer.
+/// A timer: when it is due, and what happens then.
 #[derive(Clone, Copy, Debug)]
 pub struct Timer {
     base: Base,
@@ -66,11 +66,11 @@ pub struct Setting {
     pub value_ns: u64,
     /// Period, 0 for once.
     pub interval_ns: u64,
-    /// `value_ns` is a time of the clock and not a distance.
+    /// Whether `value_ns` is a time of the clock (TIMER_ABSTIME) instead of a distance.
     pub absolute: bool,
 }
 
-/// All timers.
+/// The timers of all processes.
 #[derive(Default)]
 pub struct Timers {
     all: BTreeMap<(Pid, TimerId), Timer>,
@@ -189,7 +189,7 @@ impl Timers {
         }
     }
 
-    /// The clock was set: absolute times are as far away as it says now.
+    /// After CLOCK_REALTIME was set: arms its absolute timers for their new distance.
     pub fn realtime_changed(&mut self) {
         let now_ns = monotonic_ns();
         let absolute: Vec<(Pid, TimerId, u64)> = self
@@ -211,7 +211,7 @@ impl Timers {
         let timer = self.all.get_mut(&(pid, id))?;
         if let Some(missed) = now_ns.saturating_sub(deadline_ns).checked_div(timer.interval_ns) {
             timer.overrun = i32::try_from(missed).unwrap_or(i32::MAX);
-            // The first expiration may have been at a time of the clock; those that follow are at distances.
+            // Only the first expiration can be at a time of the clock; the next are a period apart.
             timer.realtime_ns = None;
             let next_ns = deadline_ns.saturating_add((missed + 1).saturating_mul(timer.interval_ns));
             self.arm(pid, id, next_ns);

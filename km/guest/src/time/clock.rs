@@ -8,11 +8,11 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 /// Nanoseconds in a second.
 pub const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
-/// `struct timespec`.
+/// `struct timespec` (timespec(3type)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Timespec {
-    /// Seconds.
+    /// Whole seconds; negative times are refused.
     pub seconds: i64,
     /// Nanoseconds below a second.
     pub nanoseconds: i64,
@@ -37,11 +37,11 @@ impl Timespec {
     }
 }
 
-/// `struct timeval`.
+/// `struct timeval` (timeval(3type)).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Timeval {
-    /// Seconds.
+    /// Whole seconds; negative times are refused.
     pub seconds: i64,
     /// Microseconds below a second.
     pub microseconds: i64,

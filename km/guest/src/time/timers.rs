@@ -24,7 +24,7 @@ pub fn arm(key: WaitKey, deadline_ns: u64) {
     });
 }
 
-/// Undoes [`arm`].
+/// Forgets the time for `key`; nothing happens without one.
 pub fn disarm(key: WaitKey) {
     armed(|armed| {
         if let Some(deadline_ns) = armed.by_key.remove(&key) {

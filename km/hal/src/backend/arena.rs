@@ -13,11 +13,11 @@ use km_abi::records::{BootRecord, ClockPage};
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::cell::{Cell, RefCell};
 
-/// Memory of a machine that nobody asked a size for.
+/// Bytes of memory of a machine whose test did not ask for a size.
 const DEFAULT_BYTES: u64 = 64 << 20;
 /// Where the boot configuration lies.
 pub(crate) const CONFIG_GPA: u64 = DATA_GPA;
-/// Room for it.
+/// Most bytes that the boot record may have.
 pub(crate) const CONFIG_ROOM: u64 = 1 << 20;
 /// Vector state of the pretended CPU: x87, SSE and AVX.
 const XSAVE_BYTES: u64 = 832;
@@ -188,7 +188,7 @@ pub(crate) fn touch(_va: u64, _write: bool) {}
 
 pub(crate) fn ring(port: Port) {
     let mut page: HyperPage = phys::read_value(HYPER_GPA);
-    // Taken out while it runs, so that it may use this crate itself.
+    // Taken out of its cell while it runs, so that the closure may use this crate.
     let mut doorbell = DOORBELL.take();
     if let Some(answer) = &mut doorbell {
         answer(port, &mut page);

@@ -19,7 +19,7 @@ unsafe extern "C" {
     fn km_ring_idle();
 }
 
-/// What is fixed at boot, and the little that changes.
+/// The sizes that are fixed at boot, and what changes: page-table root and frame allocator.
 struct ArenaState {
     memory_bytes: u64,
     rootfs_mapped: u64,
@@ -46,7 +46,7 @@ pub(crate) fn boot() {
     let state = state();
     state.memory_bytes = record.memory_bytes;
     state.rootfs_mapped = record.rootfs_mapped;
-    // Not stored before it is complete: it reads nothing of the state.
+    // Stored only once it is complete: making it reads nothing of the state.
     state.frames = Frames::new(record.free_gpa, record.memory_bytes);
 }
 
@@ -69,7 +69,8 @@ pub(crate) fn rootfs() -> &'static [u8] {
     unsafe { slice::from_raw_parts((DIRECT_MAP + ROOTFS_GPA) as *const u8, state().rootfs_mapped as usize) }
 }
 
-/// Works with the frame allocator. A copy of it, because the work uses other functions of this file.
+/// Calls `work` with a copy of the frame allocator and stores it back: `work` uses other functions of this file, which
+/// borrow the state.
 pub(crate) fn with_frames<R>(work: impl FnOnce(&mut Frames) -> R) -> R {
     let mut frames = state().frames;
     let result = work(&mut frames);

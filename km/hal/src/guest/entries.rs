@@ -163,7 +163,7 @@ global_asm!(
     "cmp rdx, rcx",
     "jb 3f",
     "2:",
-    // A context that cannot be jumped to is still complete in memory.
+    // The fault was at the jump to the program: its context is still complete in memory.
     "lea rcx, [rip + km_resume_jump]",
     "cmp rdx, rcx",
     "je km_exception_of_program",

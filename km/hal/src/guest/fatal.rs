@@ -5,7 +5,7 @@ use crate::{backend, hyper};
 use core::panic::PanicInfo;
 use km_abi::hypercall::Port;
 
-/// A message is being written; whatever goes wrong now ends the machine without one.
+/// Set while the last message is written: a failure now ends the machine without another message.
 static ENDING: Global<bool> = Global::new(false);
 
 /// The CPU's frame of an exception.

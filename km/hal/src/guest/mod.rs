@@ -24,8 +24,8 @@ use core::ptr;
 use km_abi::hypercall::{HyperPage, Interrupted};
 use km_abi::layout::HYPER_GPA;
 
-/// A global that only one flow of control ever uses: there is one CPU, and an entry never interrupts the library OS
-/// but to end it ([`fatal`]).
+/// A global without a lock. There is one CPU, and the only entry that interrupts the library OS is the one that ends it
+/// ([`fatal`]), so one flow of control uses it.
 pub(crate) struct Global<T>(UnsafeCell<T>);
 
 // SAFETY: there is one CPU and no second flow of control, see the type.
@@ -69,7 +69,7 @@ pub(crate) static KM_CONTEXT: Global<UserContext> = Global::new(UserContext {
 pub(crate) struct ExceptionRecord {
     /// The program's RAX while the entry uses the register.
     rax: u64,
-    /// Its RCX likewise.
+    /// The program's RCX, until it is in the context.
     rcx: u64,
     /// Number of the exception.
     vector: u64,

@@ -16,13 +16,12 @@ use km_abi::layout::{PAGE_SIZE, PROGRAM_END};
 
 /// Bytes that one table of leaves shows.
 const SPAN: u64 = PAGE_SIZE * ENTRIES;
-/// Most tables that an address space may have had for them to be kept.
+/// Address spaces with more tables than this are not kept.
 const KEPT_MAX: u64 = 64;
 
 /// The tables of an address space that is being made, page by page from low addresses to high ones.
 ///
-/// What has to be called at the end is [`Fill::finish`], even if something failed: until then there may be entries of an
-/// address space that has ended.
+/// Call [`Fill::finish`] at the end, even after a failure: until then there may be entries of an ended address space.
 #[must_use = "tables that are not finished have entries of someone else"]
 pub struct Fill {
     root: u64,
@@ -61,7 +60,7 @@ impl Fill {
         Ok(())
     }
 
-    /// Shows a page if the tables happen to show it already; `true` if they do.
+    /// Keeps an entry if the kept tables show this very page already; `true` if they do.
     pub fn keep(&mut self, va: u64, mapping: Mapping) -> bool {
         self.enter(va);
         let there = self.table.map_or(0, |table| phys::read_u64(table + index(va, 0) * 8));
@@ -70,7 +69,7 @@ impl Fill {
         kept
     }
 
-    /// Removes what is still there of someone else, and gives the root.
+    /// Removes the entries of the ended address space that are left, and returns the root.
     #[must_use]
     pub fn finish(self) -> u64 {
         self.clear_to(PROGRAM_END);

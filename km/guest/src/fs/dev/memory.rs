@@ -15,9 +15,9 @@ use core::any::Any;
 pub enum Device {
     /// Ends at once, takes everything.
     Null,
-    /// Zeros, takes everything.
+    /// `/dev/zero`: reads give zeros, writes succeed and are dropped.
     Zero,
-    /// Zeros, takes nothing.
+    /// `/dev/full`: reads give zeros, writes fail with ENOSPC.
     Full,
     /// Random bytes; what is written is not needed.
     Random,

@@ -52,7 +52,7 @@ const LINKS: [(&str, &str); 4] = [
 pub fn tree(dev: u64) -> Rc<Node> {
     let volume = Volume::new(FsKind::Tmpfs, dev, LIMIT_PAGES, None);
     let root = Node::directory(&volume, 0o755);
-    // Into a directory in memory nothing can fail to be put.
+    // Cannot fail: the directory is in memory.
     let _ = fill(&root);
     root
 }
@@ -83,7 +83,7 @@ fn controlling(view: View<'_>) -> Option<Rc<Pty>> {
     view.kernel.vfs.ptys.of_session(opener(view)?.session)
 }
 
-/// A session leader without a terminal gets the one that it opens, unless it says O_NOCTTY.
+/// A session leader without a terminal gets the one that it opens, unless it passes O_NOCTTY.
 fn open_slave(view: View<'_>, node: &Rc<Node>, number: u32, flags: u32) -> Result<Rc<dyn File>> {
     const O_NOCTTY: u32 = 0o400;
     let pty = view.kernel.vfs.ptys.find(number).ok_or(Errno::EIO)?;
@@ -130,7 +130,7 @@ pub fn open(view: View<'_>, node: &Rc<Node>, flags: u32) -> Result<Rc<dyn File>>
                 return Ok(Slave::open(pty, node)? as Rc<dyn File>);
             }
             (true, SLAVE_MAJOR, number) => return open_slave(view, node, number, flags),
-            // There is one other terminal, that of the machine, if it has any.
+            // The only other terminal is the machine's, if it has one.
             (true, TTY_MAJOR, 0 | 1) if view.kernel.vfs.terminal => {
                 return Ok(Rc::clone(&view.kernel.net.stdio().input) as Rc<dyn File>);
             }

@@ -12,7 +12,7 @@ const ENTRY_LEN: usize = 12;
 /// An entry of a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ErofsEntry {
-    /// Its name.
+    /// Without `/` and NUL; `.` and `..` are left out.
     pub name: Vec<u8>,
     /// Number of the inode.
     pub nid: u64,

@@ -15,11 +15,11 @@ pub struct Inode {
     pub nid: u64,
     /// File type and permission bits.
     pub mode: u32,
-    /// Owner.
+    /// Owner's user number.
     pub uid: u32,
-    /// Group.
+    /// Owner's group number.
     pub gid: u32,
-    /// Hard links.
+    /// How many names the inode has.
     pub nlink: u32,
     /// Seconds of the modification time.
     pub mtime_s: u64,
@@ -27,7 +27,7 @@ pub struct Inode {
     pub mtime_ns: u32,
     /// Device number as the kernel encodes it in 32 bits; 0 unless this is a device.
     pub rdev: u32,
-    /// The data.
+    /// Where in the image the data lies.
     pub extent: Extent,
     pub(super) xattr_offset: u64,
     pub(super) xattr_len: u64,
@@ -36,7 +36,7 @@ pub struct Inode {
 /// Where the data of an inode lies: `[0, contiguous)` at `start`, the rest at `tail`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Extent {
-    /// Bytes of data.
+    /// Bytes of data, which is the file's size.
     pub size: u64,
     /// Bytes of it that lie together from `start` on.
     pub contiguous: u64,
@@ -98,7 +98,7 @@ impl Inode {
     }
 }
 
-/// Checks that the data lies within the image, so that nothing behind it has to.
+/// Checks that the data lies within the image, so that no later reader has to.
 fn extent(fs: &Erofs, layout: u16, size: u64, block: u32, behind_inode: u64) -> Result<Extent> {
     let contiguous = match layout {
         LAYOUT_PLAIN => size,

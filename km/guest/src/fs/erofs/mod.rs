@@ -78,7 +78,7 @@ impl Erofs {
         })
     }
 
-    /// The image.
+    /// The bytes that the superblock was read from.
     #[must_use]
     pub fn image(&self) -> &RootfsImage {
         &self.image

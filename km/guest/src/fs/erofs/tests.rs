@@ -70,7 +70,7 @@ fn directories_of_several_blocks_are_listed_and_searched() {
     }
 }
 
-/// Looks at everything that can be reached, up to a bound: an image may be a maze.
+/// Visits everything reachable, up to a bound: directories of a hostile image may form loops.
 fn explore(image: Vec<u8>) {
     let Ok(fs) = Erofs::open(RootfsImage::whole(image.leak())) else { return };
     let mut left = vec![fs.root()];

@@ -38,7 +38,7 @@ pub struct Data {
     pub writers: Cell<usize>,
     /// Processes that run it.
     pub runners: Cell<usize>,
-    /// F_SEAL_* bits; memfd_create(2).
+    /// F_SEAL_* bits (memfd_create(2)): what may not be done to the file any more.
     pub seals: Cell<u32>,
 }
 
@@ -111,7 +111,7 @@ impl Data {
                 if let Some(bytes) = image.mapped(at, count as usize) {
                     return out.put(bytes);
                 }
-                // What lies beyond the slot costs an exit: not one for each page.
+                // Read several pages at once: each read beyond the slot costs an exit.
                 return out.put(&image.view(at, count.min(FETCH) as usize)?);
             }
             Run::Frame(frame) => frame.read((position % PAGE) as usize, &mut page[..in_page]),
@@ -211,7 +211,7 @@ impl Data {
         }
         match self.page_in_slot(volume, index) {
             Some(gpa) => Ok(FilePage::Rootfs(gpa)),
-            // A copy for the mapping alone: what is only read does not use up the overlay.
+            // A copy for the mapping alone, so that reading does not use up the overlay's room.
             None => self.copied(volume, index).map(FilePage::Frame),
         }
     }
@@ -229,13 +229,13 @@ impl Data {
         in_slot.then_some(ROOTFS_GPA + at)
     }
 
-    /// Whether the page is in memory already: writing to it replaces nothing that a mapping shows.
+    /// Whether the page is in memory already. If so, a write changes it in place and no mapping must let go of it.
     #[must_use]
     pub fn in_memory(&self, index: u64) -> bool {
         self.frames.borrow().contains_key(&index)
     }
 
-    /// Sets the size (ftruncate(2)).
+    /// Sets the size in bytes (ftruncate(2)).
     ///
     /// # Errors
     /// EFBIG, EPERM (seals), and what the copy of a cut page meets.
@@ -343,13 +343,13 @@ impl Data {
     }
 }
 
-/// No more seals.
+/// No seal can be added.
 pub const F_SEAL_SEAL: u32 = 1;
 /// The file does not shrink.
 pub const F_SEAL_SHRINK: u32 = 2;
 /// The file does not grow.
 pub const F_SEAL_GROW: u32 = 4;
-/// Nothing is written.
+/// Neither write(2) nor a shared mapping changes the bytes.
 pub const F_SEAL_WRITE: u32 = 8;
 /// Nothing is written through new descriptors and mappings.
 pub const F_SEAL_FUTURE_WRITE: u32 = 16;

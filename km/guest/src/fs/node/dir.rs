@@ -51,11 +51,11 @@ impl Entries {
 pub struct Listed {
     /// Position of the entry; the next listing starts after it.
     pub cookie: u64,
-    /// Its name.
+    /// The entry's name, `.` and `..` included.
     pub name: Vec<u8>,
-    /// Inode number.
+    /// Inode number of what it leads to, as d_ino.
     pub ino: u64,
-    /// DT_* value.
+    /// DT_* value of the file type (readdir(3)).
     pub kind: u8,
 }
 

@@ -5,30 +5,30 @@ use crate::task::Credentials;
 
 /// Mask of the file type in a mode.
 pub const S_IFMT: u32 = 0o170_000;
-/// Socket.
+/// File type: socket.
 pub const S_IFSOCK: u32 = 0o140_000;
-/// Symbolic link.
+/// File type: symbolic link.
 pub const S_IFLNK: u32 = 0o120_000;
-/// Regular file.
+/// File type: regular file.
 pub const S_IFREG: u32 = 0o100_000;
-/// Block device.
+/// File type: block device.
 pub const S_IFBLK: u32 = 0o060_000;
-/// Directory.
+/// File type: directory.
 pub const S_IFDIR: u32 = 0o040_000;
-/// Character device.
+/// File type: character device.
 pub const S_IFCHR: u32 = 0o020_000;
-/// Pipe.
+/// File type: named pipe.
 pub const S_IFIFO: u32 = 0o010_000;
-/// Set-group-id bit.
+/// Set-group-id: a program runs with the file's group, a directory passes its group on.
 pub const S_ISGID: u32 = 0o2000;
-/// Set-user-id bit.
+/// Set-user-id: a program runs with the file's owner.
 pub const S_ISUID: u32 = 0o4000;
-/// Restricted deletion.
+/// Sticky: only an owner removes or renames entries of the directory.
 pub const S_ISVTX: u32 = 0o1000;
 
-/// Permission to read.
+/// The `r` bit within one class of a mode.
 pub const MAY_READ: u32 = 4;
-/// Permission to write.
+/// The `w` bit within one class of a mode.
 pub const MAY_WRITE: u32 = 2;
 /// Permission to execute or search.
 pub const MAY_EXEC: u32 = 1;
@@ -36,14 +36,14 @@ pub const MAY_EXEC: u32 = 1;
 /// A point in time as files keep it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Time {
-    /// Seconds since 1970.
+    /// Seconds since 1970, negative before.
     pub s: i64,
-    /// Nanoseconds, below 10⁹.
+    /// Nanoseconds to be added, below 10⁹.
     pub ns: u32,
 }
 
 impl Time {
-    /// CLOCK_REALTIME.
+    /// The time of CLOCK_REALTIME.
     #[must_use]
     pub fn now() -> Self {
         let ns = now_ns();
@@ -69,11 +69,11 @@ fn now_ns() -> u64 {
 pub struct Meta {
     /// File type and permission bits.
     pub mode: u32,
-    /// Owner.
+    /// Owner's user number.
     pub uid: u32,
-    /// Group.
+    /// Owner's group number.
     pub gid: u32,
-    /// Hard links.
+    /// How many names it has; 0 once the last is removed.
     pub nlink: u32,
     /// Device number of a device, as the kernel encodes it in 32 bits.
     pub rdev: u32,
@@ -83,7 +83,7 @@ pub struct Meta {
     pub mtime: Time,
     /// Last change of anything.
     pub ctime: Time,
-    /// Creation.
+    /// Creation (statx(2), `stx_btime`); never changes.
     pub btime: Time,
 }
 
@@ -96,7 +96,7 @@ impl Meta {
         Self { mode, uid, gid, nlink, rdev: 0, atime: now, mtime: now, ctime: now, btime: now }
     }
 
-    /// The file type.
+    /// The file type, one of the `S_IF*` values.
     #[must_use]
     pub fn kind(&self) -> u32 {
         self.mode & S_IFMT
@@ -123,12 +123,12 @@ pub const CAP_DAC_OVERRIDE: u32 = 1;
 pub const CAP_FOWNER: u32 = 3;
 /// CAP_FSETID: set-id bits stay.
 pub const CAP_FSETID: u32 = 4;
-/// CAP_SYS_CHROOT.
+/// Number of the capability that chroot(2) needs.
 pub const CAP_SYS_CHROOT: u32 = 18;
-/// CAP_MKNOD.
+/// Number of the capability that mknod(2) of a device needs.
 pub const CAP_MKNOD: u32 = 27;
 
-/// Whether `who` is the owner or may act like it.
+/// Whether `who` is the owner or has CAP_FOWNER.
 #[must_use]
 pub fn owns(who: &Credentials, meta: &Meta) -> bool {
     who.fs_uid == meta.uid || who.can(CAP_FOWNER)
@@ -152,7 +152,7 @@ pub fn check(who: &Credentials, meta: &Meta, want: u32) -> Result<()> {
     } else {
         meta.mode
     };
-    // CAP_DAC_OVERRIDE does not make a file executable that nobody may execute.
+    // Even with CAP_DAC_OVERRIDE at least one execute bit must be set (capabilities(7)).
     let executable = meta.is_dir() || meta.mode & 0o111 != 0;
     let overridden = who.can(CAP_DAC_OVERRIDE) && (want & MAY_EXEC == 0 || executable);
     if overridden || bits & want == want { Ok(()) } else { Err(Errno::EACCES) }

@@ -29,11 +29,11 @@ use volume::Volume;
 
 /// What a node is made of.
 pub enum Body {
-    /// A regular file.
+    /// A regular file and its bytes.
     File(Data),
-    /// A directory.
+    /// A directory and its entries.
     Dir(Dir),
-    /// A symbolic link.
+    /// A symbolic link and its target.
     Link(Vec<u8>),
     /// A device, a named pipe or a bound socket: the mode says which.
     Special,
@@ -50,23 +50,23 @@ pub enum Body {
 /// Where a node was last found: its directory and its name there.
 #[derive(Clone)]
 pub struct NodePlace {
-    /// The directory.
+    /// The directory that has the entry.
     pub parent: Rc<Node>,
-    /// The name.
+    /// The entry's name in `parent`, without `/`.
     pub name: Rc<[u8]>,
 }
 
-/// An inode.
+/// An inode: all names and open files of it share this one object.
 pub struct Node {
-    /// Its file system.
+    /// The file system that it is of.
     pub volume: Rc<Volume>,
-    /// Its number there.
+    /// Inode number, unique within `volume`.
     pub ino: u64,
-    /// Attributes.
+    /// Mode, owner, times and links (inode(7)).
     pub meta: Cell<Meta>,
-    /// Content.
+    /// What makes its file type: bytes, entries, a target, or what computes them.
     pub body: Body,
-    /// Watches of inotify(7).
+    /// Who is told of changes (inotify(7)).
     pub watches: NodeWatches,
     /// Locks of flock(2) and fcntl(2).
     pub locks: Locks,
@@ -128,7 +128,7 @@ impl Node {
             S_IFLNK => Body::Link(link_target(volume, &inode)),
             _ => Body::Special,
         };
-        // 0 is no inode number for readdir(3); the image may use it.
+        // Numbers are shifted by one: the image may use 0, which is no inode number for readdir(3).
         let mut node = Self::with_ino(volume, inode.nid + 1, meta, body);
         if let Some(new) = Rc::get_mut(&mut node) {
             new.lower = Some(inode);
@@ -167,7 +167,7 @@ impl Node {
         *self.mounted.borrow_mut() = Some(Rc::clone(root));
     }
 
-    /// Changes attributes.
+    /// Changes attributes, and keeps a node of the image from then on.
     pub fn update(self: &Rc<Self>, change: impl FnOnce(&mut Meta)) {
         self.pin();
         let mut meta = self.meta.get();
@@ -200,7 +200,7 @@ impl Node {
         }
     }
 
-    /// Keeps it although it comes from the image: it differs from the image now.
+    /// Keeps a node of the image in memory: it differs from the image from now on.
     pub(super) fn pin(self: &Rc<Self>) {
         if let Some(inode) = &self.lower
             && self.meta.get().nlink > 0
@@ -245,7 +245,8 @@ impl Drop for Node {
     }
 }
 
-/// The target of a symbolic link of the image; empty, hence ENOENT when followed, if it cannot be read.
+/// The target of a symbolic link of the image. If it cannot be read the target is empty, which gives ENOENT when
+/// followed.
 fn link_target(volume: &Volume, inode: &Inode) -> Vec<u8> {
     let len = inode.extent.size.min(4095) as usize;
     let mut target = alloc::vec![0; len];

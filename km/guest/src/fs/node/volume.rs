@@ -15,15 +15,15 @@ use core::cell::{Cell, RefCell};
 pub enum FsKind {
     /// The rootfs image with the overlay.
     Overlay,
-    /// Memory only.
+    /// Memory alone, bounded by a number of pages.
     Tmpfs,
-    /// `/proc`.
+    /// `/proc`: computed at each look.
     Proc,
-    /// `/sys`.
+    /// `/sys`: fixed, and read-only to programs.
     Sysfs,
-    /// `/sys/fs/cgroup`.
+    /// `/sys/fs/cgroup`: fixed, and read-only to programs.
     Cgroup2,
-    /// `/dev/pts`.
+    /// `/dev/pts`: one entry for each pseudo-terminal.
     Devpts,
 }
 
@@ -41,7 +41,7 @@ impl FsKind {
         }
     }
 
-    /// f_type of statfs(2).
+    /// `f_type` of statfs(2), from linux/magic.h.
     #[must_use]
     pub fn magic(self) -> u64 {
         match self {
@@ -60,9 +60,9 @@ const FIRST_OWN_INO: u64 = 1 << 32;
 
 /// A mounted file system.
 pub struct Volume {
-    /// Its kind.
+    /// Decides the name in /proc/mounts and what programs may change.
     pub kind: FsKind,
-    /// st_dev.
+    /// Device number, `st_dev` of all its files.
     pub dev: u64,
     /// Pages that its files may have in memory.
     pub limit_pages: u64,
@@ -77,7 +77,7 @@ pub struct Volume {
 }
 
 impl Volume {
-    /// A file system in memory, on top of an image for the rootfs.
+    /// A file system in memory; `lower` is the image below it (the rootfs).
     #[must_use]
     pub fn new(kind: FsKind, dev: u64, limit_pages: u64, lower: Option<Erofs>) -> Rc<Self> {
         Rc::new(Self {
@@ -94,7 +94,7 @@ impl Volume {
         })
     }
 
-    /// The image below.
+    /// The read-only image below the overlay; the rootfs alone has one.
     #[must_use]
     pub fn lower(&self) -> Option<&Erofs> {
         self.lower.as_ref()
@@ -106,13 +106,13 @@ impl Volume {
         self.next_ino.replace(self.next_ino.get() + 1)
     }
 
-    /// Pages in use.
+    /// Pages that files and entries take of its room.
     #[must_use]
     pub fn used_pages(&self) -> u64 {
         self.used_pages.get()
     }
 
-    /// Takes a page of the file system's room.
+    /// Charges one page to the file system.
     ///
     /// # Errors
     /// ENOSPC.
@@ -130,8 +130,8 @@ impl Volume {
         self.used_entries.get()
     }
 
-    /// Takes room for another entry of a directory: names and inodes lie in the library OS's own memory. There is room
-    /// for as many as for pages, which is tmpfs's own measure.
+    /// Charges one directory entry: names and inodes lie in the library OS's own memory. As many entries as pages are
+    /// allowed, as on tmpfs.
     ///
     /// # Errors
     /// ENOSPC.
@@ -148,7 +148,7 @@ impl Volume {
         self.used_entries.set(self.used_entries.get().saturating_sub(1));
     }
 
-    /// Gives pages back.
+    /// Gives back pages that [`Self::charge`] took.
     pub fn release(&self, pages: u64) {
         self.used_pages.set(self.used_pages.get().saturating_sub(pages));
     }
@@ -172,7 +172,7 @@ impl Volume {
         self.pinned.borrow_mut().entry(nid).or_insert_with(|| Rc::clone(node));
     }
 
-    /// Lets a node go whose last link is gone; it lives on while it is open.
+    /// Unpins a node whose last link is gone; it lives on while it is open.
     pub(super) fn unpin(&self, nid: u64) -> Option<Rc<Node>> {
         self.pinned.borrow_mut().remove(&nid)
     }

@@ -14,12 +14,12 @@ use alloc::rc::Rc;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
-/// The links.
+/// `/proc/PID/fd`: links to the open files.
 pub(super) fn links(subject: Subject) -> Rc<dyn Synthetic> {
     Rc::new(Fds { subject, info: false })
 }
 
-/// The descriptions.
+/// `/proc/PID/fdinfo`: position and flags of each descriptor, and what its kind adds.
 pub(super) fn infos(subject: Subject) -> Rc<dyn Synthetic> {
     Rc::new(Fds { subject, info: true })
 }

@@ -1,4 +1,4 @@
-//! `/proc`: computed from the kernel's state at every look.
+//! `/proc`: computed from the kernel's state at every lookup and read.
 //!
 //! * `table`: directories that are lists of entries. `system`, `sysctl`, `net`: what is there once.
 //! * `process`: what every process has. `fds`: its descriptors. `mounts`: what is mounted.
@@ -85,7 +85,7 @@ impl Synthetic for Root {
             _ => {}
         }
         if let Some(tid) = decimal(name) {
-            // A thread's number leads to its process too, though no listing has it.
+            // The number of any thread works as well, though listings show first threads only (proc(5)).
             let Some(thread) = view.kernel.tasks.thread(tid) else {
                 return Ok(zombie(dir, view, name, tid));
             };

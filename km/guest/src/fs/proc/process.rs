@@ -51,7 +51,7 @@ const COMMON: &[ProcEntry] = &[
     ("wchan", What::File(|_, _| Ok(b"0".to_vec()))),
 ];
 
-/// There is one user namespace: ids are what they are.
+/// There is one user namespace, so ids map to themselves.
 const ID_MAP: &[u8] = b"         0          0 4294967295\n";
 
 fn io(view: View<'_>, subject: Subject) -> Result<Vec<u8>> {
@@ -80,7 +80,7 @@ pub(super) fn directory(dir: &Rc<Node>, view: View<'_>, name: &[u8], subject: Su
     node(dir, name, S_IFDIR | 0o555, view, subject, body)
 }
 
-/// The process, which may be gone while somebody has its directory open.
+/// The process; ESRCH if it ended while its directory is open.
 pub(super) fn process<'a>(view: View<'a>, subject: Subject) -> Result<&'a Process> {
     view.kernel.tasks.process(subject.pid).ok_or(Errno::ESRCH)
 }

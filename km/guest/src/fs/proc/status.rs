@@ -18,7 +18,7 @@ use alloc::vec::Vec;
 /// Longest argument or environment list that is shown.
 const TEXT_MAX: u64 = 2 << 20;
 
-/// Strings that lie in a program's memory; what it has unmapped or overwritten is its own doing.
+/// Strings in a program's memory. The program may have unmapped or overwritten them; then this is shorter or different.
 fn strings(process: &Process, (start, end): (u64, u64)) -> Vec<u8> {
     let len = end.saturating_sub(start).min(TEXT_MAX);
     let mut text = alloc::vec![0; len as usize];
@@ -113,14 +113,14 @@ pub(super) fn stat(view: View<'_>, subject: Subject) -> Result<Vec<u8>> {
     Ok(text.into_bytes())
 }
 
-/// proc_pid_statm(5).
+/// `/proc/PID/statm`: sizes in pages (proc_pid_statm(5)).
 pub(super) fn statm(view: View<'_>, subject: Subject) -> Result<Vec<u8>> {
     let (virtual_bytes, resident) = process(view, subject)?.space.borrow().usage();
     let (size, resident) = (virtual_bytes / 4096, resident / 4096);
     Ok(format!("{size} {resident} 0 0 0 {resident} 0\n").into_bytes())
 }
 
-/// proc_pid_status(5).
+/// `/proc/PID/status` (proc_pid_status(5)).
 pub(super) fn status(view: View<'_>, subject: Subject) -> Result<Vec<u8>> {
     let process = process(view, subject)?;
     let who = &process.credentials;

@@ -95,7 +95,7 @@ fn stat(view: View<'_>, _: Subject) -> Result<Vec<u8>> {
     let up_s = (crate::time::monotonic_ns() / 1_000_000_000).cast_signed();
     let boot_time = Time::now().s - up_s;
     let processes = view.kernel.tasks.threads().count();
-    // Jiffies of 10 ms: all of the time is shown as the user's.
+    // In ticks of 10 ms; all of the time is shown as user time.
     let jiffies = crate::time::monotonic_ns() / 10_000_000;
     let text = format!(
         "cpu  {jiffies} 0 0 0 0 0 0 0 0 0\ncpu0 {jiffies} 0 0 0 0 0 0 0 0 0\nintr 0\nctxt 0\nbtime {boot_time}\n\

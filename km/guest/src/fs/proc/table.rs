@@ -55,9 +55,9 @@ impl What {
     }
 }
 
-/// A directory.
+/// A directory of `/proc` whose entries do not change.
 pub(super) struct Table {
-    /// Its entries.
+    /// Names and what is behind them, in the order of a listing.
     pub(super) entries: &'static [ProcEntry],
     /// What they are about.
     pub(super) subject: Subject,

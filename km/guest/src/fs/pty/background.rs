@@ -1,4 +1,4 @@
-//! Job control: what a background job is told that uses its terminal (termios(3), `TOSTOP`).
+//! Job control: signals for a background job that uses its terminal (termios(3), `TOSTOP`).
 
 use super::Pty;
 use super::side::Slave;
@@ -31,11 +31,11 @@ pub fn check_write(ctx: &mut Ctx<'_>, file: &dyn File) -> Result<(), Stop> {
     }
 }
 
-/// Sends SIGTTIN or SIGTTOU to the group of a background job, whose call is made again when it goes on.
+/// Sends SIGTTIN or SIGTTOU to the group of a background job. Its call is made again when the job goes on.
 ///
 /// # Errors
-/// EIO for a reader that would not hear of the signal, and for a group that nobody would continue; else the call waits
-/// for the signal.
+/// EIO for a reader that blocks or ignores the signal (a writer goes on), and for an orphaned group; otherwise the call
+/// waits for the signal.
 pub(super) fn check(ctx: &mut Ctx<'_>, pty: &Pty, signal: Signal) -> Result<(), Stop> {
     let (session, group) = (ctx.process().session, ctx.process().group);
     if !pty.is_background(session, group) {

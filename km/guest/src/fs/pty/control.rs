@@ -52,7 +52,7 @@ fn common(pty: &Pty, ctx: &mut Ctx<'_>, request: u32, argument: u64) -> SysResul
             pty.queue.wake();
         }
         raw::TIOCOUTQ => memory.store(argument, &(pty.shown.borrow().len() as u32))?,
-        // Nothing is slow here, and nothing can be held up.
+        // Output is never slow and never stopped, so there is nothing to wait for.
         raw::TCSBRK | raw::TCSBRKP | raw::TCXONC | raw::TIOCEXCL | raw::TIOCNXCL => {}
         _ => return Err(Errno::ENOTTY.into()),
     }

@@ -7,7 +7,7 @@ use crate::signal::Signal;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
-/// Longest line (MAX_CANON); what is typed beyond is dropped but for its end.
+/// Longest line in bytes (MAX_CANON); what is typed beyond is dropped, except the end of the line.
 const LINE_MAX: usize = 4095;
 
 /// Input of a terminal on its way to the program.
@@ -136,7 +136,7 @@ impl Input {
         bytes
     }
 
-    /// The mode changed: what was typed becomes readable as it is.
+    /// The mode changed from canonical to raw: an unfinished line becomes readable.
     pub fn settings_changed(&mut self, settings: &Termios) {
         if !settings.has(flag::ICANON) {
             self.ready.extend(self.line.drain(..));
@@ -144,7 +144,7 @@ impl Input {
         }
     }
 
-    /// Drops everything (tcflush(3)).
+    /// Drops all input that was not read (tcflush(3), TCIFLUSH).
     pub fn flush(&mut self) {
         *self = Self::default();
     }

@@ -46,7 +46,7 @@ pub fn take_signals() -> Vec<(Pid, Signal)> {
     signals(core::mem::take)
 }
 
-/// A pseudo-terminal.
+/// A pseudo-terminal: what its master and its slaves share.
 pub struct Pty {
     number: u32,
     input: RefCell<Input>,
@@ -59,7 +59,7 @@ pub struct Pty {
     foreground: Cell<Pid>,
     master_open: Cell<bool>,
     slaves: Cell<usize>,
-    /// A slave was open at some time: from then on a master without slaves reads EIO.
+    /// Whether a slave was ever open; from then on a master without slaves reads EIO.
     used: Cell<bool>,
     queue: WaitQueue,
 }
@@ -90,7 +90,7 @@ impl Pty {
 #[derive(Default)]
 pub struct Ptys {
     all: RefCell<BTreeMap<u32, Weak<Pty>>>,
-    /// `/dev/pts`.
+    /// `/dev/pts`, where each terminal gets its name; none before it is mounted.
     dir: RefCell<Option<Rc<Node>>>,
 }
 

@@ -122,7 +122,7 @@ impl Slave {
         Ok(Rc::new(Self { pty, node: Rc::clone(node) }))
     }
 
-    /// The terminal.
+    /// The terminal that this is a side of.
     #[must_use]
     pub fn pty(&self) -> &Rc<Pty> {
         &self.pty

@@ -6,27 +6,27 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
 pub struct Termios {
-    /// c_iflag.
+    /// `c_iflag`: what becomes of typed bytes.
     pub input: u32,
-    /// c_oflag.
+    /// `c_oflag`: what becomes of the program's bytes.
     pub output: u32,
-    /// c_cflag.
+    /// `c_cflag`: speed and parity; kept without effect.
     pub control: u32,
-    /// c_lflag.
+    /// `c_lflag`: echo, lines and signals.
     pub local: u32,
-    /// c_line.
+    /// `c_line`: number of the line discipline; kept without effect.
     pub line: u8,
-    /// c_cc.
+    /// `c_cc`: special characters, by [`place`].
     pub characters: [u8; 19],
 }
 
-/// `struct winsize`.
+/// `struct winsize` of ioctl_tty(2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
 pub struct WindowSize {
-    /// Lines.
+    /// Lines of characters.
     pub rows: u16,
-    /// Columns.
+    /// Characters in a line.
     pub columns: u16,
     /// Both again in pixels.
     pub pixels: [u16; 2],
@@ -52,7 +52,7 @@ pub mod flag {
     pub const IEXTEN: u32 = 0o100_000;
 }
 
-/// Places in [`Termios::characters`].
+/// Which index of [`Termios::characters`] has which special character.
 #[expect(missing_docs, reason = "termios(3) describes them")]
 pub mod place {
     pub const INTR: usize = 0;

@@ -1,4 +1,4 @@
-//! `/sys`: the few fixed facts that run times look for. A tree in memory, written once.
+//! `/sys`: the few fixed facts that runtimes look for (CPUs, memory limit). A tree in memory, written once.
 
 use super::node::Node;
 use super::node::volume::{FsKind, Volume};
@@ -66,7 +66,7 @@ const CGROUP: &[(&str, &str)] = &[
 #[must_use]
 pub fn tree(dev: u64, memory_bytes: u64) -> Rc<Node> {
     let root = Node::directory(&Volume::new(FsKind::Sysfs, dev, LIMIT_PAGES, None), 0o555);
-    // Into a directory in memory nothing can fail to be put.
+    // Cannot fail: the directory is in memory.
     let _ = fill(&root, memory_bytes);
     root
 }
@@ -75,7 +75,7 @@ pub fn tree(dev: u64, memory_bytes: u64) -> Rc<Node> {
 #[must_use]
 pub fn cgroup(dev: u64, memory_bytes: u64) -> Rc<Node> {
     let root = Node::directory(&Volume::new(FsKind::Cgroup2, dev, LIMIT_PAGES, None), 0o555);
-    // Into a directory in memory nothing can fail to be put.
+    // Cannot fail: the directory is in memory.
     let _ = fill_cgroup(&root, memory_bytes);
     root
 }

@@ -84,7 +84,7 @@ impl Tcp {
         }
     }
 
-    /// Makes the connection.
+    /// Queues the other end of a new connection at the listener, and is connected from then on.
     pub(super) fn join(&self, listener: &TcpListener) {
         let Some(remote) = self.remote.get() else { return };
         let (near, far) = wire::pair(&self.net.budget);
@@ -106,7 +106,7 @@ impl Tcp {
         self.reset(Errno::ECONNREFUSED);
     }
 
-    /// connect(2) to AF_UNSPEC.
+    /// Ends the connection; the socket can connect again (connect(2) to AF_UNSPEC).
     fn disconnect(&self) {
         if let TcpState::Connected(wire) = self.state.replace(TcpState::Closed) {
             wire.close(wire::Manner::Abort);

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use core::net::SocketAddr;
 
-/// Longest backlog (net.core.somaxconn).
+/// Most connections that may wait for accept(2) (net.core.somaxconn).
 const BACKLOG_MAX: usize = 4096;
 
 /// What a listening socket has.

@@ -42,7 +42,7 @@ enum TcpState {
     Connected(Rc<dyn Wire>),
 }
 
-/// A TCP socket.
+/// A TCP socket in any of the states that the module draws.
 pub struct Tcp {
     me: Weak<Self>,
     net: Rc<Shared>,
@@ -65,7 +65,7 @@ pub struct Tcp {
 }
 
 impl Tcp {
-    /// A new socket.
+    /// Made by [`super::Net::socket`]; closed, without an address.
     pub fn new(net: &Rc<Shared>, kind: SocketKind, owner: Peer) -> Rc<Self> {
         Rc::new_cyclic(|me| Self {
             me: me.clone(),
@@ -126,7 +126,7 @@ impl Tcp {
         self.is_reset.get() || (self.shut.get().contains(Halves::WRITE) && wire.peer_finished())
     }
 
-    /// A port that the program has not chosen is free as soon as nothing is connected to it.
+    /// Releases an ephemeral port when the connection ends; a port that the program has bound stays its own.
     fn forget_port(&self) {
         if !self.has_chosen_port.get() {
             self.release_port();
@@ -142,7 +142,7 @@ impl Tcp {
 }
 
 impl Tcp {
-    /// Hears of what happens to the stream of the monitor that carries it.
+    /// Registers for events of the monitor's stream that carries the connection.
     pub fn follow(&self, stream: &Stream) {
         stream.watch(self.me.clone());
     }
@@ -152,7 +152,7 @@ impl Tcp {
 const URGENT_MAX: usize = 64 << 10;
 
 impl Tcp {
-    /// recv(2) with MSG_OOB.
+    /// The urgent byte alone (recv(2) with MSG_OOB).
     fn receive_urgent(&self, message: &mut Incoming<'_>) -> Result<usize> {
         let wire = self.wire().ok_or(Errno::EINVAL)?;
         let urgent = wire.urgent().ok_or(Errno::EINVAL)?;

@@ -53,7 +53,7 @@ impl Default for TcpOptions {
 }
 
 impl TcpOptions {
-    /// IPV6_V6ONLY.
+    /// IPV6_V6ONLY: whether IPv4 is refused (ipv6(7)).
     pub fn only_v6(&self) -> bool {
         self.ip.only_v6()
     }

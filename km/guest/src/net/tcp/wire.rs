@@ -13,7 +13,7 @@ use linux_raw_sys::net::SO_OOBINLINE;
 
 /// One end of a connection's transport.
 pub trait Wire {
-    /// Takes bytes that came in, or looks at them.
+    /// Takes bytes that came in, or copies them without taking (MSG_PEEK).
     ///
     /// # Errors
     /// EAGAIN when there are none and may be; 0 bytes are the end.
@@ -31,7 +31,7 @@ pub trait Wire {
     /// This end is gone.
     fn close(&self, manner: Manner);
 
-    /// Whether a read would give `least` bytes, or at least is worth to be tried.
+    /// Whether a read would give `least` bytes; may be true for a stream whose bytes are still with the monitor.
     fn has_bytes(&self, least: usize) -> bool;
 
     /// Bytes that came in.
@@ -40,7 +40,7 @@ pub trait Wire {
     /// Bytes that the peer has not taken.
     fn unsent_bytes(&self) -> usize;
 
-    /// The peer sends nothing more (what came before may still be there).
+    /// Whether the peer has finished sending; bytes from before may still wait.
     fn peer_finished(&self) -> bool;
 
     /// Gives bytes to the peer, the last of which is urgent.
@@ -57,16 +57,16 @@ pub trait Wire {
         None
     }
 
-    /// Enough room that it is worth to wake a writer.
+    /// Whether there is enough room that waking a writer pays.
     fn has_room(&self) -> bool;
 }
 
 /// Whether received bytes stay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Peek {
-    /// They are taken.
+    /// The bytes are taken out.
     No,
-    /// They stay (MSG_PEEK).
+    /// The bytes stay and are read again (MSG_PEEK).
     Yes,
 }
 
@@ -75,7 +75,7 @@ pub enum Peek {
 pub enum Manner {
     /// With a FIN after the last byte.
     Orderly,
-    /// With a RST.
+    /// With a RST: the peer reads ECONNRESET.
     Abort,
 }
 
@@ -171,7 +171,7 @@ impl Loop {
         }
     }
 
-    /// The peer answers what comes for a closed socket with a RST, which is a broken pipe here: its FIN was seen.
+    /// A closed peer answers with a RST. After its FIN that is EPIPE (tcp(7)).
     fn send_to_closed(&self, source: &mut dyn Source) -> Result<usize> {
         let mut scrap = [0; 512];
         let mut count = 0;
@@ -240,7 +240,8 @@ impl Wire for Loop {
         self.mine().closed.set(true);
         let unread = !self.mine().incoming.borrow().is_empty();
         if (manner == Manner::Abort || unread) && !self.other().closed.get() {
-            // A RST is no end of the bytes, unless a FIN has come before it.
+            // The peer reads ECONNRESET; if a FIN came before the RST, it has its end of file already and writes fail
+            // with EPIPE.
             let errno = if self.mine().finished.get() { Errno::EPIPE } else { Errno::ECONNRESET };
             self.with_peer(|peer| peer.reset(errno));
         } else {

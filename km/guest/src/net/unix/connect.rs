@@ -7,7 +7,7 @@ use crate::net::message::Peer;
 use crate::net::socket::Halves;
 use alloc::rc::Rc;
 
-/// Longest backlog (net.core.somaxconn).
+/// Most connections that may wait for accept(2) (net.core.somaxconn).
 const BACKLOG_MAX: usize = 4096;
 
 impl Unix {

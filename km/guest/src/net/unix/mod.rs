@@ -33,7 +33,7 @@ struct Listening {
     arrived: VecDeque<Rc<Unix>>,
 }
 
-/// A unix socket.
+/// A unix socket of any type; what is sent to it waits in its own inbox.
 pub struct Unix {
     me: Weak<Self>,
     net: Rc<Shared>,
@@ -47,13 +47,13 @@ pub struct Unix {
     peer_name: RefCell<UnixName>,
     peer_credentials: Cell<Option<Peer>>,
     inbox: RefCell<Inbox>,
-    /// Who waits for room: in the inbox, or in the backlog.
+    /// Sockets whose senders wait for room in this inbox or backlog.
     waiting: RefCell<Vec<Weak<Unix>>>,
     shut: Cell<Halves>,
 }
 
 impl Unix {
-    /// A new socket.
+    /// Made by [`super::Net::socket`]; without a name or a peer.
     pub fn new(net: &Rc<Shared>, kind: SocketKind, owner: Peer) -> Rc<Self> {
         Rc::new_cyclic(|me| Self {
             me: me.clone(),
@@ -245,7 +245,8 @@ impl Protocol for Unix {
         let has_unread = !self.inbox.borrow().is_empty();
         self.leave(has_unread.then_some(Errno::ECONNRESET));
         self.wake_waiting();
-        // Open files in it may hold sockets in turn: none of them finds this one borrowed.
+        // Taken out before it is dropped: files in messages may hold sockets, whose drop must not find this one
+        // borrowed.
         let inbox = self.inbox.take();
         drop(inbox);
     }

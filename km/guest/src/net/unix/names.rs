@@ -27,13 +27,13 @@ impl SocketFile {
 /// How a bound socket is found.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SocketKey {
-    /// By its file.
+    /// The file that a path led to when the socket was bound.
     File(SocketFile),
     /// By its abstract name.
     Abstract(Vec<u8>),
 }
 
-/// All bound sockets.
+/// Which socket has which name, for all that are bound.
 #[derive(Default)]
 pub struct UnixNames {
     bound: RefCell<BTreeMap<SocketKey, Weak<Unix>>>,
@@ -68,7 +68,7 @@ impl UnixNames {
 }
 
 impl Unix {
-    /// bind(2).
+    /// Binds the socket to a name (bind(2)); to one that nobody has, if it brings none.
     pub(super) fn take_name(&self, address: &Address) -> Result<()> {
         let (key, name) = match address {
             Address::Unix(UnixName::Unnamed) if self.key.borrow().is_some() => return Ok(()),

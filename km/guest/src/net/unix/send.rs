@@ -23,7 +23,7 @@ impl Unix {
         inbox.count() >= QUEUE_MAX || inbox.bytes() >= self.common.options.message_limit()
     }
 
-    /// A socket with a peer of its own hears that peer only.
+    /// A connected datagram socket accepts messages of its peer only (EPERM for others).
     pub(super) fn check_may_send(&self, target: &Self) -> Result<()> {
         match &*target.peer.borrow() {
             Some(peer) if !peer.ptr_eq(&self.me) => Err(Errno::EPERM),

@@ -33,13 +33,13 @@ fn take(ctx: &mut Ctx<'_>, word: u64) -> Result<bool> {
     Ok(true)
 }
 
-/// FUTEX_TRYLOCK_PI.
+/// FUTEX_TRYLOCK_PI: takes a free lock, else EAGAIN.
 pub(super) fn try_acquire(ctx: &mut Ctx<'_>, word: u64, operation: u64) -> SysResult {
     key(ctx, word, operation)?;
     if take(ctx, word)? { Ok(0) } else { Err(Errno::EAGAIN.into()) }
 }
 
-/// FUTEX_LOCK_PI and FUTEX_LOCK_PI2: whoever unlocks makes the longest waiting the owner.
+/// FUTEX_LOCK_PI and FUTEX_LOCK_PI2. Unlocking makes the thread that waits longest the owner.
 pub(super) fn acquire(ctx: &mut Ctx<'_>, args: &crate::kernel::Args) -> SysResult {
     let [word, operation, _, timeout, ..] = *args;
     let operation = operation & 0xffff_ffff;
@@ -73,7 +73,7 @@ fn until_owner(ctx: &mut Ctx<'_>) -> Stop {
         ctx.kernel.futexes.leave(ctx.tid);
         return Errno::ETIMEDOUT.into();
     }
-    // Not as other calls with a time: a handler never ends the wait for a lock (ERESTARTNOINTR).
+    // Unlike other calls with a time-out: a signal's handler never ends the wait for a lock (ERESTARTNOINTR).
     let wait = Wait::on(&ctx.thread().futex);
     Stop::Block(Wait { deadline_ns, interruption: Interruption::Again, ..wait })
 }
@@ -86,7 +86,7 @@ fn deadline(ctx: &mut Ctx<'_>, operation: u64, timeout: u64) -> Result<u64> {
     Ok(if monotonic { time } else { monotonic_ns().saturating_add(time.saturating_sub(realtime_ns())) })
 }
 
-/// FUTEX_UNLOCK_PI.
+/// FUTEX_UNLOCK_PI: passes the lock on to the thread that waits longest, or frees it.
 pub(super) fn release(ctx: &mut Ctx<'_>, word: u64, operation: u64) -> SysResult {
     let own = ctx.tid.cast_unsigned();
     let memory = ctx.memory();
@@ -105,7 +105,7 @@ fn owned((tid, others): (Tid, bool)) -> u32 {
 }
 
 impl crate::kernel::Kernel {
-    /// The owner of a lock has died: the word's value when somebody waits for the lock, who has it now.
+    /// After the owner of a lock has died: the word's value for the waiter that owns it now.
     pub(crate) fn inherit_lock(&mut self, key: FutexKey) -> Option<u32> {
         self.futexes.hand_over(&mut self.tasks, key).map(|next| owned(next) | OWNER_DIED)
     }

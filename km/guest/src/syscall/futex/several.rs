@@ -12,7 +12,7 @@ use alloc::vec::Vec;
 const WORDS_MAX: u64 = 128;
 /// FUTEX2_SIZE_U32, the one size that there is.
 const SIZE_U32: u32 = 2;
-/// FUTEX2_PRIVATE.
+/// FUTEX2_PRIVATE: the word is of this address space only.
 const PRIVATE: u32 = 128;
 const CLOCK_REALTIME: u64 = 0;
 const CLOCK_MONOTONIC: u64 = 1;
@@ -48,7 +48,7 @@ fn deadline(ctx: &mut Ctx<'_>, timeout: u64, clock: u64) -> Result<u64> {
     }
 }
 
-/// The names of the words, after all of them hold what the caller expects.
+/// The queues' names for the words; EAGAIN unless each word holds what the caller expects.
 fn read_words(ctx: &mut Ctx<'_>, list: u64, count: u64) -> Result<Vec<FutexKey>> {
     let memory = ctx.memory();
     let mut words = Vec::with_capacity(count as usize);

@@ -13,7 +13,7 @@ use core::net::{IpAddr, SocketAddr};
 use linux_raw_sys::net as raw;
 use zerocopy::{FromBytes, IntoBytes};
 
-/// `struct cmsghdr`.
+/// `sizeof(struct cmsghdr)`, the header of each item (cmsg(3)).
 const HEADER: usize = 16;
 /// Most open files in one message (SCM_MAX_FD).
 const FILES_MAX: usize = 253;
@@ -70,13 +70,13 @@ fn take(ctx: &mut Ctx<'_>, given: &mut Given, level: u32, kind: u32, data: &[u8]
             Ok(())
         }
         (raw::SOL_SOCKET, _) => Err(Errno::EINVAL),
-        // Packet information and the like choose among networks; there is one.
+        // Ignored: packet information chooses among networks, and there is one.
         _ => Ok(()),
     }
 }
 
-/// Whom a sender may say that it is (unix(7)): its process with one of its users and groups, or with any of them if it
-/// may change to them.
+/// Checks SCM_CREDENTIALS that a sender gives (unix(7)): its own process, with one of its users and groups or with any
+/// that it may change to.
 fn claim(ctx: &mut Ctx<'_>, claimed: Peer) -> Result<Peer> {
     let process = ctx.process();
     let own = &process.credentials;
@@ -121,7 +121,7 @@ impl Writer {
         self.bytes.resize(padded, 0);
     }
 
-    /// The sender.
+    /// Adds SCM_CREDENTIALS.
     pub(super) fn credentials(&mut self, sender: Peer) {
         self.put(raw::SOL_SOCKET, raw::SCM_CREDENTIALS, sender.as_bytes());
     }

@@ -7,7 +7,7 @@ use crate::mm::user::UserRanges;
 use crate::net::address::{Address, LONGEST};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-/// `struct msghdr`.
+/// `struct msghdr` (recvmsg(2)).
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable)]
 #[repr(C)]
 pub(super) struct MessageHeader {
@@ -28,7 +28,7 @@ const CONTROL_LEN: u64 = 40;
 const FLAGS: u64 = 48;
 
 impl MessageHeader {
-    /// Reads one.
+    /// Reads the structure at `address`.
     pub(super) fn load(ctx: &mut Ctx<'_>, address: u64) -> Result<Self> {
         let header: Self = ctx.memory().load(address)?;
         if header.name_len.cast_signed() < 0 {

@@ -7,7 +7,7 @@ use crate::syscall::waiting;
 use crate::wait::{Stop, SysResult};
 use linux_raw_sys::net::MSG_DONTWAIT;
 
-/// `sizeof(struct mmsghdr)`.
+/// `sizeof(struct mmsghdr)`, from one message to the next.
 const STRIDE: u64 = 64;
 /// Offset of `msg_len` in it.
 const LEN: u64 = 56;

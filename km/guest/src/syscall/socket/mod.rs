@@ -20,7 +20,6 @@ use crate::wait::SysResult;
 use alloc::rc::Rc;
 use linux_raw_sys::net as raw;
 
-/// The rows of this family.
 pub const ROWS: &[Row] = &[
     Row::partial(
         41,
@@ -62,9 +61,9 @@ pub const ROWS: &[Row] = &[
     Row::partial(307, "sendmmsg", many::sys_sendmmsg, "as sendmsg"),
 ];
 
-/// SOCK_NONBLOCK.
+/// SOCK_NONBLOCK in the type argument of socket(2).
 const NONBLOCK: u32 = O_NONBLOCK;
-/// SOCK_CLOEXEC.
+/// SOCK_CLOEXEC in the type argument of socket(2).
 const CLOEXEC: u32 = 0o2_000_000;
 
 /// The socket behind an open file.
@@ -76,7 +75,7 @@ fn socket_of(file: &OpenFile) -> Result<&dyn Protocol> {
     socket.map(|socket| &*socket.protocol).ok_or(Errno::ENOTSOCK)
 }
 
-/// Who calls.
+/// Who calls, with its effective user and group.
 fn caller(ctx: &mut Ctx<'_>) -> Peer {
     let process = ctx.process();
     Peer { pid: process.pid, uid: process.credentials.uid, gid: process.credentials.gid }
@@ -162,7 +161,7 @@ fn sys_accept4(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
 fn accept_with(ctx: &mut Ctx<'_>, args: &Args, flags: u32) -> SysResult {
     let file = ctx.file(args[0])?;
     let listener = socket_of(&file)?;
-    // Without a descriptor for it, the connection must stay in the queue.
+    // Check for a free descriptor first: without one the connection must stay in the queue.
     if ctx.files().borrow().is_full() {
         return Err(Errno::EMFILE.into());
     }
@@ -183,7 +182,7 @@ fn sys_connect(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let file = ctx.file(args[0])?;
     let socket = socket_of(&file)?;
     let address = match name::read(ctx, args[1], args[2]) {
-        // That it is connected is said of a stream before its argument is looked at.
+        // A connected stream gives EISCONN before its argument is looked at.
         Err(Errno::EINVAL) if args[2] as i32 >= 2 && is_connected_stream(socket) => Err(Errno::EISCONN),
         address => address,
     }?;

@@ -35,7 +35,7 @@ pub(in super::super) fn wait(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     Err(until_owner(ctx))
 }
 
-/// FUTEX_CMP_REQUEUE_PI: a free lock is the longest waiting's; it and the others wait for the lock otherwise.
+/// FUTEX_CMP_REQUEUE_PI: gives a free lock to the thread that waits longest, and makes the others wait for the lock.
 pub(in super::super) fn requeue(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let [word, operation, wakes, moves, lock, expected] = *args;
     let valid = wakes as u32 == 1 && moves as i32 >= 0 && word != lock && lock.is_multiple_of(4);
@@ -53,12 +53,13 @@ pub(in super::super) fn requeue(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let Some(first) = ctx.kernel.futexes.first_to_move(from, to)? else { return Ok(0) };
     let moves = u64::from(moves as u32);
     let woken = u64::from(give(ctx, lock, first, moves > 0)?);
-    // Whoever would have been woken waits with the others if the lock is someone's.
+    // If the lock is taken, the thread that would have been woken waits for it with the others.
     let moved = ctx.kernel.futexes.move_to_lock(from, to, moves + 1 - woken)?;
     Ok(woken + moved)
 }
 
-/// Makes a thread that is to be moved the owner of a free lock; `false` when it has one, whom it notes that others wait.
+/// Makes a thread that is to be moved the owner of the lock if it is free. Otherwise marks the word as waited for and
+/// returns `false`.
 fn give(ctx: &mut Ctx<'_>, lock: u64, tid: Tid, others: bool) -> crate::errno::Result<bool> {
     let memory = ctx.memory();
     let value: u32 = memory.load(lock)?;
