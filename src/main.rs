@@ -1,19 +1,12 @@
 //! kontain-faas: the function server and its tools, one subcommand each.
 //!
-//! `main` parses the command line and hands over to the file in `cli/` that bears the command's name. Everything below
-//! `cli/` returns typed errors; here they become one line on stderr and an exit code (0 success, 1 failure, 2 usage).
+//! `main` parses the command line and hands over to the file in `cli/` that bears the command's name. The crates below
+//! return typed errors; commands add what people need to know, and one line on standard error and an exit code (0 success,
+//! 1 failure, 2 usage) is what becomes of them here.
 
-mod api;
+#![forbid(unsafe_code)]
+
 mod cli;
-mod cluster;
-mod download;
-mod load;
-mod logs;
-mod metrics;
-mod pool;
-mod secrets;
-mod server;
-mod volume;
 
 use std::process::ExitCode;
 

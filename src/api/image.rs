@@ -5,6 +5,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::protocol::Protocol;
 use super::units::{Quantity, Span};
 
 /// The only version.
@@ -154,19 +155,6 @@ pub struct SecretMount {
     pub mount_path: String,
 }
 
-/// How the program takes calls.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Protocol {
-    /// It is an HTTP server.
-    #[default]
-    Http,
-    /// It speaks the system calls of the first Kontain FAAS.
-    Kontain,
-    /// It reads the request from stdin and writes the response to stdout.
-    Stdio,
-}
-
 /// How calls are kept apart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -244,10 +232,7 @@ impl Default for Limits {
 impl ImageSpec {
     /// The snapshot mode in force.
     pub fn snapshot(&self) -> Snapshot {
-        self.snapshot.unwrap_or(match self.protocol {
-            Protocol::Stdio => Snapshot::Start,
-            Protocol::Http | Protocol::Kontain => Snapshot::Ready,
-        })
+        self.snapshot.unwrap_or(self.protocol.traits().snapshot)
     }
 }
 

@@ -1,13 +1,14 @@
 //! `functions/<namespace>/<function>.json` of the volume: an accepted Image and the bundle that serves it.
 //!
-//! The downloader replaces these files by rename; the server follows them. They are the only thing that passes between
-//! the two, in this direction; the other direction is [`BakeReport`].
+//! Control replaces these files by rename; the node follows them. They are the only thing that passes between the two, in
+//! this direction; the other direction is [`BakeReport`].
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use super::image::ImageSpec;
+use super::reason::FailureReason;
 use super::validate::{is_dns_label, is_dns_subdomain};
 
 /// `namespace/function`, both checked.
@@ -84,7 +85,7 @@ pub struct Published {
     pub spec: ImageSpec,
 }
 
-/// How the bake of a published function went; written by the server, read by the downloader for its status.
+/// How the bake of a published function went; written by the node, read by control for its status.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BakeReport {
     /// [`Published::generation`].
@@ -102,13 +103,10 @@ pub struct BakeReport {
     pub serving: Option<String>,
 }
 
-/// Why there is no snapshot of a program that got ready: the disk takes none.
-pub const DISK: &str = "Disk";
-
 impl BakeReport {
     /// Calls are served, but each by a cold boot, because the disk takes no snapshot.
     pub fn is_unbaked(&self) -> bool {
-        self.phase == Phase::Ready && self.reason == DISK
+        self.phase == Phase::Ready && self.reason == FailureReason::Disk.word()
     }
 }
 

@@ -1,11 +1,18 @@
-//! The status of an Image in a cluster: how its publishing stands, on each replica and on all together.
+//! The status of an Image: how its publishing stands, on each replica and on all together.
 //!
 //! Each replica owns its entry of `replicas`; the rest is the same aggregate of these entries whoever computes it.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What the cluster says of an Image.
+/// The condition that the image is there.
+pub const PULLED: &str = "Pulled";
+/// The condition that the program is ready to be cloned.
+pub const BAKED: &str = "Baked";
+/// The condition that calls are served by the newest version.
+pub const READY: &str = "Ready";
+
+/// What is said of an Image.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ImageStatus {

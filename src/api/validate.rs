@@ -4,7 +4,7 @@ use std::fmt;
 
 use bundles::reference::Reference;
 
-use super::image::{API_VERSION, Image, ImageSpec, Isolation, KIND, Protocol};
+use super::image::{API_VERSION, Image, ImageSpec, Isolation, KIND};
 
 /// Longest call that can be asked for.
 const TIMEOUT_MAX_SECS: u64 = 3600;
@@ -168,7 +168,7 @@ fn check_secrets(spec: &ImageSpec, found: &mut Problems) {
 }
 
 fn check_warmup(spec: &ImageSpec, found: &mut Problems) {
-    if !spec.warmup.is_empty() && spec.protocol != Protocol::Http {
+    if !spec.warmup.is_empty() && !spec.protocol.traits().warms_up {
         found.add("spec.warmup", "is for `protocol: http` only: remove it");
     }
     for (index, request) in spec.warmup.iter().enumerate() {

@@ -8,8 +8,6 @@ use bundles::assemble::{PlainDirectory, into_directory};
 use bundles::limits::Limits;
 use bundles::reason::chain;
 use bundles::reference::Reference;
-use bundles::registry::{BlobCache, RegistrySource};
-use bundles::source::{self, ImageSource};
 
 use super::Usage;
 use super::progress::{Downloads, Layers};
@@ -47,14 +45,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let parent = parent.unwrap_or(Path::new("."));
     std::fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))?;
     let downloads = tempfile::Builder::new().prefix(".download-").tempdir_in(parent)?;
-    let mut source: Box<dyn ImageSource> = match reference {
-        Reference::Registry(reference) => {
-            let (client, keychain) = (args.registry.client()?, args.registry.keychain());
-            let cache = BlobCache::open(downloads.path())?;
-            Box::new(RegistrySource::new(client, reference, keychain, cache, Downloads::new().into_sink()))
-        }
-        local => source::open(&local, downloads.path(), &limits)?,
-    };
+    let registries = args.registry.open_at(downloads.path())?;
+    let (keychain, progress) = (registries.keychain().clone(), Downloads::new().into_sink());
+    let mut source = registries.source(&reference, &keychain, downloads.path(), &limits, progress)?;
     let layers = Layers::new();
     let bundle = into_directory(&mut *source, &args.output, plain, &limits, &|event| layers.show(event));
     let bundle = bundle.map_err(|error| anyhow::anyhow!("{}; {}", chain(&error), error.reason().fix()))?;

@@ -1,8 +1,8 @@
 //! Options for the garbage collection of a volume, the same for every command that publishes.
 
-use crate::api::units::{Quantity, Span};
-use crate::download::collect::{Collector, Policy};
-use crate::volume::Volume;
+use api::units::{Quantity, Span};
+use control::publish::collect::{Collector, Policy};
+use volume::Volume;
 
 /// What is removed from the volume, and when.
 #[derive(Clone, Debug, clap::Args)]

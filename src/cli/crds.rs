@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-use crate::api::crd;
+use api::crd;
 
 /// Options of `crds`.
 #[derive(Debug, clap::Args)]

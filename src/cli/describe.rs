@@ -7,8 +7,8 @@ use anyhow::Context;
 
 use super::list::whole;
 use super::output::{Format, print, table};
-use super::source::FunctionArgs;
-use crate::cluster::object::Object;
+use super::source::{self, FunctionArgs};
+use api::ImageObject;
 
 /// Options of `describe`.
 #[derive(Debug, clap::Args)]
@@ -26,11 +26,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let FunctionArgs { name, view } = &args.function;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let (object, events) = runtime.block_on(async {
-        let source = view.source.open().await?;
-        let name = source.name(name)?;
-        let object = source.get(&name).await?.with_context(|| format!("{name} is not published"))?;
+        let catalog = view.source.open().await?;
+        let name = source::name(&*catalog, name)?;
+        let object = catalog.get(&name).await?.with_context(|| format!("{name} is not published"))?;
         // Who may not read Events still gets the rest.
-        let events = source.events(&name).await.unwrap_or_default();
+        let events = catalog.events(&name).await.unwrap_or_default();
         anyhow::Ok((object, events))
     })?;
     if view.output == Format::Table {
@@ -41,9 +41,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn describe(object: &Object, events: &[String]) -> anyhow::Result<String> {
+fn describe(object: &ImageObject, events: &[String]) -> anyhow::Result<String> {
     let mut text = String::new();
-    let name = object.name().map(|name| name.to_string()).unwrap_or_default();
+    let name = &object.name;
     let status = object.status.clone().unwrap_or_default();
     writeln!(text, "Function:  {name}")?;
     writeln!(text, "Path:      /{name}/")?;

@@ -1,6 +1,6 @@
 //! `kontain-faas download`: the downloader alone, beside a server that serves the same volume.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -9,22 +9,26 @@ use std::time::Duration;
 use anyhow::Context;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::Usage;
 use super::collect::CollectArgs;
-use super::kube::KubeArgs;
+use super::follow::FollowArgs;
 use super::logging::{self, LogArgs};
 use super::registry::RegistryArgs;
 use super::signals;
-use crate::cluster::health::Health;
-use crate::download::follow_directory;
-use crate::download::publish::Publisher;
-use crate::server::listen::{self, Limits};
-use crate::volume::Volume;
+use bytes::Bytes;
+use control::publish::Publisher;
+use control::reconcile::Signals;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Request, Response, StatusCode};
+use node::server::body::Body;
+use node::server::listen::{self, Limits};
+use volume::Volume;
 
-/// What the health port allows; kubelet and a scraper use it.
+/// Where the admin port is if nothing else is said.
+const ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9091);
+/// What the admin port allows; kubelet and a scraper use it.
 const LIMITS: Limits = Limits {
     connections: 64,
     header_timeout: Duration::from_secs(10),
@@ -35,21 +39,18 @@ const LIMITS: Limits = Limits {
 /// Options of `download`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Folder of Image documents (YAML) to publish.
-    #[arg(long, env = "KONTAIN_IMAGES", value_name = "DIR")]
-    pub images: Option<PathBuf>,
-    /// How a cluster is followed.
+    /// Which Images are published, and how.
     #[command(flatten)]
-    pub kube: KubeArgs,
+    pub follow: FollowArgs,
     /// Folder for bundles and published functions.
     #[arg(long, env = "KONTAIN_VOLUME", value_name = "DIR", default_value = "/kontain")]
     pub volume: PathBuf,
     /// What is removed from the volume, and when.
     #[command(flatten)]
     pub collect: CollectArgs,
-    /// Address of health and metrics, with --kube.
-    #[arg(long, env = "KONTAIN_ADMIN", value_name = "ADDR", default_value = "127.0.0.1:9091")]
-    pub admin: SocketAddr,
+    /// Address of health and metrics; 127.0.0.1:9091 with --kube, else none.
+    #[arg(long, env = "KONTAIN_ADMIN", value_name = "ADDR")]
+    pub admin: Option<SocketAddr>,
     /// How registries are spoken to.
     #[command(flatten)]
     pub registry: RegistryArgs,
@@ -64,7 +65,7 @@ pub struct Args {
 /// When there is no source, or the volume cannot be used.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     logging::start(&args.log)?;
-    if args.images.is_none() && !args.kube.kube {
+    if !args.follow.names_a_source() {
         return Err(Usage("name a source: --images DIR or --kube".to_owned()).into());
     }
     let volume = Volume::open(&args.volume).with_context(|| {
@@ -85,26 +86,51 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 async fn follow(args: Args, volume: Volume) -> anyhow::Result<()> {
     let registries = args.registry.open(&volume)?;
-    let changed = Arc::new(Notify::new());
-    if let Some(images) = args.images {
-        return Ok(follow_directory(images, volume, registries, changed).await?);
+    let signals = Signals::default();
+    let root = volume.root().display();
+    match args.admin.or(args.follow.kube.then_some(ADMIN)) {
+        Some(address) => {
+            let admin = listen(address, signals.clone()).await?;
+            tracing::info!(%admin, volume = %root, "downloading");
+        }
+        None => tracing::info!(volume = %root, "downloading"),
     }
-    let health = Arc::new(Health::default());
-    let listener = TcpListener::bind(args.admin)
+    let publisher = Arc::new(Publisher::open(volume.clone(), registries)?);
+    args.follow.follow(publisher, volume, signals).await
+}
+
+/// Begins to answer on the admin port.
+async fn listen(address: SocketAddr, signals: Signals) -> anyhow::Result<SocketAddr> {
+    let listener = TcpListener::bind(address)
         .await
-        .with_context(|| format!("cannot listen on {}: name another with --admin", args.admin))?;
-    tracing::info!(admin = %listener.local_addr()?, volume = %volume.root().display(), "downloading");
-    let answers = health.clone();
+        .with_context(|| format!("cannot listen on {address}: name another with --admin"))?;
+    let admin = listener.local_addr()?;
     tokio::spawn(listen::serve(
         listener,
         LIMITS,
         Gauge::default(),
         CancellationToken::new(),
         move |_, request| {
-            let response = answers.answer(&request);
+            let response = answer(&signals, &request);
             async move { response }
         },
     ));
-    let publisher = Arc::new(Publisher::open(volume.clone(), registries)?);
-    args.kube.follow(publisher, volume, changed, health).await
+    Ok(admin)
+}
+
+fn answer<B>(signals: &Signals, request: &Request<B>) -> Response<Body> {
+    let (status, text) = match request.uri().path() {
+        "/healthz" => (StatusCode::OK, "ok\n".to_owned()),
+        "/readyz" => match signals.readiness.unready() {
+            None => (StatusCode::OK, "ready\n".to_owned()),
+            Some(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n")),
+        },
+        "/metrics" => (StatusCode::OK, signals.metrics.encode()),
+        _ => (StatusCode::NOT_FOUND, "there are /healthz, /readyz and /metrics\n".to_owned()),
+    };
+    let mut response = Response::new(Body::full(Bytes::from(text)));
+    *response.status_mut() = status;
+    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
 }

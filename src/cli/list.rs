@@ -6,9 +6,9 @@ use serde_json::json;
 
 use super::output::{Format, print, table};
 use super::source::ViewArgs;
-use crate::api::image::{API_VERSION, KIND};
-use crate::cluster::aggregate::READY;
-use crate::cluster::object::Object;
+use api::ImageObject;
+use api::image::{API_VERSION, KIND};
+use api::status::READY;
 
 /// Characters of a digest that people read.
 const SHORT_DIGEST: usize = 19;
@@ -30,8 +30,9 @@ pub struct Args {
 /// When the source cannot be asked.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let objects =
+    let mut objects =
         runtime.block_on(async { args.view.source.open().await?.list(args.all_namespaces).await })?;
+    objects.sort_by(|a, b| a.name.cmp(&b.name));
     if args.view.output != Format::Table {
         let items: Vec<_> = objects.iter().map(whole).collect();
         print(args.view.output, &json!({"apiVersion": "v1", "kind": "List", "items": items}))?;
@@ -42,23 +43,21 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn row(object: &Object) -> Vec<String> {
+fn row(object: &ImageObject) -> Vec<String> {
     let status = object.status.clone().unwrap_or_default();
     let ready = status.conditions.iter().find(|condition| condition.kind == READY);
     let digest = status.digest.unwrap_or_default();
     vec![
-        object.metadata.namespace.clone().unwrap_or_default(),
-        object.metadata.name.clone().unwrap_or_default(),
+        object.name.namespace().to_owned(),
+        object.name.function().to_owned(),
         ready.map_or_else(|| "Unknown".to_owned(), |ready| format!("{:?}", ready.status)),
         digest.get(..SHORT_DIGEST).unwrap_or(&digest).to_owned(),
-        object.spec["image"].as_str().unwrap_or_default().to_owned(),
+        object.reference().to_owned(),
         status.message.unwrap_or_default(),
     ]
 }
 
 /// The object with what an API server leaves out in lists.
-pub fn whole(object: &Object) -> serde_json::Value {
-    let mut metadata = object.metadata.clone();
-    metadata.managed_fields = None;
-    json!({"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": object.spec, "status": object.status})
+pub fn whole(object: &ImageObject) -> serde_json::Value {
+    json!({"apiVersion": API_VERSION, "kind": KIND, "metadata": object.metadata, "spec": object.spec, "status": object.status})
 }

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::output::{Format, print};
-use super::source::{FunctionArgs, LogLine};
+use super::source::{self, FunctionArgs};
+use control::source::LogLine;
 
 /// How often is asked for new lines.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -32,11 +33,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let FunctionArgs { name, view } = &args.function;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let source = view.source.open().await?;
-        let name = source.name(name)?;
+        let catalog = view.source.open().await?;
+        let name = source::name(&*catalog, name)?;
         let mut seen = Seen::default();
         loop {
-            let fresh = seen.fresh(source.logs(&name, args.call.as_deref()).await?);
+            let fresh = seen.fresh(catalog.logs(&name, args.call.as_deref()).await?);
             if view.output != Format::Table && !args.follow {
                 print(view.output, &fresh)?;
             } else if !show(view.output, &fresh) {

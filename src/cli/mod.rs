@@ -8,20 +8,16 @@
     reason = "the documentation of an argument is its help, with brackets"
 )]
 
-mod ask;
-mod bench;
 mod bundle;
 mod collect;
 mod completions;
 mod config;
 mod crds;
-mod demo;
 mod describe;
 mod doctor;
 mod download;
-
+mod follow;
 mod invoke;
-mod kube;
 mod list;
 mod logging;
 mod logs;
@@ -72,9 +68,9 @@ pub enum Command {
     /// Makes a bundle of an image: runtime configuration and root file system in a directory.
     Bundle(bundle::Args),
     /// Measures what calls cost here: latencies, throughput, cold boots, and the same programs as processes.
-    Bench(bench::Args),
+    Bench(benches::bench::Args),
     /// Publishes four sample programs, calls them, and shows what a call costs.
-    Demo(demo::Args),
+    Demo(benches::demo::Args),
     /// Serves functions.
     Serve(Box<serve::Args>),
     /// Publishes a folder of Image documents, for a server that serves the same volume.
@@ -148,8 +144,8 @@ fn as_called(mut command: clap::Command, program: Option<std::ffi::OsString>) ->
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Bundle(args) => bundle::run(&args),
-        Command::Bench(args) => bench::run(&args),
-        Command::Demo(args) => demo::run(&args),
+        Command::Bench(args) => benches::bench::run(&args),
+        Command::Demo(args) => benches::demo::run(&args),
         Command::Serve(args) => serve::run(*args),
         Command::Download(args) => download::run(*args),
         Command::Publish(args) => publish::run(&args),
@@ -169,5 +165,5 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 /// Says what went wrong and gives the exit code for it.
 pub fn report(error: &anyhow::Error) -> ExitCode {
     eprintln!("error: {error:#}");
-    if error.is::<Usage>() { ExitCode::from(2) } else { ExitCode::FAILURE }
+    if error.is::<Usage>() || error.is::<benches::Usage>() { ExitCode::from(2) } else { ExitCode::FAILURE }
 }

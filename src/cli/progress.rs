@@ -5,8 +5,8 @@ use std::io::IsTerminal;
 use std::sync::Mutex;
 
 use bundles::layer::Layer;
-use bundles::registry::PullEvent;
 use bundles::source::Event;
+use control::publish::fetch::PullEvent;
 use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressStyle};
 
 /// Shows how an image's layers come in. Everything goes to stderr.

@@ -9,11 +9,10 @@ use bundles::reference::Reference;
 use serde_json::{Map, Value, json};
 
 use super::Usage;
-use super::source::{Source, SourceArgs};
-use crate::api::FunctionName;
-use crate::api::status::{Condition, Truth};
-use crate::cluster::aggregate::{BAKED, PULLED, READY};
-use crate::cluster::object::Object;
+use super::source::{self, SourceArgs};
+use api::status::{BAKED, Condition, PULLED, READY, Truth};
+use api::{FunctionName, ImageObject};
+use control::source::ImageCatalog;
 
 /// How often is asked how far it is.
 const INTERVAL: Duration = Duration::from_millis(200);
@@ -80,13 +79,13 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 async fn publish(args: &Args) -> anyhow::Result<ExitCode> {
-    let source = args.source.open().await?;
-    let name = source.name(&args.name)?;
-    let old = source.get(&name).await?;
+    let catalog = args.source.open().await?;
+    let name = source::name(&*catalog, &args.name)?;
+    let old = catalog.get(&name).await?;
     let before = old.as_ref().map(|object| object.spec.clone()).unwrap_or_default();
-    let spec = spec(args, &source, before.as_object().cloned().unwrap_or_default())?;
+    let spec = spec(args, &*catalog, before.as_object().cloned().unwrap_or_default())?;
     let same = old.as_ref().is_some_and(|old| old.spec == spec);
-    let generation = source.put(&name, &spec, old.as_ref()).await?;
+    let generation = catalog.put(&name, &spec, old.as_ref()).await?;
     let word = match (&old, same) {
         (None, _) => "published",
         (Some(_), false) => "changed",
@@ -96,12 +95,12 @@ async fn publish(args: &Args) -> anyhow::Result<ExitCode> {
     if !args.wait {
         return Ok(ExitCode::SUCCESS);
     }
-    Waiter { source: &source, name: &name, generation, spec: &spec, begun: Instant::now() }
+    Waiter { catalog: &*catalog, name: &name, generation, begun: Instant::now() }
         .wait(args.wait_timeout)
         .await?;
     let url = match &args.url {
         Some(url) => Some(url.clone()),
-        None => source.url().await?,
+        None => catalog.url().await?,
     };
     match url {
         Some(url) => first_call(&format!("{}/{name}/", url.trim_end_matches('/'))).await,
@@ -113,8 +112,8 @@ async fn publish(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 /// The specification: what there is, and what the options change of it.
-fn spec(args: &Args, source: &Source, mut spec: Map<String, Value>) -> anyhow::Result<Value> {
-    spec.insert("image".into(), json!(image(&args.image, source)?));
+fn spec(args: &Args, catalog: &dyn ImageCatalog, mut spec: Map<String, Value>) -> anyhow::Result<Value> {
+    spec.insert("image".into(), json!(image(&args.image, catalog)?));
     let texts = [("timeout", &args.timeout), ("protocol", &args.protocol), ("isolation", &args.isolation)];
     for (key, value) in texts {
         if let Some(value) = value {
@@ -168,25 +167,24 @@ fn replace(spec: &mut Map<String, Value>, key: &str, name: &str, entry: Option<V
 }
 
 /// The reference as it is written down: paths are whole, since documents take relative ones from their own folder.
-fn image(text: &str, source: &Source) -> anyhow::Result<String> {
+fn image(text: &str, catalog: &dyn ImageCatalog) -> anyhow::Result<String> {
     let reference: Reference = text.parse().map_err(|error| Usage(format!("{error}")))?;
-    match (&reference, source) {
+    match (&reference, catalog.takes_local_images()) {
         (Reference::Registry(_), _) => Ok(reference.to_string()),
-        (_, Source::Cluster(_)) => Err(Usage(format!(
+        (_, false) => Err(Usage(format!(
             "{text} is on this machine, where the cluster does not see it: push it to a registry (skopeo copy {text} docker://HOST/REPOSITORY:TAG)"
         ))
         .into()),
-        (_, Source::Directory(_)) => {
+        (_, true) => {
             Ok(reference.relative_to(&std::env::current_dir().context("there is no current folder")?).to_string())
         }
     }
 }
 
 struct Waiter<'a> {
-    source: &'a Source,
+    catalog: &'a dyn ImageCatalog,
     name: &'a FunctionName,
     generation: i64,
-    spec: &'a Value,
     begun: Instant,
 }
 
@@ -196,7 +194,7 @@ impl Waiter<'_> {
         let mut told = String::new();
         let mut last = None;
         loop {
-            let object = self.source.get(self.name).await?;
+            let object = self.catalog.get(self.name).await?;
             let object = object.with_context(|| format!("{} was removed meanwhile", self.name))?;
             if let Some((line, ready)) = self.step(&object) {
                 if line != told {
@@ -224,16 +222,7 @@ impl Waiter<'_> {
     }
 
     /// Where it stands, if the status is about what was published.
-    fn step(&self, object: &Object) -> Option<(String, Truth)> {
-        if matches!(self.source, Source::Directory(_)) && object.spec != *self.spec && !object.spec.is_null()
-        {
-            // Defaults were filled in: it is the same as what was written.
-            let written = serde_json::from_value::<crate::api::ImageSpec>(self.spec.clone()).ok()?;
-            let there = serde_json::from_value::<crate::api::ImageSpec>(object.spec.clone()).ok()?;
-            if written != there {
-                return None;
-            }
-        }
+    fn step(&self, object: &ImageObject) -> Option<(String, Truth)> {
         let status = object.status.as_ref()?;
         let find = |kind: &str| status.conditions.iter().find(|condition| condition.kind == kind);
         let ready = find(READY).filter(|ready| ready.observed_generation >= self.generation)?;
@@ -254,7 +243,7 @@ impl Waiter<'_> {
 }
 
 /// Whether trying again cannot help.
-fn is_final(object: &Object) -> bool {
+fn is_final(object: &ImageObject) -> bool {
     let conditions = object.status.iter().flat_map(|status| &status.conditions);
     let mut failed = conditions.filter(|condition| condition.status == Truth::False);
     failed.any(|condition| condition.kind == BAKED || condition.reason == "InvalidSpec")

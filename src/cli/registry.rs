@@ -1,12 +1,11 @@
 //! Options for registries, the same for every command that pulls.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use bundles::registry::{Client, Keychain, Options};
+use control::publish::fetch::{Registries, RegistryOptions};
+use volume::Volume;
 
 use super::Usage;
-use crate::download::fetch::Registries;
-use crate::volume::Volume;
 
 /// How registries are spoken to.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -26,15 +25,24 @@ pub struct RegistryArgs {
 }
 
 impl RegistryArgs {
-    /// The client that the options describe.
+    /// Registries whose layers are kept on a volume.
     ///
     /// # Errors
-    /// When a mirror is malformed or a certificate file cannot be used.
-    pub fn client(&self) -> anyhow::Result<Client> {
-        let mut options = Options {
+    /// When a mirror is malformed, a certificate file cannot be used, or the volume refuses.
+    pub fn open(&self, volume: &Volume) -> anyhow::Result<Registries> {
+        self.open_at(&volume.layers())
+    }
+
+    /// Registries whose layers are kept in a folder.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_at(&self, layers: &Path) -> anyhow::Result<Registries> {
+        let mut options = RegistryOptions {
             insecure: self.insecure_registry.clone(),
             authorities: self.registry_ca.clone(),
-            ..Options::default()
+            mirrors: Vec::new(),
+            auth: self.registry_auth.clone(),
         };
         for text in &self.registry_mirror {
             let malformed = || Usage(format!("--registry-mirror {text}: expected HOST=URL"));
@@ -53,20 +61,6 @@ impl RegistryArgs {
             }
             options.mirrors.push((host.to_owned(), mirror));
         }
-        Ok(Client::new(options)?)
-    }
-
-    /// Registries for the functions of a volume.
-    ///
-    /// # Errors
-    /// As [`Self::client`], and when the volume refuses.
-    pub fn open(&self, volume: &Volume) -> anyhow::Result<Registries> {
-        Ok(Registries::open(self.client()?, self.keychain(), volume)?)
-    }
-
-    /// Where credentials are looked up.
-    #[must_use]
-    pub fn keychain(&self) -> Keychain {
-        Keychain::anonymous().with_file(self.registry_auth.clone())
+        Ok(Registries::open(options, layers)?)
     }
 }

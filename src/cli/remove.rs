@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::source::SourceArgs;
+use super::source::{self, SourceArgs};
 
 /// Options of `remove`.
 #[derive(Debug, clap::Args)]
@@ -22,11 +22,11 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let source = args.source.open().await?;
+        let catalog = args.source.open().await?;
         let mut code = ExitCode::SUCCESS;
         for text in &args.names {
-            let name = source.name(text)?;
-            if source.remove(&name).await? {
+            let name = source::name(&*catalog, text)?;
+            if catalog.remove(&name).await? {
                 println!("{name} removed");
             } else {
                 eprintln!("{name} is not published");

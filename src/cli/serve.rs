@@ -11,23 +11,21 @@ use ipnet::IpNet;
 use km_vmm::jail::urgency::{Pace, Urgency};
 use tokio::net::TcpListener;
 use tokio::runtime::{Handle, Runtime};
-use tokio::sync::Notify;
 
 use super::collect::CollectArgs;
-use super::kube::KubeArgs;
+use super::follow::FollowArgs;
 use super::logging::{self, LogArgs};
 use super::registry::RegistryArgs;
 use super::signals;
-use crate::api::units::{Quantity, Span};
-use crate::cluster::health::Health;
-use crate::download::follow_directory;
-use crate::download::publish::Publisher;
-use crate::pool::budget::Budget;
-use crate::pool::node::{Node, NodeOptions};
-use crate::pool::snapshots::Snapshots;
-use crate::server::listen::Limits;
-use crate::server::{Server, ServerOptions};
-use crate::volume::Volume;
+use api::units::{Quantity, Span};
+use control::publish::Publisher;
+use control::reconcile::Signals;
+use node::pool::budget::Budget;
+use node::pool::node::{Node, NodeOptions};
+use node::pool::snapshots::Snapshots;
+use node::server::listen::Limits;
+use node::server::{Server, ServerOptions};
+use volume::Volume;
 
 /// A call takes a front thread about a fifth of the time that it takes the processors in all.
 const PROCESSORS_PER_FRONT_THREAD: usize = 4;
@@ -35,12 +33,9 @@ const PROCESSORS_PER_FRONT_THREAD: usize = 4;
 /// Options of `serve`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Folder of Image documents (YAML) to publish; without it what the volume holds is served.
-    #[arg(long, env = "KONTAIN_IMAGES", value_name = "DIR")]
-    pub images: Option<PathBuf>,
-    /// How a cluster is followed.
+    /// Which Images are published; without any what the volume holds is served.
     #[command(flatten)]
-    pub kube: KubeArgs,
+    pub follow: FollowArgs,
     /// Folder for bundles, published functions and snapshots.
     #[arg(long, env = "KONTAIN_VOLUME", value_name = "DIR", default_value = "/kontain")]
     pub volume: PathBuf,
@@ -159,7 +154,7 @@ async fn serve(args: Args, publishing: &Handle) -> anyhow::Result<()> {
         trusted_proxies: args.trusted_proxies,
         drain_delay: args
             .drain_delay
-            .unwrap_or(Span::from_secs(if args.kube.kube { 5 } else { 0 }))
+            .unwrap_or(Span::from_secs(if args.follow.kube { 5 } else { 0 }))
             .duration(),
         limits: Limits {
             connections: args.max_connections,
@@ -168,23 +163,18 @@ async fn serve(args: Args, publishing: &Handle) -> anyhow::Result<()> {
             body_timeout: args.body_timeout.duration(),
         },
     };
-    let changed = Arc::new(Notify::new());
+    let signals = Signals::default();
+    let changed = signals.changed.clone();
     let server = Server::new(options, volume.clone(), node);
-    if let Some(images) = args.images {
-        publishing.spawn(args.collect.collector(volume.clone()).run());
-        let (registries, changed) = (args.registry.open(&volume)?, changed.clone());
-        publishing.spawn(async move {
-            if let Err(error) = follow_directory(images, volume, registries, changed).await {
-                tracing::error!(%error, "nothing can be published");
-            }
-        });
-    } else if args.kube.kube {
+    if args.follow.names_a_source() {
         publishing.spawn(args.collect.collector(volume.clone()).run());
         let publisher = Arc::new(Publisher::open(volume.clone(), args.registry.open(&volume)?)?);
-        let (kube, changed, health) = (args.kube, changed.clone(), Arc::new(Health::default()));
-        server.follows(health.clone());
+        let follow = args.follow;
+        if follow.kube {
+            server.follows(signals.readiness.clone());
+        }
         publishing.spawn(async move {
-            if let Err(error) = kube.follow(publisher, volume, changed, health).await {
+            if let Err(error) = follow.follow(publisher, volume, signals).await {
                 tracing::error!("nothing can be published: {error:#}");
             }
         });
@@ -218,10 +208,9 @@ pub fn find_km(named: Option<PathBuf>) -> anyhow::Result<PathBuf> {
 
 /// Each call holds descriptors; the soft limit of most systems is far below what they allow.
 fn raise_file_limit() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    if setrlimit(Resource::Nofile, raised).is_err() {
-        tracing::warn!(limit = limit.current, "cannot raise the limit of open files");
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return };
+    if setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_err() {
+        tracing::warn!(limit = soft, "cannot raise the limit of open files");
     }
 }

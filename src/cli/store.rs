@@ -9,9 +9,9 @@ use bundles::store::{Listed, Store};
 use indicatif::HumanBytes;
 use serde_json::json;
 
-use crate::api::units::Quantity;
-use crate::download::collect::{Collector, Policy};
-use crate::volume::Volume;
+use api::units::Quantity;
+use control::publish::collect::{Collector, Policy};
+use volume::Volume;
 
 /// Options of `store`.
 #[derive(Debug, clap::Args)]

@@ -1,20 +1,22 @@
 //! `kontain-faas doctor`: what this host or a cluster offers and lacks, one line each with the fix.
 //!
-//! [`checks`] looks at the host, [`cluster`] at Kubernetes, this file prints. Exit code 0 when functions can be served
+//! [`checks`] looks at the host, [`control::doctor`] at Kubernetes, this file prints. Exit code 0 when functions can be served
 //! there, 1 when something stands in the way.
 
 mod checks;
-mod cluster;
 
-use serde::Serialize;
+use std::path::PathBuf;
 use std::process::ExitCode;
+
+use control::doctor::{self, Finding, Target, Verdict};
+use control::source::cluster::client::ConnectOptions;
 
 /// Options of `doctor`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// A cluster instead of this host.
     #[command(flatten)]
-    pub cluster: cluster::ClusterArgs,
+    pub cluster: ClusterArgs,
     /// How to print what was found.
     #[arg(long, env = "KONTAIN_OUTPUT", default_value = "text")]
     pub output: Output,
@@ -29,43 +31,27 @@ pub enum Output {
     Json,
 }
 
-/// How good a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Verdict {
-    /// As it should be.
-    Ok,
-    /// Functions are served, with less speed or less protection.
-    Warn,
-    /// Functions cannot be served.
-    Fail,
+/// Which cluster, and where in it.
+#[derive(Debug, clap::Args)]
+pub struct ClusterArgs {
+    /// Looks at a cluster instead of this host: definition, rights, device, image, pods and ingress.
+    #[arg(long, env = "KONTAIN_KUBE", value_parser = clap::builder::FalseyValueParser::new())]
+    pub kube: bool,
+    /// Namespace of the installation; by default the only one that there is.
+    #[arg(short, long, env = "KONTAIN_NAMESPACE", value_name = "NS")]
+    pub namespace: Option<String>,
+    /// The kubeconfig; by default that in its usual places.
+    #[arg(long, env = "KONTAIN_KUBECONFIG", value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// The kubeconfig's context.
+    #[arg(long, env = "KONTAIN_CONTEXT", value_name = "NAME")]
+    pub context: Option<String>,
 }
 
-/// One thing looked at.
-#[derive(Debug, Serialize)]
-pub struct Finding {
-    /// What was looked at.
-    pub what: &'static str,
-    /// How good it is.
-    pub verdict: Verdict,
-    /// What was found.
-    pub found: String,
-    /// What to do about it; empty when all is well.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub fix: String,
-}
-
-impl Finding {
-    fn ok(what: &'static str, found: impl Into<String>) -> Self {
-        Self { what, verdict: Verdict::Ok, found: found.into(), fix: String::new() }
-    }
-
-    fn warn(what: &'static str, found: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { what, verdict: Verdict::Warn, found: found.into(), fix: fix.into() }
-    }
-
-    fn fail(what: &'static str, found: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { what, verdict: Verdict::Fail, found: found.into(), fix: fix.into() }
+impl ClusterArgs {
+    fn target(&self) -> Target {
+        let cluster = ConnectOptions { kubeconfig: self.kubeconfig.clone(), context: self.context.clone() };
+        Target { cluster, namespace: self.namespace.clone() }
     }
 }
 
@@ -76,7 +62,7 @@ impl Finding {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let findings = if args.cluster.kube {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(cluster::all(&args.cluster))?
+        runtime.block_on(doctor::all(&args.cluster.target()))?
     } else {
         checks::all()
     };

@@ -1,0 +1,142 @@
+//! The report of a benchmark: what was measured, and where.
+
+use crate::load::summary::{Summary, micros};
+use km_vmm::kvm::host::{Kvm, KvmKind};
+use serde::Serialize;
+use std::fmt::Write;
+
+/// Everything.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// Version of the program.
+    pub version: &'static str,
+    /// Where it was measured.
+    pub host: Host,
+    /// Length of each measurement.
+    pub seconds: u64,
+    /// The mode of isolation that all figures are of.
+    pub isolation: &'static str,
+    /// What was measured.
+    pub functions: Vec<Function>,
+}
+
+/// A machine.
+#[derive(Debug, Serialize)]
+pub struct Host {
+    /// Model of the CPU.
+    pub cpu: String,
+    /// Their number.
+    pub cpus: usize,
+    /// Kind of KVM.
+    pub kvm: KvmKind,
+    /// Release of the kernel.
+    pub kernel: String,
+}
+
+/// The figures of a function.
+#[derive(Debug, Serialize)]
+pub struct Function {
+    /// Its name.
+    pub name: &'static str,
+    /// What it is.
+    pub title: &'static str,
+    /// At a pace.
+    pub open: Open,
+    /// With all that clients can.
+    pub closed: Vec<Closed>,
+    /// Calls answered by a machine that boots for them, without a snapshot.
+    pub cold: Summary,
+    /// The baseline: the program started as a process for each call.
+    pub process: Summary,
+}
+
+/// Open loop.
+#[derive(Debug, Serialize)]
+pub struct Open {
+    /// Calls per second.
+    pub rate: f64,
+    /// The client's call, from when it was due.
+    pub latency: Summary,
+    /// Percentile and microseconds.
+    pub curve: Vec<(f64, u64)>,
+    /// The worker's clocks.
+    pub clocks: Clocks,
+    /// Share of calls that found the pool empty.
+    pub pool_empty: f64,
+    /// Pages that a call writes, mean.
+    pub dirty_pages: u64,
+    /// Exits to the monitor of a call, mean.
+    pub exits: u64,
+}
+
+/// All from the moment in which the machine was taken from the pool.
+#[derive(Debug, Serialize)]
+pub struct Clocks {
+    /// To the first instruction of the call in the guest.
+    pub first_instruction: Summary,
+    /// To the first byte of the response.
+    pub first_byte: Summary,
+    /// To the end of the teardown.
+    pub teardown_done: Summary,
+}
+
+/// Closed loop.
+#[derive(Debug, Serialize)]
+pub struct Closed {
+    /// Clients that call again as soon as they have their answer.
+    pub clients: usize,
+    /// Throughput.
+    pub calls_per_second: f64,
+    /// The client's call.
+    pub latency: Summary,
+}
+
+impl Report {
+    /// A report without figures.
+    ///
+    /// # Errors
+    /// There is no KVM.
+    pub fn new(seconds: u64) -> anyhow::Result<Self> {
+        let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+        let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split(": ").nth(1));
+        let host = Host {
+            cpu: model.unwrap_or("unknown").to_owned(),
+            cpus: std::thread::available_parallelism().map_or(1, usize::from),
+            kvm: Kvm::open()?.kind(),
+            kernel: nix::sys::utsname::uname()?.release().to_string_lossy().into_owned(),
+        };
+        Ok(Self { version: env!("CARGO_PKG_VERSION"), host, seconds, isolation: "vm", functions: Vec::new() })
+    }
+
+    /// The figures as a table in Markdown.
+    pub fn text(&self) -> String {
+        let Host { cpu, cpus, kvm, kernel } = &self.host;
+        let mut text =
+            format!("{cpu}, {cpus} CPUs, KVM {kvm:?}, Linux {kernel}, isolation {}\n\n", self.isolation);
+        text += "| function | open loop | p50 | p99 | pool empty | to 1st instruction | to 1st byte | torn down | closed loop, best | cold boot | as a process |\n";
+        text += "|---|---|---|---|---|---|---|---|---|---|---|\n";
+        for function in &self.functions {
+            let (open, clocks) = (&function.open, &function.open.clocks);
+            let best =
+                function.closed.iter().max_by(|a, b| a.calls_per_second.total_cmp(&b.calls_per_second));
+            // Writing to a String cannot fail.
+            writeln!(
+                text,
+                "| {} | {}/s | {} | {} | {:.2} % | {} | {} | {} | {} | {} | {} |",
+                function.title,
+                open.rate,
+                micros(open.latency.p50_us),
+                micros(open.latency.p99_us),
+                open.pool_empty * 100.0,
+                micros(clocks.first_instruction.p50_us),
+                micros(clocks.first_byte.p50_us),
+                micros(clocks.teardown_done.p50_us),
+                best.map_or(String::new(), |best| format!("{:.0}/s", best.calls_per_second)),
+                micros(function.cold.p50_us),
+                micros(function.process.p50_us),
+            )
+            .ok();
+        }
+        text
+    }
+}

@@ -1,0 +1,101 @@
+//! Whether the downloader's account may do what it has to, and nothing that it should not.
+
+use super::Finding;
+
+const WHAT: &str = "rights";
+
+/// One thing that an account may or may not do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Right {
+    /// What to do.
+    pub verb: &'static str,
+    /// API group; empty for the first one.
+    pub group: &'static str,
+    /// Kind of object.
+    pub resource: &'static str,
+    /// Part of the object; empty for all of it.
+    pub subresource: &'static str,
+    /// In which namespaces.
+    pub place: Place,
+    /// Whether the downloader needs it, or should not have it.
+    pub needed: bool,
+}
+
+/// Namespaces that a right is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Those whose Images are published.
+    Watched,
+    /// The installation's own.
+    Own,
+}
+
+impl Right {
+    const fn needed(verb: &'static str, group: &'static str, resource: &'static str) -> Self {
+        Self { verb, group, resource, subresource: "", place: Place::Watched, needed: true }
+    }
+
+    const fn surplus(verb: &'static str, group: &'static str, resource: &'static str) -> Self {
+        Self { needed: false, ..Self::needed(verb, group, resource) }
+    }
+
+    fn words(&self) -> String {
+        let part = if self.subresource.is_empty() { "" } else { "/" };
+        format!("{} {}{part}{}", self.verb, self.resource, self.subresource)
+    }
+}
+
+/// What is asked.
+pub const ASKED: [Right; 13] = [
+    Right::needed("list", "build.kontain.app", "images"),
+    Right::needed("watch", "build.kontain.app", "images"),
+    Right { subresource: "status", ..Right::needed("patch", "build.kontain.app", "images") },
+    Right::needed("get", "", "secrets"),
+    Right::needed("create", "events.k8s.io", "events"),
+    Right { place: Place::Own, ..Right::needed("get", "", "pods") },
+    Right::surplus("list", "", "secrets"),
+    Right::surplus("update", "", "secrets"),
+    Right::surplus("update", "build.kontain.app", "images"),
+    Right::surplus("delete", "build.kontain.app", "images"),
+    Right::surplus("create", "", "pods"),
+    Right::surplus("list", "", "pods"),
+    Right::surplus("create", "rbac.authorization.k8s.io", "clusterrolebindings"),
+];
+
+/// The finding from what the API server said to each question.
+pub fn finding(account: &str, answers: &[(Right, bool)]) -> Finding {
+    let named = |needed: bool| -> Vec<String> {
+        let wrong = answers.iter().filter(|(right, allowed)| right.needed == needed && *allowed != needed);
+        wrong.map(|(right, _)| right.words()).collect()
+    };
+    let (missing, surplus) = (named(true), named(false));
+    if !missing.is_empty() {
+        let fix = "helm upgrade with rbac.create=true, or bind the rules of deploy/chart/templates/_helpers.tpl to it";
+        return Finding::fail(WHAT, format!("{account} may not {}", missing.join(", ")), fix);
+    }
+    if !surplus.is_empty() {
+        let fix = "remove the other bindings of this account";
+        return Finding::warn(WHAT, format!("{account} may also {}", surplus.join(", ")), fix);
+    }
+    Finding::ok(WHAT, format!("{account} may do what it has to, and no more"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Verdict;
+    use super::*;
+
+    #[test]
+    fn missing_and_surplus_rights_are_named() {
+        let exact: Vec<(Right, bool)> = ASKED.iter().map(|right| (*right, right.needed)).collect();
+        assert_eq!(finding("a", &exact).verdict, Verdict::Ok);
+        let mut less = exact.clone();
+        less[2].1 = false;
+        let less = finding("a", &less);
+        assert!(less.verdict == Verdict::Fail && less.found.contains("patch images/status"), "{less:?}");
+        let mut more = exact;
+        more[6].1 = true;
+        let more = finding("a", &more);
+        assert!(more.verdict == Verdict::Warn && more.found.contains("list secrets"), "{more:?}");
+    }
+}

@@ -1,0 +1,11 @@
+//! One Image onto the volume, and off it again.
+//!
+//! * [`fetch`]: where images come from, registries among others.
+//! * [`publisher`]: image → bundle in the store → record, each step atomic.
+//! * [`collect`]: what nobody needs any more.
+
+pub mod collect;
+pub mod fetch;
+pub mod publisher;
+
+pub use publisher::{Outcome, PublishError, Publisher};

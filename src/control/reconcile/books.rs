@@ -1,0 +1,331 @@
+//! The books: one entry per Image, with what it is, how it stands, and what is due. No I/O here.
+//!
+//! ```text
+//!             note                 done(ok)               reported
+//!  (new) ──────────► Pulling ──────────────► Baking ──────────────────► Ready | BakeFailed
+//!                       │ done(error)                                      │ done(error) at a resync
+//!                       ▼                                                  ▼
+//!                  PullFailed ── again after a pause that doubles ──►   Stale: serves what it has
+//! ```
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use api::record::{BakeReport, Phase};
+use api::status::{ImageStatus, ReplicaPhase};
+use api::{FunctionName, ImageObject};
+
+use super::entry::{Entry, Publication, blank, is_about};
+use super::failure::{Failure, one_line};
+use crate::source::{Note, Wanted, Write};
+
+/// First and longest pause after a status could not be written.
+const WRITE_PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+
+/// What publishing changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Nothing.
+    None,
+    /// The record; the bundle was there.
+    Recorded,
+    /// The bundle came.
+    Pulled,
+}
+
+/// All of them.
+#[derive(Debug)]
+pub struct Books {
+    replica: String,
+    resync: Duration,
+    retry: (Duration, Duration),
+    entries: HashMap<FunctionName, Entry>,
+    listed: bool,
+}
+
+impl Books {
+    /// Empty ones, for this replica.
+    pub fn new(replica: String, resync: Duration, retry: (Duration, Duration)) -> Self {
+        Self { replica, resync, retry, entries: HashMap::new(), listed: false }
+    }
+
+    /// Takes an Image as it is now; `published` tells what the volume has of it, asked for Images that are new here.
+    pub fn note(
+        &mut self,
+        mut object: ImageObject,
+        published: impl FnOnce(&ImageObject) -> Option<Publication>,
+    ) {
+        let now = Instant::now();
+        let (name, version) = (object.name.clone(), object.version);
+        let status = object.status.take();
+        match self.entries.get_mut(&name) {
+            Some(entry) => {
+                // A source that keeps no status has none to tell.
+                if let Some(status) = status.filter(|_| version >= entry.version) {
+                    (entry.status, entry.version) = (status, version);
+                }
+                let other = entry.object.uid != object.uid;
+                if other || !entry.object.asks_for_same_as(&object) || entry.removed {
+                    entry.removed = false;
+                    (entry.publication, entry.failure) = (None, None);
+                    (entry.due, entry.pause) = (Some(now), self.retry.0);
+                }
+                entry.object = Arc::new(object);
+            }
+            None => {
+                let entry = self.first_entry(object, status.unwrap_or_default(), published, now);
+                self.entries.insert(name.clone(), entry);
+            }
+        }
+        self.stand(&name);
+    }
+
+    fn first_entry(
+        &self,
+        object: ImageObject,
+        status: ImageStatus,
+        published: impl FnOnce(&ImageObject) -> Option<Publication>,
+        now: Instant,
+    ) -> Entry {
+        let standing = status.replicas.iter().find(|replica| replica.name == self.replica).cloned();
+        Entry {
+            publication: published(&object),
+            failure: None,
+            report: None,
+            fresh: false,
+            standing: standing.unwrap_or_else(|| blank(&self.replica)),
+            since: now,
+            first: !self.listed,
+            tried: false,
+            due: Some(now),
+            pause: self.retry.0,
+            busy: false,
+            touched: false,
+            removed: false,
+            status,
+            version: object.version,
+            object: Arc::new(object),
+            clean: false,
+            notes: Vec::new(),
+            writing: false,
+            write_due: now,
+            write_pause: WRITE_PAUSE.0,
+        }
+    }
+
+    /// What an Image refers to may be another one: work on it is due now.
+    pub fn touch(&mut self, name: &FunctionName) {
+        if let Some(entry) = self.entries.get_mut(name) {
+            (entry.due, entry.pause) = (Some(Instant::now()), self.retry.0);
+            entry.touched = entry.busy;
+        }
+    }
+
+    /// The Images were listed; tells which known ones the list does not name.
+    pub fn listed(&mut self, names: &HashSet<FunctionName>) -> Vec<FunctionName> {
+        self.listed = true;
+        let gone = |(name, entry): (&FunctionName, &Entry)| {
+            (!names.contains(name) && !entry.removed).then(|| name.clone())
+        };
+        self.entries.iter().filter_map(gone).collect()
+    }
+
+    /// An Image is gone. Work that is under way for it comes back to [`Books::done`], which says what to do then.
+    pub fn remove(&mut self, name: &FunctionName) {
+        if let Some(entry) = self.entries.get_mut(name) {
+            entry.removed = true;
+            if !entry.busy {
+                self.entries.remove(name);
+            }
+        }
+    }
+
+    /// Every Image that was in the first list was tried.
+    pub fn first_tried(&self) -> bool {
+        self.listed && self.entries.values().all(|entry| entry.tried || !entry.first)
+    }
+
+    /// How many there are, and how many of them are not tried yet.
+    pub fn counts(&self) -> (usize, usize) {
+        (self.entries.len(), self.entries.values().filter(|entry| !entry.tried).count())
+    }
+
+    /// How many Images stand in each phase.
+    pub fn phases(&self) -> HashMap<ReplicaPhase, usize> {
+        let mut counts = HashMap::new();
+        for entry in self.entries.values() {
+            *counts.entry(entry.standing.phase).or_default() += 1;
+        }
+        counts
+    }
+
+    /// The Image that waits longest for work, if one is due; it counts as busy from now on.
+    pub fn start(&mut self) -> Option<Arc<ImageObject>> {
+        let now = Instant::now();
+        let due = self
+            .entries
+            .values_mut()
+            .filter(|entry| !entry.busy && !entry.removed && entry.due.is_some_and(|due| due <= now));
+        // What never was tried or changed a moment ago goes before what is only looked at again.
+        let entry = due.min_by_key(|entry| (entry.publication.is_some(), entry.due))?;
+        entry.busy = true;
+        Some(entry.object.clone())
+    }
+
+    /// Work came to its end. `false` when the Image is gone: what was published of it has to go as well.
+    pub fn done(&mut self, object: &ImageObject, result: Result<(Publication, Change), Failure>) -> bool {
+        let (first_pause, last_pause) = self.retry;
+        let name = &object.name;
+        let Some(entry) = self.entries.get_mut(name) else { return false };
+        entry.busy = false;
+        if entry.removed {
+            self.entries.remove(name);
+            return false;
+        }
+        if !entry.object.asks_for_same_as(object) {
+            // It changed meanwhile and is due again.
+            return true;
+        }
+        entry.tried = true;
+        let touched = std::mem::take(&mut entry.touched);
+        let now = Instant::now();
+        match result {
+            Ok((publication, change)) => {
+                let image = entry.object.reference();
+                if change != Change::None {
+                    entry.fresh = true;
+                    let how = if change == Change::Pulled { "was pulled" } else { "was there already" };
+                    let text = one_line(&format!("{image} is {}, which {how}", publication.digest));
+                    entry.notes.push(Note { warning: false, reason: "Pulled".into(), text, action: "Pull" });
+                }
+                entry.publication = Some(publication);
+                entry.failure = None;
+                (entry.due, entry.pause) = (Some(now + jittered(self.resync)), first_pause);
+            }
+            Err(failure) => {
+                entry.due = (!failure.is_final()).then(|| now + jittered(entry.pause));
+                entry.pause = (entry.pause * 2).min(last_pause);
+                if failure.transient {
+                    return true;
+                }
+                if entry.failure.as_ref() != Some(&failure) {
+                    let (reason, text) = (failure.reason.word().to_owned(), failure.message.clone());
+                    entry.notes.push(Note { warning: true, reason, text, action: "Pull" });
+                }
+                entry.failure = Some(failure);
+            }
+        }
+        if touched {
+            entry.due = Some(now);
+        }
+        self.stand(name);
+        true
+    }
+
+    /// The Images whose reports are looked at: all of them, or only those that wait for one.
+    pub fn awaiting(&self, all: bool) -> Vec<FunctionName> {
+        let waits =
+            |entry: &Entry| entry.publication.is_some() && entry.standing.phase == ReplicaPhase::Baking;
+        self.entries.iter().filter(|(_, entry)| all || waits(entry)).map(|(name, _)| name.clone()).collect()
+    }
+
+    /// The server's word on an Image.
+    pub fn reported(&mut self, name: &FunctionName, report: BakeReport) {
+        let Some(entry) = self.entries.get_mut(name) else { return };
+        if entry.report.as_ref() == Some(&report) {
+            return;
+        }
+        let about_this = entry.publication.as_ref().is_some_and(|publication| is_about(&report, publication));
+        if about_this && entry.fresh {
+            match report.phase {
+                Phase::Baking => {}
+                Phase::Ready if !report.is_unbaked() => {
+                    entry.fresh = false;
+                    let text = format!("{} is ready to be called", report.digest);
+                    entry.notes.push(Note { warning: false, reason: "Baked".into(), text, action: "Bake" });
+                }
+                Phase::Ready | Phase::Failed => {
+                    let (reason, text) = (report.reason.clone(), one_line(&report.message));
+                    entry.notes.push(Note { warning: true, reason, text, action: "Bake" });
+                }
+            }
+        }
+        entry.report = Some(report);
+        self.stand(name);
+    }
+
+    /// The statuses that have to be written now; each counts as being written.
+    pub fn due_writes(&mut self, most: usize) -> Vec<Write> {
+        let now = Instant::now();
+        let mut writes = Vec::new();
+        for entry in self.entries.values_mut() {
+            if writes.len() >= most {
+                break;
+            }
+            if entry.clean || entry.writing || entry.removed || entry.write_due > now || !entry.is_due(now) {
+                continue;
+            }
+            entry.writing = true;
+            writes.push(Write {
+                object: entry.object.clone(),
+                replica: entry.standing.clone(),
+                status: entry.status.clone(),
+                notes: std::mem::take(&mut entry.notes),
+            });
+        }
+        writes
+    }
+
+    /// What came of a write: the object's status and version then, or the notes that are still to be told.
+    pub fn written(&mut self, name: &FunctionName, uid: &str, result: Result<(ImageStatus, u64), Vec<Note>>) {
+        let Some(entry) = self.entries.get_mut(name) else { return };
+        (entry.writing, entry.clean) = (false, false);
+        if entry.object.uid != uid {
+            return;
+        }
+        match result {
+            Ok((status, version)) => {
+                if version >= entry.version {
+                    (entry.status, entry.version) = (status, version);
+                }
+                (entry.write_due, entry.write_pause) = (Instant::now(), WRITE_PAUSE.0);
+            }
+            Err(notes) => {
+                entry.notes.splice(0..0, notes);
+                entry.write_due = Instant::now() + jittered(entry.write_pause);
+                entry.write_pause = (entry.write_pause * 2).min(WRITE_PAUSE.1);
+            }
+        }
+    }
+
+    /// What is still wanted of secrets and replicas.
+    pub fn wanted(&self) -> Wanted {
+        let mut wanted = Wanted::default();
+        for (name, entry) in &self.entries {
+            let namespace = name.namespace();
+            wanted.secrets.extend(entry.object.secrets().map(|name| (namespace.to_owned(), name.to_owned())));
+            for replica in entry.status.replicas.iter().filter(|replica| replica.name != self.replica) {
+                wanted.others.entry(replica.name.clone()).or_default().push(name.clone());
+            }
+        }
+        wanted
+    }
+
+    /// Puts an Image's standing right after something changed.
+    fn stand(&mut self, name: &FunctionName) {
+        let Some(entry) = self.entries.get_mut(name) else { return };
+        let standing = entry.judge(&self.replica);
+        if standing.phase != entry.standing.phase
+            || standing.observed_generation != entry.standing.observed_generation
+        {
+            entry.since = Instant::now();
+        }
+        (entry.standing, entry.clean) = (standing, false);
+    }
+}
+
+/// Up to a quarter off, so that what failed together is not tried again together.
+fn jittered(pause: Duration) -> Duration {
+    pause.mul_f64(0.75 + fastrand::f64() / 4.0)
+}

@@ -1,0 +1,221 @@
+//! What commands do with the documents of a folder; what is said of them comes from the node that serves them.
+
+use std::collections::HashMap;
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use anyhow::Context;
+use api::document::{self, Document};
+use api::image::{API_VERSION, DEFAULT_NAMESPACE, KIND};
+use api::status::{Condition, ImageStatus, READY, Truth};
+use api::{FunctionName, ImageObject};
+use http::StatusCode;
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use volume::FileStamp;
+use volume::statuses::NamedStatus;
+
+use super::documents::{is_document, object};
+use crate::source::admin::{self, logs_path};
+use crate::source::{Answer, ImageCatalog, LogLine};
+
+/// Where the admin port is if nothing else is said.
+const ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9090);
+/// Where functions are called if nothing else is said.
+const URL: &str = "http://127.0.0.1:8080";
+/// The reason of a function's condition where no node can be asked.
+pub const NO_SERVER: &str = "NoServer";
+
+/// A folder, and the admin port of the node that serves it.
+pub struct FolderCatalog {
+    folder: PathBuf,
+    admin: SocketAddr,
+    namespace: String,
+}
+
+/// A document of the folder.
+struct Found {
+    file: PathBuf,
+    stamp: FileStamp,
+    /// Whether it is the only one of its file.
+    alone: bool,
+    document: Document,
+}
+
+impl Found {
+    fn object(&self) -> Option<ImageObject> {
+        object(&self.file, self.stamp, &self.document)
+    }
+}
+
+impl FolderCatalog {
+    /// The documents of `folder`.
+    #[must_use]
+    pub fn new(folder: PathBuf, namespace: Option<String>, admin: Option<SocketAddr>) -> Self {
+        let namespace = namespace.unwrap_or_else(|| DEFAULT_NAMESPACE.to_owned());
+        Self { folder, admin: admin.unwrap_or(ADMIN), namespace }
+    }
+
+    async fn list(&self, all: bool) -> anyhow::Result<Vec<ImageObject>> {
+        let statuses = self.statuses().await;
+        let mut objects = HashMap::new();
+        for mut object in self.documents()?.iter().filter_map(Found::object) {
+            if !all && object.name.namespace() != self.namespace {
+                continue;
+            }
+            object.metadata = json!({"name": object.name.function(), "namespace": object.name.namespace()});
+            object.status = Some(match &statuses {
+                Ok(statuses) => statuses.get(&object.name).cloned().unwrap_or_else(|| {
+                    let why = "the server has not published this yet; its log says why if it cannot";
+                    unknown("Pulling", 0, why.to_owned())
+                }),
+                Err(error) => unknown(NO_SERVER, i64::MAX, format!("{error:#}")),
+            });
+            // The first one counts, as for the node.
+            objects.entry(object.name.clone()).or_insert(object);
+        }
+        Ok(objects.into_values().collect())
+    }
+
+    /// Writes a function's document, in place of the one that is there.
+    fn write(&self, name: &FunctionName, spec: &Value) -> anyhow::Result<i64> {
+        fs::create_dir_all(&self.folder)
+            .with_context(|| format!("cannot make the folder {}", self.folder.display()))?;
+        let file = match self.find(name)? {
+            Some(found) => found,
+            None => self.folder.join(format!("{}.{}.yaml", name.namespace(), name.function())),
+        };
+        let value = json!({"apiVersion": API_VERSION, "kind": KIND,
+            "metadata": {"name": name.function(), "namespace": name.namespace()}, "spec": spec});
+        let text = serde_saphyr::to_string(&value)?;
+        if let Some(Err(problems)) = document::read(&text).pop().map(|document| document.image) {
+            let lines: Vec<String> = problems
+                .iter()
+                .map(|problem| format!("{}: {}", problem.field.as_deref().unwrap_or("spec"), problem.message))
+                .collect();
+            anyhow::bail!("{}", lines.join("; "));
+        }
+        volume::replace(&file, text.as_bytes())
+            .with_context(|| format!("cannot write {}", file.display()))?;
+        let data = fs::metadata(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        Ok(FileStamp::of(&data).mtime_micros())
+    }
+
+    /// The file that has a function's document and nothing else.
+    fn find(&self, name: &FunctionName) -> anyhow::Result<Option<PathBuf>> {
+        let mut found = self.documents()?.into_iter();
+        let Some(found) = found.find(|found| found.document.name.as_deref() == Some(name.as_str())) else {
+            return Ok(None);
+        };
+        anyhow::ensure!(
+            found.alone,
+            "{name} is in {} together with others: edit that file",
+            found.file.display()
+        );
+        Ok(Some(found.file))
+    }
+
+    fn documents(&self) -> anyhow::Result<Vec<Found>> {
+        let mut all = Vec::new();
+        let entries = match fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(all),
+            entries => entries.with_context(|| format!("cannot read {}", self.folder.display()))?,
+        };
+        let mut files: Vec<PathBuf> =
+            entries.flatten().map(|entry| entry.path()).filter(|path| is_document(path)).collect();
+        files.sort();
+        for file in files {
+            let cannot = || format!("cannot read {}", file.display());
+            let stamp = FileStamp::of(&fs::metadata(&file).with_context(cannot)?);
+            let documents = document::read(&fs::read_to_string(&file).with_context(cannot)?);
+            let alone = documents.len() == 1;
+            let found = |document| Found { file: file.clone(), stamp, alone, document };
+            all.extend(documents.into_iter().map(found));
+        }
+        Ok(all)
+    }
+
+    /// What is said of the Images, by function.
+    async fn statuses(&self) -> anyhow::Result<HashMap<FunctionName, ImageStatus>> {
+        let (status, body) = self.ask("/images").await?;
+        anyhow::ensure!(status == StatusCode::OK, "the server at {} answers {status}", self.admin);
+        let statuses: Vec<NamedStatus> = serde_json::from_slice(&body)?;
+        Ok(statuses.into_iter().map(|one| (one.name, one.status)).collect())
+    }
+
+    async fn ask(&self, path: &str) -> anyhow::Result<(StatusCode, bytes::Bytes)> {
+        let stream = TcpStream::connect(self.admin)
+            .await
+            .with_context(|| format!("no server at {}: name its admin port with --admin", self.admin))?;
+        admin::get(stream, &self.admin.to_string(), path).await
+    }
+}
+
+/// What is said of an Image of which nothing is known.
+fn unknown(reason: &str, observed_generation: i64, why: String) -> ImageStatus {
+    let condition = Condition {
+        kind: READY.to_owned(),
+        status: Truth::Unknown,
+        observed_generation,
+        last_transition_time: String::new(),
+        reason: reason.to_owned(),
+        message: why.clone(),
+    };
+    ImageStatus { conditions: vec![condition], message: Some(why), ..ImageStatus::default() }
+}
+
+impl ImageCatalog for FolderCatalog {
+    fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    fn takes_local_images(&self) -> bool {
+        true
+    }
+
+    fn get<'a>(&'a self, name: &'a FunctionName) -> Answer<'a, anyhow::Result<Option<ImageObject>>> {
+        Box::pin(async move { Ok(self.list(true).await?.into_iter().find(|object| object.name == *name)) })
+    }
+
+    fn list(&self, all: bool) -> Answer<'_, anyhow::Result<Vec<ImageObject>>> {
+        Box::pin(self.list(all))
+    }
+
+    fn put<'a>(
+        &'a self,
+        name: &'a FunctionName,
+        spec: &'a Value,
+        _: Option<&'a ImageObject>,
+    ) -> Answer<'a, anyhow::Result<i64>> {
+        Box::pin(async move { self.write(name, spec) })
+    }
+
+    fn remove<'a>(&'a self, name: &'a FunctionName) -> Answer<'a, anyhow::Result<bool>> {
+        Box::pin(async move {
+            let Some(file) = self.find(name)? else { return Ok(false) };
+            fs::remove_file(&file).with_context(|| format!("cannot remove {}", file.display()))?;
+            Ok(true)
+        })
+    }
+
+    fn logs<'a>(
+        &'a self,
+        name: &'a FunctionName,
+        call: Option<&'a str>,
+    ) -> Answer<'a, anyhow::Result<Vec<LogLine>>> {
+        Box::pin(async move {
+            let (status, body) = self.ask(&logs_path(name, call)).await?;
+            anyhow::ensure!(status == StatusCode::OK, "{name} is not published");
+            Ok(serde_json::from_slice(&body)?)
+        })
+    }
+
+    fn events<'a>(&'a self, _: &'a FunctionName) -> Answer<'a, anyhow::Result<Vec<String>>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
+    fn url(&self) -> Answer<'_, anyhow::Result<Option<String>>> {
+        Box::pin(std::future::ready(Ok(Some(URL.to_owned()))))
+    }
+}

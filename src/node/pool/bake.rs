@@ -1,0 +1,290 @@
+//! Bake: boot a program once, run it until it is ready, warm it up, write the snapshot.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use km_vmm::protocol::{Assign, Kind, NotReadyReason, RefusedReason, Role, SnapshotMode, Snapshotted, Wire};
+
+use super::function_pool::no_machine;
+use super::machine::{BootError, Machine};
+use super::node::Node;
+use super::program::Program;
+use super::snapshots::Draft;
+use super::table::Shell;
+use crate::logs::{CallLog, FunctionLog};
+use api::{FailureReason, Protocol, Published, Snapshot, Warmup};
+use worker::process::WorkerError;
+use worker::slot::{SlotError, record};
+
+/// How long a warm-up request may take.
+const WARMUP_LIMIT: Duration = Duration::from_secs(30);
+/// How long writing a snapshot may take.
+const WRITE_LIMIT: Duration = Duration::from_secs(120);
+/// Grace for the worker's own timer before ours.
+const MARGIN: Duration = Duration::from_secs(5);
+/// Last lines of output that a failure shows.
+const LINES_SHOWN: usize = 10;
+
+/// Why a bake failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BakeFailure {
+    /// Its kind.
+    pub reason: FailureReason,
+    /// One line for people, with the fix.
+    pub message: String,
+    /// The last lines that the program wrote.
+    pub output: Vec<String>,
+}
+
+impl BakeFailure {
+    /// A failure of which the program's output says nothing.
+    pub fn new(reason: FailureReason, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into(), output: Vec::new() }
+    }
+
+    /// Nothing is wrong but that there is no room for a snapshot: cold boots can answer calls.
+    pub fn is_of_disk(&self) -> bool {
+        self.reason == FailureReason::Disk
+    }
+}
+
+/// What a bake gave.
+#[derive(Clone, Debug, Default)]
+pub struct Baked {
+    /// Boot to ready.
+    pub boot: Duration,
+    /// All of it.
+    pub total: Duration,
+    /// Warm-up requests that were answered with an error of the server's.
+    pub warnings: Vec<String>,
+}
+
+/// The snapshot mode of a published function, as the worker knows it.
+pub fn mode(published: &Published) -> SnapshotMode {
+    match published.spec.snapshot() {
+        Snapshot::Ready => SnapshotMode::Ready,
+        Snapshot::Start => SnapshotMode::Start,
+        Snapshot::None => SnapshotMode::None,
+    }
+}
+
+/// How a published function's program takes its call, as the worker knows it.
+pub fn wire(published: &Published) -> Wire {
+    match published.spec.protocol {
+        Protocol::Http => Wire::Http,
+        Protocol::Stdio => Wire::Stdio,
+        Protocol::Kontain => Wire::Kontain,
+    }
+}
+
+/// Bakes a function and publishes its snapshot under `key`. With snapshot mode `none` it is only tried; so it is where the
+/// disk takes no file, and then the failure says that ([`BakeFailure::is_of_disk`]).
+///
+/// # Errors
+/// When the program does not get ready or the host fails, with the reason.
+pub async fn bake(
+    node: &Arc<Node>,
+    published: &Published,
+    program: &Program,
+    key: &str,
+    log: &Arc<FunctionLog>,
+) -> Result<Baked, BakeFailure> {
+    let _permit = node.bakers.acquire().await;
+    let begin = Instant::now();
+    let call: Arc<str> = format!("bake-{:08x}", fastrand::u32(..)).into();
+    let sink = CallLog::new(log.clone(), call.clone());
+    let draft = match mode(published) {
+        SnapshotMode::None => None,
+        _ => Some(node.snapshots.draft().map_err(|error| unwritten(&error))),
+    };
+    let file = draft.as_ref().and_then(|draft| draft.as_ref().ok());
+    let result = run(node, published, program, key, file, sink).await;
+    let mut baked = result.map_err(|mut failure| {
+        let lines = log.lines(Some(&call));
+        let skip = lines.len().saturating_sub(LINES_SHOWN);
+        failure.output = lines.into_iter().skip(skip).map(|line| line.text).collect();
+        failure
+    })?;
+    if let Some(draft) = draft {
+        node.snapshots.publish(draft?, key).map_err(|error| unwritten(&error))?;
+    }
+    baked.total = begin.elapsed();
+    Ok(baked)
+}
+
+async fn run(
+    node: &Arc<Node>,
+    published: &Published,
+    program: &Program,
+    key: &str,
+    draft: Option<&Draft>,
+    log: CallLog,
+) -> Result<Baked, BakeFailure> {
+    let memory_bytes = super::function_pool::page_aligned(published.spec.resources.limits.memory.bytes());
+    let charge = node.budget.charge(memory_bytes.min(node.budget.limit())).ok_or_else(|| {
+        failure(
+            FailureReason::Memory,
+            "the node's memory for machines is used up: bake again later".to_owned(),
+        )
+    })?;
+    let rootfs = std::fs::File::open(&program.rootfs).map_err(|error| {
+        failure(FailureReason::Host, format!("cannot open {}: {error}", program.rootfs.display()))
+    })?;
+    let worker = node.stock.take().await.map_err(worker_failure)?;
+    let assign = Assign {
+        function: published.name.to_string(),
+        digest: key.to_owned(),
+        memory_bytes,
+        wire: wire(published),
+        port: program.port,
+        process: program.process.clone(),
+        role: if draft.is_some() { Role::Bake } else { Role::Serve },
+        snapshot: mode(published),
+        has_snapshot_fd: draft.is_some(),
+        verified: false,
+    };
+    worker.assign(assign, &rootfs, draft.map(|draft| &draft.file)).await.map_err(worker_failure)?;
+    let slot = worker.add_slot().await.map_err(worker_failure)?;
+    let machine = Machine::new(Shell { slot, _charge: charge }, log);
+    let result = drive(&machine, published, program.port, draft.is_some(), node.ready_limit).await;
+    // The machine is of no use any more; its worker leaves when the slot is dropped.
+    if let Some((_, mut log, _)) = machine.take() {
+        log.flush();
+    }
+    result
+}
+
+async fn drive(
+    machine: &Machine,
+    published: &Published,
+    port: u16,
+    write: bool,
+    ready_limit: Duration,
+) -> Result<Baked, BakeFailure> {
+    let begin = Instant::now();
+    limited(ready_limit.saturating_add(MARGIN), machine.boot(ready_limit)).await?.map_err(boot_failure)?;
+    let mut baked = Baked { boot: begin.elapsed(), ..Baked::default() };
+    if !write {
+        return Ok(baked);
+    }
+    if mode(published) == SnapshotMode::Ready {
+        for request in &published.spec.warmup {
+            limited(WARMUP_LIMIT, warm_up(machine, request, port, &mut baked)).await??;
+        }
+    }
+    machine.tell(Kind::Snapshot).map_err(slot_failure)?;
+    match limited(WRITE_LIMIT, machine.control_event()).await?.map_err(slot_failure)? {
+        (Kind::Snapshotted, payload) => {
+            let written: Snapshotted = record(Kind::Snapshotted, &payload).map_err(slot_failure)?;
+            tracing::debug!(bytes = written.data_bytes, us = written.write_us, "snapshot written");
+            Ok(baked)
+        }
+        (Kind::Ended, payload) => Err(unwritten(&no_machine(&payload))),
+        (kind, _) => Err(slot_failure(SlotError::Unexpected(kind))),
+    }
+}
+
+/// A snapshot that the disk does not take.
+fn unwritten(error: &dyn std::fmt::Display) -> BakeFailure {
+    failure(
+        FailureReason::Disk,
+        format!(
+            "the snapshot cannot be written: {error}; free space on the volume, or make it larger (and see that it is writable)"
+        ),
+    )
+}
+
+/// Sends one warm-up request and waits until the machine is idle again.
+async fn warm_up(
+    machine: &Machine,
+    warmup: &Warmup,
+    port: u16,
+    baked: &mut Baked,
+) -> Result<(), BakeFailure> {
+    let what = format!("warm-up {} {}", warmup.method, warmup.path);
+    let failed = |error: &dyn std::fmt::Display| {
+        failure(FailureReason::Warmup, format!("{what} was not answered: {error}"))
+    };
+    machine.begin("warmup", port, WARMUP_LIMIT).map_err(slot_failure)?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(machine.io()).await.map_err(|error| failed(&error))?;
+    let request = hyper::Request::builder()
+        .method(warmup.method.as_str())
+        .uri(&warmup.path)
+        .header(http::header::HOST, "localhost")
+        // Nothing more comes on this connection, and the program comes to rest when it has closed it.
+        .header(http::header::CONNECTION, "close")
+        .body(Full::new(Bytes::from(warmup.body.clone())))
+        .map_err(|error| failed(&error))?;
+    let exchange = async {
+        let response = sender.send_request(request).await?;
+        let status = response.status();
+        let mut body = response.into_body();
+        while let Some(frame) = body.frame().await {
+            frame?;
+        }
+        Ok::<_, hyper::Error>(status)
+    };
+    tokio::pin!(exchange);
+    let status = tokio::select! {
+        biased;
+        status = &mut exchange => status,
+        // A connection may read the response and its own end in one turn; without a response the exchange knows.
+        ended = connection => match ended {
+            Ok(()) => exchange.await,
+            Err(error) => Err(error),
+        },
+    };
+    let status = status.map_err(|error| failed(&error))?;
+    if status.is_server_error() {
+        baked.warnings.push(format!("{what} was answered with {status}"));
+    }
+    machine.tell(Kind::Finish).map_err(slot_failure)?;
+    machine.rest().await.map_err(boot_failure)
+}
+
+async fn limited<T>(limit: Duration, work: impl Future<Output = T>) -> Result<T, BakeFailure> {
+    tokio::time::timeout(limit, work)
+        .await
+        .map_err(|_| failure(FailureReason::Timeout, format!("no progress for {} seconds", limit.as_secs())))
+}
+
+fn failure(reason: FailureReason, message: String) -> BakeFailure {
+    BakeFailure::new(reason, message)
+}
+
+fn boot_failure(error: BootError) -> BakeFailure {
+    match error {
+        BootError::Slot(error) => slot_failure(error),
+        BootError::NotReady(why) => {
+            let reason = match why.reason {
+                NotReadyReason::NotListening => FailureReason::NotListening,
+                NotReadyReason::WrongPort => FailureReason::WrongPort,
+                NotReadyReason::NeverIdle => FailureReason::NeverIdle,
+                NotReadyReason::NotReading => FailureReason::NotReading,
+                NotReadyReason::Exited => FailureReason::Exited,
+                NotReadyReason::Fault => FailureReason::Fault,
+            };
+            failure(reason, crate::logs::escape(why.message.as_bytes()))
+        }
+    }
+}
+
+fn slot_failure(error: SlotError) -> BakeFailure {
+    failure(FailureReason::Worker, error.to_string())
+}
+
+fn worker_failure(error: WorkerError) -> BakeFailure {
+    let reason = match &error {
+        WorkerError::Refused(refused) => match refused.reason {
+            RefusedReason::Snapshot => FailureReason::Snapshot,
+            RefusedReason::Rootfs => FailureReason::Rootfs,
+            RefusedReason::Assignment => FailureReason::Assignment,
+            RefusedReason::Host => FailureReason::Host,
+        },
+        _ => FailureReason::Worker,
+    };
+    failure(reason, error.to_string())
+}

@@ -1,0 +1,29 @@
+//! Machines for calls: workers, their slots, the shells in them, and the snapshots that shells are made from.
+//!
+//! ```text
+//! Stock ──take──► Worker ──assign──► slots ──Prepare──► shells ──take──► ActiveCall ──Finish/Cancel──► slot, empty
+//!                                      ▲                                                                 │
+//!                                      └─────────────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! Processes and the streams to them are the crate `worker`.
+//!
+//! * [`function_pool`]: the slot table of one function's revision, filled by [`demand`] within the node's [`budget`].
+//! * [`machine`], [`call`]: a machine in use, as a byte stream; one that answers a call.
+//! * [`bake`], [`snapshots`], [`program`]: where shells come from.
+//! * [`node`]: what all functions share.
+
+pub mod bake;
+pub mod budget;
+pub mod call;
+pub mod demand;
+pub mod function_pool;
+pub mod machine;
+pub mod node;
+pub mod program;
+pub mod snapshots;
+pub mod table;
+
+pub use call::ActiveCall;
+pub use function_pool::{Pool, Source};
+pub use node::Node;

@@ -1,0 +1,141 @@
+//! What the functions of a node share: the stock of workers, the memory budget, the snapshots, and fairness.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+use super::budget::Budget;
+use super::function_pool::Pool;
+use super::snapshots::Snapshots;
+use worker::stock::Stock;
+
+/// How often pools are looked after when nothing happens to them.
+const TICK: Duration = Duration::from_secs(1);
+/// Functions that get shells before their first call; beyond, a function's first call waits for its worker.
+const WARM_POOLS_MAX: usize = 64;
+/// How long who makes shells for nobody in particular steps aside for calls before looking again, and how often at most:
+/// on a node where some call always waits, others get theirs slowly.
+const ASIDE: Duration = Duration::from_millis(10);
+const ASIDE_MAX: u32 = 100;
+
+/// Options of a node.
+#[derive(Clone, Debug)]
+pub struct NodeOptions {
+    /// The `km` program.
+    pub km: PathBuf,
+    /// Workers that wait for a function.
+    pub stock: usize,
+    /// After so long without a call a function's workers leave.
+    pub idle: Duration,
+    /// How long a program may take from its start to being ready.
+    pub ready_limit: Duration,
+}
+
+/// A node.
+#[derive(Debug)]
+pub struct Node {
+    /// Workers without a function.
+    pub stock: Arc<Stock>,
+    /// Memory for machines.
+    pub budget: Arc<Budget>,
+    /// Snapshots on disk.
+    pub snapshots: Snapshots,
+    /// Shells that are made at once: more than the cores can carry would only make each of them later.
+    pub makers: Semaphore,
+    /// Bakes at once.
+    pub bakers: Semaphore,
+    /// Pools at once that get their first shells before a call asks for one.
+    pub warmers: Semaphore,
+    /// Calls that wait for a machine.
+    waiting: AtomicUsize,
+    /// [`NodeOptions::idle`].
+    pub idle: Duration,
+    /// [`NodeOptions::ready_limit`].
+    pub ready_limit: Duration,
+    pools: Mutex<Vec<Weak<Pool>>>,
+}
+
+impl Node {
+    /// A node, with a task that looks after its pools.
+    pub fn new(options: &NodeOptions, snapshots: Snapshots, budget: Arc<Budget>) -> Arc<Self> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let node = Arc::new(Self {
+            stock: Stock::new(options.km.clone(), options.stock),
+            budget,
+            snapshots,
+            makers: Semaphore::new(cores),
+            bakers: Semaphore::new(cores),
+            warmers: Semaphore::new(cores),
+            waiting: AtomicUsize::new(0),
+            idle: options.idle,
+            ready_limit: options.ready_limit,
+            pools: Mutex::default(),
+        });
+        tokio::spawn(tick(Arc::downgrade(&node)));
+        node
+    }
+
+    /// Adds a pool; says whether it may make shells before its first call.
+    pub(super) fn register(&self, pool: &Arc<Pool>) -> bool {
+        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        pools.retain(|pool| pool.strong_count() > 0);
+        pools.push(Arc::downgrade(pool));
+        pools.len() <= WARM_POOLS_MAX
+    }
+
+    /// A call waits for a machine, until this is dropped.
+    pub(super) fn wait(self: &Arc<Self>) -> Waits {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        Waits(self.clone())
+    }
+
+    /// Until no call waits for a machine, within limits.
+    pub(super) async fn calm(&self) {
+        for _ in 0..ASIDE_MAX {
+            if self.waiting.load(Ordering::Relaxed) == 0 {
+                return;
+            }
+            tokio::time::sleep(ASIDE).await;
+        }
+    }
+
+    /// Destroys a waiting shell of the function that was not called for the longest time, to free its memory.
+    pub(super) fn reclaim(&self, except: &Arc<Pool>) -> bool {
+        let candidates = self.live_pools();
+        let oldest = candidates
+            .iter()
+            .filter(|pool| !Arc::ptr_eq(pool, except) && pool.waiting() > 0)
+            .min_by_key(|pool| pool.last_call());
+        oldest.is_some_and(|pool| pool.give_up_shell())
+    }
+
+    fn live_pools(&self) -> Vec<Arc<Pool>> {
+        let pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+        pools.iter().filter_map(Weak::upgrade).collect()
+    }
+}
+
+/// A call that waits for a machine.
+#[derive(Debug)]
+pub(super) struct Waits(Arc<Node>);
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+async fn tick(node: Weak<Node>) {
+    let mut interval = tokio::time::interval(TICK);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        let Some(node) = node.upgrade() else { return };
+        for pool in node.live_pools() {
+            pool.tick();
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! The program of a function: what the bundle says and what the Image overrides, as a machine is told.
+
+use std::path::{Path, PathBuf};
+
+use km_vmm::protocol::ProcessSpec;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use api::{FailureReason, FunctionName, ImageSpec, Published, Snapshot};
+
+/// Where a program listens if nobody says.
+const DEFAULT_PORT: u16 = 8080;
+/// Search path of programs that have none.
+const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// Where a program that runs before its request comes finds the request's variables; in `REQUEST_ENV_FILE`.
+pub const REQUEST_ENV: &str = "/run/kontain/request.env";
+/// Hexadecimal digits of the digest that K_REVISION shows.
+const REVISION_DIGITS: usize = 12;
+
+/// Why a bundle gives no program.
+#[derive(Debug, thiserror::Error)]
+pub enum ProgramError {
+    /// A file of the bundle cannot be read.
+    #[error("cannot read {path}: {error}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        error: std::io::Error,
+    },
+    /// A file of the bundle is not what it should be.
+    #[error("{path} is damaged: {error}")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What the parser says.
+        error: serde_json::Error,
+    },
+    /// Nothing to run.
+    #[error("the image names no command: set spec.command")]
+    NoCommand,
+}
+
+impl ProgramError {
+    /// Its kind: a file that cannot be read may be there in a moment.
+    pub fn reason(&self) -> FailureReason {
+        match self {
+            Self::Read { .. } => FailureReason::Host,
+            Self::Damaged { .. } | Self::NoCommand => FailureReason::Bundle,
+        }
+    }
+}
+
+/// A program, ready to be handed to a worker.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Program {
+    /// The process to start.
+    pub process: ProcessSpec,
+    /// Where it listens.
+    pub port: u16,
+    /// Its root file system.
+    pub rootfs: PathBuf,
+}
+
+/// The part of `config.json` that matters here.
+#[derive(Debug, Default, Deserialize)]
+struct RuntimeConfig {
+    process: Process,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct Process {
+    #[serde(default)]
+    args: Vec<String>,
+    #[serde(default)]
+    env: Vec<String>,
+    #[serde(default)]
+    cwd: String,
+    #[serde(default)]
+    user: User,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct User {
+    #[serde(default)]
+    uid: u32,
+    #[serde(default)]
+    gid: u32,
+    #[serde(default)]
+    additional_gids: Vec<u32>,
+}
+
+/// The part of `image.json` that matters here.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ImageRecord {
+    /// `8080/tcp` and the like.
+    #[serde(default)]
+    exposed_ports: Vec<String>,
+    /// How many of the arguments are the image's entrypoint; the rest is its command, which `spec.args` replaces.
+    #[serde(default)]
+    entrypoint_args: usize,
+}
+
+impl Program {
+    /// Reads the bundle of a published function.
+    ///
+    /// # Errors
+    /// When the bundle is missing or damaged, or names nothing to run.
+    pub fn of(published: &Published, bundle: &Path) -> Result<Self, ProgramError> {
+        let config: RuntimeConfig = read_json(&bundle.join("config.json"))?;
+        let record: ImageRecord = read_json(&bundle.join("image.json"))?;
+        let port = port(&published.spec, &config.process.env, &record.exposed_ports);
+        let args = arguments(&published.spec, config.process.args, record.entrypoint_args);
+        if args.first().is_none_or(String::is_empty) {
+            return Err(ProgramError::NoCommand);
+        }
+        let cwd = if config.process.cwd.is_empty() { "/".to_owned() } else { config.process.cwd };
+        let process = ProcessSpec {
+            args,
+            env: environment(published, config.process.env, port),
+            cwd,
+            uid: config.process.user.uid,
+            gid: config.process.user.gid,
+            groups: config.process.user.additional_gids,
+            hostname: host_name(&published.name),
+        };
+        Ok(Self { process, port, rootfs: bundle.join("rootfs.erofs") })
+    }
+}
+
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, ProgramError> {
+    let bytes = std::fs::read(path).map_err(|error| ProgramError::Read { path: path.to_owned(), error })?;
+    serde_json::from_slice(&bytes).map_err(|error| ProgramError::Damaged { path: path.to_owned(), error })
+}
+
+/// As Kubernetes combines them: `command` replaces the entrypoint and drops the image's own command.
+fn arguments(spec: &ImageSpec, image: Vec<String>, entrypoint: usize) -> Vec<String> {
+    match (spec.command.is_empty(), spec.args.is_empty()) {
+        (true, true) => image,
+        (true, false) => image.into_iter().take(entrypoint).chain(spec.args.iter().cloned()).collect(),
+        (false, _) => spec.command.iter().chain(&spec.args).cloned().collect(),
+    }
+}
+
+fn port(spec: &ImageSpec, env: &[String], exposed: &[String]) -> u16 {
+    let own =
+        spec.env.iter().find(|variable| variable.name == "PORT").map(|variable| variable.value.as_str());
+    let of_image = env.iter().find_map(|entry| entry.strip_prefix("PORT="));
+    let valid = |text: &str| text.trim().parse::<u16>().ok().filter(|port| *port != 0);
+    let mut tcp = exposed.iter().filter_map(|entry| match entry.split_once('/') {
+        None | Some((_, "tcp")) => valid(entry.split('/').next().unwrap_or_default()),
+        Some(_) => None,
+    });
+    let single = tcp.next().filter(|_| tcp.next().is_none());
+    spec.port
+        .or_else(|| own.and_then(valid))
+        .or_else(|| of_image.and_then(valid))
+        .or(single)
+        .unwrap_or(DEFAULT_PORT)
+}
+
+/// The image's variables, then the Image's, then what the container contracts of Knative and Cloud Run promise.
+fn environment(published: &Published, image: Vec<String>, port: u16) -> Vec<String> {
+    let hex = published.digest.strip_prefix("sha256:").unwrap_or(&published.digest);
+    let function = published.name.function();
+    let own = published.spec.env.iter().map(|variable| format!("{}={}", variable.name, variable.value));
+    let promised = [
+        format!("PORT={port}"),
+        format!("K_SERVICE={function}"),
+        format!("K_CONFIGURATION={function}"),
+        format!("K_REVISION={function}-{}", hex.get(..REVISION_DIGITS).unwrap_or(hex)),
+    ];
+    let mut result: Vec<String> = Vec::new();
+    let runs_before =
+        published.spec.protocol.traits().takes_variables && published.spec.snapshot() == Snapshot::Ready;
+    let variables = runs_before.then(|| format!("REQUEST_ENV_FILE={REQUEST_ENV}"));
+    for entry in image.into_iter().chain(own).chain(promised).chain(variables) {
+        let name = entry.split_inclusive('=').next().unwrap_or_default().to_owned();
+        match result.iter_mut().find(|old| old.starts_with(&name)) {
+            Some(old) => *old = entry,
+            None => result.push(entry),
+        }
+    }
+    if !result.iter().any(|entry| entry.starts_with("PATH=")) {
+        result.insert(0, DEFAULT_PATH.to_owned());
+    }
+    result
+}
+
+/// A host name of at most 63 characters.
+fn host_name(name: &FunctionName) -> String {
+    name.function().split('.').next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn published(spec: &str) -> Published {
+        Published {
+            name: FunctionName::new("default", "hello").unwrap(),
+            generation: 1,
+            digest: format!("sha256:{}", "ab".repeat(32)),
+            spec: serde_saphyr::from_str(&format!("image: oci:x\n{spec}")).unwrap(),
+        }
+    }
+
+    fn texts(list: &[&str]) -> Vec<String> {
+        list.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn command_and_args_override_as_in_kubernetes() {
+        let image = || texts(&["/bin/sh", "-c", "run"]);
+        let args = |spec: &str| arguments(&published(spec).spec, image(), 2);
+        assert_eq!(args(""), image());
+        assert_eq!(args("args: [x]"), texts(&["/bin/sh", "-c", "x"]));
+        assert_eq!(args("command: [y]"), texts(&["y"]));
+        assert_eq!(args("command: [y]\nargs: [z]"), texts(&["y", "z"]));
+    }
+
+    #[test]
+    fn the_port_comes_from_the_first_who_says() {
+        let port = |spec: &str, env: &[&str], exposed: &[&str]| {
+            super::port(&published(spec).spec, &texts(env), &texts(exposed))
+        };
+        assert_eq!(port("port: 1", &["PORT=2"], &["3/tcp"]), 1);
+        assert_eq!(port("env: [{name: PORT, value: '5'}]", &["PORT=2"], &[]), 5);
+        assert_eq!(port("", &["PORT=2"], &["3/tcp"]), 2);
+        assert_eq!(port("", &[], &["3/tcp", "4/udp"]), 3);
+        assert_eq!(port("", &[], &["3/tcp", "4/tcp"]), 8080);
+        assert_eq!(port("", &["PORT=zero"], &[]), 8080);
+    }
+
+    #[test]
+    fn the_environment_has_each_name_once() {
+        let spec = published("env: [{name: A, value: new}, {name: PORT, value: '9'}]");
+        let env = environment(&spec, texts(&["A=old", "AB=stays"]), 9);
+        assert_eq!(
+            env,
+            [
+                DEFAULT_PATH,
+                "A=new",
+                "AB=stays",
+                "PORT=9",
+                "K_SERVICE=hello",
+                "K_CONFIGURATION=hello",
+                "K_REVISION=hello-abababababab"
+            ]
+        );
+    }
+}

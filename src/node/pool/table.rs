@@ -1,0 +1,282 @@
+//! The slot table of a pool: which slots are empty, which hold a shell, who waits for one. No I/O.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use super::budget::Charge;
+use super::demand::{Demand, Found};
+use worker::process::Worker;
+use worker::slot::Slot;
+
+/// What a machine is charged before any was sampled.
+const ESTIMATE_FIRST: u64 = 16 << 20;
+/// What a machine costs beside what it writes: page tables, KVM's own, the worker's thread.
+const ESTIMATE_FIXED: u64 = 2 << 20;
+/// Makes that fail in a row before those who wait are told.
+const FAILURES_MAX: u32 = 3;
+
+/// A slot with its part of the memory budget: a shell, or (where machines boot) a place for one.
+#[derive(Debug)]
+pub struct Shell {
+    /// The slot.
+    pub slot: Slot,
+    /// Its memory, given back with the slot.
+    pub _charge: Charge,
+}
+
+/// Why no shell can be had.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TakeError {
+    /// The pool was replaced: ask its successor.
+    #[error("the pool was replaced")]
+    Closed,
+    /// The node's memory is used up.
+    #[error("the node's memory for machines is used up")]
+    Memory,
+    /// Workers or shells cannot be made.
+    #[error("{0}")]
+    Worker(String),
+}
+
+type Waiter = oneshot::Sender<Result<Shell, TakeError>>;
+
+/// The table.
+#[derive(Debug)]
+pub struct Table {
+    idle: VecDeque<Shell>,
+    empty: Vec<Slot>,
+    workers: Vec<Weak<Worker>>,
+    waiters: VecDeque<Waiter>,
+    making: usize,
+    running: usize,
+    demand: Demand,
+    failures: u32,
+    estimate: u64,
+    awake: bool,
+    called: bool,
+    closed: bool,
+}
+
+/// Numbers for people.
+#[derive(Clone, Copy, Debug, Default, serde::Serialize)]
+pub struct Counts {
+    /// Shells that wait for a call.
+    pub waiting: usize,
+    /// Shells in the making.
+    pub making: usize,
+    /// Calls that hold a machine.
+    pub running: usize,
+    /// Worker processes.
+    pub workers: usize,
+}
+
+impl Table {
+    /// An empty table, which makes nothing before it is asked or woken.
+    pub fn new(now: Instant) -> Self {
+        Self {
+            idle: VecDeque::new(),
+            empty: Vec::new(),
+            workers: Vec::new(),
+            waiters: VecDeque::new(),
+            making: 0,
+            running: 0,
+            demand: Demand::new(now),
+            failures: 0,
+            estimate: ESTIMATE_FIRST,
+            awake: false,
+            called: false,
+            closed: false,
+        }
+    }
+
+    /// It has shells from now on, asked or not.
+    pub fn wake(&mut self) {
+        self.awake = true;
+    }
+
+    /// Takes [`Self::wake`] back, if nobody asked since; says whether that is so.
+    pub fn rest(&mut self) -> bool {
+        self.awake = self.called;
+        !self.called
+    }
+
+    /// Takes a shell, or a place in the queue for the next one.
+    pub fn take(
+        &mut self,
+        now: Instant,
+    ) -> Result<Result<Shell, oneshot::Receiver<Result<Shell, TakeError>>>, TakeError> {
+        if self.closed {
+            return Err(TakeError::Closed);
+        }
+        (self.awake, self.called) = (true, true);
+        // The youngest: its pages are the likeliest to be in the CPU's caches.
+        let shell = std::iter::from_fn(|| self.idle.pop_back()).find(|shell| !shell.slot.worker().is_gone());
+        let found = if shell.is_some() { Found::Shell } else { Found::Nothing };
+        self.demand.arrival(now, found);
+        self.running += 1;
+        Ok(shell.ok_or_else(|| {
+            let (sender, receiver) = oneshot::channel();
+            self.waiters.push_back(sender);
+            receiver
+        }))
+    }
+
+    /// Someone who took or waited is done.
+    pub fn done(&mut self) {
+        self.running -= 1;
+    }
+
+    /// How many shells to begin now.
+    pub fn missing(&mut self, now: Instant, most: u32) -> usize {
+        self.waiters.retain(|waiter| !waiter.is_closed());
+        if self.closed {
+            return 0;
+        }
+        let depth = if self.awake { self.demand.depth(now, most) } else { 0 };
+        let missing = (self.waiters.len() + depth).saturating_sub(self.idle.len() + self.making);
+        self.making += missing;
+        missing
+    }
+
+    /// A shell is made: it goes to whoever waits longest.
+    pub fn made(&mut self, mut shell: Shell, took: Duration) -> Option<Shell> {
+        self.making -= 1;
+        self.failures = 0;
+        self.demand.made(took);
+        if self.closed {
+            return Some(shell);
+        }
+        while let Some(waiter) = self.waiters.pop_front() {
+            match waiter.send(Ok(shell)) {
+                Ok(()) => return None,
+                Err(Ok(back)) => shell = back,
+                Err(Err(_)) => return None,
+            }
+        }
+        self.idle.push_back(shell);
+        None
+    }
+
+    /// A shell could not be made; those who wait are told when it does not look like passing.
+    pub fn failed(&mut self, error: &TakeError) {
+        self.making -= 1;
+        self.failures += 1;
+        if self.failures >= FAILURES_MAX || *error == TakeError::Closed {
+            self.fail_waiters(error);
+        }
+    }
+
+    fn fail_waiters(&mut self, error: &TakeError) {
+        for waiter in self.waiters.drain(..) {
+            let _ = waiter.send(Err(error.clone()));
+        }
+    }
+
+    /// Makes that failed since the last that did not.
+    pub fn failures(&self) -> u32 {
+        self.failures
+    }
+
+    /// A slot without a machine, if there is one.
+    pub fn empty_slot(&mut self) -> Option<Slot> {
+        std::iter::from_fn(|| self.empty.pop()).find(|slot| !slot.worker().is_gone())
+    }
+
+    /// Puts a slot back whose machine is gone.
+    pub fn emptied(&mut self, slot: Slot) {
+        if !self.closed && !slot.worker().is_gone() {
+            self.empty.push(slot);
+        }
+    }
+
+    /// A worker that may have more slots.
+    pub fn growable(&self) -> Option<Arc<Worker>> {
+        let live = self.workers.iter().filter_map(Weak::upgrade);
+        live.filter(|worker| !worker.is_gone()).find(|worker| worker.has_room())
+    }
+
+    /// A worker was assigned.
+    pub fn hired(&mut self, worker: &Arc<Worker>) {
+        self.workers.retain(|worker| worker.strong_count() > 0);
+        self.workers.push(Arc::downgrade(worker));
+    }
+
+    /// Forgets the slots of workers that ended.
+    pub fn purge(&mut self) {
+        self.idle.retain(|shell| !shell.slot.worker().is_gone());
+        self.empty.retain(|slot| !slot.worker().is_gone());
+    }
+
+    /// A shell that is not wanted any more; `None` while the depth is right.
+    pub fn surplus(&mut self, now: Instant, most: u32) -> Option<Shell> {
+        let depth = if self.awake { self.demand.depth(now, most) } else { 0 };
+        if self.idle.len() > depth + depth / 2 { self.idle.pop_front() } else { None }
+    }
+
+    /// The oldest shell, whatever the depth.
+    pub fn give_up(&mut self) -> Option<Shell> {
+        self.idle.pop_front()
+    }
+
+    /// Goes to sleep after a long time without calls: gives out everything, so that the workers leave.
+    pub fn sleep(&mut self, now: Instant, after: Duration) -> Vec<Slot> {
+        if !self.awake
+            || self.running > 0
+            || self.making > 0
+            || now.duration_since(self.demand.last()) < after
+        {
+            return Vec::new();
+        }
+        self.awake = false;
+        self.idle.drain(..).map(|shell| shell.slot).chain(self.empty.drain(..)).collect()
+    }
+
+    /// Slots of workers that have no machine at all, when one such worker is enough.
+    pub fn spare_workers(&mut self) -> Vec<Slot> {
+        let workers: Vec<_> = self.workers.iter().filter_map(Weak::upgrade).collect();
+        let unused = |worker: &Arc<Worker>| {
+            let mine = self.empty.iter().filter(|slot| Arc::ptr_eq(slot.worker(), worker)).count();
+            mine == worker.slots()
+        };
+        let Some(spare) = workers.iter().filter(|worker| unused(worker)).nth(1) else { return Vec::new() };
+        let (leave, stay) = self.empty.drain(..).partition(|slot| Arc::ptr_eq(slot.worker(), spare));
+        self.empty = stay;
+        leave
+    }
+
+    /// No more shells from here on; gives out what there is.
+    pub fn close(&mut self) -> Vec<Slot> {
+        self.closed = true;
+        self.fail_waiters(&TakeError::Closed);
+        self.idle.drain(..).map(|shell| shell.slot).chain(self.empty.drain(..)).collect()
+    }
+
+    /// What to charge the next machine.
+    pub fn estimate(&self) -> u64 {
+        self.estimate
+    }
+
+    /// A machine ended that had so many pages of its own.
+    pub fn sample(&mut self, dirty_pages: u64) {
+        let bytes = dirty_pages.saturating_mul(4096).saturating_add(ESTIMATE_FIXED);
+        self.estimate = self.estimate - self.estimate / 16 + bytes / 16;
+    }
+
+    /// When a shell was last asked for.
+    pub fn last(&self) -> Instant {
+        self.demand.last()
+    }
+
+    /// Numbers for people.
+    pub fn counts(&self) -> Counts {
+        Counts {
+            waiting: self.idle.len(),
+            making: self.making,
+            running: self.running,
+            workers: self.workers.iter().filter(|worker| worker.strong_count() > 0).count(),
+        }
+    }
+}

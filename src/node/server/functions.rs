@@ -1,0 +1,174 @@
+//! The functions that this node knows, by name.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use http::StatusCode;
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+
+use super::admission::Admission;
+use super::problem::{Component, Problem};
+use crate::logs::FunctionLog;
+use crate::metrics::{FunctionMetrics, Metrics};
+use crate::pool::Pool;
+use api::record::{BakeReport, Phase};
+use api::{FunctionName, Published};
+
+/// What clients are told to wait while a function bakes.
+const BAKE_RETRY_SECS: u32 = 1;
+
+/// A function.
+#[derive(Debug)]
+pub struct Function {
+    /// Its name.
+    pub name: FunctionName,
+    /// The same as text that records share.
+    pub label: Arc<str>,
+    /// Its output.
+    pub log: Arc<FunctionLog>,
+    /// Its numbers.
+    pub metrics: FunctionMetrics,
+    /// Held while its report is written or removed.
+    pub(super) writing: Mutex<()>,
+    serving: ArcSwap<Serving>,
+    replaced: Notify,
+    report: Mutex<BakeReport>,
+}
+
+/// What answers a function's calls.
+#[derive(Debug)]
+pub enum Serving {
+    /// Nothing yet.
+    Baking,
+    /// Nothing, and nothing will before the function is changed.
+    Failed(Problem),
+    /// A revision.
+    Ready(Arc<Revision>),
+}
+
+/// One version of a function.
+#[derive(Debug)]
+pub struct Revision {
+    /// What was published.
+    pub published: Arc<Published>,
+    /// Its limits.
+    pub admission: Arc<Admission>,
+    /// Its machines.
+    pub pool: Arc<Pool>,
+}
+
+impl Function {
+    /// A function that was just published.
+    pub fn new(published: &Published, metrics: &Metrics) -> Arc<Self> {
+        let name = published.name.clone();
+        Arc::new(Self {
+            label: name.as_str().into(),
+            log: FunctionLog::new(name.clone()),
+            metrics: metrics.of(name.as_str()),
+            writing: Mutex::default(),
+            serving: ArcSwap::from_pointee(Serving::Baking),
+            replaced: Notify::new(),
+            report: Mutex::new(BakeReport {
+                generation: published.generation,
+                digest: published.digest.clone(),
+                phase: Phase::Baking,
+                reason: "Baking".to_owned(),
+                message: "the first bake runs".to_owned(),
+                serving: None,
+            }),
+            name,
+        })
+    }
+
+    /// The revision that serves now.
+    ///
+    /// # Errors
+    /// The answer to give instead.
+    pub fn revision(&self) -> Result<Arc<Revision>, Problem> {
+        match &**self.serving.load() {
+            Serving::Ready(revision) => Ok(revision.clone()),
+            Serving::Failed(problem) => Err(problem.clone()),
+            Serving::Baking => {
+                let detail = "the function was published a moment ago and is being made ready";
+                Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, Component::Bake, "Baking", detail)
+                    .retry_after(BAKE_RETRY_SECS))
+            }
+        }
+    }
+
+    /// What answers now.
+    pub fn serving(&self) -> Arc<Serving> {
+        self.serving.load_full()
+    }
+
+    /// Puts something else in its place and gives back what was there.
+    pub fn serve(&self, serving: Serving) -> Arc<Serving> {
+        let before = self.serving.swap(Arc::new(serving));
+        self.replaced.notify_waiters();
+        before
+    }
+
+    /// Ends when something else has been put in place since this was asked for.
+    pub fn replaced(&self) -> Notified<'_> {
+        self.replaced.notified()
+    }
+
+    /// How its bake went.
+    pub fn report(&self) -> BakeReport {
+        self.report.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes how its bake went.
+    pub fn set_report(&self, report: BakeReport) {
+        *self.report.lock().unwrap_or_else(PoisonError::into_inner) = report;
+    }
+
+    /// It was tried once, well or not.
+    pub fn was_tried(&self) -> bool {
+        self.report().phase != Phase::Baking
+    }
+}
+
+/// All functions; read by each call without a lock, replaced when one comes or goes.
+#[derive(Debug, Default)]
+pub struct Functions {
+    map: ArcSwap<HashMap<String, Arc<Function>>>,
+}
+
+impl Functions {
+    /// The function of this name.
+    pub fn get(&self, name: &str) -> Option<Arc<Function>> {
+        self.map.load().get(name).cloned()
+    }
+
+    /// All of them, by name.
+    pub fn all(&self) -> Vec<Arc<Function>> {
+        let mut all: Vec<_> = self.map.load().values().cloned().collect();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        all
+    }
+
+    /// Adds some; at once, because each change copies the list.
+    pub fn insert(&self, functions: &[Arc<Function>]) {
+        if functions.is_empty() {
+            return;
+        }
+        self.map.rcu(|map| {
+            let mut map = HashMap::clone(map);
+            map.extend(functions.iter().map(|function| (function.name.to_string(), function.clone())));
+            map
+        });
+    }
+
+    /// Takes one out: no call finds it from now on.
+    pub fn remove(&self, name: &str) -> Option<Arc<Function>> {
+        let before = self.map.rcu(|map| {
+            let mut map = HashMap::clone(map);
+            map.remove(name);
+            map
+        });
+        before.get(name).cloned()
+    }
+}

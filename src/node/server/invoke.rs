@@ -1,0 +1,358 @@
+//! The way of a call: checks, body ahead, a turn, a machine, the exchange, the response.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use http::uri::PathAndQuery;
+use http::{Method, Request, Response, StatusCode, Uri, Version, request};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper::upgrade::OnUpgrade;
+use tokio::time::Sleep;
+
+use super::Server;
+use super::admission::node_full;
+use super::body::{Body, Connection};
+use super::calls::CallFacts;
+use super::finish::CallEnd;
+use super::functions::{Function, Revision};
+use super::headers::{self, Peer};
+use super::intake::{FaultCell, Intake, RequestBody};
+use super::problem::{Component, Problem};
+use super::route::route;
+use super::{inlay, kontain, stdio, tunnel, variables, verdict};
+use crate::logs::CallLog;
+use crate::pool::ActiveCall;
+use crate::pool::demand::Found;
+use crate::pool::machine::BootError;
+use crate::pool::table::{Shell, TakeError};
+use api::Protocol;
+use worker::slot::SlotError;
+
+const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
+/// Longest head of a response.
+const HEAD_MAX: usize = 256 << 10;
+
+/// A call that passed its checks.
+pub struct Call {
+    server: Arc<Server>,
+    function: Arc<Function>,
+    revision: Arc<Revision>,
+    id: Arc<str>,
+    begun: Instant,
+    facts: Arc<CallFacts>,
+    /// What is put into its machine, for functions that need that.
+    inlay: Option<Vec<u8>>,
+}
+
+/// Answers a request for a function.
+pub async fn invoke(
+    server: &Arc<Server>,
+    peer: Peer,
+    id: &str,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Problem> {
+    let begun = Instant::now();
+    let (mut parts, body) = request.into_parts();
+    let host = headers::check_host(&parts).map_err(|why| bad_request("HostInvalid", why))?;
+    if parts.method == Method::CONNECT {
+        let why = "CONNECT is not for functions";
+        return Err(Problem::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            Component::Request,
+            "MethodNotAllowed",
+            why,
+        ));
+    }
+    let target = parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+    let routed = route(&target)
+        .ok_or_else(|| Problem::not_found("the path names no function: /NAMESPACE/FUNCTION/…"))?;
+    let function = server.functions.get(routed.function);
+    let function = function
+        .ok_or_else(|| Problem::not_found(format!("no function {} is published", routed.function)))?;
+    let revision = function.revision()?;
+    let (max, patience) = (server.options.max_body, server.options.limits.body_timeout);
+    let intake = Intake::new(body, max, patience).map_err(|fault| fault.problem())?;
+    let had_body = !intake.is_end()
+        || parts.headers.contains_key(CONTENT_LENGTH)
+        || parts.headers.contains_key(TRANSFER_ENCODING);
+    let upgrade = headers::wants_upgrade(&parts).then(|| Upgrade::of(&mut parts));
+    let id_value =
+        HeaderValue::try_from(id).map_err(|_| bad_request("CallIdInvalid", "the call id is malformed"))?;
+    headers::for_function(&mut parts.headers, peer, host, &id_value, routed.function);
+    parts.uri = Uri::from(routed.rest);
+    let body = intake.ahead().await.map_err(|fault| fault.problem())?;
+    frame_body(&mut parts, &body, had_body);
+    let published = &revision.published;
+    let inlay = match inlay::is_needed(&published.spec) {
+        true => {
+            let variables = || variables::of(&parts, published.name.as_str(), peer);
+            inlay::of_call(&server.secrets, published, variables)?
+        }
+        false => None,
+    };
+    let id: Arc<str> = id.into();
+    let facts = CallFacts::new(function.clone(), id.clone(), begun);
+    let call = Call { server: server.clone(), function, revision, id, begun, facts, inlay };
+    call.run(parts, body, upgrade).await
+}
+
+fn bad_request(reason: &'static str, detail: &str) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, Component::Request, reason, detail)
+}
+
+/// Says how long the body is, where that is known; else it goes out in chunks.
+fn frame_body(parts: &mut request::Parts, body: &RequestBody, had_body: bool) {
+    parts.headers.remove(CONTENT_LENGTH);
+    parts.version = Version::HTTP_11;
+    match body.total() {
+        Some(total) if had_body || total > 0 => {
+            parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(total));
+        }
+        _ => {}
+    }
+}
+
+/// What a client needs to switch protocols.
+struct Upgrade {
+    client: OnUpgrade,
+    protocol: Vec<HeaderValue>,
+}
+
+impl Upgrade {
+    fn of(parts: &mut request::Parts) -> Self {
+        let protocol = parts.headers.get_all(http::header::UPGRADE).iter().cloned().collect();
+        let client = parts.extensions.remove::<OnUpgrade>();
+        // hyper puts it into every request of a connection that can be upgraded.
+        let client = client.unwrap_or_else(|| hyper::upgrade::on(Request::new(())));
+        Self { client, protocol }
+    }
+}
+
+impl Call {
+    async fn run(
+        self,
+        parts: request::Parts,
+        body: RequestBody,
+        upgrade: Option<Upgrade>,
+    ) -> Result<Response<Body>, Problem> {
+        let limit = self.revision.published.spec.timeout.duration();
+        let mut deadline = Box::pin(tokio::time::sleep_until((self.begun + limit).into()));
+        let end = tokio::select! {
+            biased;
+            end = self.machine(limit) => end?,
+            () = deadline.as_mut() => return Err(Problem::deadline()),
+        };
+        let answer = match self.revision.published.spec.protocol {
+            Protocol::Http => match self.exchange(&end, &mut deadline, parts, body, upgrade.as_ref()).await {
+                Ok((response, connection)) => {
+                    return Ok(self.respond(response, connection, deadline, end, upgrade));
+                }
+                Err(problem) => Err((end, problem)),
+            },
+            Protocol::Stdio => stdio::answer(&self, end, deadline, body).await,
+            Protocol::Kontain => kontain::answer(&self, end, deadline, &parts, body).await,
+        };
+        answer.map_err(|(end, problem)| {
+            end.facts().head(problem.status.as_u16());
+            end.fail(problem.reason_word());
+            problem
+        })
+    }
+
+    /// Makes the client's response of one that came without HTTP; the call has ended well.
+    pub(super) fn plain(&self, status: StatusCode, end: &CallEnd, body: Body) -> Response<Body> {
+        end.facts().head(status.as_u16());
+        let mut response = Response::new(body);
+        *response.status_mut() = status;
+        if let Ok(value) = HeaderValue::try_from(self.server_timing(end)) {
+            response.headers_mut().insert(SERVER_TIMING, value);
+        }
+        response
+    }
+
+    /// The server.
+    pub(super) fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// `namespace/function`.
+    pub(super) fn name(&self) -> &str {
+        self.function.name.as_str()
+    }
+
+    /// Waits for its turn and takes a machine.
+    async fn machine(&self, limit: Duration) -> Result<CallEnd, Problem> {
+        let node_turn = self.server.turns.take(&self.revision.admission)?;
+        let turn = self.revision.admission.enter().await?;
+        let (pool, shell, found) = self.take().await?;
+        self.facts.taken(found == Found::Nothing);
+        let boots = pool.boots();
+        let (facts, server) = (self.facts.clone(), self.server.clone());
+        let epilogue = Box::new(move |ended: Option<_>| facts.record(&server.calls, ended.as_ref()));
+        let log = CallLog::new(self.function.log.clone(), self.id.clone());
+        let call = ActiveCall::new(pool.clone(), shell, log, epilogue);
+        let end = CallEnd::new(call, self.facts.clone(), (turn, node_turn));
+        let failed =
+            |error: SlotError| Problem::bad_gateway(Component::Worker, "WorkerFailed", error.to_string());
+        if let Some(inlay) = &self.inlay {
+            end.call().put_in(inlay).map_err(failed)?;
+        }
+        if boots {
+            // A cold boot has this time, whatever the call's own is.
+            let ready_limit = self.server.node.ready_limit;
+            end.call().boot(ready_limit).await.map_err(|error| boot_problem(&error))?;
+        }
+        let left = limit.saturating_sub(self.begun.elapsed());
+        end.call().begin(&self.id, pool.port(), left).map_err(failed)?;
+        Ok(end)
+    }
+
+    async fn take(&self) -> Result<(Arc<crate::pool::Pool>, Shell, Found), Problem> {
+        let mut pool = self.revision.pool.clone();
+        loop {
+            // Before the pool is asked: what takes its place meanwhile is not missed.
+            let replaced = self.function.replaced();
+            match pool.take().await {
+                Ok((shell, found)) => return Ok((pool, shell, found)),
+                // A new version or a new snapshot takes its place; a function that is gone is a 404 or 503.
+                Err(TakeError::Closed) => {
+                    let mut next = self.function.revision()?.pool.clone();
+                    if Arc::ptr_eq(&next, &pool) {
+                        // It has lost its snapshot, and its successor is on its way; the call's deadline ends the wait.
+                        replaced.await;
+                        next = self.function.revision()?.pool.clone();
+                    }
+                    pool = next;
+                }
+                Err(TakeError::Memory) => return Err(node_full(TakeError::Memory.to_string())),
+                Err(error @ TakeError::Worker(_)) => {
+                    return Err(Problem::bad_gateway(Component::Worker, "WorkerFailed", error.to_string()));
+                }
+            }
+        }
+    }
+
+    /// Sends the request and waits for the head of the response.
+    async fn exchange(
+        &self,
+        end: &CallEnd,
+        deadline: &mut Pin<Box<Sleep>>,
+        mut parts: request::Parts,
+        body: RequestBody,
+        upgrade: Option<&Upgrade>,
+    ) -> Result<(Response<Incoming>, Connection), Problem> {
+        if let Some(upgrade) = upgrade {
+            parts.headers.insert(http::header::CONNECTION, HeaderValue::from_static("Upgrade"));
+            for protocol in &upgrade.protocol {
+                parts.headers.append(http::header::UPGRADE, protocol.clone());
+            }
+        }
+        let fault = body.fault();
+        let handshake = http1::Builder::new()
+            .preserve_header_case(true)
+            .title_case_headers(true)
+            .max_buf_size(HEAD_MAX)
+            .handshake(end.call().io())
+            .await;
+        let (mut sender, connection) = handshake.map_err(|error| not_http(&error))?;
+        let mut connection: Connection = Box::pin(connection.with_upgrades());
+        let mut done = false;
+        let mut response = std::pin::pin!(sender.send_request(Request::from_parts(parts, body)));
+        let answer = std::future::poll_fn(|cx| {
+            if !done && connection.as_mut().poll(cx).is_ready() {
+                done = true;
+            }
+            match response.as_mut().poll(cx) {
+                Poll::Pending if deadline.as_mut().poll(cx).is_ready() => Poll::Ready(None),
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(answer) => Poll::Ready(Some(answer)),
+            }
+        })
+        .await;
+        if done {
+            connection = Box::pin(std::future::ready(Ok(())));
+        }
+        match answer {
+            None => Err(Problem::deadline()),
+            Some(Ok(response)) => Ok((response, connection)),
+            Some(Err(error)) => Err(self.explain(end, &fault, &error).await),
+        }
+    }
+
+    /// The client's fault, the worker's word or the program's bytes, in this order.
+    async fn explain(&self, end: &CallEnd, fault: &FaultCell, error: &hyper::Error) -> Problem {
+        match fault.get() {
+            Some(fault) => fault.problem(),
+            None => verdict::problem(&end.call().verdict().await, error),
+        }
+    }
+
+    /// Makes the client's response of the function's.
+    fn respond(
+        &self,
+        response: Response<Incoming>,
+        connection: Connection,
+        deadline: Pin<Box<Sleep>>,
+        end: CallEnd,
+        upgrade: Option<Upgrade>,
+    ) -> Response<Body> {
+        let status = response.status();
+        end.facts().head(status.as_u16());
+        let timing = self.server_timing(&end);
+        let mut response = match (status, upgrade) {
+            (StatusCode::SWITCHING_PROTOCOLS, Some(upgrade)) => {
+                tunnel::switch(response, connection, deadline, end, upgrade.client)
+            }
+            (StatusCode::SWITCHING_PROTOCOLS, None) => {
+                end.fail("not http");
+                let why = "the function switched protocols without being asked to";
+                return Problem::bad_gateway(Component::Function, "NotHttp", why).response(&self.id);
+            }
+            _ => {
+                let (mut parts, body) = response.into_parts();
+                headers::strip_hop_by_hop(&mut parts.headers);
+                parts.version = Version::HTTP_11;
+                Response::from_parts(parts, Body::stream(body, connection, deadline, end))
+            }
+        };
+        if let Ok(value) = HeaderValue::try_from(timing) {
+            response.headers_mut().append(SERVER_TIMING, value);
+        }
+        response
+    }
+
+    fn server_timing(&self, end: &CallEnd) -> String {
+        let millis = |us: u64| format!("{}.{:03}", us / 1000, us % 1000);
+        let (queue, run) = end.facts().so_far();
+        let boot = end.call().boot_us().unwrap_or_default();
+        format!(
+            "queue;dur={}, boot;dur={}, run;dur={}",
+            millis(queue),
+            millis(boot),
+            millis(run.saturating_sub(boot))
+        )
+    }
+}
+
+/// A request that speaks no HTTP cannot be told from a response that speaks none; both end here.
+fn not_http(error: &hyper::Error) -> Problem {
+    Problem::bad_gateway(
+        Component::Function,
+        "NotHttp",
+        format!("the function's answer is not HTTP: {error}"),
+    )
+}
+
+fn boot_problem(error: &BootError) -> Problem {
+    match error {
+        BootError::NotReady(why) => {
+            let detail = crate::logs::escape(why.message.as_bytes());
+            Problem::bad_gateway(Component::Function, "NotReady", detail)
+        }
+        BootError::Slot(error) => Problem::bad_gateway(Component::Worker, "WorkerFailed", error.to_string()),
+    }
+}

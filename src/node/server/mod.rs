@@ -1,0 +1,280 @@
+//! The server: listens, routes, invokes, drains.
+//!
+//! * [`listen`]: connections and their limits. [`admin`]: the admin port.
+//! * [`invoke`]: the way of a call, with [`route`], [`headers`], [`intake`] (request body), [`admission`], [`body`]
+//!   (response body), [`tunnel`] (switched protocols), [`verdict`] and [`problem`] (what went wrong; [`refusal`] for what
+//!   hyper refuses), [`calls`] (records).
+//! * [`exchange`]: calls that are no HTTP to the program, as [`stdio`] and [`kontain`] have them; [`inlay`] and [`variables`]:
+//!   what a machine is given beside the request.
+//! * [`functions`]: what is served; [`follow`] follows the volume's records, [`revise`] makes each version ready.
+
+pub mod admin;
+pub mod admission;
+pub mod body;
+pub mod calls;
+pub mod exchange;
+pub mod finish;
+pub mod follow;
+pub mod functions;
+pub mod headers;
+pub mod inlay;
+pub mod intake;
+pub mod invoke;
+pub mod kontain;
+pub mod listen;
+pub mod problem;
+pub mod refusal;
+pub mod report;
+pub mod revise;
+pub mod route;
+pub mod stdio;
+pub mod tunnel;
+pub mod variables;
+pub mod verdict;
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use http::header::{CONNECTION, HeaderValue};
+use http::{Method, Request, Response, Version};
+use hyper::body::Incoming;
+use ipnet::IpNet;
+use prometheus_client::metrics::gauge::Gauge;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::sync::CancellationToken;
+
+use self::admission::Turns;
+use self::body::Body;
+use self::calls::Calls;
+use self::functions::Functions;
+use self::headers::{CALL_ID, Peer};
+use self::listen::Limits;
+use crate::metrics::{Metrics, OfReason, OfStatus};
+use crate::pool::Node;
+use volume::Volume;
+use volume::readiness::Readiness;
+use volume::secrets::Secrets;
+
+/// Options of the server.
+#[derive(Clone, Debug)]
+pub struct ServerOptions {
+    /// Longest body of a request.
+    pub max_body: u64,
+    /// Calls in flight on this node.
+    pub max_calls: usize,
+    /// Proxies whose word about the client is taken.
+    pub trusted_proxies: Vec<IpNet>,
+    /// How long the listener stays after the first signal.
+    pub drain_delay: Duration,
+    /// Limits of connections.
+    pub limits: Limits,
+}
+
+/// Who still calls after the delay has not learnt that this node leaves, as proxies under load do late. It is answered
+/// until nobody called for so long,
+const SILENCE: Duration = Duration::from_secs(1);
+/// but not for longer than this.
+const LATEST: Duration = Duration::from_secs(20);
+
+/// Bundles that are opened at once: more only take the processors from those who answer calls.
+const OPENERS: usize = 2;
+
+/// A server.
+#[derive(Debug)]
+pub struct Server {
+    /// Its options.
+    pub options: ServerOptions,
+    /// Its volume.
+    pub volume: Volume,
+    /// Workers, memory, snapshots.
+    pub node: Arc<Node>,
+    /// What it serves.
+    pub functions: Functions,
+    /// Its numbers.
+    pub metrics: Metrics,
+    /// The secrets of functions.
+    pub secrets: Secrets,
+    /// The last calls.
+    pub calls: Calls,
+    /// Turns of the node.
+    pub turns: Arc<Turns>,
+    /// Bundles that are opened at once.
+    pub openers: Semaphore,
+    scanned: AtomicBool,
+    draining: AtomicBool,
+    /// Calls that came, to notice when none do any more.
+    arrived: AtomicU64,
+    source: OnceLock<Arc<Readiness>>,
+}
+
+impl Server {
+    /// A server that serves nothing yet.
+    pub fn new(options: ServerOptions, volume: Volume, node: Arc<Node>) -> Arc<Self> {
+        let turns = Turns::new(options.max_calls);
+        Arc::new(Self {
+            options,
+            volume,
+            node,
+            functions: Functions::default(),
+            metrics: Metrics::default(),
+            secrets: Secrets::default(),
+            calls: Calls::default(),
+            turns,
+            openers: Semaphore::new(OPENERS),
+            scanned: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
+            arrived: AtomicU64::new(0),
+            source: OnceLock::new(),
+        })
+    }
+
+    /// Serves both listeners until `stop`, then drains. `changed` says that the volume has news.
+    pub async fn run(
+        self: &Arc<Self>,
+        functions: TcpListener,
+        admin: TcpListener,
+        changed: Arc<Notify>,
+        stop: CancellationToken,
+    ) {
+        let follower = tokio::spawn(follow::follow(self.clone(), changed));
+        let listener_stop = CancellationToken::new();
+        let server = self.clone();
+        let served = tokio::spawn(listen::serve(
+            functions,
+            self.options.limits,
+            self.metrics.connections.clone(),
+            listener_stop.clone(),
+            move |peer, request| server.clone().handle(peer, request),
+        ));
+        let server = self.clone();
+        let admin_stop = CancellationToken::new();
+        let admin = tokio::spawn(listen::serve(
+            admin,
+            self.options.limits,
+            Gauge::default(),
+            admin_stop.clone(),
+            move |_, request| {
+                let response = admin::answer(&server, &request);
+                async move { response }
+            },
+        ));
+        stop.cancelled().await;
+        tracing::info!("draining: calls in flight finish, the node is not ready any more");
+        self.draining.store(true, Ordering::Relaxed);
+        if !self.options.drain_delay.is_zero() {
+            tokio::time::sleep(self.options.drain_delay).await;
+            // At the end of its time it is over, whoever calls.
+            let _ = tokio::time::timeout(LATEST, self.silence()).await;
+        }
+        listener_stop.cancel();
+        // Panics of a task were printed where they happened.
+        let _ = served.await;
+        follower.abort();
+        admin_stop.cancel();
+        let _ = admin.await;
+    }
+
+    /// Until nobody called for a while.
+    async fn silence(&self) {
+        let mut before = self.arrived.load(Ordering::Relaxed);
+        loop {
+            tokio::time::sleep(SILENCE).await;
+            let now = self.arrived.load(Ordering::Relaxed);
+            if now == before {
+                return;
+            }
+            before = now;
+        }
+    }
+
+    /// The functions come from a source in this process: ready is only who is through with its first list.
+    pub fn follows(&self, source: Arc<Readiness>) {
+        // There is one source, named once.
+        let _ = self.source.set(source);
+    }
+
+    /// The volume was read once.
+    pub fn scanned(&self) {
+        self.scanned.store(true, Ordering::Relaxed);
+    }
+
+    /// Why this node should get no calls, if so.
+    pub fn unready(&self) -> Option<String> {
+        if self.draining.load(Ordering::Relaxed) {
+            return Some("draining".to_owned());
+        }
+        if let Some(problem) = self.node.stock.problem() {
+            return Some(problem);
+        }
+        if let Some(reason) = self.source.get().and_then(|source| source.unready()) {
+            return Some(reason);
+        }
+        if !self.scanned.load(Ordering::Relaxed) {
+            return Some("the published functions are not read yet".to_owned());
+        }
+        let all = self.functions.all();
+        let untried = all.iter().filter(|function| !function.was_tried()).count();
+        (untried > 0).then(|| format!("{untried} of {} functions are being made ready", all.len()))
+    }
+
+    /// Answers a request to the function port.
+    async fn handle(self: Arc<Self>, peer: SocketAddr, request: Request<Incoming>) -> Response<Body> {
+        if request.method() == Method::GET && request.uri().path() == "/healthz" {
+            return admin::health();
+        }
+        self.arrived.fetch_add(1, Ordering::Relaxed);
+        let id = headers::call_id(request.headers());
+        let version = request.version();
+        let name = function_label(request.uri().path());
+        let peer = Peer::new(peer, &self.options.trusted_proxies);
+        let mut response = match invoke::invoke(&self, peer, &id, request).await {
+            Ok(response) => response,
+            Err(problem) => {
+                let known = self.functions.get(&name).map(|_| name.clone()).unwrap_or_default();
+                let label = OfReason { faas_name: known, error_type: problem.reason.to_owned() };
+                self.metrics.errors.get_or_create(&label).inc();
+                let status = problem.status.as_u16();
+                tracing::debug!(
+                    function = name,
+                    call = id,
+                    status,
+                    reason = problem.reason,
+                    "{}",
+                    problem.detail
+                );
+                problem.response(&id)
+            }
+        };
+        self.count(&name, response.status().as_u16());
+        let headers = response.headers_mut();
+        if let Ok(id) = HeaderValue::try_from(id) {
+            headers.insert(CALL_ID, id);
+        }
+        if self.draining.load(Ordering::Relaxed)
+            && version < Version::HTTP_2
+            && !headers.contains_key(CONNECTION)
+        {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
+    fn count(&self, name: &str, status: u16) {
+        // Names that are not published would let clients fill the memory with labels.
+        let faas_name = if self.functions.get(name).is_some() { name.to_owned() } else { String::new() };
+        self.metrics
+            .invocations
+            .get_or_create(&OfStatus { faas_name, http_response_status_code: status })
+            .inc();
+    }
+}
+
+/// The first two parts of a path, for labels and logs.
+fn function_label(path: &str) -> String {
+    let mut parts = path.splitn(4, '/').skip(1);
+    let (namespace, function) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    format!("{namespace}/{function}")
+}

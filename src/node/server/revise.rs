@@ -1,0 +1,373 @@
+//! One task per function: makes each published version ready and swaps it in, keeps its snapshot good.
+//!
+//! ```text
+//! published ──► snapshot there? ──yes──► serve from it ◄─────────────┐
+//!                    │ no                    │ refused or evicted    │
+//!                    ▼                       ▼                       │
+//!              served before? ──yes──► serve by cold boots ──► bake ─┘
+//!                    │ no: 503               ▲                  │ failed
+//!                    │                       │ only the disk    ▼
+//!                    └───────────────────────┴──────────── bake, try again later
+//! ```
+
+use std::fs::File;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bundles::store::{Lease, lease};
+use http::StatusCode;
+use tokio::sync::{mpsc, watch};
+
+use super::Server;
+use super::admission::Admission;
+use super::functions::{Function, Revision, Serving};
+use super::inlay;
+use super::problem::{Component, Problem};
+use super::report;
+use km_vmm::protocol::SnapshotMode;
+
+use crate::metrics::OfReason;
+use crate::pool::bake::{self, BakeFailure};
+use crate::pool::function_pool::{PoolEvent, page_aligned};
+use crate::pool::program::Program;
+use crate::pool::{Pool, Source, snapshots};
+use api::record::{BakeReport, Phase};
+use api::{FailureReason, Published};
+use volume::{Volume, reports};
+
+/// First and longest pause before a failed bake is tried again.
+const RETRY_FIRST: Duration = Duration::from_secs(30);
+const RETRY_MAX: Duration = Duration::from_secs(900);
+/// The same where the cause lies with the host (no memory, no room on the disk), which may recover at any time.
+const HOST_RETRY_FIRST: Duration = Duration::from_secs(1);
+const HOST_RETRY_MAX: Duration = Duration::from_secs(60);
+/// What clients are told to wait while the host has a problem.
+const HOST_RETRY_SECS: u32 = 2;
+/// How often to ask whether a worker could be started by now.
+const HELLO_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Looks after a function until it is removed.
+pub async fn supervise(
+    server: Arc<Server>,
+    function: Arc<Function>,
+    mut versions: watch::Receiver<Arc<Published>>,
+) {
+    loop {
+        let published = versions.borrow_and_update().clone();
+        let revision = Reviser { server: &server, function: &function, published: &published };
+        // A change or removal ends whatever is under way for the old version.
+        let changed = tokio::select! {
+            changed = versions.changed() => changed,
+            () = revision.run() => versions.changed().await,
+        };
+        if changed.is_err() {
+            break;
+        }
+    }
+    retire(&server, &function.serve(Serving::Baking));
+}
+
+/// Lets go of what served before.
+fn retire(server: &Server, serving: &Serving) {
+    if let Serving::Ready(revision) = serving {
+        revision.pool.close();
+        server.node.snapshots.release(revision.pool.key());
+    }
+}
+
+struct Reviser<'a> {
+    server: &'a Arc<Server>,
+    function: &'a Arc<Function>,
+    published: &'a Arc<Published>,
+}
+
+/// A program and the key of its snapshot.
+struct Prepared {
+    bundle: OpenBundle,
+    key: String,
+    admission: Arc<Admission>,
+}
+
+/// A bundle that nobody collects meanwhile.
+struct OpenBundle {
+    program: Program,
+    rootfs: Arc<File>,
+    lease: Arc<Lease>,
+}
+
+/// Where the machines of a pool come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Machines {
+    /// From the snapshot.
+    Clone,
+    /// Each boots.
+    Boot,
+}
+
+impl Reviser<'_> {
+    async fn run(&self) {
+        let (mut pause, mut host_pause) = (RETRY_FIRST, HOST_RETRY_FIRST);
+        // It answered calls before a restart: then it answers them now, by cold boots if need be.
+        let mut proven = self.was_ready();
+        loop {
+            let mut secrets = self.server.secrets.changes();
+            match self.serve(proven).await {
+                Ok(()) => {
+                    proven = true;
+                    (pause, host_pause) = (RETRY_FIRST, HOST_RETRY_FIRST);
+                }
+                Err(failure) => {
+                    self.failed(&failure);
+                    let wait = if failure.reason.is_of_host() { pause.min(host_pause) } else { pause };
+                    tokio::select! {
+                        () = tokio::time::sleep(wait) => {}
+                        Ok(()) = secrets.changed(), if failure.reason.waits_for_secrets() => {}
+                    }
+                    pause = (pause * 2).min(RETRY_MAX);
+                    host_pause = (host_pause * 2).min(HOST_RETRY_MAX);
+                }
+            }
+        }
+    }
+
+    /// Serves the version for as long as its snapshot is good, and makes a new one when it is not; returns then.
+    async fn serve(&self, proven: bool) -> Result<(), BakeFailure> {
+        let prepared = self.prepare().await?;
+        if bake::mode(self.published) == SnapshotMode::None {
+            if !proven {
+                self.bake(&prepared).await?;
+            }
+            let _events = self.install(&prepared, Machines::Boot);
+            self.report(Phase::Ready, "Ready", "calls are served");
+            return std::future::pending().await;
+        }
+        let snapshots = &self.server.node.snapshots;
+        if !snapshots.contains(&prepared.key) {
+            if !proven {
+                self.first_bake(&prepared).await?;
+            } else if snapshots.has_room() {
+                self.renew(&prepared).await?;
+            }
+            // Else it was evicted, and is made again when a call asks for it.
+        }
+        let mut events = self.install(&prepared, Machines::Clone);
+        self.report(Phase::Ready, "Ready", "calls are served");
+        // The pool holds the sender for as long as it serves; without an event there is nothing to do.
+        match events.recv().await {
+            Some(PoolEvent::SnapshotRefused) => {
+                tracing::warn!(function = %self.function.name, "the snapshot is refused; it is baked again");
+                snapshots.discard(&prepared.key);
+            }
+            Some(PoolEvent::SnapshotMissing) => {
+                tracing::info!(function = %self.function.name, "the snapshot was evicted; it is baked again");
+            }
+            None => return std::future::pending().await,
+        }
+        self.renew(&prepared).await
+    }
+
+    /// Serves by cold boots while the snapshot is made again.
+    async fn renew(&self, prepared: &Prepared) -> Result<(), BakeFailure> {
+        let _events = self.install(prepared, Machines::Boot);
+        // A disk that takes no snapshot has to be known until it takes one.
+        if !self.function.report().is_unbaked() {
+            self.report(Phase::Ready, "ColdBoot", "served by cold boots while the snapshot is made again");
+        }
+        self.bake(prepared).await
+    }
+
+    /// Bakes a version that has not answered yet. Where only its snapshot finds no room, and nothing older serves, calls are
+    /// answered by cold boots until there is room.
+    async fn first_bake(&self, prepared: &Prepared) -> Result<(), BakeFailure> {
+        let result = self.bake(prepared).await;
+        let serves = matches!(*self.function.serving(), Serving::Ready(_));
+        if !serves && result.as_ref().is_err_and(BakeFailure::is_of_disk) {
+            self.install(prepared, Machines::Boot);
+        }
+        result
+    }
+
+    async fn prepare(&self) -> Result<Prepared, BakeFailure> {
+        inlay::secret_files(&self.server.secrets, self.published)
+            .map_err(|error| BakeFailure::new(error.reason(), error.to_string()))?;
+        let bundle = self.open().await?;
+        let hello = loop {
+            match (self.server.node.stock.hello(), self.server.node.stock.problem()) {
+                (Some(hello), _) => break hello,
+                (None, Some(problem)) => return Err(BakeFailure::new(FailureReason::Host, problem)),
+                (None, None) => tokio::time::sleep(HELLO_INTERVAL).await,
+            }
+        };
+        let spec = &self.published.spec;
+        let key = snapshots::key(&self.published.digest, spec, &bundle.program, &hello);
+        Ok(Prepared { bundle, key, admission: Arc::new(Admission::new(spec.concurrency)) })
+    }
+
+    /// Opens the bundle, a few at once and away from the threads of calls: after a start all functions do this.
+    async fn open(&self) -> Result<OpenBundle, BakeFailure> {
+        let _turn = self.server.openers.acquire().await;
+        let (server, published) = (self.server.clone(), self.published.clone());
+        let opened = tokio::task::spawn_blocking(move || open_bundle(&server.volume, &published));
+        opened.await.unwrap_or_else(|error| Err(BakeFailure::new(FailureReason::Host, error.to_string())))
+    }
+
+    async fn bake(&self, prepared: &Prepared) -> Result<(), BakeFailure> {
+        tracing::info!(function = %self.function.name, "bake begins");
+        let node = &self.server.node;
+        let result =
+            bake::bake(node, self.published, &prepared.bundle.program, &prepared.key, &self.function.log)
+                .await;
+        let reason = result.as_ref().map_or_else(|failure| failure.reason.word(), |_| "Baked");
+        let label = OfReason { faas_name: self.function.name.to_string(), error_type: reason.to_owned() };
+        self.server.metrics.bakes.get_or_create(&label).inc();
+        let baked = result?;
+        for warning in &baked.warnings {
+            tracing::warn!(function = %self.function.name, "{warning}");
+        }
+        let (boot_ms, total_ms) = (baked.boot.as_millis(), baked.total.as_millis());
+        tracing::info!(function = %self.function.name, boot_ms, total_ms, "baked");
+        Ok(())
+    }
+
+    /// Puts a new pool in place; the old one finishes its calls.
+    fn install(&self, prepared: &Prepared, machines: Machines) -> mpsc::UnboundedReceiver<PoolEvent> {
+        let OpenBundle { program, rootfs, lease } = &prepared.bundle;
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let source = Source {
+            function: self.function.name.to_string(),
+            key: prepared.key.clone(),
+            memory_bytes: page_aligned(self.published.spec.resources.limits.memory.bytes()),
+            wire: bake::wire(self.published),
+            port: program.port,
+            process: program.process.clone(),
+            rootfs: rootfs.clone(),
+            _lease: lease.clone(),
+            mode: bake::mode(self.published),
+            boots: machines == Machines::Boot,
+            concurrency: self.published.spec.concurrency,
+        };
+        let pool = Pool::new(self.server.node.clone(), source, sender);
+        let revision =
+            Revision { published: self.published.clone(), admission: prepared.admission.clone(), pool };
+        let old = self.function.serve(Serving::Ready(Arc::new(revision)));
+        if let Serving::Ready(old) = &*old {
+            old.pool.close();
+            if old.pool.key() != prepared.key {
+                self.server.node.snapshots.release(old.pool.key());
+            }
+        }
+        receiver
+    }
+
+    /// Notes a failed bake; what served before goes on.
+    fn failed(&self, failure: &BakeFailure) {
+        let mut message = failure.message.clone();
+        if !failure.output.is_empty() {
+            message = format!("{message}; last output: {}", failure.output.join(" ⏎ "));
+        }
+        tracing::error!(function = %self.function.name, reason = failure.reason.word(), "bake failed: {message}");
+        if failure.is_of_disk() && self.serves() {
+            let message = format!("{message}; each call is served by a cold boot meanwhile");
+            self.report(Phase::Ready, failure.reason.word(), &message);
+            return;
+        }
+        if !matches!(*self.function.serving(), Serving::Ready(_)) {
+            let problem = if failure.reason.is_of_host() {
+                Problem::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    Component::Bake,
+                    failure.reason.word(),
+                    message.clone(),
+                )
+                .retry_after(HOST_RETRY_SECS)
+            } else {
+                Problem::bad_gateway(Component::Bake, failure.reason.word(), message.clone())
+            };
+            self.function.serve(Serving::Failed(problem));
+        }
+        self.report(Phase::Failed, failure.reason.word(), &message);
+    }
+
+    /// Calls are answered by this version.
+    fn serves(&self) -> bool {
+        match &*self.function.serving() {
+            Serving::Ready(revision) => Arc::ptr_eq(&revision.published, self.published),
+            Serving::Baking | Serving::Failed(_) => false,
+        }
+    }
+
+    fn was_ready(&self) -> bool {
+        reports::read(&self.server.volume, &self.function.name).is_some_and(|report| {
+            report.phase == Phase::Ready
+                && (report.generation, &report.digest) == (self.published.generation, &self.published.digest)
+        })
+    }
+
+    /// Notes where the function stands, for `/functions` and for the downloader's status.
+    fn report(&self, phase: Phase, reason: &str, message: &str) {
+        let serving = match &*self.function.serving() {
+            Serving::Ready(revision) => Some(revision.published.digest.clone()),
+            Serving::Baking | Serving::Failed(_) => None,
+        };
+        let report = BakeReport {
+            generation: self.published.generation,
+            digest: self.published.digest.clone(),
+            phase,
+            reason: reason.to_owned(),
+            message: message.to_owned(),
+            serving,
+        };
+        if phase == Phase::Ready {
+            tracing::info!(function = %self.function.name, digest = report.digest, "ready");
+        }
+        self.function.set_report(report);
+        tokio::spawn(report::write(self.server.clone(), self.function.clone()));
+    }
+}
+
+/// Opens the bundle of a published function. What the file system refuses may be had in a moment; what is in the bundle
+/// stays as it is.
+fn open_bundle(volume: &Volume, published: &Published) -> Result<OpenBundle, BakeFailure> {
+    let of_host = |why: String| BakeFailure::new(FailureReason::Host, why);
+    let digest = &published.digest;
+    let folder = volume
+        .bundle(digest)
+        .ok_or_else(|| BakeFailure::new(FailureReason::Bundle, format!("`{digest}` is not a digest")))?;
+    let lease = lease(&folder)
+        .map_err(|error| of_host(format!("cannot open {}: {error}", folder.display())))?
+        .ok_or_else(|| of_host(format!("`{digest}` is not in the store")))?;
+    let program = Program::of(published, &folder)
+        .map_err(|error| BakeFailure::new(error.reason(), error.to_string()))?;
+    let path = &program.rootfs;
+    let rootfs =
+        File::open(path).map_err(|error| of_host(format!("cannot open {}: {error}", path.display())))?;
+    Ok(OpenBundle { program, rootfs: Arc::new(rootfs), lease: Arc::new(lease) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn published(digest: &str) -> Published {
+        let text = format!(
+            r#"{{"name": "a/b", "generation": 1, "digest": "{digest}", "spec": {{"image": "oci:x"}}}}"#
+        );
+        serde_json::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn what_may_pass_is_of_the_host_and_what_stays_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let volume = Volume::open(folder.path()).unwrap();
+        let digest = format!("sha256:{}", "ab".repeat(32));
+        let reason = |digest: &str| open_bundle(&volume, &published(digest)).err().unwrap().reason;
+        assert_eq!(reason("no digest"), FailureReason::Bundle);
+        assert_eq!(reason(&digest), FailureReason::Host);
+        let bundle = volume.bundle(&digest).unwrap();
+        std::fs::create_dir_all(&bundle).unwrap();
+        assert!(reason(&digest).is_of_host());
+        std::fs::write(bundle.join("config.json"), "{").unwrap();
+        std::fs::write(bundle.join("image.json"), "{}").unwrap();
+        assert_eq!(reason(&digest), FailureReason::Bundle);
+    }
+}

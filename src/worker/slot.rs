@@ -1,0 +1,230 @@
+//! One slot of a worker: the framed stream through which at most one machine at a time is driven.
+//!
+//! [`Slot`] reads frames without copying the bytes of a response more than once and queues what it writes, so that a
+//! frame is never left half written when a call is given up.
+
+use std::io;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes, BytesMut};
+use km_vmm::protocol::frame::HEADER_LEN;
+use km_vmm::protocol::{Frame, FrameError, Header, Kind};
+use tokio::net::UnixStream;
+
+use crate::process::Worker;
+
+/// Bytes that are read at once.
+const READ_SIZE: usize = 64 << 10;
+/// Bytes of a request that go into one frame.
+const WRITE_SIZE: usize = 64 << 10;
+/// Queued bytes above which no more are accepted.
+const QUEUE_MAX: usize = WRITE_SIZE;
+
+/// Why a slot is of no use any more.
+#[derive(Debug, thiserror::Error)]
+pub enum SlotError {
+    /// The worker is gone.
+    #[error("the worker ended")]
+    Gone,
+    /// The stream failed.
+    #[error("slot stream: {0}")]
+    Io(#[from] io::Error),
+    /// The worker sent what is no frame.
+    #[error("worker protocol: {0}")]
+    Frame(#[from] FrameError),
+    /// The worker does not take what is sent to it: its machine does not read.
+    #[error("the machine does not read")]
+    Stalled,
+    /// The worker could not make a machine.
+    #[error("{0}")]
+    NoMachine(String),
+    /// The worker sent a frame that has no place here.
+    #[error("worker protocol: unexpected {0:?} frame")]
+    Unexpected(Kind),
+}
+
+/// What a slot has to say.
+#[derive(Debug)]
+pub enum Event {
+    /// Bytes of the response wait in [`Slot::data`].
+    Data,
+    /// Any other frame.
+    Frame(Kind, Bytes),
+}
+
+/// A slot, held by whoever drives its machine.
+#[derive(Debug)]
+pub struct Slot {
+    stream: UnixStream,
+    worker: Arc<Worker>,
+    index: u8,
+    input: BytesMut,
+    /// The frame that is being read, and how much of its payload is missing.
+    current: Option<(Kind, usize)>,
+    output: BytesMut,
+}
+
+impl Slot {
+    /// A slot on the server's end of its stream.
+    pub fn new(stream: UnixStream, worker: Arc<Worker>, index: u8) -> Self {
+        Self { stream, worker, index, input: BytesMut::new(), current: None, output: BytesMut::new() }
+    }
+
+    /// The worker behind it.
+    pub fn worker(&self) -> &Arc<Worker> {
+        &self.worker
+    }
+
+    /// Queues a frame without payload.
+    pub fn queue_empty(&mut self, kind: Kind) {
+        self.output.extend_from_slice(&[kind as u8, 0, 0, 0, 0, 0, 0, 0]);
+    }
+
+    /// Queues a frame.
+    ///
+    /// # Errors
+    /// When the payload is too long for its kind.
+    pub fn queue(&mut self, frame: &Frame) -> Result<(), FrameError> {
+        let header = Header::new(frame.kind, frame.payload.len())?;
+        self.output.extend_from_slice(&header.encode());
+        self.output.extend_from_slice(&frame.payload);
+        Ok(())
+    }
+
+    /// Takes bytes of the request, as many as there is room for, and sends what can be sent at once.
+    pub fn poll_write_data(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.output.len() > QUEUE_MAX {
+            ready!(self.poll_flush(cx))?;
+        }
+        let len = bytes.len().min(WRITE_SIZE);
+        let header = Header::new(Kind::Data, len).map_err(io::Error::other)?;
+        self.output.extend_from_slice(&header.encode());
+        self.output.extend_from_slice(&bytes[..len]);
+        // Not ready is no failure here: the bytes are queued, and poll_flush comes before the next wait.
+        if let Poll::Ready(Err(error)) = self.poll_flush(cx) {
+            return Poll::Ready(Err(error));
+        }
+        Poll::Ready(Ok(len))
+    }
+
+    /// Sends what is queued.
+    pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.output.is_empty() {
+            match self.stream.try_write(&self.output) {
+                Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Ok(written) => self.output.advance(written),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    ready!(self.stream.poll_write_ready(cx))?
+                }
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Sends what is queued.
+    ///
+    /// # Errors
+    /// Those of the stream.
+    pub async fn flush(&mut self) -> Result<(), SlotError> {
+        match std::future::poll_fn(|cx| self.poll_flush(cx)).await {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(SlotError::Gone),
+            other => Ok(other?),
+        }
+    }
+
+    /// Bytes of the response that were announced by [`Event::Data`].
+    pub fn data(&self) -> &[u8] {
+        match self.current {
+            Some((Kind::Data, left)) => &self.input[..left.min(self.input.len())],
+            _ => &[],
+        }
+    }
+
+    /// Drops bytes from the front of [`Self::data`].
+    pub fn consume(&mut self, count: usize) {
+        if let Some((Kind::Data, left)) = &mut self.current {
+            let count = count.min(*left).min(self.input.len());
+            self.input.advance(count);
+            *left -= count;
+            if *left == 0 {
+                self.current = None;
+            }
+        }
+    }
+
+    /// What comes next. Nothing is lost when the wait is given up.
+    pub fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event, SlotError>> {
+        loop {
+            if let Some(event) = self.parse()? {
+                return Poll::Ready(Ok(event));
+            }
+            self.input.reserve(READ_SIZE);
+            match self.stream.try_read_buf(&mut self.input) {
+                Ok(0) => return Poll::Ready(Err(SlotError::Gone)),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    ready!(self.stream.poll_read_ready(cx))?
+                }
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
+                    return Poll::Ready(Err(SlotError::Gone));
+                }
+                Err(error) => return Poll::Ready(Err(error.into())),
+            }
+        }
+    }
+
+    /// What comes next.
+    ///
+    /// # Errors
+    /// When the worker is gone or does not keep to the protocol.
+    pub async fn event(&mut self) -> Result<Event, SlotError> {
+        std::future::poll_fn(|cx| self.poll_event(cx)).await
+    }
+
+    fn parse(&mut self) -> Result<Option<Event>, SlotError> {
+        if self.current.is_none() {
+            let Some(head) = self.input.first_chunk::<HEADER_LEN>() else { return Ok(None) };
+            let header = Header::decode(*head)?;
+            self.input.advance(HEADER_LEN);
+            self.current = Some((header.kind, header.len));
+        }
+        match self.current {
+            Some((Kind::Data, 0)) => {
+                self.current = None;
+                self.parse()
+            }
+            Some((Kind::Data, _)) => Ok((!self.input.is_empty()).then_some(Event::Data)),
+            Some((kind, len)) if self.input.len() >= len => {
+                self.current = None;
+                Ok(Some(Event::Frame(kind, self.input.split_to(len).freeze())))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Gives buffers back that only a call needs; an idle slot holds no memory.
+    pub fn shrink(&mut self) {
+        if self.input.is_empty() {
+            self.input = BytesMut::new();
+        }
+        if self.output.is_empty() {
+            self.output = BytesMut::new();
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.worker.slot_closed(self.index);
+    }
+}
+
+/// Reads the record that a frame carries.
+///
+/// # Errors
+/// When it carries something else.
+pub fn record<T: serde::de::DeserializeOwned>(kind: Kind, payload: &[u8]) -> Result<T, SlotError> {
+    serde_json::from_slice(payload).map_err(|error| FrameError::Payload { kind, error }.into())
+}
