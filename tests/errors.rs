@@ -38,6 +38,9 @@ fn programs_that_behave_badly() {
     for path in ["/exit/0", "/exit/7", "/crash", "/quiet", "/garbage"] {
         refused(&node, path, 502);
     }
+    // Words of the library OS in a program's mouth change nothing.
+    let words = refused(&node, "/words", 502);
+    assert!(words.text().contains("\"Crashed\""), "{}", words.text());
     refused(&node, "/spin", 504);
     refused(&node, "/sleep/5000", 504);
     for path in ["/memory", "/threads"] {

@@ -112,6 +112,10 @@ static void *asleep(void *unused) {
 
 static int badly(int fd, const char *path) {
     if (strncmp(path, "/exit/", 6) == 0) exit(atoi(path + 6));
+    if (strcmp(path, "/words") == 0) {
+        fprintf(stderr, "out of memory: killed process 1 (/probe)\nmemory allocation of 64 bytes failed\n");
+        kill(getpid(), SIGKILL);
+    }
     if (strcmp(path, "/crash") == 0) *(volatile int *)16 = 1;
     if (strcmp(path, "/spin") == 0) for (volatile int i = 0;; i++);
     if (strcmp(path, "/quiet") == 0) return -1;

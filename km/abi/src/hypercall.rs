@@ -16,6 +16,10 @@
 //! shutdown or close. Events come with every doorbell but [`Port::Exit`] and [`Port::Panic`]; the inline bytes of
 //! several follow each other in the input buffer.
 
+mod exit;
+
+pub use exit::{End, Exit, UnknownEnd};
+
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// How often a program that computes is interrupted to look for other work, in nanoseconds.
@@ -45,9 +49,10 @@ pub enum Port {
     Submit = 0x500,
     /// Carry out the operations, then wait until there is an event or [`Idle::deadline_ns`] has come.
     Idle = 0x501,
-    /// Carry out the operations; the program has ended as [`HyperPage::exit`] says.
+    /// Carry out the operations; the machine has ended as [`HyperPage::exit`] says.
     Exit = 0x502,
-    /// The library OS cannot go on; operation 0 is a [`OpCode::Write`] of the message to stderr.
+    /// The library OS cannot go on; operation 0 is a [`OpCode::Write`] of the message to stderr. It lacks memory if
+    /// [`HyperPage::exit`] says [`End::OutOfMemory`]; anything else there means nothing.
     Panic = 0x503,
 }
 
@@ -233,16 +238,6 @@ pub struct Idle {
     pub listeners: [Listener; LISTENERS_MAX],
 }
 
-/// How the program ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
-#[repr(C)]
-pub struct Exit {
-    /// Exit status, 0 to 255, when `signal` is 0.
-    pub status: u32,
-    /// The fatal signal, or 0.
-    pub signal: u32,
-}
-
 /// Where the program was when a kick took the CPU from it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
@@ -275,7 +270,7 @@ pub struct HyperPage {
     pub events: [Event; EVENTS_MAX],
     /// Guest: valid at [`Port::Idle`].
     pub idle: Idle,
-    /// Guest: valid at [`Port::Exit`].
+    /// Guest: valid at [`Port::Exit`] and [`Port::Panic`].
     pub exit: Exit,
     /// Monitor: valid when it has redirected the vCPU to [`crate::image::ImageHeader::interrupt_entry`].
     pub interrupted: Interrupted,

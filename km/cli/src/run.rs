@@ -5,7 +5,7 @@ use crate::size;
 use crate::streams::{Forward, Streams};
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use km_abi::hypercall::{Exit, Idle, NEVER};
+use km_abi::hypercall::{End, Idle, NEVER};
 use km_vmm::GUEST_IMAGE;
 use km_vmm::memory::Rootfs;
 use km_vmm::vm::kick::Ticker;
@@ -18,6 +18,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What memory a machine has unless told otherwise; the default of a function as well.
 const DEFAULT_MEMORY: &str = "256Mi";
+/// What shells add to the number of a fatal signal.
+const AFTER_SIGNAL: u8 = 128;
+/// The signal of Linux's OOM killer.
+const SIGKILL: u8 = 9;
 
 /// Run one program in one machine.
 #[derive(Args)]
@@ -64,9 +68,16 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let memory = args.memory.next_multiple_of(2 << 20);
     let mut vm = monitor.boot(memory, &rootfs, &bundle.process, seed, now.as_nanos() as u64)?;
     let mut streams = Streams::new(&args.publish)?;
-    let exit = drive(&mut vm, &mut streams)?;
-    let status = if exit.signal == 0 { exit.status } else { 128 + exit.signal };
-    Ok(ExitCode::from(status as u8))
+    Ok(ExitCode::from(status(drive(&mut vm, &mut streams)?)))
+}
+
+/// The exit status by which a shell would know this end.
+fn status(end: End) -> u8 {
+    match end {
+        End::Exited { status } => status,
+        End::Killed { signal } => AFTER_SIGNAL + signal,
+        End::OutOfMemory => AFTER_SIGNAL + SIGKILL,
+    }
 }
 
 fn change_process(bundle: &mut Bundle, args: &RunArgs) -> Result<()> {
@@ -89,7 +100,7 @@ fn change_process(bundle: &mut Bundle, args: &RunArgs) -> Result<()> {
     Ok(())
 }
 
-fn drive(vm: &mut Vm, streams: &mut Streams) -> Result<Exit> {
+fn drive(vm: &mut Vm, streams: &mut Streams) -> Result<End> {
     let mut ticker = Ticker::new().context("create a timer")?;
     let mut arrivals = Arrivals::default();
     loop {
@@ -97,7 +108,7 @@ fn drive(vm: &mut Vm, streams: &mut Streams) -> Result<Exit> {
         let stop = vm.run(streams)?;
         ticker.stop().context("stop the timer")?;
         match stop {
-            Stop::Exited(exit) => return Ok(exit),
+            Stop::Ended(end) => return Ok(end),
             Stop::Broken(breakdown) => bail!("the machine broke: {breakdown}"),
             Stop::Cancelled => bail!("the machine was stopped"),
             Stop::Idle(idle) => {

@@ -100,16 +100,20 @@ fn programs_that_misbehave_end_their_call_and_no_other() {
     function.bake(&[]).unwrap();
     let worker = function.worker(Role::Serve).unwrap();
     let mut slot = worker.slot(0).unwrap();
+    // All of a machine's memory takes a while to fill.
+    let patient = |path: &str| if path == "/memory" { 10_000 } else { 200 };
     let cases = [
         ("/exit", Outcome::Exited { status: 3 }),
         ("/crash", Outcome::Signaled { signal: 11 }),
+        ("/words", Outcome::Signaled { signal: 9 }),
+        ("/memory", Outcome::OutOfMemory),
         ("/loop", Outcome::Deadline),
         ("/hang", Outcome::Deadline),
         ("/flood", Outcome::Deadline),
         ("/after", Outcome::Closed),
     ];
     for (path, outcome) in cases {
-        let answer = call_once(&mut slot, path, 200);
+        let answer = call_once(&mut slot, path, patient(path));
         assert_eq!(answer.ended.outcome, outcome, "{path}: {answer:?}");
         assert_eq!(words(&call_once(&mut slot, "/", 10_000)).0, 1, "after {path}");
     }

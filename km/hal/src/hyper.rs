@@ -4,7 +4,7 @@ use crate::{backend, phys};
 use core::fmt::{self, Write as _};
 use core::mem::offset_of;
 use km_abi::hypercall::{
-    EVENTS_MAX, Event, EventKind, Exit, HyperPage, Idle, OPS_MAX, Op, OpCode, Port, TouchEntry,
+    EVENTS_MAX, End, Event, EventKind, Exit, HyperPage, Idle, OPS_MAX, Op, OpCode, Port, TouchEntry,
 };
 use km_abi::layout::{HYPER_GPA, INPUT_GPA, INPUT_SIZE, OUTPUT_GPA, OUTPUT_SIZE, PAGE_SIZE, PROGRAM_END};
 
@@ -95,15 +95,20 @@ fn touch(count: u64, present: &mut dyn FnMut(u64, bool) -> bool) {
     }
 }
 
-/// Ends the machine after operations were carried out.
-pub fn exit(ops: &mut [Op], exit: Exit) -> ! {
-    put_ops(ops);
+fn put_exit(exit: Exit) {
     phys::write_value(HYPER_GPA + offset_of!(HyperPage, exit) as u64, &exit);
+}
+
+/// Ends the machine after operations were carried out.
+pub fn exit(ops: &mut [Op], end: End) -> ! {
+    put_ops(ops);
+    put_exit(end.into());
     backend::ring_last(Port::Exit)
 }
 
-/// Ends the machine with a message: the library OS cannot go on.
-pub fn panic(message: &dyn fmt::Display) -> ! {
+/// Ends the machine with a message: the library OS cannot go on. `cause` is why, where that is known.
+pub fn panic(message: &dyn fmt::Display, cause: Option<End>) -> ! {
+    put_exit(cause.map_or(Exit::default(), Exit::from));
     let mut text = OutputText { len: 0 };
     // An error means that the buffer is full: then the message is cut short.
     let _ = write!(text, "{message}");

@@ -1,10 +1,11 @@
 //! The ground under the library OS, tried on this host's KVM; prints what each thing costs.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use km_abi::hypercall::{EventKind, Exit};
+use km_abi::hypercall::{End, EventKind};
 use km_abi::records::BootConfig;
 use km_vmm::memory::Rootfs;
 use km_vmm::vm::kick::Ticker;
-use km_vmm::vm::{Arrivals, Host, Monitor, Stop, Transfer};
+use km_vmm::vm::{Arrivals, Host, Monitor, Stop, Transfer, Vm};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -54,17 +55,32 @@ impl Host for Listener {
     }
 }
 
+fn monitor() -> Option<Monitor> {
+    let monitor = Monitor::open(km_vmm::SELFTEST_IMAGE);
+    monitor.map_err(|error| eprintln!("SKIPPED, nothing was tested: {error}")).ok()
+}
+
+fn machine(monitor: &Monitor, config: &BootConfig) -> Vm {
+    let rootfs = Arc::new(Rootfs::open(tempfile::tempfile().unwrap(), monitor.image().code()).unwrap());
+    monitor.boot(64 << 20, &rootfs, config, [0; 32], 0).unwrap()
+}
+
+#[test]
+fn a_library_os_that_cannot_go_on_says_whether_it_lacks_memory() {
+    let Some(monitor) = monitor() else { return };
+    let end = |way: &str| {
+        let config = BootConfig { args: vec![way.into()], ..BootConfig::default() };
+        machine(&monitor, &config).run(&mut Listener::default()).unwrap()
+    };
+    assert!(matches!(end("exhaust"), Stop::Ended(End::OutOfMemory)));
+    let Stop::Broken(breakdown) = end("go on") else { panic!("it goes on") };
+    assert!(breakdown.reason.contains("went on without the memory"), "{breakdown}");
+}
+
 #[test]
 fn entries_faults_flushes_doorbells_and_kicks_work() {
-    let monitor = match Monitor::open(km_vmm::SELFTEST_IMAGE) {
-        Ok(monitor) => monitor,
-        Err(error) => {
-            eprintln!("SKIPPED, nothing was tested: {error}");
-            return;
-        }
-    };
-    let rootfs = Arc::new(Rootfs::open(tempfile::tempfile().unwrap(), monitor.image().code()).unwrap());
-    let mut vm = monitor.boot(64 << 20, &rootfs, &BootConfig::default(), [0; 32], 0).unwrap();
+    let Some(monitor) = monitor() else { return };
+    let mut vm = machine(&monitor, &BootConfig::default());
     let mut ticker = Ticker::new().unwrap();
     let mut listener = Listener::default();
     ticker.start().unwrap();
@@ -80,7 +96,7 @@ fn entries_faults_flushes_doorbells_and_kicks_work() {
     ticker.stop().unwrap();
     println!("{}{:?}", String::from_utf8_lossy(&listener.said), vm.usage());
     match end {
-        Stop::Exited(exit) => assert_eq!(exit, Exit::default()),
+        Stop::Ended(end) => assert_eq!(end, End::Exited { status: 0 }),
         Stop::Broken(breakdown) => panic!("{breakdown}"),
         other => panic!("{other:?}"),
     }

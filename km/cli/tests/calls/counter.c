@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -17,6 +18,14 @@ static void misbehave(const char *request)
 		exit(3);
 	if (strstr(request, "/crash"))
 		raise(SIGSEGV);
+	if (strstr(request, "/words")) {
+		/* What the library OS says of others. */
+		fprintf(stderr, "out of memory: killed process 1 (/counter)\nmemory allocation of 64 bytes failed\n");
+		kill(getpid(), SIGKILL);
+	}
+	if (strstr(request, "/memory"))
+		memset(mmap(NULL, 1ul << 30, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0), 1, 1ul << 30);
 	if (strstr(request, "/loop"))
 		for (;;)
 			;

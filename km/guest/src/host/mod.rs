@@ -16,7 +16,7 @@ use alloc::collections::BTreeMap;
 use alloc::rc::{Rc, Weak};
 use alloc::vec::Vec;
 use core::cell::RefCell;
-use km_abi::hypercall::{Event, EventKind, Exit, Idle, NEVER, Op, OpCode};
+use km_abi::hypercall::{End, Event, EventKind, Idle, NEVER, Op, OpCode};
 use km_hal::hyper;
 use output::OutputQueue;
 use stream::Stream;
@@ -114,9 +114,9 @@ impl Host {
     }
 
     /// Hands over what was written and ends the machine.
-    pub fn exit(&self, exit: Exit) -> ! {
+    pub fn exit(&self, end: End) -> ! {
         let mut batch = self.output.borrow_mut().take();
-        hyper::exit(&mut batch, exit)
+        hyper::exit(&mut batch, end)
     }
 
     /// Appends a control operation of a stream.

@@ -15,7 +15,7 @@ use crate::task::thread::{Thread, Vectors};
 use crate::task::{Credentials, Process, Status};
 use alloc::rc::Rc;
 use alloc::vec::Vec;
-use km_abi::hypercall::Exit;
+use km_abi::hypercall::End;
 use km_abi::layout::CLOCK_GPA;
 use km_hal::{LibOs, Trap, UserContext, records};
 
@@ -105,12 +105,13 @@ impl Kernel {
     /// Ends the machine: the first process has ended.
     pub fn end_machine(&mut self, status: Status) -> ! {
         self.write_log();
-        let exit = match status {
-            Status::Signaled(signal) => Exit { status: 0, signal },
-            Status::Exited(status) => Exit { status: status as u32 & 0xff, signal: 0 },
-            Status::Stopped(_) | Status::Continued => Exit::default(),
+        let end = match status {
+            Status::Signaled(signal) => End::Killed { signal: signal as u8 },
+            Status::Exited(status) => End::Exited { status: status as u8 },
+            Status::OutOfMemory => End::OutOfMemory,
+            Status::Stopped(_) | Status::Continued => End::Exited { status: 0 },
         };
-        self.net.exit(exit)
+        self.net.exit(end)
     }
 }
 

@@ -55,6 +55,6 @@ impl Kernel {
         let (pid, path) =
             (process.pid, alloc::string::String::from_utf8_lossy(&process.program.path).into_owned());
         crate::log!("out of memory: killed process {pid} ({path})");
-        self.exit_process(pid, Status::Signaled(u32::from(Signal::KILL.number())));
+        self.exit_process(pid, Status::OutOfMemory);
     }
 }

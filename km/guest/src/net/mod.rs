@@ -32,7 +32,7 @@ use budget::Budget;
 use core::cell::Cell;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use inet::Ports;
-use km_abi::hypercall::{Event, Exit, IDLE_READS_STDIN, Idle, LISTENERS_MAX, Listener};
+use km_abi::hypercall::{End, Event, IDLE_READS_STDIN, Idle, LISTENERS_MAX, Listener};
 use linux_raw_sys::net as raw;
 use message::Peer;
 use netlink::Netlink;
@@ -174,9 +174,9 @@ impl Net {
 
     /// Hands output over and ends the machine, once the monitor has taken all of it: what a program wrote before it ended
     /// is not lost to a slow reader.
-    pub fn exit(&self, exit: Exit) -> ! {
+    pub fn exit(&self, end: End) -> ! {
         self.shared.host.drain();
-        self.shared.host.exit(exit)
+        self.shared.host.exit(end)
     }
 
     /// The streams and what was written to them.

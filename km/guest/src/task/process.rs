@@ -6,7 +6,7 @@ use crate::fs::FsContext;
 use crate::fs::fd::FdTable;
 use crate::fs::regular::Running;
 use crate::mm::AddressSpace;
-use crate::signal::ProcessSignals;
+use crate::signal::{ProcessSignals, Signal};
 use crate::time::monotonic_ns;
 use crate::wait::WaitQueue;
 use alloc::rc::Rc;
@@ -20,6 +20,8 @@ pub enum Status {
     Exited(i32),
     /// Ended by a signal.
     Signaled(u32),
+    /// Ended because there was no memory for it; others see SIGKILL, as from Linux's OOM killer.
+    OutOfMemory,
     /// Stopped by a signal.
     Stopped(u32),
     /// SIGCONT let it go on.
@@ -33,6 +35,7 @@ impl Status {
         match self {
             Self::Exited(status) => (status as u32 & 0xff) << 8,
             Self::Signaled(signal) => signal,
+            Self::OutOfMemory => Signal::KILL.number() as u32,
             Self::Stopped(signal) => signal << 8 | 0x7f,
             Self::Continued => 0xffff,
         }
@@ -44,6 +47,7 @@ impl Status {
         match self {
             Self::Exited(status) => (1, status & 0xff),
             Self::Signaled(signal) => (2, signal as i32),
+            Self::OutOfMemory => (2, Signal::KILL.number() as i32),
             Self::Stopped(signal) => (5, signal as i32),
             Self::Continued => (6, 18),
         }

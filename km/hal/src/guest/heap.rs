@@ -2,7 +2,8 @@
 
 use crate::backend;
 use crate::frames::Frames;
-use core::alloc::Layout;
+use core::alloc::{GlobalAlloc, Layout};
+use core::sync::atomic::{AtomicBool, Ordering};
 use km_abi::layout::{DIRECT_MAP, PAGE_SIZE};
 use talc::base::Talc;
 use talc::base::binning::{Binning, DefaultBinning};
@@ -35,6 +36,50 @@ fn take(bytes: u64) -> Option<(u64, u64)> {
     Some((base, bytes))
 }
 
-// SAFETY: one CPU, and no entry interrupts the library OS.
+/// The heap, which notes how the last request for memory ended.
+struct Heap {
+    talc: TalcSyncCell<Grow, DefaultBinning>,
+    last_failed: AtomicBool,
+}
+
+impl Heap {
+    fn noted(&self, memory: *mut u8) -> *mut u8 {
+        self.last_failed.store(memory.is_null(), Ordering::Relaxed);
+        memory
+    }
+}
+
+// SAFETY: every request goes to the allocator inside as it is, and its answer back.
+unsafe impl GlobalAlloc for Heap {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller keeps the contract of this very function.
+        self.noted(unsafe { self.talc.alloc(layout) })
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: as above.
+        unsafe { self.talc.dealloc(memory, layout) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: as above.
+        self.noted(unsafe { self.talc.alloc_zeroed(layout) })
+    }
+
+    unsafe fn realloc(&self, memory: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: as above.
+        self.noted(unsafe { self.talc.realloc(memory, layout, size) })
+    }
+}
+
 #[global_allocator]
-static HEAP: TalcSyncCell<Grow, DefaultBinning> = unsafe { TalcSyncCell::new(TalcCell::new(Grow)) };
+static HEAP: Heap = Heap {
+    // SAFETY: one CPU, and no entry interrupts the library OS.
+    talc: unsafe { TalcSyncCell::new(TalcCell::new(Grow)) },
+    last_failed: AtomicBool::new(false),
+};
+
+/// Whether the last request for memory could not be met.
+pub(super) fn last_failed() -> bool {
+    HEAP.last_failed.load(Ordering::Relaxed)
+}

@@ -1,7 +1,7 @@
 //! Hypercall pages out of fuzz, one after the other on the same machine: any operation, any sequence of them.
 #![no_main]
 
-use km_abi::hypercall::HyperPage;
+use km_abi::hypercall::{End, Exit, HyperPage};
 use km_abi::layout::{HYPER_GPA, MEMORY_MIN};
 use km_vmm::memory::{GuestMemory, Rootfs};
 use km_vmm::vm::{Arrivals, DoorbellRinger, Host, Transfer};
@@ -55,6 +55,8 @@ fuzz_target!(|bytes: &[u8]| {
     let mut ringer = DoorbellRinger::default();
     for page in bytes.chunks(size_of::<HyperPage>()) {
         memory.write(HYPER_GPA, page).unwrap();
+        let exit = memory.load::<HyperPage>(HYPER_GPA).unwrap().exit;
+        assert!(End::try_from(exit).is_ok_and(|end| Exit::from(end) == exit) || End::try_from(exit).is_err());
         if ringer.ring(&memory, &rootfs, &mut Streams).is_err() {
             return;
         }

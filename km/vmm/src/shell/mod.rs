@@ -168,7 +168,7 @@ pub fn obey(vm: &mut Vm, arrivals: &Arrivals, until: Instant) -> Result<Box<Idle
     match vm.run(&mut Silence { until })? {
         Stop::Idle(idle) => Ok(idle),
         Stop::Broken(breakdown) => Err(ShellError::Stopped(breakdown.to_string())),
-        Stop::Exited(exit) => Err(ShellError::Stopped(format!("{exit:?}"))),
+        Stop::Ended(end) => Err(ShellError::Stopped(format!("{end:?}"))),
         Stop::Cancelled => Err(ShellError::Stopped("it takes too long".into())),
     }
 }

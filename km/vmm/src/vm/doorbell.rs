@@ -2,7 +2,9 @@
 
 use super::host::{Arrivals, Host, Transfer};
 use crate::memory::{GuestMemory, MemoryError, Rootfs};
-use km_abi::hypercall::{AGAIN, BROKEN, Event, HyperPage, INVALID, OPS_MAX, Op, OpCode, TRANSFER_MAX};
+use km_abi::hypercall::{
+    AGAIN, BROKEN, Event, HyperPage, INVALID, OPS_MAX, Op, OpCode, TRANSFER_MAX, UnknownEnd,
+};
 use km_abi::layout::{HYPER_GPA, INPUT_GPA};
 use std::mem::offset_of;
 use zerocopy::IntoBytes;
@@ -16,6 +18,8 @@ pub(super) enum DoorbellError {
     UnknownOperation(u32),
     #[error("the guest asked for a transfer of {0} bytes")]
     TooLong(u64),
+    #[error("the guest ended with cause {} and value {}, which mean nothing", .0.0.cause, .0.0.value)]
+    UnknownEnd(UnknownEnd),
     #[error("the guest gave an address outside of its memory: {0}")]
     Memory(#[from] MemoryError),
 }

@@ -1,6 +1,6 @@
 //! One virtual machine and its run loop.
 
-use super::doorbell::{self, Doorbell};
+use super::doorbell::{self, Doorbell, DoorbellError};
 use super::host::{Arrivals, Host};
 use super::kick::Kick;
 use super::report::{Breakdown, exit_reason};
@@ -10,7 +10,7 @@ use crate::kvm::exit::VmExit;
 use crate::kvm::host::KvmKind;
 use crate::kvm::machine::Machine;
 use crate::memory::{GuestMemory, MemoryError, Rootfs};
-use km_abi::hypercall::{Exit, HyperPage, Idle, Interrupted, OpCode, Port, TRANSFER_MAX};
+use km_abi::hypercall::{End, Exit, HyperPage, Idle, Interrupted, OpCode, Port, TRANSFER_MAX};
 use km_abi::layout::{DIRECT_MAP, HYPER_GPA};
 use kvm_bindings::kvm_regs;
 use std::mem::offset_of;
@@ -22,8 +22,8 @@ use std::time::{Duration, Instant};
 pub enum Stop {
     /// Nothing to do: it wants events, or to be run again at its deadline.
     Idle(Box<Idle>),
-    /// The program ended.
-    Exited(Exit),
+    /// The machine ended itself.
+    Ended(End),
     /// It cannot go on.
     Broken(Breakdown),
     /// [`Kick::cancel`].
@@ -147,8 +147,12 @@ impl Vm {
                 delivered.err().map(|error| Stop::Broken(Breakdown::of_reason(error.to_string())))
             }
             Port::Idle => Some(Stop::Idle(Box::new(page.idle))),
-            Port::Exit => Some(Stop::Exited(page.exit)),
-            Port::Panic => Some(Stop::Broken(Breakdown::of_reason(self.last_words(&page)))),
+            Port::Exit => Some(ended(page.exit)),
+            // What is written down there by a library OS that cannot go on may be anything.
+            Port::Panic => Some(match End::try_from(page.exit) {
+                Ok(End::OutOfMemory) => Stop::Ended(End::OutOfMemory),
+                _ => Stop::Broken(Breakdown::of_reason(self.last_words(&page))),
+            }),
         }
     }
 
@@ -203,5 +207,27 @@ impl Vm {
         host.poll(&mut self.arrivals);
         self.machine.memory.store(place, &(ticks - 1))?;
         Ok(self.arrivals.is_empty())
+    }
+}
+
+/// The end that a guest has written down.
+fn ended(exit: Exit) -> Stop {
+    match End::try_from(exit).map_err(DoorbellError::UnknownEnd) {
+        Ok(end) => Stop::Ended(end),
+        Err(error) => Stop::Broken(Breakdown::of_reason(error.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_without_meaning_breaks_the_machine() {
+        assert!(matches!(ended(Exit { cause: 2, value: 9 }), Stop::Ended(End::Killed { signal: 9 })));
+        for (cause, value) in [(0, 0), (1, 300), (2, 0), (77, 1), (u32::MAX, u32::MAX)] {
+            let Stop::Broken(breakdown) = ended(Exit { cause, value }) else { panic!("{cause} {value}") };
+            assert!(breakdown.reason.contains("the guest ended with cause"), "{breakdown}");
+        }
     }
 }

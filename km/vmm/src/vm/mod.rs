@@ -3,7 +3,7 @@
 //! ```text
 //! Monitor (one per process: KVM, image, register template, clock)
 //!    └─ boot / clone ──► Vm ── run(host) ──► Stop::Idle      deliver(arrivals), run again
-//!                          │                 Stop::Exited    the program is done
+//!                          │                 Stop::Ended     the program is done, and how
 //!                          │                 Stop::Broken    guest or monitor-side refusal, with a report
 //!                          │                 Stop::Cancelled  someone asked for it
 //!                          └── Host: streams, asked at each doorbell

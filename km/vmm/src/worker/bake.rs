@@ -11,7 +11,7 @@ use super::stream::SlotStream;
 use crate::protocol::{Boot, Call, Kind, NotReady, NotReadyReason, Ready, Role, SnapshotMode};
 use crate::shell::{ShellError, obey};
 use crate::vm::{Arrivals, Host};
-use km_abi::hypercall::EventKind;
+use km_abi::hypercall::{End, EventKind};
 
 /// Longest boot; a larger wish is cut.
 const BOOT_MAX: Duration = Duration::from_secs(600);
@@ -88,12 +88,7 @@ fn become_ready(
             (reason, message(reason, port, idle, wish.limit))
         }
         Over::Stopped(_) => (NotReadyReason::Fault, "was cancelled".to_owned()),
-        Over::Exited(exit) if exit.signal != 0 => {
-            (NotReadyReason::Exited, format!("was ended by signal {} while starting", exit.signal))
-        }
-        Over::Exited(exit) => {
-            (NotReadyReason::Exited, format!("exited with status {} while starting", exit.status))
-        }
+        Over::Ended(end) => (NotReadyReason::Exited, early_end(end)),
         Over::Broken(breakdown) => (NotReadyReason::Fault, breakdown.to_string()),
     };
     let message = match conversation.tail.text() {
@@ -103,6 +98,15 @@ fn become_ready(
     let ports = idle.map(ports).unwrap_or_default().iter().map(|listening| listening.port).collect();
     conversation.stream.queue_record(Kind::NotReady, &NotReady { reason, message, ports })?;
     Ok(Held::Empty)
+}
+
+/// What became of a program that should have become ready.
+fn early_end(end: End) -> String {
+    match end {
+        End::Exited { status } => format!("exited with status {status} while starting"),
+        End::Killed { signal } => format!("was ended by signal {signal} while starting"),
+        End::OutOfMemory => "ran out of memory while starting: give it more".to_owned(),
+    }
 }
 
 /// Lets the program answer a warm-up call and come to rest again. Answers with the response, then `Ready` or `NotReady`.
@@ -133,7 +137,7 @@ pub fn warm_up(
         other => {
             let text = format!("did not answer a warm-up request: {other:?}");
             let reason =
-                if matches!(other, Over::Exited(_)) { NotReadyReason::Exited } else { NotReadyReason::Fault };
+                if matches!(other, Over::Ended(_)) { NotReadyReason::Exited } else { NotReadyReason::Fault };
             conversation
                 .stream
                 .queue_record(Kind::NotReady, &NotReady { reason, message: text, ports: vec![] })?;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use km_abi::hypercall::{EventKind, Exit, IDLE_AT_START};
+use km_abi::hypercall::{End, EventKind, IDLE_AT_START};
 
 use super::conversation::{Conversation, Verdict};
 use super::drive::{Finished, Machine, Over};
@@ -19,11 +19,6 @@ use crate::vm::{Arrivals, Breakdown};
 const DEADLINE_MAX: Duration = Duration::from_secs(3600 + 60);
 /// What is left of the response goes out within this time, or not at all.
 const LAST_BYTES: Duration = Duration::from_secs(10);
-
-/// The library OS's line when a program needs more memory than there is.
-const OUT_OF_MEMORY: &str = "out of memory: killed process";
-/// Its last words when it needs more itself.
-const ALLOCATION_FAILED: &str = "memory allocation of";
 
 /// Runs a call on what the slot holds and destroys the machine. `taken` is when the call came.
 ///
@@ -169,27 +164,22 @@ fn outcome(over: Over, conversation: &mut Conversation<'_>) -> Outcome {
         Over::Stopped(Verdict::GraceOver) => Outcome::Closed,
         Over::Stopped(Verdict::Deadline) => Outcome::Deadline,
         Over::Stopped(Verdict::Cancelled) => Outcome::Cancelled,
-        Over::Exited(exit) => exited(exit, conversation.tail.text().as_deref()),
-        Over::Broken(breakdown) => broken(&breakdown.to_string(), conversation.tail.text()),
+        Over::Ended(end) => ended_by_itself(end),
+        Over::Broken(breakdown) => broken(&breakdown, conversation.tail.text()),
     }
 }
 
-/// The library OS kills a program that needs more memory than there is, and says so in the log.
-fn exited(exit: Exit, tail: Option<&str>) -> Outcome {
-    match u8::try_from(exit.signal) {
-        Ok(0) => Outcome::Exited { status: u8::try_from(exit.status & 0xff).unwrap_or(0) },
-        Ok(9) if tail.is_some_and(|tail| tail.contains(OUT_OF_MEMORY)) => Outcome::OutOfMemory,
-        Ok(signal) => Outcome::Signaled { signal },
-        Err(_) => Outcome::Fault { message: format!("the guest reports signal {}", exit.signal) },
+fn ended_by_itself(end: End) -> Outcome {
+    match end {
+        End::Exited { status } => Outcome::Exited { status },
+        End::Killed { signal } => Outcome::Signaled { signal },
+        End::OutOfMemory => Outcome::OutOfMemory,
     }
 }
 
-fn broken(message: &str, tail: Option<String>) -> Outcome {
-    if message.contains(ALLOCATION_FAILED) {
-        return Outcome::OutOfMemory;
-    }
+fn broken(breakdown: &Breakdown, tail: Option<String>) -> Outcome {
     let tail = tail.map(|tail| format!("\nlast output: {tail}")).unwrap_or_default();
-    Outcome::Fault { message: format!("{message}{tail}") }
+    Outcome::Fault { message: format!("{breakdown}{tail}") }
 }
 
 /// Looks at what the machine used, destroys it, and then learns: nobody waits for that.
@@ -213,22 +203,5 @@ fn tear_down(slot: &mut Slot, machine: Machine, learns: Learns, report: &mut End
         if whole {
             slot.function.learn(&usage, accessed.as_ref());
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_program_without_memory_is_told_from_one_that_was_killed() {
-        let killed = Exit { status: 0, signal: 9 };
-        let line = format!("starting | {OUT_OF_MEMORY} 1 (/hello)");
-        assert_eq!(exited(killed, Some(&line)), Outcome::OutOfMemory);
-        assert_eq!(exited(killed, Some("starting")), Outcome::Signaled { signal: 9 });
-        assert_eq!(exited(Exit { status: 259, signal: 0 }, None), Outcome::Exited { status: 3 });
-        assert!(matches!(exited(Exit { status: 0, signal: 300 }, None), Outcome::Fault { .. }));
-        let words = format!("the library OS gave up: {ALLOCATION_FAILED} 64 bytes failed");
-        assert_eq!(broken(&words, None), Outcome::OutOfMemory);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use km_abi::hypercall::{Exit, FIRST_CONNECTION, Idle, NEVER};
+use km_abi::hypercall::{End, FIRST_CONNECTION, Idle, NEVER};
 
 use super::conversation::{Conversation, Verdict};
 use crate::kvm::KvmError;
@@ -24,8 +24,8 @@ pub struct Machine {
 pub enum Over {
     /// The goal was reached; the machine is idle.
     Reached,
-    /// The program ended.
-    Exited(Exit),
+    /// The machine ended itself.
+    Ended(End),
     /// The machine broke.
     Broken(Breakdown),
     /// It was stopped.
@@ -93,7 +93,7 @@ impl Machine {
                     self.idle = Some(idle);
                     self.idle_at = Instant::now();
                 }
-                Stop::Exited(exit) => return Ok(Over::Exited(exit)),
+                Stop::Ended(end) => return Ok(Over::Ended(end)),
                 Stop::Broken(breakdown) => return Ok(Over::Broken(breakdown)),
                 Stop::Cancelled => {
                     return Ok(Over::Stopped(conversation.verdict().unwrap_or(Verdict::Cancelled)));

@@ -6,8 +6,9 @@ mod program;
 
 use alloc::format;
 use alloc::vec::Vec;
+use core::hint::black_box;
 use core::mem;
-use km_hal::abi::hypercall::{Exit, Idle};
+use km_hal::abi::hypercall::{End, Idle};
 use km_hal::paging::{self, Flags, Pool};
 use km_hal::user::{self, Fault};
 use km_hal::{LibOs, Trap, UserContext, cpu, frames, hyper, phys, records};
@@ -20,6 +21,8 @@ const SLEEP_NS: u64 = 5_000_000;
 const KICKS: u64 = 3;
 /// Count of exceptions that stands for the last one: the jump to nowhere.
 const WILD: u64 = 100;
+/// Bytes that no machine of the test has.
+const TOO_MUCH: usize = 1 << 32;
 
 fn say(text: &str) {
     hyper::write(1, text.as_bytes());
@@ -51,6 +54,9 @@ pub struct Selftest {
 
 impl LibOs for Selftest {
     fn boot(context: &mut UserContext) -> Self {
+        if let Some(way) = records::config().args.first() {
+            end(way);
+        }
         let root = program_space();
         memory();
         program_memory();
@@ -100,7 +106,7 @@ impl Selftest {
     fn exception(&mut self, context: &mut UserContext, vector: u8) {
         if self.exceptions == WILD {
             assert_eq!((vector, context.rip), (13, 1 << 63));
-            hyper::exit(&mut [], Exit { status: 0, signal: 0 });
+            hyper::exit(&mut [], End::Exited { status: 0 });
         }
         let (expected, length) = [(6, 2), (3, 0), (13, 1), (0, 2)][self.exceptions as usize % 4];
         assert_eq!(vector, expected, "at {:#x}", context.rip);
@@ -131,6 +137,20 @@ impl Selftest {
             context.rip = 1 << 63;
             self.exceptions = WILD;
         }
+    }
+}
+
+/// Ends the way that the first argument names.
+fn end(way: &[u8]) {
+    match way {
+        b"exhaust" => drop(black_box(Vec::<u8>::with_capacity(TOO_MUCH))),
+        b"go on" => {
+            let mut bytes = Vec::<u8>::new();
+            assert!(bytes.try_reserve(TOO_MUCH).is_err() && black_box(&bytes).is_empty());
+            drop(black_box(Vec::<u8>::with_capacity(1)));
+            panic!("went on without the memory");
+        }
+        _ => panic!("no such way"),
     }
 }
 
