@@ -78,7 +78,7 @@ impl Slot {
 
     /// Queues a frame without payload.
     pub fn queue_empty(&mut self, kind: Kind) {
-        self.output.extend_from_slice(&[kind as u8, 0, 0, 0, 0, 0, 0, 0]);
+        self.output.extend_from_slice(&Header::empty(kind).encode());
     }
 
     /// Queues a frame.
@@ -86,8 +86,7 @@ impl Slot {
     /// # Errors
     /// When the payload is too long for its kind.
     pub fn queue(&mut self, frame: &Frame) -> Result<(), FrameError> {
-        let header = Header::new(frame.kind, frame.payload.len())?;
-        self.output.extend_from_slice(&header.encode());
+        self.output.extend_from_slice(&frame.header()?.encode());
         self.output.extend_from_slice(&frame.payload);
         Ok(())
     }
@@ -186,7 +185,8 @@ impl Slot {
     fn parse(&mut self) -> Result<Option<Event>, SlotError> {
         if self.current.is_none() {
             let Some(head) = self.input.first_chunk::<HEADER_LEN>() else { return Ok(None) };
-            let header = Header::decode(*head)?;
+            // A call has one connection: no machine may reach out.
+            let header = Header::decode(*head)?.of_call()?;
             self.input.advance(HEADER_LEN);
             self.current = Some((header.kind, header.len));
         }

@@ -5,7 +5,9 @@ mod calls;
 
 use calls::{Function, call, call_once, get, kvm, whole, words};
 use km_vmm::client::{ClientError, Worker};
-use km_vmm::protocol::{Kind, NotReadyReason, Outcome, RefusedReason, Role, SnapshotMode};
+use km_vmm::protocol::{
+    ConnectionId, Frame, Kind, NotReadyReason, Outcome, RefusedReason, Role, SnapshotMode,
+};
 use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::FileExt;
@@ -142,6 +144,29 @@ fn a_cancelled_call_and_a_closed_stream_free_the_machine() {
         drop(slot);
         let mut next = worker.slot(0).unwrap();
         assert_eq!(words(&call_once(&mut next, "/", 10_000)).0, 1);
+    }
+}
+
+#[test]
+fn frames_of_an_unknown_connection_end_their_slot_and_no_other() {
+    if !kvm() {
+        return;
+    }
+    let function = Function::counter(SnapshotMode::Ready);
+    function.bake(&[]).unwrap();
+    let worker = function.worker(Role::Serve).unwrap();
+    let mut neighbour = worker.slot(1).unwrap();
+    let stray = |kind| Frame { connection: ConnectionId(7), ..Frame::empty(kind) };
+    for (kind, in_call) in [(Kind::Data, true), (Kind::End, true), (Kind::Data, false)] {
+        let mut slot = worker.slot(0).unwrap();
+        slot.prepare().unwrap();
+        if in_call {
+            slot.send_record(Kind::Call, &call(60_000)).unwrap();
+            slot.send(Kind::Data, &get("/hang")).unwrap();
+        }
+        slot.send_frame(&stray(kind)).unwrap();
+        assert!(matches!(slot.wait_for_end(), Err(ClientError::Gone)), "{kind:?}");
+        assert_eq!(words(&call_once(&mut neighbour, "/", 10_000)).0, 1);
     }
 }
 

@@ -162,7 +162,14 @@ impl Slot {
     /// # Errors
     /// The worker is gone.
     pub fn send(&mut self, kind: Kind, payload: &[u8]) -> Result<(), ClientError> {
-        let frame = Frame { kind, payload: payload.to_vec() };
+        self.send_frame(&Frame::new(kind, payload.to_vec()))
+    }
+
+    /// Sends a frame as it is.
+    ///
+    /// # Errors
+    /// The worker is gone.
+    pub fn send_frame(&mut self, frame: &Frame) -> Result<(), ClientError> {
         Ok(self.stream.write_all(&frame.encode()?)?)
     }
 
@@ -171,7 +178,7 @@ impl Slot {
     /// # Errors
     /// The worker is gone.
     pub fn send_record<T: Serialize>(&mut self, kind: Kind, record: &T) -> Result<(), ClientError> {
-        Ok(self.stream.write_all(&Frame::json(kind, record)?.encode()?)?)
+        self.send_frame(&Frame::json(kind, record)?)
     }
 
     /// Receives the next frame that is not a log.
@@ -183,6 +190,9 @@ impl Slot {
             let mut rest = &self.input[self.taken..];
             let frame = self.decoder.decode(&mut rest)?;
             self.taken = self.input.len() - rest.len();
+            if let Some(frame) = &frame {
+                frame.header()?.of_call()?;
+            }
             match frame {
                 Some(frame) if frame.kind == Kind::Log => self.log.extend_from_slice(frame.log()?.1),
                 Some(frame) => return Ok(frame),
@@ -299,7 +309,7 @@ impl Slot {
     ) -> Result<(Vec<u8>, Option<Ended>), ClientError> {
         let mut message = Frame::json(Kind::Call, call)?.encode()?;
         for piece in request.chunks(PAYLOAD_MAX) {
-            Frame { kind: Kind::Data, payload: piece.to_vec() }.encode_into(&mut message)?;
+            Frame::new(Kind::Data, piece.to_vec()).encode_into(&mut message)?;
         }
         self.stream.write_all(&message)?;
         let mut response = Vec::new();

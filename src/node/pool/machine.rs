@@ -181,7 +181,7 @@ impl Machine {
     /// When the machine is gone already.
     pub fn put_in(&self, inlay: &[u8]) -> Result<(), SlotError> {
         for piece in inlay.chunks(PAYLOAD_MAX) {
-            let frame = Frame { kind: Kind::Inlay, payload: piece.to_vec() };
+            let frame = Frame::new(Kind::Inlay, piece.to_vec());
             self.with_slot(|slot| Ok(slot.queue(&frame)?))?;
         }
         Ok(())

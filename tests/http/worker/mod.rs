@@ -13,7 +13,7 @@ use km_vmm::protocol::call::{Boot, NotReady, NotReadyReason, Outcome, Prepared, 
 use km_vmm::protocol::control::{
     Assign, Assigned, FromWorker, Hello, Jail, Refused, RefusedReason, Role, ToWorker,
 };
-use km_vmm::protocol::{Frame, Kind, packet};
+use km_vmm::protocol::{ConnectionId, Frame, Kind, packet};
 
 use slot::{Slot, SlotEnd};
 
@@ -30,6 +30,7 @@ fn serve(control: &OwnedFd) -> Result<(), Box<dyn std::error::Error>> {
         Ok(packet::send(control.as_fd(), &message.encode()?, &[])?)
     };
     say(&FromWorker::Hello(Hello {
+        protocol_version: km_vmm::protocol::PROTOCOL_VERSION,
         abi_version: 1,
         build: "fake".into(),
         kvm: "fake".into(),
@@ -186,6 +187,10 @@ fn answer(slot: &mut Slot, head: &str) -> Result<Option<Outcome>, SlotEnd> {
         }
         "double" => slot.data(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab")?,
         "nothing" => slot.eof()?,
+        // Bytes of a connection that the call does not have.
+        "stray" => {
+            slot.send(&Frame { connection: ConnectionId(7), ..Frame::new(Kind::Data, b"HTTP".to_vec()) })?
+        }
         "exit" => return Ok(Some(Outcome::Exited { status: 3 })),
         "segv" => return Ok(Some(Outcome::Signaled { signal: 11 })),
         "memory" => return Ok(Some(Outcome::OutOfMemory)),

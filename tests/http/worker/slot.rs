@@ -97,11 +97,11 @@ impl Slot {
     }
 
     pub fn log(&mut self, stream: u8, bytes: &[u8]) -> Result<(), SlotEnd> {
-        self.send(&Frame { kind: Kind::Log, payload: [&[stream], bytes].concat() })
+        self.send(&Frame::new(Kind::Log, [&[stream], bytes].concat()))
     }
 
     pub fn data(&mut self, bytes: &[u8]) -> Result<(), SlotEnd> {
-        self.send(&Frame { kind: Kind::Data, payload: bytes.to_vec() })
+        self.send(&Frame::new(Kind::Data, bytes.to_vec()))
     }
 
     pub fn eof(&mut self) -> Result<(), SlotEnd> {

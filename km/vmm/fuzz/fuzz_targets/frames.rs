@@ -13,6 +13,8 @@ fuzz_target!(|bytes: &[u8]| {
             match decoder.decode(&mut piece) {
                 Ok(Some(frame)) => {
                     frame.encode_into(&mut again).unwrap();
+                    let header = frame.header().unwrap();
+                    assert!(header.of_call().is_ok() || frame.kind.is_of_connection());
                     let _ = match frame.kind {
                         Kind::Boot => frame.record::<Boot>().is_ok(),
                         Kind::Call => frame.record::<Call>().is_ok(),

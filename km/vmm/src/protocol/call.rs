@@ -188,8 +188,7 @@ mod tests {
 
     #[test]
     fn numbers_out_of_range_are_refused() {
-        let frame =
-            Frame { kind: Kind::Call, payload: br#"{"call_id":"x","deadline_ms":1,"port":70000}"#.to_vec() };
+        let frame = Frame::new(Kind::Call, br#"{"call_id":"x","deadline_ms":1,"port":70000}"#.to_vec());
         assert!(frame.record::<Call>().is_err());
     }
 }

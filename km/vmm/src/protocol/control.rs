@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::SLOTS_MAX;
+use super::{PROTOCOL_VERSION, SLOTS_MAX};
 
 /// Longest control message in bytes.
 pub const CONTROL_MAX: usize = 64 << 10;
@@ -19,6 +19,11 @@ pub enum ControlError {
     /// Not the JSON of a message.
     #[error("control message is malformed: {0}")]
     Malformed(#[from] serde_json::Error),
+    /// The worker is of another build.
+    #[error(
+        "the worker speaks version {0} of the protocol and not {PROTOCOL_VERSION}: install both programs from one build"
+    )]
+    Version(u32),
     /// A field is out of its bounds.
     #[error("control message has an unacceptable {0}")]
     Field(&'static str),
@@ -56,6 +61,9 @@ pub enum FromWorker {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Hello {
+    /// [`PROTOCOL_VERSION`] of the worker; 0 where none is told.
+    #[serde(default)]
+    pub protocol_version: u32,
     /// Version of the monitor–guest interface.
     pub abi_version: u32,
     /// Identity of the monitor's build, to which snapshots are bound.
@@ -262,6 +270,9 @@ impl FromWorker {
         let message = decode(bytes)?;
         match &message {
             Self::Hello(hello) => {
+                if hello.protocol_version != PROTOCOL_VERSION {
+                    return Err(ControlError::Version(hello.protocol_version));
+                }
                 check_text(&hello.build, "build")?;
                 check_text(&hello.kvm, "kvm")?;
                 check_jail(&hello.jail)?;
@@ -373,6 +384,17 @@ mod tests {
         }
         assert!(ToWorker::decode(br#"{"type":"slot","index":8}"#).is_err());
         assert!(ToWorker::decode(br#"{"type":"format"}"#).is_err());
+    }
+
+    #[test]
+    fn a_worker_of_another_version_is_refused() {
+        let hello = Hello { protocol_version: PROTOCOL_VERSION, ..Hello::default() };
+        let decoded = |hello: &Hello| FromWorker::decode(&FromWorker::Hello(hello.clone()).encode().unwrap());
+        assert_eq!(decoded(&hello).unwrap(), FromWorker::Hello(hello.clone()));
+        let other = Hello { protocol_version: PROTOCOL_VERSION + 1, ..hello };
+        assert!(matches!(decoded(&other), Err(ControlError::Version(3))));
+        let without = br#"{"type":"hello","abi_version":4,"build":"","kvm":"","jail":{"measures":[]}}"#;
+        assert!(matches!(FromWorker::decode(without), Err(ControlError::Version(0))));
     }
 
     #[test]

@@ -1,8 +1,10 @@
-//! Frames of a slot's stream: `kind u8, 0, 0, 0, length u32 LE`, then the payload.
+//! Frames of a slot's stream: `kind u8, 0, connection u16 LE, length u32 LE`, then the payload.
+//!
+//! The connection is 0 but in frames that are about another connection than the call's own.
 //!
 //! [`FrameDecoder`] takes bytes as they come and gives whole frames; it never holds more than one frame's worth.
 
-use std::io;
+use std::{fmt, io};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -42,9 +44,40 @@ pub enum FrameError {
     /// A frame that has no place here.
     #[error("unexpected {0:?} frame")]
     Unexpected(Kind),
+    /// A frame of a connection that does not exist.
+    #[error("{kind:?} frame of connection {id}, which does not exist")]
+    UnknownConnection {
+        /// What the frame is.
+        kind: Kind,
+        /// What it is about.
+        id: ConnectionId,
+    },
+    /// A connection that may not be opened.
+    #[error("connection {id} cannot be opened: {reason}")]
+    RefusedConnection {
+        /// Its number.
+        id: ConnectionId,
+        /// Why not.
+        reason: &'static str,
+    },
     /// The stream failed.
     #[error("slot stream: {0}")]
     Io(#[from] io::Error),
+}
+
+/// The number of a connection within its call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ConnectionId(pub u16);
+
+impl ConnectionId {
+    /// The call itself: the client's connection to the program.
+    pub const CALL: Self = Self(0);
+}
+
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
 }
 
 macro_rules! kinds {
@@ -118,6 +151,14 @@ kinds! {
     Ended = 72, JSON_MAX;
 }
 
+impl Kind {
+    /// Frames of this kind are about one connection; the connection of all others is 0.
+    #[must_use]
+    pub fn is_of_connection(self) -> bool {
+        matches!(self, Self::Data | Self::End | Self::Eof)
+    }
+}
+
 /// The stream of the program that a log frame carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -133,35 +174,69 @@ pub enum LogStream {
 pub struct Header {
     /// What the frame is.
     pub kind: Kind,
+    /// What it is about.
+    pub connection: ConnectionId,
     /// Bytes of payload that follow, at most [`Kind::payload_max`].
     pub len: usize,
 }
 
 impl Header {
-    /// The header of a payload of `len` bytes.
+    /// The header of a payload of `len` bytes, about the call.
     ///
     /// # Errors
     /// [`FrameError::Length`] when that is too much for the kind.
     pub fn new(kind: Kind, len: usize) -> Result<Self, FrameError> {
-        if len > kind.payload_max() { Err(FrameError::Length { kind, len }) } else { Ok(Self { kind, len }) }
+        Self::of_connection(ConnectionId::CALL, kind, len)
+    }
+
+    /// The header of a payload of `len` bytes, about this connection.
+    ///
+    /// # Errors
+    /// [`FrameError::Length`] when that is too much for the kind, [`FrameError::UnknownConnection`] when the kind has none.
+    pub fn of_connection(connection: ConnectionId, kind: Kind, len: usize) -> Result<Self, FrameError> {
+        if connection != ConnectionId::CALL && !kind.is_of_connection() {
+            return Err(FrameError::UnknownConnection { kind, id: connection });
+        }
+        if len > kind.payload_max() {
+            return Err(FrameError::Length { kind, len });
+        }
+        Ok(Self { kind, connection, len })
+    }
+
+    /// The header of a frame without payload, about the call.
+    #[must_use]
+    pub const fn empty(kind: Kind) -> Self {
+        Self { kind, connection: ConnectionId::CALL, len: 0 }
+    }
+
+    /// This header, where only the call has a connection.
+    ///
+    /// # Errors
+    /// [`FrameError::UnknownConnection`] when it is about another one.
+    pub fn of_call(self) -> Result<Self, FrameError> {
+        match self.connection {
+            ConnectionId::CALL => Ok(self),
+            id => Err(FrameError::UnknownConnection { kind: self.kind, id }),
+        }
     }
 
     /// Its bytes.
     #[must_use]
     pub fn encode(self) -> [u8; HEADER_LEN] {
         let len = u32::try_from(self.len).unwrap_or(u32::MAX).to_le_bytes();
-        [self.kind as u8, 0, 0, 0, len[0], len[1], len[2], len[3]]
+        let connection = self.connection.0.to_le_bytes();
+        [self.kind as u8, 0, connection[0], connection[1], len[0], len[1], len[2], len[3]]
     }
 
     /// Reads a header.
     ///
     /// # Errors
-    /// When kind, reserved bytes or length are not acceptable.
+    /// When kind, reserved byte, connection or length are not acceptable.
     pub fn decode(bytes: [u8; HEADER_LEN]) -> Result<Self, FrameError> {
-        let [kind, 0, 0, 0, len @ ..] = bytes else { return Err(FrameError::Header(bytes)) };
+        let [kind, 0, low, high, len @ ..] = bytes else { return Err(FrameError::Header(bytes)) };
         let kind = Kind::from_byte(kind).ok_or(FrameError::Header(bytes))?;
         let len = usize::try_from(u32::from_le_bytes(len)).unwrap_or(usize::MAX);
-        Self::new(kind, len)
+        Self::of_connection(ConnectionId(u16::from_le_bytes([low, high])), kind, len)
     }
 }
 
@@ -170,15 +245,31 @@ impl Header {
 pub struct Frame {
     /// What it is.
     pub kind: Kind,
+    /// What it is about.
+    pub connection: ConnectionId,
     /// What it carries.
     pub payload: Vec<u8>,
 }
 
 impl Frame {
-    /// A frame without payload.
+    /// A frame about the call.
+    #[must_use]
+    pub fn new(kind: Kind, payload: Vec<u8>) -> Self {
+        Self { kind, connection: ConnectionId::CALL, payload }
+    }
+
+    /// A frame about the call, without payload.
     #[must_use]
     pub fn empty(kind: Kind) -> Self {
-        Self { kind, payload: Vec::new() }
+        Self::new(kind, Vec::new())
+    }
+
+    /// The header of this frame.
+    ///
+    /// # Errors
+    /// When the payload is too long.
+    pub fn header(&self) -> Result<Header, FrameError> {
+        Header::of_connection(self.connection, self.kind, self.payload.len())
     }
 
     /// A frame that carries a record.
@@ -187,8 +278,9 @@ impl Frame {
     /// When the record is too long.
     pub fn json<T: Serialize>(kind: Kind, record: &T) -> Result<Self, FrameError> {
         let payload = serde_json::to_vec(record).map_err(|error| FrameError::Payload { kind, error })?;
-        Header::new(kind, payload.len())?;
-        Ok(Self { kind, payload })
+        let frame = Self::new(kind, payload);
+        frame.header()?;
+        Ok(frame)
     }
 
     /// The record that this frame carries.
@@ -216,7 +308,7 @@ impl Frame {
     /// # Errors
     /// When the payload is too long.
     pub fn encode_into(&self, out: &mut Vec<u8>) -> Result<(), FrameError> {
-        let header = Header::new(self.kind, self.payload.len())?;
+        let header = self.header()?;
         out.extend_from_slice(&header.encode());
         out.extend_from_slice(&self.payload);
         Ok(())
@@ -272,7 +364,11 @@ impl FrameDecoder {
             return Ok(None);
         }
         self.head_len = 0;
-        Ok(self.frame.take().map(|(header, payload)| Frame { kind: header.kind, payload }))
+        Ok(self.frame.take().map(|(Header { kind, connection, .. }, payload)| Frame {
+            kind,
+            connection,
+            payload,
+        }))
     }
 
     /// No part of a frame is held: an end of the stream here is a clean one.
@@ -288,10 +384,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn any_frame() -> impl Strategy<Value = Frame> {
-        (0..Kind::ALL.len(), proptest::collection::vec(any::<u8>(), 0..300)).prop_map(|(kind, payload)| {
+        let bytes = proptest::collection::vec(any::<u8>(), 0..300);
+        (0..Kind::ALL.len(), any::<u16>(), bytes).prop_map(|(kind, number, payload)| {
             let kind = Kind::ALL[kind];
             let len = payload.len().min(kind.payload_max());
-            Frame { kind, payload: payload[..len].to_vec() }
+            let connection = ConnectionId(if kind.is_of_connection() { number } else { 0 });
+            Frame { kind, connection, payload: payload[..len].to_vec() }
         })
     }
 
@@ -342,8 +440,26 @@ mod tests {
         assert!(Header::new(Kind::Data, PAYLOAD_MAX + 1).is_err());
         assert!(Header::new(Kind::Finish, 1).is_err());
         assert!(Header::decode([99, 0, 0, 0, 0, 0, 0, 0]).is_err());
-        assert!(Header::decode([4, 0, 1, 0, 0, 0, 0, 0]).is_err());
-        assert!(Frame { kind: Kind::Log, payload: vec![3] }.log().is_err());
+        assert!(Header::decode([4, 1, 0, 0, 0, 0, 0, 0]).is_err());
+        assert!(Frame::new(Kind::Log, vec![3]).log().is_err());
         assert!(Frame::empty(Kind::Log).log().is_err());
+    }
+
+    #[test]
+    fn a_connection_has_its_number_in_the_header() {
+        let header = Header::decode([Kind::Data as u8, 0, 2, 1, 9, 0, 0, 0]).unwrap();
+        assert_eq!((header.connection, header.len), (ConnectionId(0x102), 9));
+        let error = header.of_call().unwrap_err();
+        assert_eq!(error.to_string(), "Data frame of connection 258, which does not exist");
+        assert_eq!(Header::empty(Kind::Finish).encode(), [Kind::Finish as u8, 0, 0, 0, 0, 0, 0, 0]);
+        assert!(Header::empty(Kind::Finish).of_call().is_ok());
+    }
+
+    #[test]
+    fn only_kinds_that_have_a_connection_may_name_one() {
+        for &kind in Kind::ALL {
+            let named = Header::decode([kind as u8, 0, 7, 0, 0, 0, 0, 0]);
+            assert_eq!(named.is_ok(), kind.is_of_connection(), "{kind:?}");
+        }
     }
 }

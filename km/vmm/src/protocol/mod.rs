@@ -32,8 +32,11 @@ pub use control::{
     Assign, Assigned, CONTROL_MAX, ControlError, FromWorker, Hello, Jail, Measure, ProcessSpec, Refused,
     RefusedReason, Role, SnapshotMode, ToWorker, Wire,
 };
-pub use frame::{Frame, FrameDecoder, FrameError, Header, Kind, LogStream, PAYLOAD_MAX};
+pub use frame::{ConnectionId, Frame, FrameDecoder, FrameError, Header, Kind, LogStream, PAYLOAD_MAX};
 
+/// Changes whenever a message or frame of this module changes. Both programs come from one build; a worker of another
+/// version is refused at its Hello.
+pub const PROTOCOL_VERSION: u32 = 2;
 /// Descriptor at which a worker finds its control socket.
 pub const CONTROL_FD: i32 = 3;
 /// Slots of one worker at most: every VM on a process's memory map makes each of its page faults dearer.

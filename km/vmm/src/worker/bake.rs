@@ -123,7 +123,7 @@ pub fn warm_up(
     let limit = Duration::from_millis(call.deadline_ms).min(BOOT_MAX);
     let mut conversation = Conversation::new(stream, slot.function.assign.wire, Some(since + limit));
     let mut arrivals = Arrivals::default();
-    conversation.connect(machine.next_connection());
+    conversation.connect(machine.next_connection())?;
     conversation.open(call.port, &mut arrivals);
     let over = machine.drive(&mut conversation, &mut arrivals, &mut Finished, &mut slot.ticker)?;
     let wish = Wish { until: Until::Ready, since, limit };

@@ -39,7 +39,7 @@ pub fn run(
     let exits_before = machine.vm.usage().exits;
     let mut conversation = Conversation::new(stream, slot.function.assign.wire, Some(deadline));
     conversation.inlay = std::mem::take(&mut slot.inlay).into();
-    conversation.connect(machine.next_connection());
+    conversation.connect(machine.next_connection())?;
     let mut timing = Timing { taken, boot: None };
     let over = answer(slot, &mut machine, fresh, call.port, &mut conversation, &mut timing)?;
     let outcome = outcome(over, &mut conversation);

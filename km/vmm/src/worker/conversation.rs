@@ -8,22 +8,20 @@
 //! Where the call comes on standard input, that is its connection's one end; the other is standard output or the stream
 //! of replies, whose bytes are then no log.
 //!
-//! Everything that waits here is bounded: a request by [`REQUEST_MAX`], output by the stream's [`OUTPUT_MAX`]. What does
-//! not fit makes its sender wait.
+//! Everything that waits here is bounded: what comes in by [`super::connections::WAITING_MAX`], output by the stream's
+//! [`OUTPUT_MAX`]. What does not fit makes its sender wait.
 
 use std::collections::VecDeque;
-use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
 use km_abi::hypercall::{EventKind, FIRST_CONNECTION, INLAY, REPLY};
 
+use super::connections::{Connection, Connections, drain};
 use super::stream::{OUTPUT_MAX, SlotStream};
 use super::tail::Tail;
-use crate::protocol::{FrameError, Kind, LogStream, PAYLOAD_MAX, Wire};
+use crate::protocol::{ConnectionId, Frame, FrameError, Kind, LogStream, PAYLOAD_MAX, Wire};
 use crate::vm::{Arrivals, Host, Transfer};
 
-/// Bytes of a request that wait for the program.
-const REQUEST_MAX: usize = 512 << 10;
 /// How long a machine may run on when its response is complete.
 pub const GRACE: Duration = Duration::from_millis(50);
 /// Logs of standard output and error that may wait: half, so that a flood of them leaves room for the response.
@@ -54,29 +52,13 @@ pub struct Conversation<'a> {
     /// What the library OS is to put in, as far as it has not read it.
     pub inlay: VecDeque<u8>,
     wire: Wire,
-    connection: Option<Connection>,
+    connections: Connections,
     stopped_logs: [bool; 2],
     deadline: Option<Instant>,
     finished: Option<Instant>,
     cancelled: bool,
     first_byte: Option<Instant>,
     failure: Option<FrameError>,
-}
-
-/// A client's connection to the program.
-#[derive(Debug, Default)]
-struct Connection {
-    /// The stream of the request, and that of the response; a connection is both.
-    input: u32,
-    output: u32,
-    opened: bool,
-    request: VecDeque<u8>,
-    ended: bool,
-    armed: bool,
-    stopped: bool,
-    closed: bool,
-    eof_sent: bool,
-    hangup: Option<bool>,
 }
 
 impl<'a> Conversation<'a> {
@@ -87,7 +69,7 @@ impl<'a> Conversation<'a> {
             tail: Tail::default(),
             inlay: VecDeque::new(),
             wire,
-            connection: None,
+            connections: Connections::default(),
             stopped_logs: [false; 2],
             deadline,
             finished: None,
@@ -99,61 +81,53 @@ impl<'a> Conversation<'a> {
 
     /// A client connects: its frames are taken from now on, [`Self::open`] tells the guest. `number` is for connections
     /// that are one to the guest.
-    pub fn connect(&mut self, number: u32) {
+    ///
+    /// # Errors
+    /// There is a client already.
+    pub fn connect(&mut self, number: u32) -> Result<(), FrameError> {
         let (input, output) = match self.wire {
             Wire::Http => (number, number),
             Wire::Stdio => (STDIN, STDOUT),
             Wire::Kontain => (STDIN, REPLY),
         };
-        self.connection = Some(Connection { input, output, armed: true, ..Connection::default() });
+        self.connections.insert(ConnectionId::CALL, Connection::new(input, output))?;
         self.pump();
+        Ok(())
     }
 
-    /// Tells the guest of the connection, with as much of the request as fits.
+    /// Tells the guest of the client, with as much of the request as fits.
     pub fn open(&mut self, port: u16, arrivals: &mut Arrivals) {
-        let Some(connection) = &mut self.connection else { return };
+        let Some(connection) = self.connections.get_mut(ConnectionId::CALL) else { return };
         connection.opened = true;
-        if self.wire != Wire::Http {
-            return;
-        }
-        let bytes = connection.request.make_contiguous();
-        if let Some(count) = arrivals.open(connection.input, port, bytes) {
-            connection.request.drain(..count);
+        if self.wire == Wire::Http {
+            connection.open(port, arrivals);
         }
     }
 
-    /// Takes the frames that are there, as far as there is room for the request.
+    /// Takes the frames that are there, as far as there is room for what they bring.
     pub fn pump(&mut self) {
-        while self.connection.as_ref().is_none_or(|connection| connection.request.len() < REQUEST_MAX) {
-            match self.stream.next() {
-                Ok(Some(frame)) => self.take(frame.kind, &frame.payload),
+        while self.takes_input() {
+            let taken = match self.stream.next() {
+                Ok(Some(frame)) => self.take(&frame),
                 Ok(None) => break,
-                Err(error) => {
-                    self.failure = Some(error);
-                    self.cancelled = true;
-                    break;
-                }
+                Err(error) => Err(error),
+            };
+            if let Err(error) = taken {
+                self.failure.get_or_insert(error);
+                self.cancelled = true;
+                break;
             }
         }
         self.cancelled |= self.stream.ended();
     }
 
-    fn take(&mut self, kind: Kind, payload: &[u8]) {
-        match (kind, &mut self.connection) {
-            (Kind::Data, Some(connection)) if !connection.ended && !connection.closed => {
-                // Writing to a queue in memory cannot fail.
-                let _ = connection.request.write_all(payload);
-            }
-            (Kind::End, Some(connection)) => connection.ended = true,
-            // Late frames for a connection that the program has closed.
-            (Kind::Data, Some(connection)) if connection.closed => {}
-            (Kind::Finish, _) => self.finished = self.finished.or_else(|| Some(Instant::now())),
-            (Kind::Cancel, _) => self.cancelled = true,
-            (kind, _) => {
-                self.failure = Some(FrameError::Unexpected(kind));
-                self.cancelled = true;
-            }
+    fn take(&mut self, frame: &Frame) -> Result<(), FrameError> {
+        match frame.kind {
+            Kind::Finish => self.finished = self.finished.or_else(|| Some(Instant::now())),
+            Kind::Cancel => self.cancelled = true,
+            kind => self.connections.take(kind, frame.connection, &frame.payload)?,
         }
+        Ok(())
     }
 
     /// Whether the machine must stop now.
@@ -191,20 +165,17 @@ impl<'a> Conversation<'a> {
         self.failure.take()
     }
 
-    /// There is room for more of the request.
+    /// There is room for more of what the server sends.
     #[must_use]
     pub fn takes_input(&self) -> bool {
-        self.connection.as_ref().is_none_or(|connection| connection.request.len() < REQUEST_MAX)
+        self.connections.have_room()
     }
 
     /// Takes the client away from the program, after a warm-up call: what is left of the connection ends.
     pub fn hang_up(&mut self) {
         self.finished = None;
-        if let Some(connection) = &mut self.connection {
-            connection.ended = true;
-            if !connection.closed {
-                connection.hangup = Some(true);
-            }
+        if let Some(connection) = self.connections.get_mut(ConnectionId::CALL) {
+            connection.hang_up();
         }
     }
 
@@ -219,15 +190,18 @@ impl<'a> Conversation<'a> {
         Transfer::Done(count)
     }
 
-    fn respond(&mut self, bytes: &[u8]) -> Transfer {
-        self.first_byte.get_or_insert_with(Instant::now);
+    /// Sends what the program wrote to a connection, as far as there is room.
+    fn respond(&mut self, id: ConnectionId, bytes: &[u8]) -> Transfer {
+        if id == ConnectionId::CALL {
+            self.first_byte.get_or_insert_with(Instant::now);
+        }
         let mut done = 0;
         for piece in bytes.chunks(PAYLOAD_MAX) {
             if self.stream.waiting() >= OUTPUT_MAX && self.stream.flush().is_err() {
                 return Transfer::Broken;
             }
             let count = piece.len().min(OUTPUT_MAX.saturating_sub(self.stream.waiting()));
-            if count > 0 && self.stream.queue(Kind::Data, &[], &piece[..count]).is_err() {
+            if count > 0 && self.stream.queue_of(id, Kind::Data, &piece[..count]).is_err() {
                 return Transfer::Broken;
             }
             done += count;
@@ -235,70 +209,35 @@ impl<'a> Conversation<'a> {
                 break;
             }
         }
-        if let Some(connection) = &mut self.connection {
+        if let Some(connection) = self.connections.get_mut(id) {
             connection.stopped = done < bytes.len();
         }
         Transfer::Done(done)
     }
 
-    fn open_connection(&mut self) -> Option<&mut Connection> {
-        self.connection.as_mut().filter(|connection| connection.opened && !connection.closed)
-    }
-
-    /// The connection whose response this stream is.
-    fn response(&mut self, stream: u32) -> Option<&mut Connection> {
-        self.open_connection().filter(|connection| connection.output == stream)
-    }
-
-    /// The program's side of the connection is over: the server hears of it once.
+    /// The program's side of a connection is over: the server hears of it once.
     fn end_response(&mut self, stream: u32, close: bool) -> Transfer {
-        let Some(connection) = self.response(stream) else { return Transfer::Unknown };
+        let Some((id, connection)) = self.connections.by_output(stream) else { return Transfer::Unknown };
         if connection.stopped {
             return Transfer::Again;
         }
         connection.closed = close;
         if !std::mem::replace(&mut connection.eof_sent, true)
-            && self.stream.queue(Kind::Eof, &[], &[]).is_err()
+            && self.stream.queue_of(id, Kind::Eof, &[]).is_err()
         {
             return Transfer::Broken;
         }
         Transfer::Done(0)
     }
-
-    fn news_of_connection(&mut self, room: bool, arrivals: &mut Arrivals) {
-        let Some(connection) = self.open_connection() else { return };
-        if connection.armed
-            && (connection.ended || !connection.request.is_empty())
-            && arrivals.push(EventKind::Readable, connection.input)
-        {
-            connection.armed = false;
-        }
-        if connection.stopped && room && arrivals.push(EventKind::Writable, connection.output) {
-            connection.stopped = false;
-        }
-        if connection.hangup == Some(true) && arrivals.push(EventKind::Hangup, connection.output) {
-            connection.hangup = Some(false);
-        }
-    }
-}
-
-/// Moves bytes to the front of a buffer, and says how many.
-fn drain(queue: &mut VecDeque<u8>, buffer: &mut [u8]) -> usize {
-    let mut count = 0;
-    // A queue in memory has at most two pieces, and reading from it cannot fail.
-    for _ in 0..2 {
-        count += queue.read(&mut buffer[count..]).unwrap_or(0);
-    }
-    count
 }
 
 impl Host for Conversation<'_> {
     fn write(&mut self, stream: u32, bytes: &[u8]) -> Transfer {
-        if let Some(connection) = self.response(stream) {
+        if let Some((id, connection)) = self.connections.by_output(stream) {
             return match connection {
                 connection if connection.stopped => Transfer::Again,
                 connection if connection.hangup.is_some() || connection.eof_sent => Transfer::Broken,
-                _ => self.respond(bytes),
+                _ => self.respond(id, bytes),
             };
         }
         match stream {
@@ -314,21 +253,13 @@ impl Host for Conversation<'_> {
         if stream == INLAY {
             return Transfer::Done(drain(&mut self.inlay, buffer));
         }
-        let wire = self.wire;
-        let connection = self.open_connection().filter(|connection| connection.input == stream);
-        let Some(connection) = connection else {
-            return match (stream, wire) {
-                (STDIN, Wire::Http) => Transfer::Done(0),
-                // The call has not come yet.
-                (STDIN, Wire::Stdio | Wire::Kontain) => Transfer::Again,
-                _ => Transfer::Unknown,
-            };
-        };
-        let count = drain(&mut connection.request, buffer);
-        // The end is told once: whoever has read it waits for nothing more.
-        let is_end = count == 0 && connection.ended;
-        connection.armed |= count < buffer.len() && !is_end;
-        if count == 0 && !is_end && !buffer.is_empty() { Transfer::Again } else { Transfer::Done(count) }
+        match (self.connections.by_input(stream), stream, self.wire) {
+            (Some(connection), ..) => connection.read(buffer),
+            (None, STDIN, Wire::Http) => Transfer::Done(0),
+            // The call has not come yet.
+            (None, STDIN, Wire::Stdio | Wire::Kontain) => Transfer::Again,
+            _ => Transfer::Unknown,
+        }
     }
 
     fn shutdown_write(&mut self, stream: u32) -> Transfer {
@@ -356,7 +287,7 @@ impl Host for Conversation<'_> {
                 *stopped = false;
             }
         }
-        self.news_of_connection(room, arrivals);
+        self.connections.announce(room, arrivals);
     }
 
     fn interrupted(&mut self) -> bool {

@@ -10,7 +10,7 @@
 //!   Shutdown: leave
 //! ```
 //!
-//! * `stream`, `conversation`, `tail`: frames of a slot, and the streams of a machine as such frames.
+//! * `stream`, `conversation`, `connections`, `tail`: frames of a slot, and the streams of a machine as such frames.
 //! * `drive`, `ready`: running a machine until something is reached.
 //! * `call`, `bake`, `slot`: what a slot does with it.
 //! * `function`: what the slots share.
@@ -19,6 +19,7 @@
 
 mod bake;
 mod call;
+mod connections;
 mod conversation;
 mod drive;
 mod function;
@@ -38,7 +39,8 @@ use crate::jail::{self, JailError, filter, rights};
 use crate::memory::pagemap::PageMap;
 use crate::protocol::packet::{self, Packet};
 use crate::protocol::{
-    Assign, Assigned, CONTROL_FD, ControlError, FromWorker, Hello, Jail, Refused, SLOTS_MAX, ToWorker,
+    Assign, Assigned, CONTROL_FD, ControlError, FromWorker, Hello, Jail, PROTOCOL_VERSION, Refused,
+    SLOTS_MAX, ToWorker,
 };
 use crate::snapshot::Identity;
 use crate::vm::kick::Ticker;
@@ -83,6 +85,7 @@ pub fn run() -> Result<(), WorkerError> {
         eprintln!("km worker: the jail lacks {missing}");
     }
     let hello = Hello {
+        protocol_version: PROTOCOL_VERSION,
         abi_version: km_abi::ABI_VERSION,
         build: ground.identity.build_text(),
         kvm: format!("{:?} {}", ground.monitor.kind(), ground.identity.host_text()),

@@ -103,6 +103,8 @@ impl Slot {
 
     fn obey(&mut self, frame: &Frame, held: Held, stream: &mut SlotStream) -> Result<Held, SlotError> {
         let now = Instant::now();
+        // Other connections live and die with their call.
+        frame.header()?.of_call()?;
         let bakes = self.function.assign.role == Role::Bake;
         match (frame.kind, held) {
             (Kind::Prepare, Held::Empty) => self.prepare(stream),

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use serde::Serialize;
 
-use crate::protocol::{Frame, FrameDecoder, FrameError, Header, Kind};
+use crate::protocol::{ConnectionId, Frame, FrameDecoder, FrameError, Header, Kind};
 
 /// Bytes taken from the socket at once.
 const INPUT_MAX: usize = 64 << 10;
@@ -101,11 +101,23 @@ impl SlotStream {
     /// # Errors
     /// The payload is too long.
     pub fn queue(&mut self, kind: Kind, first: &[u8], bytes: &[u8]) -> Result<(), FrameError> {
-        let header = Header::new(kind, first.len() + bytes.len())?;
+        self.push(Header::new(kind, first.len() + bytes.len())?, first, bytes);
+        Ok(())
+    }
+
+    /// Adds a frame of a connection; it goes out with [`Self::flush`].
+    ///
+    /// # Errors
+    /// The payload is too long.
+    pub fn queue_of(&mut self, id: ConnectionId, kind: Kind, bytes: &[u8]) -> Result<(), FrameError> {
+        self.push(Header::of_connection(id, kind, bytes.len())?, &[], bytes);
+        Ok(())
+    }
+
+    fn push(&mut self, header: Header, first: &[u8], bytes: &[u8]) {
         self.output.extend_from_slice(&header.encode());
         self.output.extend_from_slice(first);
         self.output.extend_from_slice(bytes);
-        Ok(())
     }
 
     /// Adds a frame with a record.
