@@ -2,14 +2,13 @@
 //!
 //! Registers travel in the shared page (KVM_CAP_SYNC_REGS): an ioctl of a vCPU costs 5 µs on some hosts.
 
-use super::exit::VmExit;
+use super::exit::{VmExit, vm_exit};
 use super::host::{Kvm, KvmKind};
 use super::{KvmError, request};
 use kvm_bindings::{
-    KVM_EXIT_IO_OUT, KVM_SYNC_X86_REGS, KVM_SYNC_X86_SREGS, Msrs, kvm_msr_entry, kvm_regs, kvm_sregs,
-    kvm_xcr, kvm_xcrs,
+    KVM_SYNC_X86_REGS, KVM_SYNC_X86_SREGS, Msrs, kvm_msr_entry, kvm_regs, kvm_sregs, kvm_xcr, kvm_xcrs,
 };
-use kvm_ioctls::{SyncReg, VcpuExit, VcpuFd, VmFd};
+use kvm_ioctls::{SyncReg, VcpuFd, VmFd};
 
 const MSR_TSC: u32 = 0x10;
 const MSR_STAR: u32 = 0xc000_0081;
@@ -131,48 +130,11 @@ impl Vcpu {
     /// # Errors
     /// KVM fails; exits of the guest, whatever they are, are no errors.
     pub fn run(&mut self) -> Result<VmExit, KvmError> {
-        let exit = match self.fd.run() {
-            Ok(VcpuExit::IoOut(..) | VcpuExit::IoIn(..)) => None,
-            Ok(VcpuExit::MmioRead(gpa, _)) => Some(VmExit::Mmio { gpa, write: false }),
-            Ok(VcpuExit::MmioWrite(gpa, _)) => Some(VmExit::Mmio { gpa, write: true }),
-            Ok(VcpuExit::Hlt) => Some(VmExit::Halt),
-            Ok(VcpuExit::Shutdown) => Some(VmExit::Shutdown),
-            Ok(VcpuExit::Intr | VcpuExit::IrqWindowOpen) => Some(VmExit::Interrupted),
-            Ok(VcpuExit::InternalError) => Some(VmExit::Failed { reason: String::new() }),
-            Ok(other) => Some(VmExit::Failed { reason: format!("{other:?}") }),
-            Err(error) if matches!(error.errno(), libc::EINTR | libc::EAGAIN) => Some(VmExit::Interrupted),
-            Err(error) => return Err(request("run a guest")(error)),
-        };
-        Ok(match exit {
-            None => self.port_access(),
-            Some(VmExit::Failed { reason }) if reason.is_empty() => self.internal_error(),
-            Some(exit) => exit,
-        })
-    }
-
-    fn port_access(&mut self) -> VmExit {
-        // SAFETY: the last exit was KVM_EXIT_IO, for which `io` is the valid member of the union.
-        let io = unsafe { self.fd.get_kvm_run().__bindgen_anon_1.io };
-        match (u32::from(io.direction) == KVM_EXIT_IO_OUT, io.size, io.count) {
-            (true, 4, 1) => VmExit::Out { port: io.port },
-            (true, 4, _) => VmExit::Port { port: io.port, access: "string OUT" },
-            (true, ..) => VmExit::Port { port: io.port, access: "narrow OUT" },
-            (false, ..) => VmExit::Port { port: io.port, access: "IN" },
+        match self.fd.run() {
+            Ok(_) => Ok(vm_exit(self.fd.get_kvm_run())),
+            Err(error) if matches!(error.errno(), libc::EINTR | libc::EAGAIN) => Ok(VmExit::Interrupted),
+            Err(error) => Err(request("run a guest")(error)),
         }
-    }
-
-    fn internal_error(&mut self) -> VmExit {
-        // SAFETY: the last exit was KVM_EXIT_INTERNAL_ERROR, for which `internal` is the valid member of the union.
-        let internal = unsafe { self.fd.get_kvm_run().__bindgen_anon_1.internal };
-        let meaning = match internal.suberror {
-            1 => "an instruction that KVM does not emulate",
-            2 => "two exceptions at once",
-            3 => "an exception while delivering one",
-            4 => "an unexpected exit",
-            _ => "unknown",
-        };
-        let count = (internal.ndata as usize).min(internal.data.len());
-        VmExit::Failed { reason: format!("{meaning} (data {:x?})", &internal.data[..count]) }
     }
 }
 
