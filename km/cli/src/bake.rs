@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use km_vmm::client::{Slot, Worker};
 use km_vmm::memory::GRANULE;
-use km_vmm::protocol::{Assign, Call, ProcessSpec, Role, SnapshotMode, Wire};
+use km_vmm::protocol::{Call, FunctionSpec, ProcessSpec, SnapshotMode, Wire};
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
@@ -62,7 +62,7 @@ pub fn run(args: &BakeArgs) -> Result<ExitCode> {
     if let Some(missing) = worker.hello.jail.missing() {
         println!("            the jail lacks {missing}");
     }
-    worker.assign(assignment(&bundle, args), &bundle.rootfs, Some(&file))?;
+    worker.assign(function(&bundle, args).to_bake(), &bundle.rootfs, Some(&file))?;
     let mut slot = worker.slot(0)?;
     let ready = slot.boot(Duration::from_secs(args.timeout))?;
     let ports: Vec<String> = ready.ports.iter().map(|listening| listening.port.to_string()).collect();
@@ -78,17 +78,17 @@ pub fn run(args: &BakeArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What a worker must know to bake this bundle. The key says no more than which bundle it was: the function server,
+/// The bundle as a function. The key says no more than which bundle it was: the function server,
 /// which reuses snapshots, computes its own.
-fn assignment(bundle: &Bundle, args: &BakeArgs) -> Assign {
+fn function(bundle: &Bundle, args: &BakeArgs) -> FunctionSpec {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let process = &bundle.process;
     let mut env: Vec<String> = process.env.iter().map(|variable| text(variable)).collect();
     env.retain(|variable| !variable.starts_with("PORT="));
     env.push(format!("PORT={}", args.port));
-    Assign {
-        function: args.bundle.display().to_string(),
-        digest: args.bundle.display().to_string(),
+    FunctionSpec {
+        name: args.bundle.display().to_string(),
+        snapshot_key: args.bundle.display().to_string(),
         memory_bytes: args.memory.next_multiple_of(GRANULE),
         wire: Wire::Http,
         port: args.port,
@@ -101,10 +101,7 @@ fn assignment(bundle: &Bundle, args: &BakeArgs) -> Assign {
             groups: process.groups.clone(),
             hostname: process.hostname.clone(),
         },
-        role: Role::Bake,
         snapshot: if args.at_start { SnapshotMode::Start } else { SnapshotMode::Ready },
-        has_snapshot_fd: true,
-        verified: false,
     }
 }
 

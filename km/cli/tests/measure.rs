@@ -70,7 +70,7 @@ fn python() {
         let library = String::from_utf8(library.stdout).unwrap();
         let command = [interpreter, "-m", "http.server", "8080"];
         let mut function = Function::with(&command, &[library.trim()], SnapshotMode::Ready);
-        function.assign.memory_bytes = 256 << 20;
+        function.spec.memory_bytes = 256 << 20;
         measure("Python http.server", &function, 200, Duration::from_millis(2));
     }
 }

@@ -176,7 +176,7 @@ fn a_program_that_is_not_ready_is_told_why() {
         return;
     }
     let mut function = Function::counter(SnapshotMode::Ready);
-    function.assign.port = 8081;
+    function.spec.port = 8081;
     let Err(ClientError::NotReady(reason)) = function.bake(&[]) else { panic!("it is ready") };
     assert_eq!((reason.reason, &reason.ports[..]), (NotReadyReason::WrongPort, &[8080][..]));
     assert!(reason.message.contains("listens on 8080, port says 8081"), "{}", reason.message);
@@ -214,7 +214,7 @@ fn a_damaged_or_foreign_snapshot_is_refused() {
     assert_eq!(refused(&function).reason, RefusedReason::Snapshot);
     file.write_all_at(&byte, 0x20_0000).unwrap();
     function.worker(Role::Serve).unwrap();
-    function.assign.digest = "another".into();
+    function.spec.snapshot_key = "another".into();
     let message = refused(&function).message;
     assert!(message.contains("another function"), "{message}");
 }

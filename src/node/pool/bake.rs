@@ -5,16 +5,16 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use km_vmm::protocol::{Assign, Kind, NotReadyReason, RefusedReason, Role, SnapshotMode, Snapshotted, Wire};
+use km_vmm::protocol::{GivenSnapshot, Kind, NotReadyReason, RefusedReason, SnapshotMode, Snapshotted};
 
 use super::function_pool::no_machine;
 use super::machine::{BootError, Machine};
 use super::node::Node;
-use super::program::Program;
+use super::program::{Program, mode};
 use super::snapshots::Draft;
 use super::table::Shell;
 use crate::logs::{CallLog, FunctionLog};
-use api::{FailureReason, Protocol, Published, Snapshot, Warmup};
+use api::{FailureReason, Published, Warmup};
 use worker::process::WorkerError;
 use worker::slot::{SlotError, record};
 
@@ -61,24 +61,6 @@ pub struct Baked {
     pub warnings: Vec<String>,
 }
 
-/// The snapshot mode of a published function, as the worker knows it.
-pub fn mode(published: &Published) -> SnapshotMode {
-    match published.spec.snapshot() {
-        Snapshot::Ready => SnapshotMode::Ready,
-        Snapshot::Start => SnapshotMode::Start,
-        Snapshot::None => SnapshotMode::None,
-    }
-}
-
-/// How a published function's program takes its call, as the worker knows it.
-pub fn wire(published: &Published) -> Wire {
-    match published.spec.protocol {
-        Protocol::Http => Wire::Http,
-        Protocol::Stdio => Wire::Stdio,
-        Protocol::Kontain => Wire::Kontain,
-    }
-}
-
 /// Bakes a function and publishes its snapshot under `key`. With snapshot mode `none` it is only tried; so it is where the
 /// disk takes no file, and then the failure says that ([`BakeFailure::is_of_disk`]).
 ///
@@ -122,8 +104,8 @@ async fn run(
     draft: Option<&Draft>,
     log: CallLog,
 ) -> Result<Baked, BakeFailure> {
-    let memory_bytes = super::function_pool::page_aligned(published.spec.resources.limits.memory.bytes());
-    let charge = node.budget.charge(memory_bytes.min(node.budget.limit())).ok_or_else(|| {
+    let function = program.function(published, key);
+    let charge = node.budget.charge(function.memory_bytes.min(node.budget.limit())).ok_or_else(|| {
         failure(
             FailureReason::Memory,
             "the node's memory for machines is used up: bake again later".to_owned(),
@@ -133,17 +115,9 @@ async fn run(
         failure(FailureReason::Host, format!("cannot open {}: {error}", program.rootfs.display()))
     })?;
     let worker = node.stock.take().await.map_err(worker_failure)?;
-    let assign = Assign {
-        function: published.name.to_string(),
-        digest: key.to_owned(),
-        memory_bytes,
-        wire: wire(published),
-        port: program.port,
-        process: program.process.clone(),
-        role: if draft.is_some() { Role::Bake } else { Role::Serve },
-        snapshot: mode(published),
-        has_snapshot_fd: draft.is_some(),
-        verified: false,
+    let assign = match draft {
+        Some(_) => function.to_bake(),
+        None => function.to_serve(GivenSnapshot::Nothing),
     };
     worker.assign(assign, &rootfs, draft.map(|draft| &draft.file)).await.map_err(worker_failure)?;
     let slot = worker.add_slot().await.map_err(worker_failure)?;

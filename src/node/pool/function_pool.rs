@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use bundles::store::Lease;
-use km_vmm::protocol::{Assign, Ended, Kind, Outcome, ProcessSpec, RefusedReason, Role, SnapshotMode, Wire};
+use km_vmm::protocol::{Ended, FunctionSpec, GivenSnapshot, Kind, Outcome, RefusedReason};
 use tokio::sync::mpsc;
 
 use super::demand::Found;
@@ -38,24 +38,12 @@ const RETRY_MAX: Duration = Duration::from_secs(2);
 /// What machines are made from.
 #[derive(Debug)]
 pub struct Source {
-    /// `namespace/function`, for messages.
-    pub function: String,
-    /// Key of the snapshot.
-    pub key: String,
-    /// Memory of a machine.
-    pub memory_bytes: u64,
-    /// How the program takes its call.
-    pub wire: Wire,
-    /// Where the program listens.
-    pub port: u16,
-    /// The process.
-    pub process: ProcessSpec,
+    /// The function, as workers are told of it.
+    pub function: FunctionSpec,
     /// The root file system.
     pub rootfs: Arc<File>,
     /// Keeps the bundle from being collected.
     pub _lease: Arc<Lease>,
-    /// The snapshot mode.
-    pub mode: SnapshotMode,
     /// Machines boot, because there is no snapshot or it is being made.
     pub boots: bool,
     /// Calls at once.
@@ -122,12 +110,12 @@ impl Pool {
 
     /// Key of the snapshot.
     pub fn key(&self) -> &str {
-        &self.source.key
+        &self.source.function.snapshot_key
     }
 
     /// Where the program listens.
     pub fn port(&self) -> u16 {
-        self.source.port
+        self.source.function.port
     }
 
     /// Numbers for people.
@@ -212,7 +200,7 @@ impl Pool {
                 gone = table.spare_workers();
             } else {
                 // Its snapshot is like any other now; the next worker opens it again.
-                self.node.snapshots.release(&self.source.key);
+                self.node.snapshots.release(&self.source.function.snapshot_key);
             }
             (table.surplus(Instant::now(), self.source.concurrency), gone)
         };
@@ -254,7 +242,7 @@ impl Pool {
         match error {
             SlotError::Gone | SlotError::Stalled | SlotError::NoMachine(_) => {}
             error => {
-                tracing::warn!(function = self.source.function, %error, "a worker is given up");
+                tracing::warn!(function = self.source.function.name, %error, "a worker is given up");
                 slot.worker().kill();
             }
         }
@@ -307,7 +295,7 @@ impl Pool {
 
     async fn make_failed(self: &Arc<Self>, error: TakeError) {
         if error != TakeError::Closed {
-            tracing::warn!(function = self.source.function, %error, "no machine can be made");
+            tracing::warn!(function = self.source.function.name, %error, "no machine can be made");
         }
         let failures = {
             let mut table = self.lock();
@@ -368,8 +356,8 @@ impl Pool {
         if self.boots() {
             return Ok(None);
         }
-        self.node.snapshots.hold(&self.source.key);
-        match self.node.snapshots.get(&self.source.key) {
+        self.node.snapshots.hold(&self.source.function.snapshot_key);
+        match self.node.snapshots.get(&self.source.function.snapshot_key) {
             Some(file) => Ok(Some(file)),
             // Evicted while the pool waited for its first shells: it is made again when a call asks for it.
             None if self.lock().rest() => Err(TakeError::Closed),
@@ -388,19 +376,12 @@ impl Pool {
 
     async fn assigned(&self, snapshot: Option<&File>) -> Result<Arc<Worker>, WorkerError> {
         let worker = self.node.stock.take().await?;
-        let assign = Assign {
-            function: self.source.function.clone(),
-            digest: self.source.key.clone(),
-            memory_bytes: self.source.memory_bytes,
-            wire: self.source.wire,
-            port: self.source.port,
-            process: self.source.process.clone(),
-            role: Role::Serve,
-            snapshot: self.source.mode,
-            has_snapshot_fd: snapshot.is_some(),
-            verified: self.verified.load(Ordering::Relaxed),
+        let given = match snapshot {
+            None => GivenSnapshot::Nothing,
+            Some(_) if self.verified.load(Ordering::Relaxed) => GivenSnapshot::Verified,
+            Some(_) => GivenSnapshot::Unverified,
         };
-        worker.assign(assign, &self.source.rootfs, snapshot).await?;
+        worker.assign(self.source.function.clone().to_serve(given), &self.source.rootfs, snapshot).await?;
         Ok(worker)
     }
 
@@ -432,11 +413,6 @@ async fn warm(pool: Weak<Pool>, node: Arc<Node>) {
     for _ in 0..pool.missing() {
         pool.clone().make().await;
     }
-}
-
-/// Memory of a machine is whole pages.
-pub fn page_aligned(bytes: u64) -> u64 {
-    bytes.next_multiple_of(km_abi::layout::PAGE_SIZE)
 }
 
 /// Whoever took a shell or waited for one is done with it when this is dropped.

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use km_vmm::protocol::ProcessSpec;
+use km_abi::layout::PAGE_SIZE;
+use km_vmm::protocol::{FunctionSpec, ProcessSpec, SnapshotMode, Wire};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -127,6 +128,32 @@ impl Program {
             hostname: host_name(&published.name),
         };
         Ok(Self { process, port, rootfs: bundle.join("rootfs.erofs") })
+    }
+
+    /// The function, as workers are told of it; `key` is that of its snapshot.
+    pub fn function(&self, published: &Published, key: &str) -> FunctionSpec {
+        FunctionSpec {
+            name: published.name.to_string(),
+            snapshot_key: key.to_owned(),
+            memory_bytes: published.spec.resources.limits.memory.bytes().next_multiple_of(PAGE_SIZE),
+            wire: match published.spec.protocol {
+                Protocol::Http => Wire::Http,
+                Protocol::Stdio => Wire::Stdio,
+                Protocol::Kontain => Wire::Kontain,
+            },
+            port: self.port,
+            process: self.process.clone(),
+            snapshot: mode(published),
+        }
+    }
+}
+
+/// The snapshot mode of a published function, as workers know it.
+pub fn mode(published: &Published) -> SnapshotMode {
+    match published.spec.snapshot() {
+        Snapshot::Ready => SnapshotMode::Ready,
+        Snapshot::Start => SnapshotMode::Start,
+        Snapshot::None => SnapshotMode::None,
     }
 }
 

@@ -28,9 +28,9 @@ use km_vmm::protocol::SnapshotMode;
 
 use crate::metrics::OfReason;
 use crate::pool::bake::{self, BakeFailure};
-use crate::pool::function_pool::{PoolEvent, page_aligned};
+use crate::pool::function_pool::PoolEvent;
 use crate::pool::program::Program;
-use crate::pool::{Pool, Source, snapshots};
+use crate::pool::{Pool, Source, program, snapshots};
 use api::record::{BakeReport, Phase};
 use api::{FailureReason, Published};
 use volume::{Volume, reports};
@@ -133,7 +133,7 @@ impl Reviser<'_> {
     /// Serves the version for as long as its snapshot is good, and makes a new one when it is not; returns then.
     async fn serve(&self, proven: bool) -> Result<(), BakeFailure> {
         let prepared = self.prepare().await?;
-        if bake::mode(self.published) == SnapshotMode::None {
+        if program::mode(self.published) == SnapshotMode::None {
             if !proven {
                 self.bake(&prepared).await?;
             }
@@ -234,15 +234,9 @@ impl Reviser<'_> {
         let OpenBundle { program, rootfs, lease } = &prepared.bundle;
         let (sender, receiver) = mpsc::unbounded_channel();
         let source = Source {
-            function: self.function.name.to_string(),
-            key: prepared.key.clone(),
-            memory_bytes: page_aligned(self.published.spec.resources.limits.memory.bytes()),
-            wire: bake::wire(self.published),
-            port: program.port,
-            process: program.process.clone(),
+            function: program.function(self.published, &prepared.key),
             rootfs: rootfs.clone(),
             _lease: lease.clone(),
-            mode: bake::mode(self.published),
             boots: machines == Machines::Boot,
             concurrency: self.published.spec.concurrency,
         };

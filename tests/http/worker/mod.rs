@@ -98,7 +98,7 @@ fn boot(slot: &mut Slot, assign: &Assign, frame: &Frame) -> Result<(), SlotEnd> 
     let _: Boot = frame.record().map_err(|_| SlotEnd)?;
     slot.log(1, b"booting\n")?;
     let not_ready = |reason, message: &str| NotReady { reason, message: message.into(), ports: Vec::new() };
-    match assign.process.args.first().map(String::as_str) {
+    match assign.function.process.args.first().map(String::as_str) {
         Some("/silent") => {
             slot.json(Kind::NotReady, &not_ready(NotReadyReason::NotListening, "the program does not listen"))
         }

@@ -5,7 +5,9 @@
 
 use bundles::pack::{Addition, Program, pack_to_bundle};
 use km_vmm::client::{Answer, ClientError, Slot, Worker};
-use km_vmm::protocol::{Assign, Call, ProcessSpec, Role, SnapshotMode, Snapshotted, Wire};
+use km_vmm::protocol::{
+    Call, FunctionSpec, GivenSnapshot, ProcessSpec, Role, SnapshotMode, Snapshotted, Wire,
+};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::Read;
@@ -22,7 +24,7 @@ pub const PORT: u16 = 8080;
 pub struct Function {
     directory: TempDir,
     /// What its workers are told.
-    pub assign: Assign,
+    pub spec: FunctionSpec,
 }
 
 /// Whether there is a KVM; says so when there is none.
@@ -74,19 +76,16 @@ impl Function {
             hostname: "test".into(),
             ..ProcessSpec::default()
         };
-        let assign = Assign {
-            function: "test/function".into(),
-            digest: "key".into(),
+        let spec = FunctionSpec {
+            name: "test/function".into(),
+            snapshot_key: "key".into(),
             memory_bytes: 64 << 20,
             wire: Wire::Http,
             port: PORT,
             process,
-            role: Role::Serve,
             snapshot,
-            has_snapshot_fd: snapshot != SnapshotMode::None,
-            verified: false,
         };
-        Self { directory, assign }
+        Self { directory, spec }
     }
 
     /// Where the snapshot is.
@@ -100,7 +99,12 @@ impl Function {
         let program = std::env::var_os("KM_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_km").into());
         let worker = Worker::spawn(Path::new(&program))?;
         let rootfs = File::open(self.directory.path().join("rootfs.erofs")).unwrap();
-        let assign = Assign { role, ..self.assign.clone() };
+        let spec = self.spec.clone();
+        let assign = match (role, spec.snapshot) {
+            (Role::Bake, _) => spec.to_bake(),
+            (Role::Serve, SnapshotMode::None) => spec.to_serve(GivenSnapshot::Nothing),
+            (Role::Serve, _) => spec.to_serve(GivenSnapshot::Unverified),
+        };
         let snapshot = assign.has_snapshot_fd.then(|| {
             let writes = role == Role::Bake;
             File::options()

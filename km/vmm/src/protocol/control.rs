@@ -147,14 +147,14 @@ pub struct ProcessSpec {
     pub hostname: String,
 }
 
-/// A function, as a worker needs to know it.
+/// What the machines of a function are made of, whatever a worker does with them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Assign {
+pub struct FunctionSpec {
     /// `namespace/name`, for messages.
-    pub function: String,
+    pub name: String,
     /// Key of the snapshot: what shaped it, as the server computed it. Bound into the file.
-    pub digest: String,
+    pub snapshot_key: String,
     /// Memory of a machine in bytes; a multiple of [`crate::memory::GRANULE`].
     pub memory_bytes: u64,
     /// How the program takes its call.
@@ -163,10 +163,49 @@ pub struct Assign {
     pub port: u16,
     /// What to start.
     pub process: ProcessSpec,
+    /// Which snapshot machines come from, or which one is to be written.
+    pub snapshot: SnapshotMode,
+}
+
+/// The snapshot file that a serving worker is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GivenSnapshot {
+    /// None: the worker boots cold.
+    Nothing,
+    /// One that the worker has to verify.
+    Unverified,
+    /// One that a worker of this server has verified, and that has not been writable since.
+    Verified,
+}
+
+impl FunctionSpec {
+    /// For a worker that answers calls.
+    #[must_use]
+    pub fn to_serve(self, snapshot: GivenSnapshot) -> Assign {
+        Assign {
+            function: self,
+            role: Role::Serve,
+            has_snapshot_fd: snapshot != GivenSnapshot::Nothing,
+            verified: snapshot == GivenSnapshot::Verified,
+        }
+    }
+
+    /// For a worker that boots the program and fills a snapshot file, if the function has one.
+    #[must_use]
+    pub fn to_bake(self) -> Assign {
+        let has_snapshot_fd = self.snapshot != SnapshotMode::None;
+        Assign { function: self, role: Role::Bake, has_snapshot_fd, verified: false }
+    }
+}
+
+/// A function and what a worker does with it; made by [`FunctionSpec::to_serve`] and [`FunctionSpec::to_bake`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Assign {
+    /// The function.
+    pub function: FunctionSpec,
     /// What this worker does.
     pub role: Role,
-    /// Which snapshot machines come from (Serve) or which one is to be written (Bake).
-    pub snapshot: SnapshotMode,
     /// A descriptor of a snapshot file comes along: to read for [`Role::Serve`], to fill for [`Role::Bake`].
     /// Without one a serving worker boots cold.
     pub has_snapshot_fd: bool,
@@ -301,22 +340,22 @@ fn check_assign(assign: &Assign) -> Result<(), ControlError> {
 
     use crate::memory::GRANULE;
 
-    if !(MEMORY_MIN..=MEMORY_MAX).contains(&assign.memory_bytes)
-        || !assign.memory_bytes.is_multiple_of(GRANULE)
-    {
+    let function = &assign.function;
+    let memory_bytes = function.memory_bytes;
+    if !(MEMORY_MIN..=MEMORY_MAX).contains(&memory_bytes) || !memory_bytes.is_multiple_of(GRANULE) {
         return Err(ControlError::Field("memory_bytes"));
     }
-    if assign.wire == Wire::Http && assign.port == 0 {
+    if function.wire == Wire::Http && function.port == 0 {
         return Err(ControlError::Field("port"));
     }
-    if assign.process.args.is_empty() {
+    if function.process.args.is_empty() {
         return Err(ControlError::Field("process.args"));
     }
-    if assign.role == Role::Bake && assign.has_snapshot_fd == (assign.snapshot == SnapshotMode::None) {
+    if assign.role == Role::Bake && assign.has_snapshot_fd == (function.snapshot == SnapshotMode::None) {
         return Err(ControlError::Field("has_snapshot_fd"));
     }
-    check_text(&assign.function, "function")?;
-    check_text(&assign.digest, "digest")
+    check_text(&function.name, "name")?;
+    check_text(&function.snapshot_key, "snapshot_key")
 }
 
 fn check_jail(jail: &Jail) -> Result<(), ControlError> {
@@ -338,18 +377,35 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    pub(super) fn assign() -> Assign {
-        Assign {
-            function: "default/hello".into(),
-            digest: "00".repeat(32),
+    fn function() -> FunctionSpec {
+        FunctionSpec {
+            name: "default/hello".into(),
+            snapshot_key: "00".repeat(32),
             memory_bytes: 64 << 20,
             wire: Wire::Http,
             port: 8080,
             process: ProcessSpec { args: vec!["/hello".into()], cwd: "/".into(), ..ProcessSpec::default() },
-            role: Role::Serve,
             snapshot: SnapshotMode::Ready,
-            has_snapshot_fd: true,
-            verified: false,
+        }
+    }
+
+    fn assign() -> Assign {
+        function().to_serve(GivenSnapshot::Unverified)
+    }
+
+    #[test]
+    fn descriptors_follow_from_what_a_worker_is_given() {
+        let without = FunctionSpec { snapshot: SnapshotMode::None, ..function() };
+        let cases = [
+            (function().to_serve(GivenSnapshot::Nothing), Role::Serve, 1, false),
+            (function().to_serve(GivenSnapshot::Unverified), Role::Serve, 2, false),
+            (function().to_serve(GivenSnapshot::Verified), Role::Serve, 2, true),
+            (function().to_bake(), Role::Bake, 2, false),
+            (without.to_bake(), Role::Bake, 1, false),
+        ];
+        for (assign, role, fds, verified) in cases {
+            assert_eq!((assign.role, assign.fd_count(), assign.verified), (role, fds, verified));
+            check_assign(&assign).unwrap();
         }
     }
 
@@ -369,12 +425,12 @@ mod tests {
     #[test]
     fn fields_out_of_bounds_are_refused() {
         let wrong: [fn(&mut Assign); 6] = [
-            |a| a.memory_bytes = 1,
-            |a| a.memory_bytes += 1,
-            |a| a.memory_bytes = u64::MAX,
-            |a| a.port = 0,
-            |a| a.process.args.clear(),
-            |a| a.function = "x".repeat(TEXT_MAX + 1),
+            |a| a.function.memory_bytes = 1,
+            |a| a.function.memory_bytes += 1,
+            |a| a.function.memory_bytes = u64::MAX,
+            |a| a.function.port = 0,
+            |a| a.function.process.args.clear(),
+            |a| a.function.name = "x".repeat(TEXT_MAX + 1),
         ];
         for change in wrong {
             let mut assign = assign();
@@ -400,7 +456,7 @@ mod tests {
     #[test]
     fn an_environment_that_does_not_fit_is_refused_by_the_sender() {
         let mut assign = assign();
-        assign.process.env.push("X=".to_string() + &"y".repeat(CONTROL_MAX));
+        assign.function.process.env.push("X=".to_string() + &"y".repeat(CONTROL_MAX));
         assert!(matches!(ToWorker::Assign(Box::new(assign)).encode(), Err(ControlError::TooLong(_))));
     }
 

@@ -29,8 +29,8 @@ pub use call::{
     Started,
 };
 pub use control::{
-    Assign, Assigned, CONTROL_MAX, ControlError, FromWorker, Hello, Jail, Measure, ProcessSpec, Refused,
-    RefusedReason, Role, SnapshotMode, ToWorker, Wire,
+    Assign, Assigned, CONTROL_MAX, ControlError, FromWorker, FunctionSpec, GivenSnapshot, Hello, Jail,
+    Measure, ProcessSpec, Refused, RefusedReason, Role, SnapshotMode, ToWorker, Wire,
 };
 pub use frame::{ConnectionId, Frame, FrameDecoder, FrameError, Header, Kind, LogStream, PAYLOAD_MAX};
 

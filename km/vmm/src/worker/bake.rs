@@ -28,8 +28,7 @@ pub fn boot(
     since: Instant,
     stream: &mut SlotStream,
 ) -> Result<Held, SlotError> {
-    let assign = &slot.function.assign;
-    let until = match (assign.role, assign.snapshot) {
+    let until = match (slot.function.role, slot.function.spec.snapshot) {
         (Role::Bake, SnapshotMode::Start) => Until::Start,
         (Role::Bake, _) => Until::Ready,
         // What the call brings along is put in before the program runs, and its input is there then.
@@ -47,7 +46,7 @@ pub fn boot(
         }
     };
     let limit = Duration::from_millis(boot.timeout_ms).min(BOOT_MAX);
-    let mut conversation = Conversation::new(stream, slot.function.assign.wire, Some(since + limit));
+    let mut conversation = Conversation::new(stream, slot.function.spec.wire, Some(since + limit));
     let wish = Wish { until, since, limit };
     become_ready(slot, machine, &wish, Arrivals::default(), &mut conversation)
 }
@@ -66,7 +65,7 @@ fn become_ready(
     mut arrivals: Arrivals,
     conversation: &mut Conversation<'_>,
 ) -> Result<Held, SlotError> {
-    let port = slot.function.assign.port;
+    let port = slot.function.spec.port;
     let mut ready = Readiness::new(slot.function.awaited(), wish.until);
     let over = machine.drive(conversation, &mut arrivals, &mut ready, &mut slot.ticker)?;
     let idle = machine.idle.as_deref();
@@ -121,7 +120,7 @@ pub fn warm_up(
     stream: &mut SlotStream,
 ) -> Result<Held, SlotError> {
     let limit = Duration::from_millis(call.deadline_ms).min(BOOT_MAX);
-    let mut conversation = Conversation::new(stream, slot.function.assign.wire, Some(since + limit));
+    let mut conversation = Conversation::new(stream, slot.function.spec.wire, Some(since + limit));
     let mut arrivals = Arrivals::default();
     conversation.connect(machine.next_connection())?;
     conversation.open(call.port, &mut arrivals);

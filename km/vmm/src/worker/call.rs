@@ -37,7 +37,7 @@ pub fn run(
         Err(message) => return Ok(ended(Outcome::Fault { message })),
     };
     let exits_before = machine.vm.usage().exits;
-    let mut conversation = Conversation::new(stream, slot.function.assign.wire, Some(deadline));
+    let mut conversation = Conversation::new(stream, slot.function.spec.wire, Some(deadline));
     conversation.inlay = std::mem::take(&mut slot.inlay).into();
     conversation.connect(machine.next_connection())?;
     let mut timing = Timing { taken, boot: None };
@@ -104,14 +104,14 @@ fn answer(
         arrivals.push(EventKind::Restored, 0);
     }
     let awaited = slot.function.awaited();
-    if machine.idle.is_none() && slot.function.assign.wire != Wire::Http || !conversation.inlay.is_empty() {
+    if machine.idle.is_none() && slot.function.spec.wire != Wire::Http || !conversation.inlay.is_empty() {
         let over = put_in(slot, machine, &mut arrivals, conversation)?;
         if !matches!(over, Over::Reached) {
             return Ok(over);
         }
     }
     let at_start = machine.idle.as_ref().is_none_or(|idle| idle.flags & IDLE_AT_START != 0);
-    if at_start && slot.function.assign.wire == Wire::Http {
+    if at_start && slot.function.spec.wire == Wire::Http {
         started(conversation, timing)?;
         let mut ready = Readiness::new(awaited, Until::Listening);
         let over = machine.drive(conversation, &mut arrivals, &mut ready, &mut slot.ticker)?;
@@ -188,7 +188,7 @@ fn tear_down(slot: &mut Slot, machine: Machine, learns: Learns, report: &mut End
     let start = Instant::now();
     let usage = slot.function.usage(&machine.vm);
     // A program that has no connection to close ends with its call.
-    let exits = slot.function.assign.wire != Wire::Http;
+    let exits = slot.function.spec.wire != Wire::Http;
     let whole = match report.outcome {
         Outcome::Idle => true,
         Outcome::Exited { status: 0 } => exits,

@@ -14,7 +14,9 @@ use rustix::rand::{GetRandomFlags, getrandom};
 use crate::jail::rights;
 use crate::memory::pagemap::PageMap;
 use crate::memory::{GuestMemory, Rootfs};
-use crate::protocol::{Assign, ProcessSpec, Refused, RefusedReason, Role, SnapshotMode, Snapshotted, Wire};
+use crate::protocol::{
+    Assign, FunctionSpec, ProcessSpec, Refused, RefusedReason, Role, SnapshotMode, Snapshotted, Wire,
+};
 use crate::shell::{BAKE_BEHIND, Learns, Mould, Shell, ShellError, wall_clock_ns};
 use crate::snapshot::accessed::{self, Accessed};
 use crate::snapshot::format::State;
@@ -41,8 +43,10 @@ pub struct Ground {
 
 /// A function, and all that its slots share.
 pub struct Function {
-    /// What the server said.
-    pub assign: Assign,
+    /// What its machines are made of.
+    pub spec: FunctionSpec,
+    /// What this worker does with it.
+    pub role: Role,
     ground: Arc<Ground>,
     rootfs: Arc<Rootfs>,
     mould: Option<Mould>,
@@ -60,28 +64,30 @@ impl Function {
         let rootfs = fds.next().ok_or_else(|| refuse(RefusedReason::Assignment, "no rootfs came along"))?;
         let rootfs = Rootfs::open(rootfs, ground.monitor.image().code())
             .map_err(|error| refuse(RefusedReason::Rootfs, error))?;
+        let Assign { function: spec, role, has_snapshot_fd, verified } = assign;
         let mut function = Self {
-            assign,
+            spec,
+            role,
             ground,
             rootfs: Arc::new(rootfs),
             mould: None,
             snapshot_file: None,
             learned: Mutex::default(),
         };
-        match (function.assign.role, function.assign.has_snapshot_fd, fds.next()) {
+        match (role, has_snapshot_fd, fds.next()) {
             (_, false, None) => {}
             (Role::Bake, true, Some(file)) => function.snapshot_file = Some(file),
-            (Role::Serve, true, Some(file)) => function.open_snapshot(file)?,
+            (Role::Serve, true, Some(file)) => function.open_snapshot(file, verified)?,
             _ => return Err(refuse(RefusedReason::Assignment, "descriptors do not match the message")),
         }
         function.limit().map_err(|error| refuse(RefusedReason::Host, error))?;
         Ok(function)
     }
 
-    fn open_snapshot(&mut self, file: File) -> Result<(), Refused> {
+    fn open_snapshot(&mut self, file: File, verified: bool) -> Result<(), Refused> {
         let wrong = |error: SnapshotError| refuse(RefusedReason::Snapshot, error);
         let snapshot = Snapshot::open(file, &self.expected()).map_err(wrong)?;
-        if !self.assign.verified {
+        if !verified {
             snapshot.verify().map_err(wrong)?;
         }
         let pieces = snapshot.pieces().map_err(wrong)?;
@@ -91,7 +97,7 @@ impl Function {
     }
 
     fn limit(&self) -> Result<(), crate::jail::JailError> {
-        let memory = self.assign.memory_bytes.saturating_add(PAGE as u64);
+        let memory = self.spec.memory_bytes.saturating_add(PAGE as u64);
         let slots = u64::from(crate::protocol::SLOTS_MAX);
         let machines = memory.saturating_mul(slots).saturating_add(self.rootfs.slot().1);
         // Only a bake writes a file, and that one only.
@@ -100,14 +106,14 @@ impl Function {
     }
 
     fn expected(&self) -> Expected {
-        let moment = match self.assign.snapshot {
+        let moment = match self.spec.snapshot {
             SnapshotMode::Start => Moment::Start,
             SnapshotMode::Ready | SnapshotMode::None => Moment::Ready,
         };
         Expected {
             identity: self.ground.identity,
-            key: self.assign.digest.clone(),
-            memory_bytes: self.assign.memory_bytes,
+            key: self.spec.snapshot_key.clone(),
+            memory_bytes: self.spec.memory_bytes,
             rootfs_bytes: self.rootfs.bytes(),
             moment,
         }
@@ -132,7 +138,7 @@ impl Function {
         };
         match mould.shell(&touch, &copied, learns, ticker) {
             Err(ShellError::Stopped(why)) if !touch.is_empty() => {
-                eprintln!("km worker: {}: machines are not pre-run any more: {why}", self.assign.function);
+                eprintln!("km worker: {}: machines are not pre-run any more: {why}", self.spec.name);
                 self.learned().give_up();
                 Ok(Some((mould.shell(&[], &[], Learns::No, ticker)?, 0)))
             }
@@ -160,8 +166,8 @@ impl Function {
     /// What a program that is ready waits for.
     #[must_use]
     pub fn awaited(&self) -> Awaited {
-        match self.assign.wire {
-            Wire::Http => Awaited::Port(self.assign.port),
+        match self.spec.wire {
+            Wire::Http => Awaited::Port(self.spec.port),
             Wire::Stdio | Wire::Kontain => Awaited::Input,
         }
     }
@@ -173,12 +179,11 @@ impl Function {
     pub fn boot(&self, stop_at_start: bool) -> Result<Machine, BootFailure> {
         let mut seed = [0; 32];
         random(&mut seed)?;
-        let bakes = self.assign.role == Role::Bake;
+        let bakes = self.role == Role::Bake;
         let behind = if bakes { BAKE_BEHIND } else { Duration::ZERO };
-        let config = config(&self.assign.process, stop_at_start);
+        let config = config(&self.spec.process, stop_at_start);
         let monitor = &self.ground.monitor;
-        let vm =
-            monitor.boot(self.assign.memory_bytes, &self.rootfs, &config, seed, wall_clock_ns(behind))?;
+        let vm = monitor.boot(self.spec.memory_bytes, &self.rootfs, &config, seed, wall_clock_ns(behind))?;
         Ok(Machine::new(vm, None))
     }
 

@@ -73,7 +73,7 @@ pub fn run(
         let mut slot = Slot { function: Arc::clone(function), ticker, pace, inlay: Vec::new() };
         let served = slot.serve(&mut SlotStream::new(socket));
         if let Err(error) = served {
-            eprintln!("km worker: {}: {error}", function.assign.function);
+            eprintln!("km worker: {}: {error}", function.spec.name);
         }
         (ticker, pace) = (slot.ticker, slot.pace);
     }
@@ -83,7 +83,7 @@ impl Slot {
     /// Whether a machine that boots for a call is held before the program's first instruction until the call is there.
     #[must_use]
     pub fn starts_with_its_call(&self) -> bool {
-        self.function.assign.wire != Wire::Http || !self.inlay.is_empty()
+        self.function.spec.wire != Wire::Http || !self.inlay.is_empty()
     }
 
     fn serve(&mut self, stream: &mut SlotStream) -> Result<(), SlotError> {
@@ -105,7 +105,7 @@ impl Slot {
         let now = Instant::now();
         // Other connections live and die with their call.
         frame.header()?.of_call()?;
-        let bakes = self.function.assign.role == Role::Bake;
+        let bakes = self.function.role == Role::Bake;
         match (frame.kind, held) {
             (Kind::Prepare, Held::Empty) => self.prepare(stream),
             (Kind::Boot, Held::Empty) => {
@@ -150,7 +150,7 @@ impl Slot {
 
     /// A thread with a machine for a call does not give way, unless it bakes.
     fn hurry(&mut self, has_machine: bool) {
-        let hurries = has_machine && self.function.assign.role == Role::Serve;
+        let hurries = has_machine && self.function.role == Role::Serve;
         self.pace.set(if hurries { Urgency::Prompt } else { Urgency::Patient });
     }
 
