@@ -2,6 +2,7 @@
 //!
 //! The image is for another target than the monitor, with flags of its own, so it is built by another cargo in a
 //! target folder of its own. Which tool or flags build the monitor (clippy, a sanitizer) does not matter to it.
+#![forbid(unsafe_code)]
 
 use std::env;
 use std::path::{Path, PathBuf};

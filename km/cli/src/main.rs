@@ -1,4 +1,5 @@
 //! km: one program in a virtual machine of its own, and what the function server builds on that.
+#![forbid(unsafe_code)]
 
 mod bake;
 mod bundle;

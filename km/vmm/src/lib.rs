@@ -11,6 +11,9 @@
 //! * [`jail`]: what a worker process gives up before it sees guest code.
 //! * [`client`]: a worker process from outside, without an event loop: for baking by hand and for tests.
 //! * [`protocol`]: what a server and a worker process say to each other.
+//!
+//! Unsafe code is in `kvm`, `memory`, `jail` and `vm::kick` alone.
+#![deny(unsafe_code)]
 
 pub mod boot;
 pub mod client;

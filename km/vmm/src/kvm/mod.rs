@@ -7,6 +7,7 @@
 //! There is no in-kernel interrupt controller and no ioeventfd: either makes changes of memory slots wait for grace
 //! periods. One idle machine is held for the life of the process, since without it the first and the last vCPU
 //! each patch kernel text.
+#![allow(unsafe_code, reason = "memory slots are given to KVM by address, and its page of a vCPU is a union")]
 
 pub mod exit;
 pub mod host;

@@ -3,6 +3,7 @@
 //! A signal to the vCPU's thread makes KVM_RUN return. A POSIX timer sends it to the thread every [`TICK`] while a
 //! guest runs, so that a guest with several threads can switch them, and a kick that hits the instant before KVM_RUN is made
 //! up for by the next tick: no state has to be shared with the signal handler.
+#![allow(unsafe_code, reason = "no crate has timers that send their signal to one thread")]
 
 use km_abi::hypercall::TICK_NS;
 use nix::errno::Errno;
