@@ -10,7 +10,7 @@ use km_vmm::GUEST_IMAGE;
 use km_vmm::memory::Rootfs;
 use km_vmm::vm::kick::Ticker;
 use km_vmm::vm::{Arrivals, Monitor, Stop, Vm};
-use rustix::termios::isatty;
+use std::io::{IsTerminal, stdin, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -96,7 +96,7 @@ fn change_process(bundle: &mut Bundle, args: &RunArgs) -> Result<()> {
     if let Some(cwd) = &args.cwd {
         process.cwd = cwd.as_os_str().as_encoded_bytes().to_vec();
     }
-    process.terminal = isatty(std::io::stdin()) && isatty(std::io::stdout());
+    process.terminal = stdin().is_terminal() && stdout().is_terminal();
     Ok(())
 }
 

@@ -3,8 +3,9 @@
 use anyhow::{Context, Result};
 use km_abi::hypercall::{EventKind, FIRST_CONNECTION};
 use km_vmm::vm::{Arrivals, Host, Transfer};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll, ppoll};
+use nix::sys::time::TimeSpec;
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -14,6 +15,8 @@ use std::time::Duration;
 
 /// Connections that may be open at once; more wait in the listener.
 const CONNECTIONS_MAX: usize = 256;
+/// Longest wait at once; whoever waits looks again.
+const WAIT_MAX: Duration = Duration::from_secs(1 << 20);
 
 /// A port of this host that leads to a port of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,42 +90,41 @@ impl Streams {
     /// # Errors
     /// As poll(2).
     pub fn wait(&mut self, time: Option<Duration>, arrivals: &mut Arrivals) -> Result<()> {
-        let timeout = time
-            .map(|time| Timespec { tv_sec: time.as_secs() as i64, tv_nsec: i64::from(time.subsec_nanos()) });
-        self.poll_for(timeout.as_ref(), arrivals).context("wait for streams")
+        self.poll_for(time, arrivals).context("wait for streams")
     }
 
-    fn poll_for(&mut self, timeout: Option<&Timespec>, arrivals: &mut Arrivals) -> Result<(), Errno> {
+    fn poll_for(&mut self, time: Option<Duration>, arrivals: &mut Arrivals) -> Result<(), Errno> {
         let stdin = io::stdin();
         let mut fds = Vec::new();
         let mut sources = Vec::new();
         if self.stdin.armed && self.stdin_open {
-            fds.push(PollFd::new(&stdin, PollFlags::IN));
+            fds.push(PollFd::new(stdin.as_fd(), PollFlags::POLLIN));
             sources.push(Source::Stdin);
         }
         if self.connections.len() < CONNECTIONS_MAX {
             for (index, (listener, _)) in self.listeners.iter().enumerate() {
-                fds.push(PollFd::from_borrowed_fd(listener.as_fd(), PollFlags::IN));
+                fds.push(PollFd::new(listener.as_fd(), PollFlags::POLLIN));
                 sources.push(Source::Listener(index));
             }
         }
         for (&stream, connection) in &self.connections {
             let mut wanted = PollFlags::empty();
-            wanted.set(PollFlags::IN, connection.interest.armed);
-            wanted.set(PollFlags::OUT, connection.interest.stopped);
+            wanted.set(PollFlags::POLLIN, connection.interest.armed);
+            wanted.set(PollFlags::POLLOUT, connection.interest.stopped);
             if !wanted.is_empty() {
-                fds.push(PollFd::from_borrowed_fd(connection.socket.as_fd(), wanted));
+                fds.push(PollFd::new(connection.socket.as_fd(), wanted));
                 sources.push(Source::Connection(stream));
             }
         }
-        match poll(&mut fds, timeout) {
+        let limit = time.map(|time| TimeSpec::from_duration(time.min(WAIT_MAX)));
+        match ppoll(&mut fds, limit, None) {
             Ok(_) => {}
-            Err(Errno::INTR) => return Ok(()),
+            Err(Errno::EINTR) => return Ok(()),
             Err(error) => return Err(error),
         }
         let happened: Vec<(Source, PollFlags)> = sources
             .into_iter()
-            .zip(fds.iter().map(PollFd::revents))
+            .zip(fds.iter().map(|fd| fd.revents().unwrap_or(PollFlags::empty())))
             .filter(|(_, flags)| !flags.is_empty())
             .collect();
         drop(fds);
@@ -133,7 +135,7 @@ impl Streams {
     }
 
     fn announce(&mut self, source: Source, flags: PollFlags, arrivals: &mut Arrivals) {
-        let gone = PollFlags::HUP | PollFlags::ERR;
+        let gone = PollFlags::POLLHUP | PollFlags::POLLERR;
         match source {
             Source::Stdin => {
                 self.stdin.armed = !arrivals.push(EventKind::Readable, 0);
@@ -142,10 +144,10 @@ impl Streams {
             Source::Connection(stream) => {
                 let Some(connection) = self.connections.get_mut(&stream) else { return };
                 let interest = &mut connection.interest;
-                if interest.stopped && flags.intersects(PollFlags::OUT | gone) {
+                if interest.stopped && flags.intersects(PollFlags::POLLOUT | gone) {
                     interest.stopped = !arrivals.push(EventKind::Writable, stream);
                 }
-                if interest.armed && flags.intersects(PollFlags::IN | gone) {
+                if interest.armed && flags.intersects(PollFlags::POLLIN | gone) {
                     interest.armed = !arrivals.push(EventKind::Readable, stream);
                 }
             }
@@ -197,7 +199,7 @@ impl Host for Streams {
                 return Transfer::Again;
             }
             // Not through the standard library's buffer: what it holds, poll(2) does not see.
-            let result = rustix::io::read(io::stdin(), &mut *buffer).map_err(io::Error::from);
+            let result = nix::unistd::read(io::stdin(), buffer).map_err(io::Error::from);
             self.stdin_open = !matches!(result, Ok(0) | Err(_));
             (result, &mut self.stdin)
         } else {
@@ -234,14 +236,14 @@ impl Host for Streams {
 
     fn poll(&mut self, arrivals: &mut Arrivals) {
         // Not being able to look is not news; the next wait reports it.
-        let _ = self.poll_for(Some(&Timespec { tv_sec: 0, tv_nsec: 0 }), arrivals);
+        let _ = self.poll_for(Some(Duration::ZERO), arrivals);
     }
 }
 
 fn stdin_ready() -> bool {
     let stdin = io::stdin();
-    let mut fds = [PollFd::new(&stdin, PollFlags::IN)];
-    matches!(poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })), Ok(count) if count > 0)
+    let mut fds = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
+    matches!(poll(&mut fds, PollTimeout::ZERO), Ok(count) if count > 0)
 }
 
 fn would_block(error: &io::Error) -> bool {

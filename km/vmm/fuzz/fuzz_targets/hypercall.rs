@@ -6,7 +6,7 @@ use km_abi::layout::{HYPER_GPA, MEMORY_MIN};
 use km_vmm::memory::{GuestMemory, Rootfs};
 use km_vmm::vm::{Arrivals, DoorbellRinger, Host, Transfer};
 use libfuzzer_sys::fuzz_target;
-use rustix::fs::{MemfdFlags, memfd_create};
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
@@ -49,7 +49,7 @@ impl Host for Streams {
 
 fuzz_target!(|bytes: &[u8]| {
     let memory = GuestMemory::anonymous(MEMORY_MIN).unwrap();
-    let file = File::from(memfd_create("rootfs", MemfdFlags::CLOEXEC).unwrap());
+    let file = File::from(memfd_create("rootfs", MFdFlags::MFD_CLOEXEC).unwrap());
     file.write_all_at(&[3; 9000], 0).unwrap();
     let rootfs = Rootfs::open(file, &[]).unwrap();
     let mut ringer = DoorbellRinger::default();

@@ -6,7 +6,7 @@ use km_abi::layout::MEMORY_MIN;
 use km_vmm::snapshot::format::{State, Trailer};
 use km_vmm::snapshot::{Expected, Identity, MemoryImage, Moment, PAGE, Page, Snapshot, write};
 use libfuzzer_sys::fuzz_target;
-use rustix::fs::{MemfdFlags, memfd_create};
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use std::fs::{File, Permissions};
 use std::io;
 use std::ops::Range;
@@ -43,7 +43,7 @@ fuzz_target!(|bytes: &[u8]| {
 
     let [at @ .., value] = bytes else { return };
     let at = at.iter().take(8).fold(0u64, |at, &byte| at << 8 | u64::from(byte));
-    let file = File::from(memfd_create("snapshot", MemfdFlags::CLOEXEC).unwrap());
+    let file = File::from(memfd_create("snapshot", MFdFlags::MFD_CLOEXEC).unwrap());
     file.set_permissions(Permissions::from_mode(0o600)).unwrap();
     let state = State { cr3: 0x1000, ..State::default() };
     write(&file, &OnePage, &expected(), state).unwrap();

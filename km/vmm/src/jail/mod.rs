@@ -14,12 +14,18 @@
 //! * [`deny`]: landlock with no exception.
 //! * [`filter`]: system calls per thread.
 //! * [`urgency`]: which threads give way to which.
+#![allow(
+    unsafe_code,
+    reason = "no crate has close_range(2), sched_setattr(2) and descriptors that were inherited"
+)]
 
 pub mod deny;
 pub mod filter;
 pub mod namespaces;
 pub mod rights;
 pub mod urgency;
+
+use nix::errno::Errno;
 
 use crate::protocol::{Jail, Measure};
 
@@ -66,7 +72,7 @@ pub enum JailError {
         what: &'static str,
         /// The kernel's answer.
         #[source]
-        source: rustix::io::Errno,
+        source: Errno,
     },
     /// Accepted, but a probe got through.
     #[error("no effect: {0}")]
@@ -77,6 +83,6 @@ pub enum JailError {
 }
 
 /// Names the step that was refused.
-fn refused(what: &'static str) -> impl FnOnce(rustix::io::Errno) -> JailError {
+fn refused(what: &'static str) -> impl FnOnce(Errno) -> JailError {
     move |source| JailError::Refused { what, source }
 }

@@ -1,15 +1,17 @@
 //! Descriptors, resource limits, user and capabilities.
+#![allow(unsafe_code, reason = "no crate has close_range(2), nor descriptors that were inherited")]
 
 use std::os::fd::{FromRawFd, OwnedFd};
 
-use rustix::process::{
-    DumpableBehavior, Gid, Resource, Rlimit, Uid, dumpable_behavior, geteuid, getrlimit,
-    set_dumpable_behavior, setrlimit,
-};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::sys::prctl;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::unistd::{Gid, Uid, geteuid, setgroups, setresgid, setresuid};
+// nix has no capabilities.
 use rustix::thread::{
-    CapabilitySet, CapabilitySets, capabilities, clear_ambient_capability_set, no_new_privs,
-    remove_capability_from_bounding_set, set_capabilities, set_no_new_privs, set_thread_groups,
-    set_thread_res_gid, set_thread_res_uid,
+    CapabilitySet, CapabilitySets, capabilities, clear_ambient_capability_set,
+    remove_capability_from_bounding_set, set_capabilities,
 };
 
 use super::{JailError, refused};
@@ -28,12 +30,7 @@ const THREADS: u64 = 16 << 10;
 pub fn close_from(first: u32) -> Result<(), JailError> {
     // SAFETY: called before anything of this process has opened a descriptor, so that no owner of one is left.
     let result = unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) };
-    if result == 0 {
-        Ok(())
-    } else {
-        let code = std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::ENOSYS);
-        Err(refused("close_range")(rustix::io::Errno::from_raw_os_error(code)))
-    }
+    Errno::result(result).map(drop).map_err(refused("close_range"))
 }
 
 /// The control socket that the process was started with.
@@ -43,17 +40,21 @@ pub fn close_from(first: u32) -> Result<(), JailError> {
 pub fn inherited_socket(number: i32) -> Result<OwnedFd, JailError> {
     // SAFETY: the number is only looked at; an error is the answer for one that is not open.
     if unsafe { libc::fcntl(number, libc::F_GETFD) } < 0 {
-        return Err(refused("the control socket is not open")(rustix::io::Errno::BADF));
+        return Err(refused("the control socket is not open")(Errno::EBADF));
     }
     // SAFETY: it is open, and nothing else of this process owns it: it was inherited.
     let socket = unsafe { OwnedFd::from_raw_fd(number) };
-    rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::CLOEXEC).map_err(refused("fcntl"))?;
+    fcntl(&socket, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).map_err(refused("fcntl"))?;
     Ok(socket)
 }
 
 pub(super) fn no_new_privileges() -> Result<(), JailError> {
-    set_no_new_privs(true).map_err(refused("prctl"))?;
-    if no_new_privs() == Ok(true) { Ok(()) } else { Err(JailError::NoEffect("no_new_privs is not set")) }
+    prctl::set_no_new_privs().map_err(refused("prctl"))?;
+    if prctl::get_no_new_privs() == Ok(true) {
+        Ok(())
+    } else {
+        Err(JailError::NoEffect("no_new_privs is not set"))
+    }
 }
 
 /// Gives up root. A worker of another user stays who it is.
@@ -62,11 +63,11 @@ pub(super) fn become_nobody() -> Result<(), JailError> {
         return Ok(());
     }
     let (uid, gid) = (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY));
-    set_thread_groups(&[]).map_err(refused("setgroups"))?;
-    set_thread_res_gid(gid, gid, gid).map_err(refused("setresgid"))?;
-    set_thread_res_uid(uid, uid, uid).map_err(refused("setresuid"))?;
+    setgroups(&[]).map_err(refused("setgroups"))?;
+    setresgid(gid, gid, gid).map_err(refused("setresgid"))?;
+    setresuid(uid, uid, uid).map_err(refused("setresuid"))?;
     // The change has made /proc/self root's, where the namespaces' maps are written.
-    set_dumpable_behavior(DumpableBehavior::Dumpable).map_err(refused("prctl"))?;
+    prctl::set_dumpable(true).map_err(refused("prctl"))?;
     if geteuid() == uid { Ok(()) } else { Err(JailError::NoEffect("still root")) }
 }
 
@@ -78,6 +79,7 @@ pub(super) fn drop_capabilities() -> Result<(), JailError> {
         let _ = remove_capability_from_bounding_set(capability);
     }
     let sets = CapabilitySets { effective: none, permitted: none, inheritable: none };
+    let refused = |what| move |error: rustix::io::Errno| refused(what)(Errno::from_raw(error.raw_os_error()));
     set_capabilities(None, sets).map_err(refused("capset"))?;
     let left = capabilities(None).map_err(refused("capget"))?;
     if left.permitted.is_empty() && left.effective.is_empty() && left.inheritable.is_empty() {
@@ -89,11 +91,11 @@ pub(super) fn drop_capabilities() -> Result<(), JailError> {
 
 pub(super) fn limit() -> Result<(), JailError> {
     let limits = [
-        (Resource::Nofile, FILES, "open files"),
-        (Resource::Core, 0, "core files"),
-        (Resource::Nproc, THREADS, "threads"),
-        (Resource::Msgqueue, 0, "message queues"),
-        (Resource::Memlock, 0, "locked memory"),
+        (Resource::RLIMIT_NOFILE, FILES, "open files"),
+        (Resource::RLIMIT_CORE, 0, "core files"),
+        (Resource::RLIMIT_NPROC, THREADS, "threads"),
+        (Resource::RLIMIT_MSGQUEUE, 0, "message queues"),
+        (Resource::RLIMIT_MEMLOCK, 0, "locked memory"),
     ];
     limits.into_iter().try_for_each(|(resource, value, name)| lower(resource, value, name))
 }
@@ -103,21 +105,21 @@ pub(super) fn limit() -> Result<(), JailError> {
 /// # Errors
 /// The kernel refuses.
 pub fn limit_to(address_space: u64, file_bytes: u64) -> Result<(), JailError> {
-    lower(Resource::As, address_space, "address space")?;
-    lower(Resource::Fsize, file_bytes, "file length")
+    lower(Resource::RLIMIT_AS, address_space, "address space")?;
+    lower(Resource::RLIMIT_FSIZE, file_bytes, "file length")
 }
 
 fn lower(resource: Resource, value: u64, name: &'static str) -> Result<(), JailError> {
-    let value = getrlimit(resource).maximum.map_or(value, |maximum| maximum.min(value));
-    let limit = Rlimit { current: Some(value), maximum: Some(value) };
-    setrlimit(resource, limit).map_err(refused(name))?;
-    if getrlimit(resource) == limit { Ok(()) } else { Err(JailError::NoEffect(name)) }
+    let (_, most) = getrlimit(resource).map_err(refused(name))?;
+    let value = most.min(value);
+    setrlimit(resource, value, value).map_err(refused(name))?;
+    if getrlimit(resource) == Ok((value, value)) { Ok(()) } else { Err(JailError::NoEffect(name)) }
 }
 
 pub(super) fn not_dumpable() -> Result<(), JailError> {
-    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(refused("prctl"))?;
-    match dumpable_behavior() {
-        Ok(DumpableBehavior::NotDumpable) => Ok(()),
+    prctl::set_dumpable(false).map_err(refused("prctl"))?;
+    match prctl::get_dumpable() {
+        Ok(false) => Ok(()),
         _ => Err(JailError::NoEffect("still dumpable")),
     }
 }

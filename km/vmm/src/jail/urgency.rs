@@ -3,8 +3,9 @@
 //! Linux's fair scheduler lets a thread that wakes up take the processor from one with a longer slice (Linux 6.12 and
 //! later; older kernels ignore the slice of a fair thread). That is any thread's own to choose, since it takes no more
 //! than its share of time (sched_setattr(2)).
+#![allow(unsafe_code, reason = "no crate has sched_setattr(2) and getpriority(2)")]
 
-use rustix::process::{Pid, getpriority_process};
+use nix::errno::Errno;
 
 /// The shortest slice that Linux grants.
 const SHORT_SLICE_NS: u64 = 100_000;
@@ -29,8 +30,7 @@ impl Pace {
     /// Of the calling thread, as it was started.
     #[must_use]
     pub fn new() -> Self {
-        // A thread always has a priority; 0 is what nearly all have.
-        Self { nice: getpriority_process(None::<Pid>).unwrap_or(0), now: None }
+        Self { nice: nice(), now: None }
     }
 
     /// Makes the calling thread as urgent as that. A kernel that does not let it leaves it as it was: nothing but time is
@@ -47,6 +47,15 @@ impl Default for Pace {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// The nice value of the calling thread (getpriority(2)); 0, which nearly all have, where the kernel does not tell.
+fn nice() -> i32 {
+    // -1 is a value as well as the sign of an error.
+    Errno::clear();
+    // SAFETY: the system call takes two integers; 0 is the calling thread.
+    let nice = unsafe { libc::getpriority(libc::PRIO_PROCESS as _, 0) };
+    if nice == -1 && Errno::last_raw() != 0 { 0 } else { nice }
 }
 
 fn apply(urgency: Urgency, nice: i32) -> Result<(), std::io::Error> {

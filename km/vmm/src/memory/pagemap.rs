@@ -171,12 +171,12 @@ const _: () = assert!(size_of::<ScanRequest>() == 96 && size_of::<Region>() == 2
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustix::fs::{MemfdFlags, memfd_create};
+    use nix::sys::memfd::{MFdFlags, memfd_create};
 
     const SIZE: u64 = 16 << 20;
 
     fn clone() -> GuestMemory {
-        let file = File::from(memfd_create("pages", MemfdFlags::CLOEXEC).unwrap());
+        let file = File::from(memfd_create("pages", MFdFlags::MFD_CLOEXEC).unwrap());
         file.set_len(SIZE).unwrap();
         file.write_all_at(&vec![1; SIZE as usize], 0).unwrap();
         GuestMemory::clone_of(file, 0, SIZE).unwrap()

@@ -208,9 +208,10 @@ mod tests {
 
     #[test]
     fn what_no_piece_shows_is_zero_and_asks_nothing_of_the_file() {
+        use nix::sys::memfd::{MFdFlags, memfd_create};
         use std::os::unix::fs::{FileExt, MetadataExt};
         // Memory files give a page of their own to a hole that is only read, as all files of a tmpfs do.
-        let file = File::from(rustix::fs::memfd_create("snapshot", rustix::fs::MemfdFlags::CLOEXEC).unwrap());
+        let file = File::from(memfd_create("snapshot", MFdFlags::MFD_CLOEXEC).unwrap());
         file.set_len(SIZE).unwrap();
         file.write_all_at(b"piece", 0x5000).unwrap();
         file.write_all_at(b"other", SIZE - 0x1000).unwrap();

@@ -9,7 +9,7 @@
 
 use std::fs::File;
 
-use rustix::fs::fstatfs;
+use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
 
 use super::PAGE;
 use super::format::SnapshotError;
@@ -24,8 +24,8 @@ const HOLE_MIN: u64 = 16 * PAGE as u64;
 /// # Errors
 /// The file system does not tell what it is.
 pub fn are_filled(file: &File) -> Result<bool, SnapshotError> {
-    let kind = fstatfs(file).map_err(std::io::Error::from)?.f_type;
-    Ok(kind == libc::TMPFS_MAGIC)
+    let about = fstatfs(file).map_err(std::io::Error::from)?;
+    Ok(about.filesystem_type() == TMPFS_MAGIC)
 }
 
 /// Holes of at most so many bytes are written out in this file.

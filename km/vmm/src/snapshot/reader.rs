@@ -5,7 +5,8 @@ use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
-use rustix::fs::{SeekFrom, seek};
+use nix::errno::Errno;
+use nix::unistd::{Whence, lseek};
 
 use super::format::{ContentHash, Expected, SnapshotError, Trailer};
 use super::holes;
@@ -104,15 +105,19 @@ fn next_data(file: &File, at: u64, end: u64) -> io::Result<Option<Range<u64>>> {
     if at >= end {
         return Ok(None);
     }
-    let data = match seek(file, SeekFrom::Data(at)) {
+    let seek = |at: u64, whence| {
+        let at = i64::try_from(at).map_err(|_| Errno::EOVERFLOW)?;
+        lseek(file, at, whence).map(i64::cast_unsigned)
+    };
+    let data = match seek(at, Whence::SeekData) {
         Ok(data) => data,
-        Err(rustix::io::Errno::NXIO) => return Ok(None),
+        Err(Errno::ENXIO) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
     if data >= end {
         return Ok(None);
     }
-    let hole = seek(file, SeekFrom::Hole(data))?;
+    let hole = seek(data, Whence::SeekHole)?;
     // Data may begin and end inside a page where the file system's blocks are smaller.
     let start = data - data % PAGE as u64;
     Ok(Some(start..hole.next_multiple_of(PAGE as u64).min(end)))
@@ -129,8 +134,8 @@ mod tests {
     use super::super::format::tests::{expected, state};
     use super::super::writer::{MemoryImage, write};
     use super::*;
+    use nix::sys::memfd::{MFdFlags, memfd_create};
     use proptest::prelude::*;
-    use rustix::fs::{MemfdFlags, memfd_create};
     use std::fs::Permissions;
     use std::io;
     use std::ops::Range;
@@ -152,7 +157,7 @@ mod tests {
     }
 
     fn file() -> File {
-        let file = File::from(memfd_create("snapshot", MemfdFlags::CLOEXEC).unwrap());
+        let file = File::from(memfd_create("snapshot", MFdFlags::MFD_CLOEXEC).unwrap());
         file.set_permissions(Permissions::from_mode(0o600)).unwrap();
         file
     }

@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use km_abi::layout::ROOTFS_GPA;
 use km_abi::records::{BootConfig, CallRecord};
-use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::jail::rights;
 use crate::memory::pagemap::PageMap;
@@ -280,11 +279,7 @@ fn config(process: &ProcessSpec, stop_at_start: bool) -> BootConfig {
 }
 
 fn random(bytes: &mut [u8]) -> io::Result<()> {
-    // Up to 256 bytes come whole (getrandom(2)).
-    match getrandom(&mut *bytes, GetRandomFlags::empty())? {
-        count if count == bytes.len() => Ok(()),
-        _ => Err(io::ErrorKind::UnexpectedEof.into()),
-    }
+    getrandom::fill(bytes).map_err(io::Error::from)
 }
 
 fn refuse(reason: RefusedReason, message: impl ToString) -> Refused {
