@@ -1,7 +1,7 @@
 //! The report of a benchmark: what was measured, and where.
 
 use crate::load::summary::{Summary, micros};
-use km_vmm::kvm::host::{Kvm, KvmKind};
+use km_vmm::kvm::{Kvm, KvmKind};
 use serde::Serialize;
 use std::fmt::Write;
 

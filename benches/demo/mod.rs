@@ -10,7 +10,7 @@ use crate::load::samples::{self, Sample};
 use crate::load::summary::{Durations, Summary, micros};
 use crate::load::{baseline, client::Client};
 use anyhow::bail;
-use km_vmm::kvm::host::{Kvm, KvmKind};
+use km_vmm::kvm::{Kvm, KvmKind};
 use std::collections::HashSet;
 use std::path::PathBuf;
 use std::process::ExitCode;

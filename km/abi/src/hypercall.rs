@@ -123,7 +123,7 @@ pub struct Op {
     pub code: u32,
     /// The stream, where the operation has one.
     pub stream: u32,
-    /// Guest-physical address of the bytes, in slot 0.
+    /// Guest-physical address of the bytes, in RAM.
     pub gpa: u64,
     /// Their number.
     pub len: u64,
@@ -137,7 +137,7 @@ pub struct Op {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub enum EventKind {
-    /// This machine is a new clone: the call record has a fresh seed, generation and clock. Always the first event.
+    /// This machine is a new clone: the clone record has a fresh seed, generation and clock. Always the first event.
     Restored = 1,
     /// A client connected to `port` of the program; `stream` is the new connection, `value` bytes of it are in the
     /// input buffer already (they precede what [`OpCode::Read`] gives).

@@ -1,13 +1,13 @@
 //! The memory map of a guest.
 //!
 //! ```text
-//! guest-physical, slot 0 (RAM)                     guest-virtual
+//! guest-physical, RAM                              guest-virtual
 //! 0000_0000  never used                            0000_0000_0001_0000  the program
 //! 0000_1000  GDT, TSS, I/O bitmap   monitor        …                    (static ELF, heap, mmap, stack)
 //! 0000_2000  IDT                    monitor        7eff_ffff_f000       end of the program's half
-//! 0000_3000  exception frames       CPU            7f00_0000_0000       direct map of slot 0 (2 MiB pages,
+//! 0000_3000  exception frames       CPU            7f00_0000_0000       direct map of RAM    (2 MiB pages,
 //! 0000_4000  never used                                                 the first 2 MiB in 4 KiB pages)
-//! 0000_5000  hypercall page         both           7f08_0000_0000       direct map of slot 1, read-only
+//! 0000_5000  hypercall page         both           7f08_0000_0000       direct map of ROM,    read-only
 //! 0000_6000  boot and call records  monitor        7f80_0000_0000       library OS: code, then data
 //! 0000_7000  clock page (vvar)      monitor
 //! 0001_0000  input buffer, 64 KiB   monitor        The two top regions are PML4 entries 254 and 255. They
@@ -17,7 +17,7 @@
 //! 0020_0000  library OS data, boot blob
 //! …          free: FIRST_FREE to the end
 //!
-//! slot 1 (read-only, the same memory in all machines of a process)
+//! ROM (a second, read-only memory slot: the same memory in all machines of a process)
 //! 8_0000_0000  library OS code and constants, mapped by one large page
 //! 8_0020_0000  the rootfs image, at most ROOTFS_SLOT_MAX of it
 //! ```
@@ -35,10 +35,10 @@ pub const IDT_GPA: u64 = 0x2000;
 pub const EXCEPTION_STACK_GPA: u64 = 0x3000;
 /// Page with the [`crate::hypercall::HyperPage`].
 pub const HYPER_GPA: u64 = 0x5000;
-/// Page with the [`crate::records::BootRecord`] and, at [`CALL_RECORD_OFFSET`], the call record.
+/// Page with the [`crate::records::BootRecord`] and, at [`CLONE_RECORD_OFFSET`], the clone record.
 pub const RECORDS_GPA: u64 = 0x6000;
-/// Offset of the [`crate::records::CallRecord`] in the page at [`RECORDS_GPA`].
-pub const CALL_RECORD_OFFSET: u64 = 0x800;
+/// Offset of the [`crate::records::CloneRecord`] in the page at [`RECORDS_GPA`].
+pub const CLONE_RECORD_OFFSET: u64 = 0x800;
 /// Page with the [`crate::records::ClockPage`]; also mapped read-only into every process for the vDSO.
 pub const CLOCK_GPA: u64 = 0x7000;
 /// Buffer that the monitor fills: the first bytes of a request, touch lists.
@@ -60,11 +60,11 @@ pub const BOOT_TABLES_END: u64 = 0x20_0000;
 /// Where the library OS's data is loaded: what its image has behind the first [`CODE_BYTES`].
 pub const DATA_GPA: u64 = 0x20_0000;
 
-/// Guest-physical address of the second memory slot, and of the library OS's code and constants at its start.
+/// Guest-physical address of ROM, and of the library OS's code and constants at its start.
 pub const CODE_GPA: u64 = 0x8_0000_0000;
 /// Bytes of code and constants: one large page, so that a machine maps all of them at once.
 pub const CODE_BYTES: u64 = 2 << 20;
-/// Guest-physical address of the rootfs image, in the second memory slot.
+/// Guest-physical address of the rootfs image, in ROM.
 pub const ROOTFS_GPA: u64 = CODE_GPA + CODE_BYTES;
 /// At most so many bytes of the rootfs are mapped; the rest is read by hypercall.
 pub const ROOTFS_SLOT_MAX: u64 = 1 << 30;
@@ -82,9 +82,9 @@ pub const PROGRAM_END: u64 = 0x7eff_ffff_f000;
 pub const DIRECT_MAP: u64 = 0x7f00_0000_0000;
 /// Where the library OS's image is linked to and mapped.
 pub const IMAGE_BASE: u64 = 0x7f80_0000_0000;
-/// PML4 slot of the direct map; shared by all processes.
+/// PML4 entry of the direct map; shared by all processes.
 pub const DIRECT_MAP_PML4: usize = 254;
-/// PML4 slot of the library OS's image and heap; shared by all processes.
+/// PML4 entry of the library OS's image and heap; shared by all processes.
 pub const IMAGE_PML4: usize = 255;
 
 /// Ring-0 code selector (Linux's numbering).
@@ -108,5 +108,5 @@ const _: () = {
     assert!(READ_GPA + READ_SIZE <= BOOT_TABLES_GPA);
     assert!(MEMORY_MAX <= CODE_GPA);
     assert!(CODE_GPA.is_multiple_of(CODE_BYTES) && IMAGE_BASE.is_multiple_of(CODE_BYTES));
-    assert!(CALL_RECORD_OFFSET < PAGE_SIZE);
+    assert!(CLONE_RECORD_OFFSET < PAGE_SIZE);
 };

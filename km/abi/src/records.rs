@@ -9,11 +9,11 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct BootRecord {
-    /// Size of slot 0 in bytes.
+    /// Size of RAM in bytes.
     pub memory_bytes: u64,
-    /// First byte of slot 0 that nothing uses.
+    /// First byte of RAM that nothing uses.
     pub free_gpa: u64,
-    /// Bytes of the rootfs image that slot 1 shows.
+    /// Bytes of the rootfs image that ROM shows.
     pub rootfs_mapped: u64,
     /// Bytes of the whole rootfs image.
     pub rootfs_bytes: u64,
@@ -38,10 +38,10 @@ impl BootRecord {
     }
 }
 
-/// What is fresh in every machine and every clone, at [`crate::layout::CALL_RECORD_OFFSET`] of the records page.
+/// What is fresh in every machine and every clone, at [`crate::layout::CLONE_RECORD_OFFSET`] of the records page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
-pub struct CallRecord {
+pub struct CloneRecord {
     /// Random bytes of the host; the library OS wipes them once its generator is keyed.
     pub seed: [u8; 32],
     /// Another number for every clone, never 0 in a clone and 0 at boot.

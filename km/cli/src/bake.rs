@@ -4,7 +4,7 @@ use crate::bundle::Bundle;
 use crate::size;
 use anyhow::{Context, Result};
 use clap::Args;
-use km_vmm::client::{Slot, Worker};
+use km_vmm::client::{SlotClient, Worker};
 use km_vmm::memory::GRANULE;
 use km_vmm::protocol::{Call, FunctionSpec, ProcessSpec, SnapshotMode, Wire};
 use std::fs::OpenOptions;
@@ -105,7 +105,7 @@ fn function(bundle: &Bundle, args: &BakeArgs) -> FunctionSpec {
     }
 }
 
-fn warm_up(slot: &mut Slot, path: &str, args: &BakeArgs) -> Result<()> {
+fn warm_up(slot: &mut SlotClient, path: &str, args: &BakeArgs) -> Result<()> {
     let start = Instant::now();
     let call = Call { call_id: "warm-up".into(), deadline_ms: args.timeout * 1000, port: args.port };
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use km_abi::hypercall::{EventKind, FIRST_CONNECTION};
-use km_vmm::vm::{Arrivals, Host, Transfer};
+use km_vmm::vm::{Arrivals, GuestStreams, Transfer};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll, ppoll};
 use nix::sys::time::TimeSpec;
@@ -174,7 +174,7 @@ enum Source {
     Connection(u32),
 }
 
-impl Host for Streams {
+impl GuestStreams for Streams {
     fn write(&mut self, stream: u32, bytes: &[u8]) -> Transfer {
         match stream {
             1 => write_all(&mut io::stdout().lock(), bytes),

@@ -2,8 +2,8 @@
 
 use crate::phys;
 use alloc::vec;
-use km_abi::layout::{CALL_RECORD_OFFSET, CLOCK_GPA, RECORDS_GPA};
-use km_abi::records::{BootConfig, BootRecord, CONFIG_MAX, CallRecord, ClockPage};
+use km_abi::layout::{CLOCK_GPA, CLONE_RECORD_OFFSET, RECORDS_GPA};
+use km_abi::records::{BootConfig, BootRecord, CONFIG_MAX, ClockPage, CloneRecord};
 
 /// Facts of this boot.
 #[must_use]
@@ -29,14 +29,14 @@ pub fn config() -> BootConfig {
 
 /// What is fresh in this clone.
 #[must_use]
-pub fn call() -> CallRecord {
-    phys::read_value(RECORDS_GPA + CALL_RECORD_OFFSET)
+pub fn call() -> CloneRecord {
+    phys::read_value(RECORDS_GPA + CLONE_RECORD_OFFSET)
 }
 
 /// Wipes the seed of the call, once a generator is keyed with it.
 pub fn wipe_seed() {
-    let record = CallRecord { seed: [0; 32], ..call() };
-    phys::write_value(RECORDS_GPA + CALL_RECORD_OFFSET, &record);
+    let record = CloneRecord { seed: [0; 32], ..call() };
+    phys::write_value(RECORDS_GPA + CLONE_RECORD_OFFSET, &record);
 }
 
 /// The parameters from which clocks are computed, as the monitor writes them.

@@ -108,12 +108,12 @@ impl Worker {
     ///
     /// # Errors
     /// The worker is gone.
-    pub fn slot(&self, index: u8) -> Result<Slot, ClientError> {
+    pub fn slot(&self, index: u8) -> Result<SlotClient, ClientError> {
         let (ours, theirs) = packet::slot_pair()?;
         self.send(&ToWorker::Slot { index }, &[theirs.as_fd()])?;
         let stream = UnixStream::from(ours);
         stream.set_read_timeout(Some(Duration::from_secs(90)))?;
-        Ok(Slot { stream, decoder: FrameDecoder::new(), input: Vec::new(), taken: 0, log: Vec::new() })
+        Ok(SlotClient { stream, decoder: FrameDecoder::new(), input: Vec::new(), taken: 0, log: Vec::new() })
     }
 
     fn send(&self, message: &ToWorker, fds: &[BorrowedFd<'_>]) -> Result<(), ClientError> {
@@ -137,8 +137,8 @@ impl Drop for Worker {
     }
 }
 
-/// A slot's stream.
-pub struct Slot {
+/// A slot from outside: its stream, and what the program prints.
+pub struct SlotClient {
     stream: UnixStream,
     decoder: FrameDecoder,
     input: Vec<u8>,
@@ -156,7 +156,7 @@ pub struct Answer {
     pub ended: Ended,
 }
 
-impl Slot {
+impl SlotClient {
     /// Sends a frame.
     ///
     /// # Errors

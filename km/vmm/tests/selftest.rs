@@ -5,7 +5,7 @@ use km_abi::hypercall::{End, EventKind};
 use km_abi::records::BootConfig;
 use km_vmm::memory::Rootfs;
 use km_vmm::vm::kick::Ticker;
-use km_vmm::vm::{Arrivals, Host, Monitor, Stop, Transfer, Vm};
+use km_vmm::vm::{Arrivals, GuestStreams, Monitor, Stop, Transfer, Vm};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -27,7 +27,7 @@ impl Listener {
     }
 }
 
-impl Host for Listener {
+impl GuestStreams for Listener {
     fn write(&mut self, _stream: u32, bytes: &[u8]) -> Transfer {
         self.said.extend_from_slice(bytes);
         Transfer::Done(bytes.len())

@@ -1,7 +1,7 @@
 //! The single checks. Each reads the host and changes nothing.
 
 use control::doctor::Finding;
-use km_vmm::kvm::host::{Kvm, KvmKind};
+use km_vmm::kvm::{Kvm, KvmKind};
 use landlock::{ABI, Access, AccessFs, CompatLevel, Compatible, Ruleset, RulesetAttr};
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::utsname::uname;

@@ -4,7 +4,7 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use bundles::pack::{Addition, Program, pack_to_bundle};
-use km_vmm::client::{Answer, ClientError, Slot, Worker};
+use km_vmm::client::{Answer, ClientError, SlotClient, Worker};
 use km_vmm::protocol::{
     Call, FunctionSpec, GivenSnapshot, ProcessSpec, Role, SnapshotMode, Snapshotted, Wire,
 };
@@ -163,7 +163,7 @@ pub fn whole(response: &[u8]) -> bool {
 }
 
 /// One call on a new machine.
-pub fn call_once(slot: &mut Slot, path: &str, deadline_ms: u64) -> Answer {
+pub fn call_once(slot: &mut SlotClient, path: &str, deadline_ms: u64) -> Answer {
     slot.prepare().unwrap();
     slot.call(&call(deadline_ms), &get(path), whole).unwrap()
 }

@@ -4,7 +4,7 @@
 use km_abi::hypercall::{End, Exit, HyperPage};
 use km_abi::layout::{HYPER_GPA, MEMORY_MIN};
 use km_vmm::memory::{GuestMemory, Rootfs};
-use km_vmm::vm::{Arrivals, DoorbellRinger, Host, Transfer};
+use km_vmm::vm::{Arrivals, DoorbellRinger, GuestStreams, Transfer};
 use libfuzzer_sys::fuzz_target;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use std::fs::File;
@@ -25,7 +25,7 @@ impl Streams {
     }
 }
 
-impl Host for Streams {
+impl GuestStreams for Streams {
     fn write(&mut self, stream: u32, _bytes: &[u8]) -> Transfer {
         Self::whatever(stream)
     }

@@ -4,7 +4,7 @@
 
 use km_abi::layout::MEMORY_MIN;
 use km_vmm::snapshot::format::{State, Trailer};
-use km_vmm::snapshot::{Expected, Identity, MemoryImage, Moment, PAGE, Page, Snapshot, write};
+use km_vmm::snapshot::{Expected, Identity, RamSource, Moment, PAGE, Page, Snapshot, write};
 use libfuzzer_sys::fuzz_target;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use std::fs::{File, Permissions};
@@ -14,7 +14,7 @@ use std::os::unix::fs::{FileExt, PermissionsExt};
 
 struct OnePage;
 
-impl MemoryImage for OnePage {
+impl RamSource for OnePage {
     fn populated(&self) -> io::Result<Vec<Range<u64>>> {
         Ok(vec![0x5000..0x6000])
     }

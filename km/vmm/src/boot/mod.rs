@@ -14,8 +14,8 @@ mod tables;
 use crate::kvm::KvmError;
 use crate::memory::{GuestMemory, MemoryError, Rootfs};
 use image::GuestImage;
-use km_abi::layout::{CALL_RECORD_OFFSET, CLOCK_GPA, DATA_GPA, PAGE_SIZE, RECORDS_GPA};
-use km_abi::records::{BootConfig, BootRecord, CONFIG_MAX, CallRecord, ClockPage};
+use km_abi::layout::{CLOCK_GPA, CLONE_RECORD_OFFSET, DATA_GPA, PAGE_SIZE, RECORDS_GPA};
+use km_abi::records::{BootConfig, BootRecord, CONFIG_MAX, ClockPage, CloneRecord};
 
 /// Why a machine cannot be prepared.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +50,7 @@ pub struct BootParameters<'a> {
     /// The process.
     pub config: &'a BootConfig,
     /// Seed and generation.
-    pub call: CallRecord,
+    pub clone: CloneRecord,
     /// Clocks.
     pub clock: ClockPage,
     /// Vector features of the vCPU.
@@ -106,7 +106,7 @@ pub fn prepare(
         shadowed: u64::from(parameters.shadowed),
     };
     memory.store(RECORDS_GPA, &record)?;
-    memory.store(RECORDS_GPA + CALL_RECORD_OFFSET, &parameters.call)?;
+    memory.store(RECORDS_GPA + CLONE_RECORD_OFFSET, &parameters.clone)?;
     memory.store(CLOCK_GPA, &parameters.clock)?;
     Ok(())
 }

@@ -62,8 +62,8 @@ impl Tables<'_> {
         self.memory.store(table + index(address, size.trailing_zeros()), &entry)
     }
 
-    fn descend(&mut self, slot: u64) -> Result<u64, MemoryError> {
-        let entry: u64 = self.memory.load(slot)?;
+    fn descend(&mut self, place: u64) -> Result<u64, MemoryError> {
+        let entry: u64 = self.memory.load(place)?;
         if entry & PRESENT != 0 {
             return Ok(entry & ADDRESS);
         }
@@ -72,7 +72,7 @@ impl Tables<'_> {
         if self.next > BOOT_TABLES_END {
             return Err(MemoryError::Range { gpa: table, len: PAGE_SIZE });
         }
-        self.memory.store(slot, &(table | TABLE))?;
+        self.memory.store(place, &(table | TABLE))?;
         Ok(table)
     }
 }

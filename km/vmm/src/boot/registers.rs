@@ -4,7 +4,7 @@ use super::tables::{GDT_LIMIT, IDT_LIMIT, TSS_ADDRESS, TSS_LIMIT};
 use super::{VectorState, paging};
 use crate::boot::image::GuestImage;
 use crate::kvm::KvmError;
-use crate::kvm::host::KvmKind;
+use crate::kvm::KvmKind;
 use crate::kvm::vcpu::{SyscallMsrs, Vcpu};
 use km_abi::layout::{DIRECT_MAP, IDT_GPA, KERNEL_CS, TABLES_GPA, TSS_SELECTOR, USER_CS, USER_SS};
 use kvm_bindings::{kvm_regs, kvm_segment, kvm_sregs};

@@ -15,7 +15,7 @@ use crate::memory::pagemap::PAGEMAP_SCAN;
 
 /// What a thread is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
+pub enum ThreadRole {
     /// Reads the control socket and checks snapshots.
     Control,
     /// Makes, runs and destroys the machines of one slot.
@@ -49,20 +49,20 @@ type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 ///
 /// # Errors
 /// The kernel has no filters.
-pub fn apply(role: Role) -> Result<(), JailError> {
+pub fn apply(role: ThreadRole) -> Result<(), JailError> {
     let program = program(role).map_err(|error| JailError::Partial(error.to_string()))?;
     seccompiler::apply_filter(&program).map_err(|error| JailError::Partial(error.to_string()))
 }
 
-fn program(role: Role) -> Result<BpfProgram, seccompiler::BackendError> {
+fn program(role: ThreadRole) -> Result<BpfProgram, seccompiler::BackendError> {
     let mut rules = common()?;
     match role {
-        Role::Control => {
+        ThreadRole::Control => {
             allow(&mut rules, &[libc::SYS_recvmsg, libc::SYS_sendmsg]);
             // Limits are lowered once more when the function is known; only of this process.
             rules.insert(libc::SYS_prlimit64, vec![rule(vec![equals(0, 0)?])?]);
         }
-        Role::Slot => {
+        ThreadRole::Slot => {
             rules.insert(libc::SYS_ioctl, requests()?);
             // The thread's timer was made before; here it is started, stopped and, when the thread leaves, deleted.
             allow(&mut rules, &[libc::SYS_timer_settime, libc::SYS_timer_delete]);
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn filters_fit_what_the_kernel_takes() {
-        for role in [Role::Control, Role::Slot] {
+        for role in [ThreadRole::Control, ThreadRole::Slot] {
             let program = program(role).unwrap();
             assert!(program.len() < 4096, "{role:?}: {}", program.len());
         }

@@ -1,7 +1,7 @@
 //! KVM: opening it, making machines, and their exits as an enum of our own.
 //!
-//! * [`host`]: `/dev/kvm` and what this host's KVM is ([`host::Kvm`]).
-//! * [`machine`]: what it makes ([`machine::Machine`]).
+//! * [`device`]: `/dev/kvm` and what this host's KVM is ([`Kvm`]).
+//! * [`bare`]: what it makes ([`BareVm`]).
 //! * [`vcpu`]: the one vCPU of a machine ([`vcpu::Vcpu`]), its registers and [`exit::VmExit`].
 //!
 //! There is no in-kernel interrupt controller and no ioeventfd: either makes changes of memory slots wait for grace
@@ -9,10 +9,13 @@
 //! each patch kernel text.
 #![allow(unsafe_code, reason = "memory slots are given to KVM by address, and its page of a vCPU is a union")]
 
+pub mod bare;
+pub mod device;
 pub mod exit;
-pub mod host;
-pub mod machine;
 pub mod vcpu;
+
+pub use bare::BareVm;
+pub use device::{Kvm, KvmKind};
 
 /// Why KVM does not do what it should.
 #[derive(Debug, thiserror::Error)]

@@ -2,8 +2,8 @@
 //!
 //! Registers travel in the shared page (KVM_CAP_SYNC_REGS): an ioctl of a vCPU costs 5 µs on some hosts.
 
+use super::device::{Kvm, KvmKind};
 use super::exit::{VmExit, vm_exit};
-use super::host::{Kvm, KvmKind};
 use super::{KvmError, request};
 use kvm_bindings::{
     KVM_SYNC_X86_REGS, KVM_SYNC_X86_SREGS, Msrs, kvm_msr_entry, kvm_regs, kvm_sregs, kvm_xcr, kvm_xcrs,

@@ -1,4 +1,4 @@
-//! Guest memory as the monitor sees it: slot 0 (RAM) and slot 1 (the rootfs, read-only).
+//! Guest memory as the monitor sees it: RAM, and ROM with code and rootfs.
 //!
 //! Whatever the guest gives as an address goes through [`GuestMemory`], which checks the range and copies: nothing
 //! here hands out a reference into memory that the guest can change.

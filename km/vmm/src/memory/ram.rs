@@ -23,7 +23,7 @@ pub enum MemoryError {
     /// The host refused the mapping of a piece of a snapshot.
     #[error("map a piece of guest memory: {0}")]
     Piece(#[source] io::Error),
-    /// A range that is not within the slot.
+    /// A range that is not within RAM.
     #[error("guest address {gpa:#x} with length {len:#x} is outside of its memory")]
     Range {
         /// Guest-physical address.
@@ -33,7 +33,7 @@ pub enum MemoryError {
     },
 }
 
-/// Slot 0 of one machine.
+/// RAM of one machine.
 #[derive(Debug)]
 pub struct GuestMemory {
     region: MmapRegion<()>,
@@ -241,7 +241,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn only_ranges_within_the_slot_are_reached(gpa in prop_oneof![
+        fn only_ranges_within_ram_are_reached(gpa in prop_oneof![
             any::<u64>(), SIZE - 64..SIZE + 64, 0..SIZE, u64::MAX - 64..=u64::MAX,
         ], len in 0usize..128) {
             let memory = GuestMemory::anonymous(SIZE).unwrap();

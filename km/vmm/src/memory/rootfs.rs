@@ -1,7 +1,7 @@
 //! What all machines of a process show to their guests and none may write: the library OS's code and the rootfs image.
 //!
 //! ```text
-//! slot 1:  code, CODE_BYTES, one large page of memory where the host has one │ rootfs image, mapped from its file
+//! ROM:     code, CODE_BYTES, one large page of memory where the host has one │ rootfs image, mapped from its file
 //! ```
 
 use km_abi::layout::{CODE_BYTES, PAGE_SIZE, ROOTFS_SLOT_MAX};
@@ -17,7 +17,7 @@ pub struct Rootfs {
     file: File,
     bytes: u64,
     mapped: u64,
-    slot: Mapping,
+    rom: Mapping,
 }
 
 impl Rootfs {
@@ -28,8 +28,8 @@ impl Rootfs {
     pub fn open(file: File, code: &[u8]) -> Result<Self, RootfsError> {
         let bytes = file.metadata().map_err(RootfsError::File)?.len();
         let mapped = bytes.min(ROOTFS_SLOT_MAX) & !(PAGE_SIZE - 1);
-        let slot = Mapping::new(code, &file, mapped as usize).map_err(RootfsError::Map)?;
-        Ok(Self { file, bytes, mapped, slot })
+        let rom = Mapping::new(code, &file, mapped as usize).map_err(RootfsError::Map)?;
+        Ok(Self { file, bytes, mapped, rom })
     }
 
     /// Size of the image in bytes.
@@ -38,7 +38,7 @@ impl Rootfs {
         self.bytes
     }
 
-    /// Bytes of it that slot 1 shows.
+    /// Bytes of it that ROM shows.
     #[must_use]
     pub fn mapped(&self) -> u64 {
         self.mapped
@@ -47,13 +47,13 @@ impl Rootfs {
     /// Where the mapped part lies in this process.
     #[must_use]
     pub fn host_address(&self) -> u64 {
-        self.slot.start.addr() as u64 + CODE_BYTES
+        self.rom.start.addr() as u64 + CODE_BYTES
     }
 
-    /// Where slot 1 lies in this process, and its bytes.
+    /// Where ROM lies in this process, and its bytes.
     #[must_use]
-    pub fn slot(&self) -> (u64, u64) {
-        (self.slot.start.addr() as u64, CODE_BYTES + self.mapped)
+    pub fn rom(&self) -> (u64, u64) {
+        (self.rom.start.addr() as u64, CODE_BYTES + self.mapped)
     }
 
     /// Reads from anywhere in the image; fewer bytes than asked for at its end.
@@ -162,13 +162,13 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(&[7; 5000]).unwrap();
         let rootfs = Rootfs::open(file, b"code").unwrap();
-        let (start, bytes) = rootfs.slot();
+        let (start, bytes) = rootfs.rom();
         assert!(start.is_multiple_of(CODE_BYTES));
         assert_eq!((rootfs.bytes(), rootfs.mapped(), bytes), (5000, PAGE_SIZE, CODE_BYTES + PAGE_SIZE));
         assert_eq!(rootfs.host_address(), start + CODE_BYTES);
-        // SAFETY: the slot is mapped and readable for as long as `rootfs` lives.
-        let slot = unsafe { std::slice::from_raw_parts(rootfs.slot.start.cast::<u8>(), bytes as usize) };
-        assert_eq!((&slot[..5], slot[CODE_BYTES as usize]), (b"code\0".as_slice(), 7));
+        // SAFETY: ROM is mapped and readable for as long as `rootfs` lives.
+        let rom = unsafe { std::slice::from_raw_parts(rootfs.rom.start.cast::<u8>(), bytes as usize) };
+        assert_eq!((&rom[..5], rom[CODE_BYTES as usize]), (b"code\0".as_slice(), 7));
         let mut rest = [0; 2000];
         assert_eq!(rootfs.read_at(4000, &mut rest).unwrap(), 1000);
     }

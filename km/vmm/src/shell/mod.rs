@@ -12,14 +12,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use km_abi::hypercall::{Idle, TouchEntry};
-use km_abi::layout::{CALL_RECORD_OFFSET, CLOCK_GPA, RECORDS_GPA};
-use km_abi::records::CallRecord;
+use km_abi::layout::{CLOCK_GPA, CLONE_RECORD_OFFSET, RECORDS_GPA};
+use km_abi::records::CloneRecord;
 
 use crate::kvm::KvmError;
 use crate::memory::{GuestMemory, MemoryError, Rootfs};
 use crate::snapshot::{Snapshot, accessed};
 use crate::vm::kick::Ticker;
-use crate::vm::{Arrivals, Host, Monitor, MonitorError, Stop, Transfer, Vm};
+use crate::vm::{Arrivals, GuestStreams, Monitor, MonitorError, Stop, Transfer, Vm};
 
 /// How long touching a working set may take: a snapshot whose library OS does not answer is broken.
 const TOUCH_LIMIT: Duration = Duration::from_secs(5);
@@ -109,7 +109,7 @@ impl Mould {
         let create = start.elapsed();
         let mut shell = Shell { vm, idle: Box::default(), learns, create, prerun: Duration::ZERO };
         // Written now so that the pages are copied; the call's own values replace these.
-        self.begin(&shell.vm, &CallRecord::default())?;
+        self.begin(&shell.vm, &CloneRecord::default())?;
         ticker.start()?;
         let touched = shell.touch(touch);
         ticker.stop()?;
@@ -132,12 +132,12 @@ impl Mould {
     ///
     /// # Errors
     /// KVM does not tell the guest's counter.
-    pub fn begin(&self, vm: &Vm, record: &CallRecord) -> Result<(), ShellError> {
+    pub fn begin(&self, vm: &Vm, record: &CloneRecord) -> Result<(), ShellError> {
         let tsc = vm.tsc(self.monitor.kind())?;
         let monotonic_ns = self.snapshot.trailer().state().monotonic_ns;
         let page = self.monitor.clock().page(tsc, monotonic_ns, wall_clock_ns(Duration::ZERO));
         vm.memory().store(CLOCK_GPA, &page)?;
-        vm.memory().store(RECORDS_GPA + CALL_RECORD_OFFSET, record)?;
+        vm.memory().store(RECORDS_GPA + CLONE_RECORD_OFFSET, record)?;
         Ok(())
     }
 }
@@ -150,7 +150,7 @@ impl Shell {
         loop {
             arrivals.clear();
             let count = arrivals.touch(entries).unwrap_or(0);
-            self.idle = obey(&mut self.vm, &arrivals, until)?;
+            self.idle = run_to_idle(&mut self.vm, &arrivals, until)?;
             entries = &entries[count.min(entries.len())..];
             if entries.is_empty() {
                 return Ok(());
@@ -163,7 +163,7 @@ impl Shell {
 ///
 /// # Errors
 /// It does something else, or takes longer than `until`.
-pub fn obey(vm: &mut Vm, arrivals: &Arrivals, until: Instant) -> Result<Box<Idle>, ShellError> {
+pub fn run_to_idle(vm: &mut Vm, arrivals: &Arrivals, until: Instant) -> Result<Box<Idle>, ShellError> {
     vm.deliver(arrivals)?;
     match vm.run(&mut Silence { until })? {
         Stop::Idle(idle) => Ok(idle),
@@ -185,7 +185,7 @@ struct Silence {
     until: Instant,
 }
 
-impl Host for Silence {
+impl GuestStreams for Silence {
     fn write(&mut self, _stream: u32, _bytes: &[u8]) -> Transfer {
         Transfer::Unknown
     }

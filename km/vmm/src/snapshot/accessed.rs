@@ -107,8 +107,8 @@ mod tests {
     fn large_pages_of_the_direct_map_are_split_where_there_is_room() {
         let memory = GuestMemory::anonymous(MEMORY_MIN).unwrap();
         let put = |gpa: u64, entry: u64| memory.store(gpa, &entry).unwrap();
-        let slot = DIRECT_MAP_PML4 as u64 * 8;
-        put(BOOT_TABLES_GPA + slot, (BOOT_TABLES_GPA + 0x1000) | 0x27);
+        let place = DIRECT_MAP_PML4 as u64 * 8;
+        put(BOOT_TABLES_GPA + place, (BOOT_TABLES_GPA + 0x1000) | 0x27);
         put(BOOT_TABLES_GPA + 0x1000, (BOOT_TABLES_GPA + 0x2000) | 0x27);
         put(BOOT_TABLES_GPA + 0x2008, 0x20_0000 | (1 << 63) | 0xe7);
         put(BOOT_TABLES_GPA + 0x2010, 0x40_0000 | 0xe7);

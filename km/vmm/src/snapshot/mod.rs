@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! file    0 ┬──────────────────────────────┐
-//!           │ guest memory, slot 0         │  zero pages are holes; mapped privately into every clone
+//!           │ guest memory, RAM            │  zero pages are holes; mapped privately into every clone
 //!  memory   ├──────────────────────────────┤
 //!           │ trailer, one page            │  what it is, what it is bound to, digest of everything
 //!           └──────────────────────────────┘
@@ -32,7 +32,7 @@ pub mod writer;
 pub use format::{Expected, Moment, SnapshotError, Trailer};
 pub use identity::Identity;
 pub use reader::Snapshot;
-pub use writer::{MemoryImage, Written, write};
+pub use writer::{RamSource, Written, write};
 
 /// A page as bytes.
 pub type Page = [u8; PAGE];

@@ -132,7 +132,7 @@ impl TableSource for Snapshot {
 #[cfg(test)]
 mod tests {
     use super::super::format::tests::{expected, state};
-    use super::super::writer::{MemoryImage, write};
+    use super::super::writer::{RamSource, write};
     use super::*;
     use nix::sys::memfd::{MFdFlags, memfd_create};
     use proptest::prelude::*;
@@ -143,7 +143,7 @@ mod tests {
 
     struct Memory(Vec<u8>);
 
-    impl MemoryImage for Memory {
+    impl RamSource for Memory {
         #[expect(clippy::single_range_in_vec_init, reason = "one range is meant")]
         fn populated(&self) -> io::Result<Vec<Range<u64>>> {
             Ok(vec![0..self.0.len() as u64])

@@ -90,7 +90,7 @@ pub fn direct_pages(source: &dyn TableSource, cr3: u64) -> Vec<Leaf> {
     found
 }
 
-/// The page in the direct map, where slot 1 follows slot 0 by the same offset.
+/// The page in the direct map, where ROM follows RAM by the same offset.
 #[must_use]
 pub fn direct(gpa: u64) -> Option<u64> {
     (gpa < ROOTFS_GPA + ROOTFS_SLOT_MAX).then_some(DIRECT_MAP + gpa)

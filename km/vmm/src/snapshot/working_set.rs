@@ -22,14 +22,14 @@ const LEARNING_CALLS: u32 = 3;
 
 /// What one machine used, as guest-physical ranges.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
+pub struct UsedPages {
     /// Private copies: written by the call or by the pre-run.
     pub written: Vec<Range<u64>>,
     /// Mapped from the snapshot or the rootfs: read, or a neighbour of such a page.
     pub read: Vec<Range<u64>>,
 }
 
-impl Usage {
+impl UsedPages {
     /// Pages written.
     #[must_use]
     pub fn written_pages(&self) -> u64 {
@@ -69,7 +69,13 @@ impl WorkingSet {
     }
 
     /// Learns from a call that has ended. `source` and `cr3` are the snapshot's.
-    pub fn learn(&mut self, usage: &Usage, accessed: Option<&Accessed>, source: &dyn TableSource, cr3: u64) {
+    pub fn learn(
+        &mut self,
+        usage: &UsedPages,
+        accessed: Option<&Accessed>,
+        source: &dyn TableSource,
+        cr3: u64,
+    ) {
         if self.given_up {
             return;
         }
@@ -195,8 +201,8 @@ mod tests {
         memory
     }
 
-    fn written(range: Range<u64>) -> Usage {
-        Usage { written: vec![range], read: Vec::new() }
+    fn written(range: Range<u64>) -> UsedPages {
+        UsedPages { written: vec![range], read: Vec::new() }
     }
 
     fn addresses(set: &WorkingSet) -> Vec<u64> {
@@ -220,7 +226,7 @@ mod tests {
             tables: HashSet::from([0x4000]),
         };
         assert!(set.wants_accessed());
-        let usage = Usage { written: vec![0x4000..0x6000, 0x9000..0xc000], read: vec![] };
+        let usage = UsedPages { written: vec![0x4000..0x6000, 0x9000..0xc000], read: vec![] };
         set.learn(&usage, Some(&accessed), &snapshot(), 0x1000);
         // 0xa000 is mapped read-only: whoever wrote it did so through the direct map, as to 0x5000. So was 0xb000 before
         // the program got it.

@@ -10,7 +10,7 @@ use super::holes;
 use super::{PAGE, Page};
 
 /// Memory of a machine that does not run.
-pub trait MemoryImage {
+pub trait RamSource {
     /// Ascending, page-aligned ranges outside of which all memory is zero.
     ///
     /// # Errors
@@ -42,7 +42,7 @@ pub struct Written {
 /// When others may read the file, when it cannot be written (no space, a limit) or the memory cannot be read.
 pub fn write(
     file: &File,
-    memory: &dyn MemoryImage,
+    memory: &dyn RamSource,
     expected: &Expected,
     state: State,
 ) -> Result<Written, SnapshotError> {

@@ -1,6 +1,6 @@
 //! A hyper page: copied once, checked, carried out.
 
-use super::host::{Arrivals, Host, Transfer};
+use super::streams::{Arrivals, GuestStreams, Transfer};
 use crate::memory::{GuestMemory, MemoryError, Rootfs};
 use km_abi::hypercall::{
     AGAIN, BROKEN, Event, HyperPage, INVALID, OPS_MAX, Op, OpCode, TRANSFER_MAX, UnknownEnd,
@@ -38,14 +38,14 @@ impl Doorbell {
         &mut self,
         memory: &GuestMemory,
         rootfs: &Rootfs,
-        host: &mut dyn Host,
+        streams: &mut dyn GuestStreams,
     ) -> Result<HyperPage, DoorbellError> {
         let page: HyperPage = memory.load(HYPER_GPA)?;
         let count = page.op_count as usize;
         let ops = page.ops.get(..count).ok_or(DoorbellError::TooMany(page.op_count))?;
         self.stopped.clear();
         for (index, op) in ops.iter().enumerate() {
-            let result = self.carry_out(op, memory, rootfs, host)?;
+            let result = self.carry_out(op, memory, rootfs, streams)?;
             memory.store(result_address(index), &result)?;
         }
         Ok(page)
@@ -56,7 +56,7 @@ impl Doorbell {
         op: &Op,
         memory: &GuestMemory,
         rootfs: &Rootfs,
-        host: &mut dyn Host,
+        streams: &mut dyn GuestStreams,
     ) -> Result<i64, DoorbellError> {
         let code = OpCode::try_from(op.code).map_err(DoorbellError::UnknownOperation)?;
         if op.len > TRANSFER_MAX {
@@ -69,19 +69,19 @@ impl Doorbell {
             OpCode::Write => {
                 self.buffer.resize(op.len as usize, 0);
                 memory.read(op.gpa, &mut self.buffer)?;
-                let transfer = host.write(op.stream, &self.buffer);
+                let transfer = streams.write(op.stream, &self.buffer);
                 if matches!(transfer, Transfer::Done(count) if (count as u64) < op.len) {
                     self.stopped.push(op.stream);
                 }
                 Ok(result(transfer, op.len))
             }
-            OpCode::Read => self.fill(op, memory, |buffer| host.read(op.stream, buffer)),
+            OpCode::Read => self.fill(op, memory, |buffer| streams.read(op.stream, buffer)),
             OpCode::RootfsRead => self.fill(op, memory, |buffer| match rootfs.read_at(op.offset, buffer) {
                 Ok(count) => Transfer::Done(count),
                 Err(_) => Transfer::Broken,
             }),
-            OpCode::ShutdownWrite => Ok(result(host.shutdown_write(op.stream), 0)),
-            OpCode::Close => Ok(result(host.close(op.stream), 0)),
+            OpCode::ShutdownWrite => Ok(result(streams.shutdown_write(op.stream), 0)),
+            OpCode::Close => Ok(result(streams.close(op.stream), 0)),
         }
     }
 
@@ -107,14 +107,19 @@ impl Doorbell {
 pub struct DoorbellRinger(Doorbell);
 
 impl DoorbellRinger {
-    /// Carries out the hyper page in `memory` and delivers what `host` has.
+    /// Carries out the hyper page in `memory` and delivers what `streams` has.
     ///
     /// # Errors
     /// What the guest did wrong.
-    pub fn ring(&mut self, memory: &GuestMemory, rootfs: &Rootfs, host: &mut dyn Host) -> Result<(), String> {
-        self.0.answer(memory, rootfs, host).map_err(|error| error.to_string())?;
+    pub fn ring(
+        &mut self,
+        memory: &GuestMemory,
+        rootfs: &Rootfs,
+        streams: &mut dyn GuestStreams,
+    ) -> Result<(), String> {
+        self.0.answer(memory, rootfs, streams).map_err(|error| error.to_string())?;
         let mut arrivals = Arrivals::default();
-        host.poll(&mut arrivals);
+        streams.poll(&mut arrivals);
         deliver(memory, &arrivals).map_err(|error| error.to_string())
     }
 }

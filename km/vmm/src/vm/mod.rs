@@ -2,31 +2,31 @@
 //!
 //! ```text
 //! Monitor (one per process: KVM, image, register template, clock)
-//!    └─ boot / clone ──► Vm ── run(host) ──► Stop::Idle      deliver(arrivals), run again
+//!    └─ boot / clone ──► Vm ── run(streams) ──► Stop::Idle      deliver(arrivals), run again
 //!                          │                 Stop::Ended     the program is done, and how
 //!                          │                 Stop::Broken    guest or monitor-side refusal, with a report
 //!                          │                 Stop::Cancelled  someone asked for it
-//!                          └── Host: streams, asked at each doorbell
+//!                          └── GuestStreams, asked at each doorbell
 //! ```
 //!
 //! * [`monitor`]: what all machines of a process share.
-//! * [`machine`]: [`Vm`] and its run loop.
+//! * [`run`]: [`Vm`] and its run loop.
 //! * `doorbell`: a hyper page, checked and carried out.
-//! * [`host`]: what a machine wants of the one who runs it.
+//! * [`streams`]: what a machine wants of the one who runs it.
 //! * [`kick`]: how a running vCPU is stopped.
 //! * [`report`]: what is said of a machine that broke.
 
 mod doorbell;
-pub mod host;
 pub mod kick;
-pub mod machine;
 pub mod monitor;
 pub mod report;
+pub mod run;
+pub mod streams;
 
 #[doc(hidden)]
 pub use doorbell::DoorbellRinger;
-pub use host::{Arrivals, Host, Transfer};
 pub use kick::Kick;
-pub use machine::{Stop, Usage, Vm};
 pub use monitor::{Monitor, MonitorError};
 pub use report::Breakdown;
+pub use run::{Stop, Usage, Vm};
+pub use streams::{Arrivals, GuestStreams, Transfer};

@@ -4,12 +4,12 @@ use super::kick;
 use crate::boot::image::{GuestImage, ImageError};
 use crate::boot::registers::{Entry, RegisterTemplate};
 use crate::boot::{self, BootError, BootParameters, VectorState};
+use crate::kvm::BareVm;
 use crate::kvm::KvmError;
-use crate::kvm::host::{Kvm, KvmKind};
-use crate::kvm::machine::Machine;
+use crate::kvm::{Kvm, KvmKind};
 use crate::memory::{GuestMemory, Rootfs};
-use crate::vm::machine::Vm;
-use km_abi::records::{BootConfig, CallRecord};
+use crate::vm::run::Vm;
+use km_abi::records::{BootConfig, CloneRecord};
 use kvm_bindings::CpuId;
 use std::sync::Arc;
 
@@ -100,9 +100,9 @@ impl Monitor {
         self.template.apply(&mut machine.vcpu, Entry::Boot)?;
         let tsc = machine.vcpu.tsc(self.kvm.kind())?;
         let clock = self.clock.page(tsc, 0, realtime_ns);
-        let call = CallRecord { seed, generation: 0 };
+        let clone = CloneRecord { seed, generation: 0 };
         let shadowed = self.kind() == KvmKind::Pvm;
-        let parameters = BootParameters { config, call, clock, vector: self.vector, shadowed };
+        let parameters = BootParameters { config, clone, clock, vector: self.vector, shadowed };
         boot::prepare(&machine.memory, rootfs, &self.image, &parameters)?;
         Ok(self.vm(machine, rootfs))
     }
@@ -118,7 +118,7 @@ impl Monitor {
         Ok(self.vm(machine, rootfs))
     }
 
-    fn vm(&self, machine: Machine, rootfs: &Arc<Rootfs>) -> Vm {
+    fn vm(&self, machine: BareVm, rootfs: &Arc<Rootfs>) -> Vm {
         Vm::new(machine, Arc::clone(rootfs), Arc::clone(&self.image))
     }
 }

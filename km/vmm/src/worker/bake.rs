@@ -3,14 +3,14 @@
 use std::time::{Duration, Instant};
 
 use super::conversation::{Conversation, Verdict};
-use super::drive::{Finished, Machine, Over};
+use super::drive::{Finished, Guest, Over};
 use super::function::micros;
 use super::ready::{Readiness, Until, message, ports};
 use super::slot::{Held, Slot, SlotError};
 use super::stream::SlotStream;
 use crate::protocol::{Boot, Call, Kind, NotReady, NotReadyReason, Ready, Role, SnapshotMode};
-use crate::shell::{ShellError, obey};
-use crate::vm::{Arrivals, Host};
+use crate::shell::{ShellError, run_to_idle};
+use crate::vm::{Arrivals, GuestStreams};
 use km_abi::hypercall::{End, EventKind};
 
 /// Longest boot; a larger wish is cut.
@@ -60,7 +60,7 @@ struct Wish {
 
 fn become_ready(
     slot: &mut Slot,
-    mut machine: Machine,
+    mut machine: Guest,
     wish: &Wish,
     mut arrivals: Arrivals,
     conversation: &mut Conversation<'_>,
@@ -114,7 +114,7 @@ fn early_end(end: End) -> String {
 /// The stream is of no use any more, or KVM fails.
 pub fn warm_up(
     slot: &mut Slot,
-    mut machine: Box<Machine>,
+    mut machine: Box<Guest>,
     call: &Call,
     since: Instant,
     stream: &mut SlotStream,
@@ -149,7 +149,7 @@ pub fn warm_up(
 ///
 /// # Errors
 /// The stream is of no use any more.
-pub fn snapshot(slot: &mut Slot, machine: &mut Machine, stream: &mut SlotStream) -> Result<Held, SlotError> {
+pub fn snapshot(slot: &mut Slot, machine: &mut Guest, stream: &mut SlotStream) -> Result<Held, SlotError> {
     if let Err(error) = search(slot, machine) {
         return slot.failed(&error.to_string(), stream);
     }
@@ -161,11 +161,11 @@ pub fn snapshot(slot: &mut Slot, machine: &mut Machine, stream: &mut SlotStream)
 }
 
 /// Lets the library OS note what clones have to make fresh.
-fn search(slot: &mut Slot, machine: &mut Machine) -> Result<(), ShellError> {
+fn search(slot: &mut Slot, machine: &mut Guest) -> Result<(), ShellError> {
     let mut arrivals = Arrivals::default();
     arrivals.push(EventKind::Search, 0);
     slot.ticker.start()?;
-    let idle = obey(&mut machine.vm, &arrivals, Instant::now() + SEARCH_MAX);
+    let idle = run_to_idle(&mut machine.vm, &arrivals, Instant::now() + SEARCH_MAX);
     slot.ticker.stop()?;
     machine.idle = Some(idle?);
     Ok(())

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use km_abi::hypercall::{End, EventKind, IDLE_AT_START};
 
 use super::conversation::{Conversation, Verdict};
-use super::drive::{Finished, Machine, Over};
+use super::drive::{Finished, Guest, Over};
 use super::function::micros;
 use super::ready::{Readiness, Until, message};
 use super::slot::{Held, Slot, SlotError, ended};
@@ -70,8 +70,8 @@ struct Timing {
 }
 
 /// The machine of a call, whether it is a clone that must be told so, and whether to learn from it.
-fn obtain(slot: &mut Slot, held: Held) -> Result<(Machine, bool, Learns), String> {
-    let clone = |shell: Shell| (Machine::new(shell.vm, Some(shell.idle)), true, shell.learns);
+fn obtain(slot: &mut Slot, held: Held) -> Result<(Guest, bool, Learns), String> {
+    let clone = |shell: Shell| (Guest::new(shell.vm, Some(shell.idle)), true, shell.learns);
     match held {
         Held::Shell(shell) => Ok(clone(*shell)),
         Held::Booted(machine) => Ok((*machine, false, Learns::No)),
@@ -90,7 +90,7 @@ fn obtain(slot: &mut Slot, held: Held) -> Result<(Machine, bool, Learns), String
 /// Brings the machine to where it listens, where that is not done yet, and lets it answer.
 fn answer(
     slot: &mut Slot,
-    machine: &mut Machine,
+    machine: &mut Guest,
     fresh: bool,
     port: u16,
     conversation: &mut Conversation<'_>,
@@ -132,7 +132,7 @@ fn answer(
 /// Brings a machine that boots to the program's first instruction, and announces what is to be put in.
 fn put_in(
     slot: &mut Slot,
-    machine: &mut Machine,
+    machine: &mut Guest,
     arrivals: &mut Arrivals,
     conversation: &mut Conversation<'_>,
 ) -> Result<Over, SlotError> {
@@ -183,7 +183,7 @@ fn broken(breakdown: &Breakdown, tail: Option<String>) -> Outcome {
 }
 
 /// Looks at what the machine used, destroys it, and then learns: nobody waits for that.
-fn tear_down(slot: &mut Slot, machine: Machine, learns: Learns, report: &mut Ended) {
+fn tear_down(slot: &mut Slot, machine: Guest, learns: Learns, report: &mut Ended) {
     slot.pace.set(Urgency::Patient);
     let start = Instant::now();
     let usage = slot.function.usage(&machine.vm);

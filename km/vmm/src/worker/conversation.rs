@@ -1,4 +1,4 @@
-//! The streams of a machine during boot or a call, as frames of its slot: the machine's [`Host`].
+//! The streams of a machine during boot or a call, as frames of its slot: the machine's [`GuestStreams`].
 //!
 //! ```text
 //! guest  ── write 1, 2 ──►  Log frames          ◄── Data, End ──  server
@@ -20,7 +20,7 @@ use super::connections::{Connection, Connections, drain};
 use super::stream::{OUTPUT_MAX, SlotStream};
 use super::tail::Tail;
 use crate::protocol::{ConnectionId, Frame, FrameError, Kind, LogStream, PAYLOAD_MAX, Wire};
-use crate::vm::{Arrivals, Host, Transfer};
+use crate::vm::{Arrivals, GuestStreams, Transfer};
 
 /// How long a machine may run on when its response is complete.
 pub const GRACE: Duration = Duration::from_millis(50);
@@ -231,7 +231,7 @@ impl<'a> Conversation<'a> {
     }
 }
 
-impl Host for Conversation<'_> {
+impl GuestStreams for Conversation<'_> {
     fn write(&mut self, stream: u32, bytes: &[u8]) -> Transfer {
         if let Some((id, connection)) = self.connections.by_output(stream) {
             return match connection {

@@ -7,10 +7,10 @@ use km_abi::hypercall::{End, FIRST_CONNECTION, Idle, NEVER};
 use super::conversation::{Conversation, Verdict};
 use crate::kvm::KvmError;
 use crate::vm::kick::Ticker;
-use crate::vm::{Arrivals, Breakdown, Host, Stop, Vm};
+use crate::vm::{Arrivals, Breakdown, GuestStreams, Stop, Vm};
 
 /// A machine and what it said last.
-pub struct Machine {
+pub struct Guest {
     /// The machine.
     pub vm: Vm,
     /// What it said when it went idle; nothing before that.
@@ -56,7 +56,7 @@ impl Goal for Finished {
     }
 }
 
-impl Machine {
+impl Guest {
     /// A machine that was not run yet, or one that is idle.
     #[must_use]
     pub fn new(vm: Vm, idle: Option<Box<Idle>>) -> Self {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use km_abi::layout::ROOTFS_GPA;
-use km_abi::records::{BootConfig, CallRecord};
+use km_abi::records::{BootConfig, CloneRecord};
 
 use crate::jail::rights;
 use crate::memory::pagemap::PageMap;
@@ -19,12 +19,12 @@ use crate::protocol::{
 use crate::shell::{BAKE_BEHIND, Learns, Mould, Shell, ShellError, wall_clock_ns};
 use crate::snapshot::accessed::{self, Accessed};
 use crate::snapshot::format::State;
-use crate::snapshot::working_set::{Usage, WorkingSet};
-use crate::snapshot::{Expected, Identity, MemoryImage, Moment, PAGE, Page, Snapshot, SnapshotError, write};
+use crate::snapshot::working_set::{UsedPages, WorkingSet};
+use crate::snapshot::{Expected, Identity, Moment, PAGE, Page, RamSource, Snapshot, SnapshotError, write};
 use crate::vm::kick::Ticker;
 use crate::vm::{Monitor, MonitorError, Vm};
 
-use super::drive::Machine;
+use super::drive::Guest;
 use super::ready::Awaited;
 
 /// Address space beside guest memory: code, stacks, buffers, and what an allocator reserves for each thread.
@@ -98,7 +98,7 @@ impl Function {
     fn limit(&self) -> Result<(), crate::jail::JailError> {
         let memory = self.spec.memory_bytes.saturating_add(PAGE as u64);
         let slots = u64::from(crate::protocol::SLOTS_MAX);
-        let machines = memory.saturating_mul(slots).saturating_add(self.rootfs.slot().1);
+        let machines = memory.saturating_mul(slots).saturating_add(self.rootfs.rom().1);
         // Only a bake writes a file, and that one only.
         let file = if self.snapshot_file.is_some() { memory } else { 0 };
         rights::limit_to(machines.saturating_add(ADDRESS_SPACE), file)
@@ -157,7 +157,7 @@ impl Function {
         let Some(mould) = &self.mould else { return Ok(()) };
         let mut generation = [0; 8];
         random(&mut generation)?;
-        let mut record = CallRecord { seed: [0; 32], generation: u64::from_le_bytes(generation).max(1) };
+        let mut record = CloneRecord { seed: [0; 32], generation: u64::from_le_bytes(generation).max(1) };
         random(&mut record.seed)?;
         mould.begin(vm, &record)
     }
@@ -175,7 +175,7 @@ impl Function {
     ///
     /// # Errors
     /// KVM refuses, or the memory is too small.
-    pub fn boot(&self, stop_at_start: bool) -> Result<Machine, BootFailure> {
+    pub fn boot(&self, stop_at_start: bool) -> Result<Guest, BootFailure> {
         let mut seed = [0; 32];
         random(&mut seed)?;
         let bakes = self.role == Role::Bake;
@@ -183,20 +183,20 @@ impl Function {
         let config = config(&self.spec.process, stop_at_start);
         let monitor = &self.ground.monitor;
         let vm = monitor.boot(self.spec.memory_bytes, &self.rootfs, &config, seed, wall_clock_ns(behind))?;
-        Ok(Machine::new(vm, None))
+        Ok(Guest::new(vm, None))
     }
 
     /// Which pages a machine has used.
     ///
     /// # Errors
     /// The kernel does not tell.
-    pub fn usage(&self, vm: &Vm) -> io::Result<Usage> {
+    pub fn usage(&self, vm: &Vm) -> io::Result<UsedPages> {
         let map = &self.ground.page_map;
         let ram = map.of(vm.memory())?;
         let mut read = ram.file;
         let rootfs = map.range(self.rootfs.host_address(), self.rootfs.mapped())?;
         read.extend(rootfs.file.iter().map(|range| ROOTFS_GPA + range.start..ROOTFS_GPA + range.end));
-        Ok(Usage { written: ram.private, read })
+        Ok(UsedPages { written: ram.private, read })
     }
 
     /// What a machine that learns has used; it must have ended.
@@ -207,7 +207,7 @@ impl Function {
     }
 
     /// Learns from a call that has ended.
-    pub fn learn(&self, usage: &Usage, accessed: Option<&Accessed>) {
+    pub fn learn(&self, usage: &UsedPages, accessed: Option<&Accessed>) {
         if let Some(mould) = &self.mould {
             let cr3 = mould.snapshot.trailer().state().cr3;
             self.learned().learn(usage, accessed, &mould.snapshot, cr3);
@@ -218,14 +218,14 @@ impl Function {
     ///
     /// # Errors
     /// The machine was never idle, this is no bake, or the file cannot be written.
-    pub fn snapshot(&self, machine: &Machine) -> Result<Snapshotted, SnapshotError> {
+    pub fn snapshot(&self, machine: &Guest) -> Result<Snapshotted, SnapshotError> {
         let start = Instant::now();
         let (Some(file), Some(idle)) = (&self.snapshot_file, &machine.idle) else {
             return Err(SnapshotError::Malformed("there is nothing to write, or nowhere to"));
         };
         let state =
             State { cr3: idle.cr3, monotonic_ns: idle.monotonic_ns, realtime_ns: wall_clock_ns(BAKE_BEHIND) };
-        let memory = Image { memory: machine.vm.memory(), map: &self.ground.page_map };
+        let memory = BootedRam { memory: machine.vm.memory(), map: &self.ground.page_map };
         let written = write(file, &memory, &self.expected(), state)?;
         Ok(Snapshotted {
             file_bytes: written.file_bytes,
@@ -248,12 +248,12 @@ pub enum BootFailure {
 }
 
 /// RAM of a machine that has booted: what was never touched is zero.
-struct Image<'a> {
+struct BootedRam<'a> {
     memory: &'a GuestMemory,
     map: &'a PageMap,
 }
 
-impl MemoryImage for Image<'_> {
+impl RamSource for BootedRam<'_> {
     fn populated(&self) -> io::Result<Vec<Range<u64>>> {
         Ok(self.map.of(self.memory)?.private)
     }

@@ -131,7 +131,7 @@ fn start_slots(
         std::thread::Builder::new().name(name).stack_size(512 << 10).spawn(move || {
             let ticker = Ticker::new().map_err(io::Error::from);
             let pace = Pace::new();
-            let filtered = filter::apply(filter::Role::Slot);
+            let filtered = filter::apply(filter::ThreadRole::Slot);
             // The control thread waits for this message, so that it is received.
             let _ = report.send((ticker.as_ref().err().map(ToString::to_string), filtered));
             if let Ok(ticker) = ticker {
@@ -148,7 +148,7 @@ fn start_slots(
         }
         result = result.and(filtered);
     }
-    jail.note("seccomp", result.and(filter::apply(filter::Role::Control)));
+    jail.note("seccomp", result.and(filter::apply(filter::ThreadRole::Control)));
     Ok(slots)
 }
 

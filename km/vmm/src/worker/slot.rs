@@ -15,7 +15,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use super::call;
-use super::drive::Machine;
+use super::drive::Guest;
 use super::function::{Function, micros};
 use super::stream::SlotStream;
 use super::{bake, drive::DriveError};
@@ -46,7 +46,7 @@ pub enum Held {
     /// A clone that waits for its call.
     Shell(Box<Shell>),
     /// A machine that has booted.
-    Booted(Box<Machine>),
+    Booted(Box<Guest>),
 }
 
 /// A slot and what it needs to make machines.

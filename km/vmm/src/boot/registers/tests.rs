@@ -3,20 +3,20 @@
 use super::*;
 use crate::boot::image::tests::of_code;
 use crate::boot::{BootParameters, prepare};
+use crate::kvm::BareVm;
+use crate::kvm::Kvm;
 use crate::kvm::exit::VmExit;
-use crate::kvm::host::Kvm;
-use crate::kvm::machine::Machine;
 use crate::memory::{GuestMemory, Rootfs};
 use km_abi::hypercall::Port;
 use km_abi::layout::MEMORY_MIN;
-use km_abi::records::{BootConfig, CallRecord, ClockPage};
+use km_abi::records::{BootConfig, ClockPage, CloneRecord};
 
 /// `mov edx, port; out dx, eax; jmp $`.
 fn ring(port: Port) -> Vec<u8> {
     [&[0xba], (port as u32).to_le_bytes().as_slice(), &[0xef, 0xeb, 0xfe]].concat()
 }
 
-fn boot(code: &[u8]) -> Option<(Kvm, Rootfs, Machine)> {
+fn boot(code: &[u8]) -> Option<(Kvm, Rootfs, BareVm)> {
     let kvm = match Kvm::open() {
         Ok(kvm) => kvm,
         Err(error) => {
@@ -30,7 +30,7 @@ fn boot(code: &[u8]) -> Option<(Kvm, Rootfs, Machine)> {
     let rootfs = Rootfs::open(tempfile::tempfile().unwrap(), image.code()).unwrap();
     let parameters = BootParameters {
         config: &BootConfig::default(),
-        call: CallRecord::default(),
+        clone: CloneRecord::default(),
         clock: ClockPage::default(),
         vector,
         shadowed: kvm.kind() == KvmKind::Pvm,

@@ -11,7 +11,7 @@ struct Echo {
     written: Vec<u8>,
 }
 
-impl Host for Echo {
+impl GuestStreams for Echo {
     fn write(&mut self, stream: u32, bytes: &[u8]) -> Transfer {
         if stream != 1 {
             return Transfer::Unknown;

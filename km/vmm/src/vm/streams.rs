@@ -18,7 +18,7 @@ pub enum Transfer {
 }
 
 /// The streams of a machine. Numbers come from the guest and may be anything.
-pub trait Host {
+pub trait GuestStreams {
     /// Takes bytes that the program wrote. When it takes fewer than it is given, an event tells the guest when there is
     /// room again.
     fn write(&mut self, stream: u32, bytes: &[u8]) -> Transfer;

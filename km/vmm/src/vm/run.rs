@@ -1,14 +1,14 @@
 //! One virtual machine and its run loop.
 
 use super::doorbell::{self, Doorbell, DoorbellError};
-use super::host::{Arrivals, Host};
 use super::kick::Kick;
 use super::report::{Breakdown, exit_reason};
+use super::streams::{Arrivals, GuestStreams};
 use crate::boot::image::GuestImage;
+use crate::kvm::BareVm;
 use crate::kvm::KvmError;
+use crate::kvm::KvmKind;
 use crate::kvm::exit::VmExit;
-use crate::kvm::host::KvmKind;
-use crate::kvm::machine::Machine;
 use crate::memory::{GuestMemory, MemoryError, Rootfs};
 use km_abi::hypercall::{End, Exit, HyperPage, Idle, Interrupted, OpCode, Port, TRANSFER_MAX};
 use km_abi::layout::{DIRECT_MAP, HYPER_GPA};
@@ -41,7 +41,7 @@ pub struct Usage {
 
 /// A machine. It is run on the thread that holds it, whose [`super::kick::Ticker`] the caller starts and stops.
 pub struct Vm {
-    machine: Machine,
+    machine: BareVm,
     rootfs: Arc<Rootfs>,
     image: Arc<GuestImage>,
     doorbell: Doorbell,
@@ -52,7 +52,7 @@ pub struct Vm {
 }
 
 impl Vm {
-    pub(super) fn new(machine: Machine, rootfs: Arc<Rootfs>, image: Arc<GuestImage>) -> Self {
+    pub(super) fn new(machine: BareVm, rootfs: Arc<Rootfs>, image: Arc<GuestImage>) -> Self {
         Self {
             machine,
             rootfs,
@@ -102,14 +102,14 @@ impl Vm {
     ///
     /// # Errors
     /// KVM itself fails. Whatever the guest does is a [`Stop`].
-    pub fn run(&mut self, host: &mut dyn Host) -> Result<Stop, KvmError> {
+    pub fn run(&mut self, streams: &mut dyn GuestStreams) -> Result<Stop, KvmError> {
         self.kick.running(true);
-        let stop = self.run_loop(host);
+        let stop = self.run_loop(streams);
         self.kick.running(false);
         stop
     }
 
-    fn run_loop(&mut self, host: &mut dyn Host) -> Result<Stop, KvmError> {
+    fn run_loop(&mut self, streams: &mut dyn GuestStreams) -> Result<Stop, KvmError> {
         loop {
             if self.kick.cancelled() {
                 return Ok(Stop::Cancelled);
@@ -120,11 +120,11 @@ impl Vm {
             self.usage.exits += 1;
             let stop = match exit {
                 VmExit::Out { port } => match Port::try_from(port) {
-                    Ok(port) => self.answer(port, host),
+                    Ok(port) => self.answer(port, streams),
                     Err(_) => Some(self.broken(&exit)?),
                 },
-                VmExit::Interrupted if !host.interrupted() => Some(Stop::Cancelled),
-                VmExit::Interrupted => self.tick(host)?,
+                VmExit::Interrupted if !streams.interrupted() => Some(Stop::Cancelled),
+                VmExit::Interrupted => self.tick(streams)?,
                 _ => Some(self.broken(&exit)?),
             };
             if let Some(stop) = stop {
@@ -133,15 +133,15 @@ impl Vm {
         }
     }
 
-    fn answer(&mut self, port: Port, host: &mut dyn Host) -> Option<Stop> {
+    fn answer(&mut self, port: Port, streams: &mut dyn GuestStreams) -> Option<Stop> {
         let memory = &self.machine.memory;
-        let page = match self.doorbell.answer(memory, &self.rootfs, host) {
+        let page = match self.doorbell.answer(memory, &self.rootfs, streams) {
             Ok(page) => page,
             Err(error) => return Some(Stop::Broken(Breakdown::of_reason(error.to_string()))),
         };
         match port {
             Port::Submit => {
-                host.poll(&mut self.arrivals);
+                streams.poll(&mut self.arrivals);
                 let delivered = doorbell::deliver(memory, &self.arrivals);
                 self.arrivals.clear();
                 delivered.err().map(|error| Stop::Broken(Breakdown::of_reason(error.to_string())))
@@ -177,10 +177,10 @@ impl Vm {
 
     /// The time slice is over: the program goes on in the library OS, unless that has nothing to do; the library OS and
     /// ring 0 are only told.
-    fn tick(&mut self, host: &mut dyn Host) -> Result<Option<Stop>, KvmError> {
+    fn tick(&mut self, streams: &mut dyn GuestStreams) -> Result<Option<Stop>, KvmError> {
         let regs = self.machine.vcpu.regs();
         let in_program = self.machine.vcpu.sregs().cs.selector & 3 == 3 && regs.rip < DIRECT_MAP;
-        let rests = if in_program { self.rest(host) } else { Ok(false) };
+        let rests = if in_program { self.rest(streams) } else { Ok(false) };
         let memory = &self.machine.memory;
         let vcpu = &mut self.machine.vcpu;
         let done = match rests {
@@ -198,13 +198,13 @@ impl Vm {
 
     /// Whether the library OS has said that this tick would find nothing to do, and nothing has happened since. What has
     /// is told when it rings next.
-    fn rest(&mut self, host: &mut dyn Host) -> Result<bool, MemoryError> {
+    fn rest(&mut self, streams: &mut dyn GuestStreams) -> Result<bool, MemoryError> {
         let place = HYPER_GPA + offset_of!(HyperPage, rest) as u64;
         let ticks: u32 = self.machine.memory.load(place)?;
         if ticks == 0 {
             return Ok(false);
         }
-        host.poll(&mut self.arrivals);
+        streams.poll(&mut self.arrivals);
         self.machine.memory.store(place, &(ticks - 1))?;
         Ok(self.arrivals.is_empty())
     }
