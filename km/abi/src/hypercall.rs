@@ -119,13 +119,13 @@ pub const INVALID: i64 = -22;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Op {
-    /// An [`OpCode`].
+    /// Number of an [`OpCode`]; any other ends the machine.
     pub code: u32,
     /// The stream, where the operation has one.
     pub stream: u32,
     /// Guest-physical address of the bytes, in RAM.
     pub gpa: u64,
-    /// Their number.
+    /// How many bytes there are at `gpa`, at most [`TRANSFER_MAX`].
     pub len: u64,
     /// Position in the rootfs image, for [`OpCode::RootfsRead`].
     pub offset: u64,
@@ -179,15 +179,15 @@ impl TryFrom<u32> for EventKind {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Event {
-    /// An [`EventKind`].
+    /// Number of an [`EventKind`]; the library OS passes over others.
     pub kind: u32,
     /// The stream, where the event has one.
     pub stream: u32,
-    /// See [`EventKind`].
+    /// A number of bytes or entries, as [`EventKind`] says.
     pub value: u64,
     /// The port of the program, for [`EventKind::Open`].
     pub port: u32,
-    /// Zero.
+    /// Always 0: fills the structure up to whole words.
     pub reserved: u32,
 }
 
@@ -203,7 +203,7 @@ pub struct TouchEntry {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Listener {
-    /// TCP port.
+    /// TCP port on which the program listens.
     pub port: u16,
     /// 1 when a blocked thread waits for it (accept, poll, select, epoll), else 0.
     pub awaited: u16,
@@ -226,15 +226,15 @@ pub struct Idle {
     pub tsc: u64,
     /// Root of the page tables in use.
     pub cr3: u64,
-    /// `IDLE_*` bits.
+    /// [`IDLE_AT_START`] and [`IDLE_READS_STDIN`], where they hold.
     pub flags: u32,
-    /// Threads that exist.
+    /// How many threads all processes have together.
     pub threads: u32,
     /// Used entries of `listeners`.
     pub listener_count: u32,
     /// Zero.
     pub reserved: u32,
-    /// The listening sockets.
+    /// The listening sockets; what lies beyond `listener_count` means nothing.
     pub listeners: [Listener; LISTENERS_MAX],
 }
 
@@ -242,11 +242,11 @@ pub struct Idle {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Interrupted {
-    /// Instruction pointer.
+    /// The program's instruction pointer: where it goes on.
     pub rip: u64,
-    /// Stack pointer.
+    /// The program's stack pointer.
     pub rsp: u64,
-    /// Flags.
+    /// The program's flags (RFLAGS).
     pub rflags: u64,
 }
 
@@ -261,12 +261,12 @@ pub struct HyperPage {
     /// Monitor, at any time while the vCPU is stopped: not 0 asks the library OS to look for work (timers, another
     /// runnable thread, output to hand over) before it returns to the program. The library OS clears it.
     pub tick: u32,
-    /// Guest: so many ticks would find no work, unless there are events. The monitor counts them down and leaves the
-    /// program alone meanwhile.
+    /// Guest: how many ticks to leave out, since they would find no work unless events come. The monitor counts this down
+    /// and does not interrupt the program meanwhile.
     pub rest: u32,
-    /// Guest: operations.
+    /// Guest: what to carry out, in this order; the monitor adds the results.
     pub ops: [Op; OPS_MAX],
-    /// Monitor: events.
+    /// Monitor: what has happened, in this order.
     pub events: [Event; EVENTS_MAX],
     /// Guest: valid at [`Port::Idle`].
     pub idle: Idle,

@@ -9,9 +9,9 @@ pub const IMAGE_MAGIC: u64 = u64::from_le_bytes(*b"km-guest");
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct ImageHeader {
-    /// [`IMAGE_MAGIC`].
+    /// [`IMAGE_MAGIC`], or the file is no library OS.
     pub magic: u64,
-    /// [`crate::ABI_VERSION`].
+    /// [`crate::ABI_VERSION`] of the tree that the image was built from.
     pub abi_version: u32,
     /// Distance in bytes between the stubs of two exception vectors.
     pub vector_stride: u32,
@@ -20,8 +20,8 @@ pub struct ImageHeader {
     /// First instruction of a clone, in ring 3, with `stack_top`: what follows the doorbell of an idle guest. No
     /// other register is looked at.
     pub restore_entry: u64,
-    /// Where a kick continues when it met the program (not the image and not ring 0), with the program's registers but for
-    /// the instruction pointer; those replaced are in [`crate::hypercall::HyperPage::interrupted`].
+    /// Where the guest goes on after a kick that met the program (not the image, not ring 0). All registers are the
+    /// program's but the instruction pointer; what it was is in [`crate::hypercall::HyperPage::interrupted`].
     pub interrupt_entry: u64,
     /// Ring-0 target of `syscall` (LSTAR).
     pub syscall_stub: u64,

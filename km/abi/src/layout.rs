@@ -19,7 +19,7 @@
 //!
 //! ROM (a second, read-only memory slot: the same memory in all machines of a process)
 //! 8_0000_0000  library OS code and constants, mapped by one large page
-//! 8_0020_0000  the rootfs image, at most ROOTFS_SLOT_MAX of it
+//! 8_0020_0000  the rootfs image, at most ROOTFS_MAPPED_MAX of it
 //! ```
 
 /// Bytes in a page; the only size that mappings of the program use.
@@ -66,8 +66,8 @@ pub const CODE_GPA: u64 = 0x8_0000_0000;
 pub const CODE_BYTES: u64 = 2 << 20;
 /// Guest-physical address of the rootfs image, in ROM.
 pub const ROOTFS_GPA: u64 = CODE_GPA + CODE_BYTES;
-/// At most so many bytes of the rootfs are mapped; the rest is read by hypercall.
-pub const ROOTFS_SLOT_MAX: u64 = 1 << 30;
+/// Bytes of the rootfs that are mapped at most; the rest is read by hypercall.
+pub const ROOTFS_MAPPED_MAX: u64 = 1 << 30;
 
 /// Smallest memory of a VM in bytes.
 pub const MEMORY_MIN: u64 = 16 << 20;
@@ -89,13 +89,13 @@ pub const IMAGE_PML4: usize = 255;
 
 /// Ring-0 code selector (Linux's numbering).
 pub const KERNEL_CS: u16 = 0x10;
-/// Ring-0 data selector.
+/// Selector of the ring-0 data segment in the GDT.
 pub const KERNEL_SS: u16 = 0x18;
 /// Ring-3 data selector, RPL included. KVM on deprivileged hosts shows these two whatever is asked for.
 pub const USER_SS: u16 = 0x2b;
 /// Ring-3 code selector, RPL included.
 pub const USER_CS: u16 = 0x33;
-/// Task-state selector.
+/// Selector of the task-state segment in the GDT.
 pub const TSS_SELECTOR: u16 = 0x40;
 /// The exception vector whose gate rings 3 may use to flush or change translations (`int 4`).
 pub const FLUSH_VECTOR: u8 = 4;

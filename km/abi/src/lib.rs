@@ -5,8 +5,8 @@
 //! * [`records`]: what the monitor tells a machine at boot and at the start of a call.
 //! * [`image`]: the header by which the monitor finds its way into the library OS's image.
 //!
-//! Both sides are built from one tree and a snapshot is bound to its monitor build, so there is no
-//! negotiation: [`ABI_VERSION`] differs, the image or the snapshot is refused.
+//! Both sides are built from one tree, and a snapshot is bound to its monitor's build. So nothing is negotiated: an image
+//! or a snapshot with another [`ABI_VERSION`] is refused.
 #![no_std]
 #![forbid(unsafe_code)]
 

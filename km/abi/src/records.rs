@@ -59,11 +59,11 @@ pub struct ClockPage {
     pub tsc_base: u64,
     /// Nanoseconds per count, shifted left by `shift`.
     pub mult: u32,
-    /// See `mult`.
+    /// How far a product of counts and `mult` is shifted right.
     pub shift: u32,
-    /// CLOCK_MONOTONIC at `tsc_base`.
+    /// CLOCK_MONOTONIC in nanoseconds at `tsc_base`.
     pub monotonic_ns: u64,
-    /// CLOCK_REALTIME at `tsc_base`.
+    /// CLOCK_REALTIME in nanoseconds since 1970 at `tsc_base`.
     pub realtime_ns: u64,
 }
 
@@ -72,17 +72,17 @@ pub struct ClockPage {
 pub struct BootConfig {
     /// Command and arguments; the first is looked up in PATH of `env` if it has no slash.
     pub args: Vec<Vec<u8>>,
-    /// Environment, `NAME=value`.
+    /// Environment of the first process, entries `NAME=value`.
     pub env: Vec<Vec<u8>>,
-    /// Working directory.
+    /// Working directory of the first process; empty for `/`.
     pub cwd: Vec<u8>,
-    /// User id.
+    /// User id of the first process.
     pub uid: u32,
-    /// Group id.
+    /// Group id of the first process.
     pub gid: u32,
-    /// Supplementary groups.
+    /// Supplementary groups of the first process.
     pub groups: Vec<u32>,
-    /// Host name.
+    /// What uname(2) and gethostname(2) show.
     pub hostname: String,
     /// Standard input, output and error are a terminal.
     pub terminal: bool,
@@ -103,11 +103,11 @@ pub struct Inlay {
 /// A file of an [`Inlay`]; it belongs to root.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InlayFile {
-    /// Absolute path.
+    /// Absolute path within the rootfs.
     pub path: Vec<u8>,
-    /// Permission bits.
+    /// Permission bits, as chmod(2) takes them.
     pub mode: u32,
-    /// Content.
+    /// All bytes of the file.
     pub content: Vec<u8>,
 }
 

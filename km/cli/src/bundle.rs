@@ -10,7 +10,7 @@ use std::path::Path;
 
 /// A program and the file system that it sees.
 pub struct Bundle {
-    /// The EROFS image.
+    /// The root file system, an EROFS image.
     pub rootfs: File,
     /// The process that `config.json` describes.
     pub process: BootConfig,

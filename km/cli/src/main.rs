@@ -1,4 +1,4 @@
-//! km: one program in a virtual machine of its own, and what the function server builds on that.
+//! km: runs one program in one virtual machine, and holds the machines of the function server.
 #![forbid(unsafe_code)]
 
 mod bake;

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 /// Connections that may be open at once; more wait in the listener.
 const CONNECTIONS_MAX: usize = 256;
-/// Longest wait at once; whoever waits looks again.
+/// Longest single wait; the caller waits again.
 const WAIT_MAX: Duration = Duration::from_secs(1 << 20);
 
 /// A port of this host that leads to a port of the program.

@@ -1,6 +1,6 @@
 //! A worker process from outside, one thread and blocking: for `km bake`, tests and measurements.
 //!
-//! A server has an event loop and its own side of the protocol; this one shows the protocol at its simplest.
+//! The server has its own, with an event loop; this one shows the protocol at its simplest.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -33,7 +33,7 @@ pub enum ClientError {
     /// The wrong descriptors would meet in the child.
     #[error("start the worker")]
     Descriptors(#[from] command_fds::FdMappingCollision),
-    /// It has left.
+    /// Its control socket or stream has ended.
     #[error("the worker has left (its last words are on standard error)")]
     Gone,
     /// It refuses the function.

@@ -25,7 +25,7 @@ impl Clock {
         ClockPage { tsc_base, mult: self.mult, shift: self.shift, monotonic_ns, realtime_ns }
     }
 
-    /// Counts that pass in so many nanoseconds.
+    /// Counts that pass in `ns` nanoseconds.
     #[must_use]
     pub fn counts(&self, ns: u64) -> u64 {
         ((u128::from(ns) << self.shift) / u128::from(self.mult.max(1))) as u64

@@ -1,4 +1,4 @@
-//! How a machine ends: what the guest writes down, and what of that the monitor takes for true.
+//! How a machine ends: what the guest writes down, and what the monitor accepts of it.
 //!
 //! The guest writes an [`Exit`]; it may hold anything. The monitor reads it as an [`End`], which only holds what makes
 //! sense.

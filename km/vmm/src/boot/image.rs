@@ -12,7 +12,7 @@ use zerocopy::FromBytes;
 /// Largest image in bytes: the room for its page tables.
 const IMAGE_MAX: u64 = 64 << 20;
 
-/// Why an image is not one.
+/// Why a file is not an image of the library OS.
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
     /// Not an ELF file.
@@ -30,7 +30,7 @@ pub enum ImageError {
     /// A segment lies outside of the image.
     #[error("the library OS's image has a segment at {address:#x} that is out of place")]
     Segment {
-        /// Its address.
+        /// Where it begins, guest-virtual.
         address: u64,
     },
 }
@@ -40,11 +40,11 @@ pub enum ImageError {
 pub struct Segment {
     /// Offset from the image's start.
     pub offset: u64,
-    /// Bytes in memory.
+    /// Bytes that it takes in memory; what the file does not give is zero.
     pub len: u64,
-    /// What is not zero of it.
+    /// Its bytes in the file; the rest is zero.
     pub bytes: Vec<u8>,
-    /// It may be written: data. All other segments are the code.
+    /// The guest may write it: data. Other segments are code and constants.
     pub writable: bool,
 }
 
@@ -52,7 +52,7 @@ pub struct Segment {
 #[derive(Clone, Debug)]
 pub struct GuestImage {
     header: ImageHeader,
-    /// The first [`CODE_BYTES`].
+    /// Its code and constants: the first [`CODE_BYTES`] of its addresses.
     code: Vec<u8>,
     data: Vec<Segment>,
     symbols: Vec<(u64, String)>,
@@ -122,7 +122,7 @@ impl GuestImage {
         (self.header.image_end - IMAGE_BASE - CODE_BYTES).next_multiple_of(PAGE_SIZE)
     }
 
-    /// Whether a page of the data is one; those between segments are not. `offset` counts from the data's start.
+    /// Whether a page of the data belongs to a segment: there are gaps between them. `offset` counts from the data's start.
     pub(super) fn is_data(&self, offset: u64) -> bool {
         let offset = CODE_BYTES + offset;
         self.data.iter().any(|segment| {

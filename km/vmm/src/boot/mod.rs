@@ -2,8 +2,8 @@
 //!
 //! * [`image`]: the library OS as an ELF file, checked once ([`image::GuestImage`]).
 //! * [`tables`]: GDT, TSS with its I/O bitmap, IDT.
-//! * [`paging`]: the page tables of the direct map and the image; accessed and dirty bits are set, since no walk
-//!   should have to.
+//! * [`paging`]: the page tables of the direct map and the image; accessed and dirty bits are set already, which saves
+//!   every walk from setting them.
 //! * [`registers`]: where a boot and a clone begin.
 
 pub mod image;
@@ -25,7 +25,7 @@ pub enum BootError {
         "memory of {memory} bytes is too small: the library OS and the process's arguments need {needed}"
     )]
     TooSmall {
-        /// The VM's memory.
+        /// What the VM has, in bytes.
         memory: u64,
         /// What is needed at least.
         needed: u64,
@@ -36,10 +36,10 @@ pub enum BootError {
     /// Arguments and environment cannot be encoded.
     #[error("encode the process's description: {0}")]
     Config(#[from] postcard::Error),
-    /// Memory cannot be had or written.
+    /// Guest memory cannot be mapped or written.
     #[error(transparent)]
     Memory(#[from] MemoryError),
-    /// KVM refuses.
+    /// A request to KVM failed.
     #[error(transparent)]
     Kvm(#[from] KvmError),
 }
@@ -47,22 +47,22 @@ pub enum BootError {
 /// What differs between boots.
 #[derive(Debug)]
 pub struct BootParameters<'a> {
-    /// The process.
+    /// The process to start, and its surroundings.
     pub config: &'a BootConfig,
-    /// Seed and generation.
+    /// Seed of the random generator; the generation is 0.
     pub clone: CloneRecord,
-    /// Clocks.
+    /// The clocks at this moment.
     pub clock: ClockPage,
     /// Vector features of the vCPU.
     pub vector: VectorState,
-    /// [`BootRecord::shadowed`].
+    /// Whether the host shadows page tables ([`BootRecord::shadowed`]).
     pub shadowed: bool,
 }
 
 /// XSAVE features that guests use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct VectorState {
-    /// XCR0.
+    /// Features whose state the vCPU has (XCR0).
     pub xcr0: u64,
     /// Size of the XSAVE area for them in bytes.
     pub xsave_bytes: u64,

@@ -1,4 +1,4 @@
-//! The page tables of a boot: the direct map of both slots, and the image (AMD64 manual, volume 2, chapter 5).
+//! The page tables of a boot: the direct map of RAM and ROM, and the image (AMD64 manual, volume 2, chapter 5).
 
 use super::image::GuestImage;
 use crate::memory::{GuestMemory, MemoryError, Rootfs};
@@ -85,7 +85,7 @@ fn index(address: u64, shift: u32) -> u64 {
 mod tests {
     use super::*;
     use crate::boot::image::tests::of_code;
-    use km_abi::layout::{MEMORY_MAX, MEMORY_MIN, ROOTFS_SLOT_MAX};
+    use km_abi::layout::{MEMORY_MAX, MEMORY_MIN, ROOTFS_MAPPED_MAX};
 
     /// What `address` leads to: its guest-physical address and the rights on the way.
     fn walk(memory: &GuestMemory, address: u64) -> Option<(u64, u64)> {
@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn the_largest_machine_fits_its_tables() {
         let memory = GuestMemory::anonymous(MEMORY_MAX).unwrap();
-        write(&memory, &rootfs(ROOTFS_SLOT_MAX), &of_code(&[0xf4])).unwrap();
+        write(&memory, &rootfs(ROOTFS_MAPPED_MAX), &of_code(&[0xf4])).unwrap();
         assert_eq!(walk(&memory, DIRECT_MAP + MEMORY_MAX - 1).unwrap().0, MEMORY_MAX - 1);
     }
 }

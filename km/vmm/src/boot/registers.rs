@@ -19,10 +19,10 @@ const EFER: u64 = 1 | 1 << 8 | 1 << 10 | 1 << 11;
 const RFLAGS: u64 = 0x202;
 /// What `syscall` clears: TF, IF, DF, IOPL, NT, AC (as Linux has it).
 const SYSCALL_MASK: u64 = 0x4_7700;
-/// Base of the selectors that `sysret` would load: it is never executed, but the field wants a value.
+/// Base of the selectors that `sysret` would load. Nothing executes it; the field needs a valid value.
 const SYSRET_BASE: u64 = 0x23;
 
-/// Where execution begins.
+/// Where a vCPU begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entry {
     /// The library OS's first instruction, on the page tables of a boot.
@@ -103,8 +103,8 @@ impl RegisterTemplate {
     }
 }
 
-/// Intel's entry wants a busy TSS (SDM volume 3, 26.3.1.2). AMD processors keep the type without the busy bit, and
-/// QEMU's model of one finds the I/O bitmap of such a TSS alone.
+/// Intel enters a guest only with a busy TSS (SDM volume 3, 26.3.1.2). AMD keeps the type without the busy bit, and QEMU's
+/// model of an AMD CPU finds the I/O bitmap only in a TSS that is not busy.
 fn tss_type(kind: KvmKind) -> u8 {
     if kind == KvmKind::Svm { 9 } else { 11 }
 }

@@ -65,12 +65,12 @@ impl Jail {
 /// A measure that the kernel accepted but that does not hold when looked at, or one that it refused.
 #[derive(Debug, thiserror::Error)]
 pub enum JailError {
-    /// Refused.
+    /// The kernel refused it.
     #[error("{what}: {source}")]
     Refused {
-        /// The step.
+        /// Which step of the measure it was.
         what: &'static str,
-        /// The kernel's answer.
+        /// Why, in the kernel's words.
         #[source]
         source: Errno,
     },

@@ -20,10 +20,11 @@ use super::{JailError, refused};
 const NOBODY: u32 = 65534;
 /// Open files: 8 slots with 5 each (stream, VM, vCPU, memory, spare) and the process's own dozen.
 const FILES: u64 = 64;
-/// Threads of this user: no filter lets one be started, but KVM starts some of its own on a machine's first run.
+/// Limit of threads of this user. The filters forbid to start any; the kernel's KVM starts some when a machine first runs,
+/// and those count.
 const THREADS: u64 = 16 << 10;
 
-/// Closes every descriptor from `first` on: whatever a parent left open is none of ours.
+/// Closes every descriptor from `first` on: a parent may have left some open by mistake.
 ///
 /// # Errors
 /// The kernel is older than 5.9.
@@ -57,7 +58,7 @@ pub(super) fn no_new_privileges() -> Result<(), JailError> {
     }
 }
 
-/// Gives up root. A worker of another user stays who it is.
+/// Gives up root; a worker that another user has started keeps that user.
 pub(super) fn become_nobody() -> Result<(), JailError> {
     if !geteuid().is_root() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Which threads give way to which: whoever answers a call goes before whoever makes or destroys machines.
+//! Which threads give way to which: a thread that answers a call runs before one that makes or destroys machines.
 //!
 //! Linux's fair scheduler lets a thread that wakes up take the processor from one with a longer slice (Linux 6.12 and
 //! later; older kernels ignore the slice of a fair thread). That is any thread's own to choose, since it takes no more
@@ -15,7 +15,7 @@ const SHORT_SLICE_NS: u64 = 100_000;
 pub enum Urgency {
     /// Somebody waits for it.
     Prompt,
-    /// Nobody does.
+    /// Nobody waits: it makes or destroys machines.
     Patient,
 }
 
@@ -33,8 +33,7 @@ impl Pace {
         Self { nice: nice(), now: None }
     }
 
-    /// Makes the calling thread as urgent as that. A kernel that does not let it leaves it as it was: nothing but time is
-    /// lost.
+    /// Makes the calling thread that urgent. If the kernel refuses, the thread stays as it was, and only time is lost.
     pub fn set(&mut self, urgency: Urgency) {
         if self.now != Some(urgency) {
             self.now = Some(urgency);

@@ -10,10 +10,10 @@ use kvm_ioctls::VmFd;
 
 /// A machine: one vCPU and its RAM. Dropped in this order: vCPU, VM, memory.
 pub struct BareVm {
-    /// Its vCPU.
+    /// The one vCPU; it holds the VM's exits and registers.
     pub vcpu: Vcpu,
     _vm: VmFd,
-    /// Its RAM.
+    /// RAM of the guest; freed last, since KVM reads and writes it.
     pub memory: GuestMemory,
 }
 

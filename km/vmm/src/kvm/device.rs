@@ -9,13 +9,13 @@ use std::path::Path;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum KvmKind {
-    /// Intel VT-x.
+    /// Intel VT-x, module `kvm_intel`.
     Vmx,
-    /// AMD-V.
+    /// AMD-V, module `kvm_amd`.
     Svm,
     /// Software-deprivileged guests (`kvm_pvm`): ring 3 is native, ring 0 is emulated.
     Pvm,
-    /// Something else.
+    /// None of these modules is loaded, or `/sys` is not there to tell.
     Other,
 }
 

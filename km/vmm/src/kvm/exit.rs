@@ -1,4 +1,4 @@
-//! Why a vCPU stopped, as far as the monitor tells cases apart.
+//! Why a vCPU stopped: KVM's many reasons as the few that the monitor treats differently.
 
 use kvm_bindings::{
     KVM_EXIT_FAIL_ENTRY, KVM_EXIT_HLT, KVM_EXIT_INTERNAL_ERROR, KVM_EXIT_INTR, KVM_EXIT_IO, KVM_EXIT_IO_OUT,
@@ -22,16 +22,16 @@ pub enum VmExit {
     },
     /// An access to memory that is not there, or a write to the rootfs.
     Mmio {
-        /// Guest-physical address.
+        /// Where, guest-physical.
         gpa: u64,
-        /// A write.
+        /// It is a write, not a read.
         write: bool,
     },
     /// A kick, or a signal.
     Interrupted,
     /// `HLT` in ring 0.
     Halt,
-    /// A triple fault.
+    /// A triple fault: the CPU could deliver no exception any more.
     Shutdown,
     /// KVM could not go on: an instruction it does not emulate, or an entry that the CPU refused.
     Failed {

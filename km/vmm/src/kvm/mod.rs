@@ -23,15 +23,15 @@ pub enum KvmError {
     /// /dev/kvm cannot be opened.
     #[error("open /dev/kvm: {0} (is KVM there, and may this user open it? `kontain-faas doctor` tells)")]
     Open(#[source] kvm_ioctls::Error),
-    /// An old kernel.
+    /// The kernel is too old.
     #[error("this KVM lacks {0}, which needs Linux 5.10 or newer")]
     Lacks(&'static str),
-    /// A request failed.
+    /// The kernel refused a request.
     #[error("KVM: {what}: {source}")]
     Request {
         /// What was asked of it.
         what: &'static str,
-        /// Its answer.
+        /// The kernel's answer to it.
         #[source]
         source: kvm_ioctls::Error,
     },

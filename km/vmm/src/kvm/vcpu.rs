@@ -18,9 +18,9 @@ const MSR_SYSCALL_MASK: u32 = 0xc000_0084;
 /// What `syscall` needs (AMD64 Architecture Programmer's Manual, volume 2, 6.1.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SyscallMsrs {
-    /// Selectors.
+    /// IA32_STAR: the selectors that `syscall` loads.
     pub star: u64,
-    /// Target.
+    /// IA32_LSTAR: where `syscall` jumps to.
     pub lstar: u64,
     /// Flags that are cleared.
     pub mask: u64,

@@ -1,7 +1,7 @@
 //! Which pages of a mapping the kernel has given frames, and whether they are private copies.
 //!
-//! PAGEMAP_SCAN (Linux 6.7) where there is one, else the entries of `/proc/self/pagemap`. Either answers for all
-//! of the range, however many pieces that has: a list cut short would leak one call's pages into the next.
+//! Asked by PAGEMAP_SCAN (Linux 6.7) or, on older kernels, by the entries of `/proc/self/pagemap`. Either way the answer is
+//! complete: a list cut short would leak one call's pages into the next.
 
 use std::fs::File;
 use std::io;
@@ -139,7 +139,7 @@ const FILE: u64 = 1 << 2;
 const PRESENT: u64 = 1 << 3;
 const SWAPPED: u64 = 1 << 4;
 
-/// `struct pm_scan_arg`.
+/// `struct pm_scan_arg` of linux/fs.h.
 #[derive(Default)]
 #[repr(C)]
 struct ScanRequest {
@@ -157,7 +157,7 @@ struct ScanRequest {
     returned: u64,
 }
 
-/// `struct page_region`.
+/// `struct page_region` of linux/fs.h.
 #[derive(Clone, Copy, Default)]
 #[repr(C)]
 struct Region {

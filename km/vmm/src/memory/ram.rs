@@ -11,7 +11,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 /// RAM sizes are multiples of this, so that the direct map consists of whole large pages.
 pub const GRANULE: u64 = 2 << 20;
 
-/// Why guest memory cannot be had or reached.
+/// Why guest memory cannot be mapped, or an access to it is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum MemoryError {
     /// A size that no machine may have.
@@ -26,9 +26,9 @@ pub enum MemoryError {
     /// A range that is not within RAM.
     #[error("guest address {gpa:#x} with length {len:#x} is outside of its memory")]
     Range {
-        /// Guest-physical address.
+        /// Where it begins, guest-physical.
         gpa: u64,
-        /// Bytes.
+        /// How many bytes it has.
         len: u64,
     },
 }
@@ -61,8 +61,8 @@ impl GuestMemory {
         Self::map(Some(FileOffset::new(file, offset)), bytes, 0)
     }
 
-    /// Like [`Self::clone_of`] a file's beginning, but only of its `pieces`: ascending ranges of whole pages. The rest is
-    /// memory of zeros, which asks nothing of the file.
+    /// Like [`Self::clone_of`] from offset 0, but maps only `pieces` of the file: ascending ranges of whole pages. The rest is
+    /// anonymous memory of zeros, so that the file is never read there.
     ///
     /// # Errors
     /// A size out of range, a piece that is not within it, or the host refuses.
@@ -156,8 +156,8 @@ impl GuestMemory {
         self.write(gpa, value.as_bytes())
     }
 
-    /// Copies pages before anyone writes to them: for many at once that is a quarter of the price of a fault for each. A
-    /// host that cannot leaves them to the faults.
+    /// Copies pages before they are written: many at once cost a quarter of one fault each. On a host that cannot do it the
+    /// faults do.
     ///
     /// # Errors
     /// [`MemoryError::Range`].

@@ -1,10 +1,10 @@
-//! What all machines of a process show to their guests and none may write: the library OS's code and the rootfs image.
+//! ROM: what all machines of a process share and no guest may write, the library OS's code and the rootfs image.
 //!
 //! ```text
 //! ROM:     code, CODE_BYTES, one large page of memory where the host has one │ rootfs image, mapped from its file
 //! ```
 
-use km_abi::layout::{CODE_BYTES, PAGE_SIZE, ROOTFS_SLOT_MAX};
+use km_abi::layout::{CODE_BYTES, PAGE_SIZE, ROOTFS_MAPPED_MAX};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
@@ -21,13 +21,13 @@ pub struct Rootfs {
 }
 
 impl Rootfs {
-    /// Maps `code`, at most [`CODE_BYTES`] of it, and the first [`ROOTFS_SLOT_MAX`] bytes of an image, in whole pages.
+    /// Maps `code`, at most [`CODE_BYTES`] of it, and the first [`ROOTFS_MAPPED_MAX`] bytes of an image, in whole pages.
     ///
     /// # Errors
     /// The file cannot be looked at or mapped.
     pub fn open(file: File, code: &[u8]) -> Result<Self, RootfsError> {
         let bytes = file.metadata().map_err(RootfsError::File)?.len();
-        let mapped = bytes.min(ROOTFS_SLOT_MAX) & !(PAGE_SIZE - 1);
+        let mapped = bytes.min(ROOTFS_MAPPED_MAX) & !(PAGE_SIZE - 1);
         let rom = Mapping::new(code, &file, mapped as usize).map_err(RootfsError::Map)?;
         Ok(Self { file, bytes, mapped, rom })
     }
@@ -110,7 +110,7 @@ impl Mapping {
         let mapping = Self { start, reserved: (base, reserve) };
         // SAFETY: `size` and `mapped` bytes from `start` on lie in the reservation, which nobody else knows yet; the code
         // is copied into memory that was just made writable, and is read-only from then on. The rootfs is never written
-        // through its mapping; should its file be changed, guests see other bytes, but this process reads none of them.
+        // through its mapping. If its file changes, guests see other bytes; this process reads none of them.
         unsafe {
             map(start, size, libc::PROT_READ | libc::PROT_WRITE, ANONYMOUS | libc::MAP_FIXED, -1)?;
             // A host without large pages refuses, and shows small ones.

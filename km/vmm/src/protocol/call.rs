@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// [`super::Kind::Boot`]: boot cold.
+/// [`super::Kind::Boot`]: boot the program instead of cloning a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Boot {
@@ -16,7 +16,7 @@ pub struct Boot {
 pub struct Call {
     /// Id of the call, for messages.
     pub call_id: String,
-    /// The machine is destroyed so many milliseconds from now.
+    /// Milliseconds from now until the machine is destroyed.
     pub deadline_ms: u64,
     /// Port of the program that the client connects to.
     pub port: u16,
@@ -30,7 +30,7 @@ pub struct Prepared {
     pub create_us: u64,
     /// Time to touch the working set in it, in microseconds.
     pub prerun_us: u64,
-    /// Pages touched.
+    /// How many pages of the working set were touched.
     pub touched_pages: u64,
 }
 
@@ -51,7 +51,7 @@ pub struct Ready {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListeningPort {
-    /// TCP port.
+    /// TCP port on which the program listens.
     pub port: u16,
     /// A blocked thread waits for it.
     pub awaited: bool,
@@ -61,7 +61,7 @@ pub struct ListeningPort {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NotReady {
-    /// Why.
+    /// Why it did not, for machines.
     pub reason: NotReadyReason,
     /// One line for people that names the fix.
     pub message: String,
@@ -81,7 +81,7 @@ pub enum NotReadyReason {
     NeverIdle,
     /// It waits, but not for its standard input.
     NotReading,
-    /// It ended.
+    /// It ended, by itself or by a signal.
     Exited,
     /// The machine broke: a fault in the library OS, a triple fault, a refused hypercall, no memory.
     Fault,
@@ -117,22 +117,22 @@ pub enum Outcome {
     Idle,
     /// The machine still worked when its time after [`super::Kind::Finish`] was over.
     Closed,
-    /// The program exited.
+    /// The program called exit(2).
     Exited {
-        /// Its status.
+        /// Its exit status.
         status: u8,
     },
     /// A signal ended the program.
     Signaled {
-        /// Its number.
+        /// Number of the signal.
         signal: u8,
     },
-    /// The machine broke.
+    /// The machine broke: nothing that the program did is its end.
     Fault {
         /// One line, with the registers where there are any.
         message: String,
     },
-    /// The deadline came.
+    /// [`Call::deadline_ms`] was over.
     Deadline,
     /// The server cancelled it.
     Cancelled,
@@ -144,19 +144,19 @@ pub enum Outcome {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ended {
-    /// How.
+    /// How the call ended.
     pub outcome: Outcome,
     /// Call taken → first guest instruction of the call, in microseconds.
     pub boot_us: u64,
     /// Call taken → first byte of the response, in microseconds; nothing when there was none.
     pub first_byte_us: Option<u64>,
-    /// Call taken → the machine stopped, in microseconds.
+    /// Call taken → the machine stopped for good, in microseconds.
     pub run_us: u64,
     /// Time to destroy the machine, in microseconds.
     pub teardown_us: u64,
     /// Pages that the call (and the pre-run) wrote.
     pub dirty_pages: u64,
-    /// Pages of the snapshot that the machine had mapped.
+    /// Pages that the machine had mapped, written ones included.
     pub touched_pages: u64,
     /// Exits to the monitor.
     pub exits: u64,

@@ -96,7 +96,7 @@ pub struct Measure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// Answer calls.
+    /// Answer calls, each with a machine of its own.
     Serve,
     /// Boot, warm up and write a snapshot.
     Bake,
@@ -131,19 +131,19 @@ pub enum SnapshotMode {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProcessSpec {
-    /// Command and arguments.
+    /// Command and its arguments; not empty.
     pub args: Vec<String>,
-    /// Environment, `NAME=value`.
+    /// Environment, entries `NAME=value`.
     pub env: Vec<String>,
-    /// Working directory.
+    /// Working directory; empty for `/`.
     pub cwd: String,
-    /// User id.
+    /// User id of the process.
     pub uid: u32,
-    /// Group id.
+    /// Group id of the process.
     pub gid: u32,
-    /// Supplementary groups.
+    /// Supplementary groups of the process.
     pub groups: Vec<u32>,
-    /// Host name.
+    /// What uname(2) shows it.
     pub hostname: String,
 }
 
@@ -151,7 +151,7 @@ pub struct ProcessSpec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FunctionSpec {
-    /// `namespace/name`, for messages.
+    /// `namespace/name`; for messages alone.
     pub name: String,
     /// Key of the snapshot: what shaped it, as the server computed it. Bound into the file.
     pub snapshot_key: String,
@@ -161,7 +161,7 @@ pub struct FunctionSpec {
     pub wire: Wire,
     /// TCP port of the program, for [`Wire::Http`].
     pub port: u16,
-    /// What to start.
+    /// The process that a machine starts.
     pub process: ProcessSpec,
     /// Which snapshot machines come from, or which one is to be written.
     pub snapshot: SnapshotMode,
@@ -202,7 +202,7 @@ impl FunctionSpec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Assign {
-    /// The function.
+    /// What its machines are made of.
     pub function: FunctionSpec,
     /// What this worker does.
     pub role: Role,
@@ -240,7 +240,7 @@ pub struct Assigned {
 pub struct Refused {
     /// What to do about it.
     pub reason: RefusedReason,
-    /// For people.
+    /// What went wrong, for people; at most 4 KiB.
     pub message: String,
 }
 

@@ -1,6 +1,6 @@
 //! Frames of a slot's stream: `kind u8, 0, connection u16 LE, length u32 LE`, then the payload.
 //!
-//! The connection is 0 but in frames that are about another connection than the call's own.
+//! Connection 0 is the call's own. Only frames of kinds that belong to a connection may name another.
 //!
 //! [`FrameDecoder`] takes bytes as they come and gives whole frames; it never holds more than one frame's worth.
 
@@ -33,7 +33,7 @@ pub enum FrameError {
     /// The payload is not the record that its kind asks for.
     #[error("payload of a {kind:?} frame is malformed: {error}")]
     Payload {
-        /// The frame's kind.
+        /// What the frame claims to be.
         kind: Kind,
         /// What the parser says.
         error: serde_json::Error,
@@ -55,12 +55,12 @@ pub enum FrameError {
     /// A connection that may not be opened.
     #[error("connection {id} cannot be opened: {reason}")]
     RefusedConnection {
-        /// Its number.
+        /// The number that was asked for.
         id: ConnectionId,
-        /// Why not.
+        /// Why it may not.
         reason: &'static str,
     },
-    /// The stream failed.
+    /// The socket under the frames failed.
     #[error("slot stream: {0}")]
     Io(#[from] io::Error),
 }
@@ -163,9 +163,9 @@ impl Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum LogStream {
-    /// Standard output.
+    /// What the program wrote to descriptor 1.
     Stdout = 1,
-    /// Standard error.
+    /// What the program wrote to descriptor 2, and the library OS's own lines.
     Stderr = 2,
 }
 
@@ -220,7 +220,7 @@ impl Header {
         }
     }
 
-    /// Its bytes.
+    /// The header as it stands before its payload.
     #[must_use]
     pub fn encode(self) -> [u8; HEADER_LEN] {
         let len = u32::try_from(self.len).unwrap_or(u32::MAX).to_le_bytes();
@@ -240,14 +240,14 @@ impl Header {
     }
 }
 
-/// One whole frame.
+/// A frame with its whole payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
-    /// What it is.
+    /// What the frame is.
     pub kind: Kind,
     /// What it is about.
     pub connection: ConnectionId,
-    /// What it carries.
+    /// What follows the header; at most [`Kind::payload_max`] bytes.
     pub payload: Vec<u8>,
 }
 
@@ -353,7 +353,7 @@ impl FrameDecoder {
             if self.head_len < HEADER_LEN {
                 return Ok(None);
             }
-            // Memory is had as bytes come, not as the header promises.
+            // Memory grows with the bytes that come, not with what the header promises.
             self.frame = Some((Header::decode(self.head)?, Vec::new()));
         }
         let Some((header, payload)) = &mut self.frame else { return Ok(None) };

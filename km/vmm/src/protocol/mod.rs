@@ -15,9 +15,9 @@
 //! * [`frame`]: the frames of a slot's stream.
 //! * [`call`]: the JSON payloads of those frames.
 //!
-//! Either side takes the other for an attacker: lengths are checked before memory is had for them, every
-//! field has a bound, unknown fields and kinds end the conversation. Nothing here waits or reads a clock;
-//! an event loop of any kind can be built around it.
+//! Either side treats the other as an attacker: lengths are checked before memory is allocated, every field has a bound,
+//! and unknown fields, kinds and connections end the conversation. Nothing here waits or reads a clock, so any event loop
+//! can be built around it.
 
 pub mod call;
 pub mod control;

@@ -21,7 +21,7 @@ pub const FDS_MAX: usize = 2;
 /// A packet as it came: its bytes and its descriptors (close-on-exec). No bytes: the peer is gone.
 #[derive(Debug, Default)]
 pub struct Packet {
-    /// The message.
+    /// One message of [`super::control`].
     pub bytes: Vec<u8>,
     /// At most [`FDS_MAX`] descriptors.
     pub fds: Vec<OwnedFd>,

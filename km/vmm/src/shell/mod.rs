@@ -1,4 +1,4 @@
-//! Shells: machines made from a snapshot, led over the working set, and waiting for the call that they are for.
+//! Shells: machines that are made from a snapshot, have touched the working set and wait for their call.
 //!
 //! ```text
 //! snapshot ── map privately ─► machine ── Touch events until done ─► shell ── begin(), Restored ─► the call
@@ -23,7 +23,7 @@ use crate::vm::{Arrivals, GuestStreams, Monitor, MonitorError, Stop, Transfer, V
 
 /// How long touching a working set may take: a snapshot whose library OS does not answer is broken.
 const TOUCH_LIMIT: Duration = Duration::from_secs(5);
-/// How far a guest's wall clock runs behind while baking, so that every restore is a jump past the intervals after which
+/// How far a guest's wall clock runs behind while baking. Every restore is then a jump past the intervals after which
 /// generators of random numbers ask for fresh entropy.
 pub const BAKE_BEHIND: Duration = Duration::from_secs(2 * 3600);
 
@@ -33,13 +33,13 @@ pub enum ShellError {
     /// The snapshot cannot be mapped.
     #[error("map the snapshot: {0}")]
     File(#[from] io::Error),
-    /// Its memory cannot be had or written.
+    /// Guest memory cannot be mapped or written.
     #[error(transparent)]
     Memory(#[from] MemoryError),
-    /// KVM refuses.
+    /// A machine cannot be made.
     #[error(transparent)]
     Monitor(#[from] MonitorError),
-    /// KVM fails.
+    /// A machine that was made cannot be run.
     #[error(transparent)]
     Kvm(#[from] KvmError),
     /// The tick cannot be started.
@@ -56,13 +56,13 @@ pub struct Mould {
     pub monitor: Arc<Monitor>,
     /// The rootfs that the snapshot was made with.
     pub rootfs: Arc<Rootfs>,
-    /// The snapshot.
+    /// The file that every shell maps privately.
     pub snapshot: Snapshot,
-    /// What of it is mapped, where it cannot be mapped as a whole.
+    /// The pieces of it that are mapped, where it cannot be mapped as a whole.
     pub pieces: Option<Vec<Range<u64>>>,
 }
 
-/// Whether a machine is one to learn the working set from.
+/// Whether the working set is learned from a machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Learns {
     /// Its accessed bits are cleared, which makes it a little slower.
@@ -73,7 +73,7 @@ pub enum Learns {
 
 /// A machine that waits for its call.
 pub struct Shell {
-    /// The machine, idle.
+    /// The clone, which has run over the working set and is idle.
     pub vm: Vm,
     /// What it said when it went idle.
     pub idle: Box<Idle>,
@@ -159,7 +159,7 @@ impl Shell {
     }
 }
 
-/// Has an idle machine do what concerns no stream, until it is idle again.
+/// Runs an idle machine until it is idle again; it must not use any stream meanwhile.
 ///
 /// # Errors
 /// It does something else, or takes longer than `until`.

@@ -1,8 +1,8 @@
-//! Which pages a guest has used, to the page: by the accessed bits of its own page tables.
+//! Which pages a guest has used, from the accessed bits of its own page tables.
 //!
-//! What the host has mapped says little: it maps 16 neighbours of a file page at once. So the accessed bits of a machine
-//! that is to be learned from are cleared before it runs for the first time, and looked at when it has ended. On any
-//! kind of KVM such a bit is set without a fault of the guest. Clearing writes to the page tables of this one machine,
+//! What the host has mapped is too coarse: it maps 16 neighbours of a file page at once. To learn from a machine, its
+//! accessed bits are cleared before it runs for the first time and read when it has ended. On any kind of KVM such a bit
+//! is set without a fault of the guest. Clearing writes to the page tables of this one machine,
 //! before anything has cached them. The direct map consists of large pages, whose bits say too little: in this machine
 //! they are split.
 
@@ -18,18 +18,18 @@ const ACCESSED: u64 = 1 << 5;
 /// What a machine used, as its page tables say.
 #[derive(Clone, Debug, Default)]
 pub struct Accessed {
-    /// The pages.
+    /// Each page once, in the order of the page tables.
     pub pages: Vec<Used>,
-    /// Page tables that were written to only in order to find that out.
+    /// Page tables that were written only by this search.
     pub tables: HashSet<u64>,
 }
 
 /// A page that was used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Used {
-    /// Virtual address.
+    /// Where the program sees it.
     pub va: u64,
-    /// Guest-physical address.
+    /// Where it lies in RAM or ROM, guest-physical.
     pub gpa: u64,
     /// It could be written.
     pub writable: bool,
@@ -52,8 +52,8 @@ pub fn forget(memory: &GuestMemory, cr3: u64) -> Result<(), MemoryError> {
     entries.iter().try_for_each(|(gpa, entry)| memory.store(*gpa, entry))
 }
 
-/// Replaces large pages of the direct map, from the first on, by tables of single pages. The tables take the end of the
-/// room that a boot had for its own, down to the last of those.
+/// Replaces large pages of the direct map, from the first on, by tables of single pages. The new tables fill the room for
+/// boot tables from its end, as far as the boot has left it free.
 fn split_direct_map(memory: &GuestMemory, cr3: u64, used: &[u64]) -> Result<(), MemoryError> {
     let room = BOOT_TABLES_GPA..BOOT_TABLES_END;
     let taken = used.iter().filter(|gpa| room.contains(gpa)).max();

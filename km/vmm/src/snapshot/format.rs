@@ -9,7 +9,7 @@ use super::{Identity, PAGE, Page};
 /// First word of a trailer.
 const MAGIC: u64 = u64::from_le_bytes(*b"km-snap\n");
 /// Version of file layout, digest and everything else that this crate puts into a machine beside the library OS
-/// (GDT, IDT, page-table layout). Changing one of them without it makes old files be misread.
+/// (GDT, IDT, page-table layout). Raise it with every change of these, or old files are misread.
 const FORMAT: u32 = 1;
 
 /// Why a file is not used as a snapshot.
@@ -21,10 +21,10 @@ pub enum SnapshotError {
     /// It is not a snapshot, or not a whole one.
     #[error("not a snapshot: {0}")]
     Malformed(&'static str),
-    /// It is one, but of something else.
+    /// It is a snapshot of another build, host or function.
     #[error("snapshot was made by or for another {0}")]
     Mismatch(&'static str),
-    /// A bit is wrong.
+    /// Its content does not match its digest.
     #[error("snapshot is damaged: its content does not match its digest")]
     Digest,
     /// Others than its owner may read or write it.
@@ -42,7 +42,7 @@ pub enum Moment {
     Start = 2,
 }
 
-/// What a snapshot must have been made by and for.
+/// What a snapshot must match to be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expected {
     /// Monitor build and host.
@@ -53,7 +53,7 @@ pub struct Expected {
     pub memory_bytes: u64,
     /// Length of the rootfs image.
     pub rootfs_bytes: u64,
-    /// Taken then.
+    /// At which point of the program's life it is to have been taken.
     pub moment: Moment,
 }
 
@@ -64,7 +64,7 @@ pub struct State {
     pub cr3: u64,
     /// CLOCK_MONOTONIC of the guest.
     pub monotonic_ns: u64,
-    /// CLOCK_REALTIME of the guest, which runs behind while baking.
+    /// CLOCK_REALTIME of the guest in nanoseconds since 1970; it runs behind the host's while baking.
     pub realtime_ns: u64,
 }
 

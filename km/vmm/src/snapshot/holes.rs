@@ -1,9 +1,9 @@
 //! Snapshots on file systems that fill holes.
 //!
-//! A hole of a file is zeros that take no room; on most file systems that stays so however often it is read. tmpfs gives
-//! a hole a page as soon as someone reads it through a mapping, a private one too: each call would make the file grow,
-//! and where the file system is full, the read is a SIGBUS. On a tmpfs, machines therefore map the pieces of a snapshot
-//! that have data, and memory of their own between them. So that the pieces are few, short holes are written out as zeros.
+//! A hole of a file is zeros that take no room. On most file systems reading it changes nothing. tmpfs allocates a page as
+//! soon as a hole is read through a mapping, even a private one: each call would make the file grow, and on a full file
+//! system the read is a SIGBUS. On a tmpfs, machines therefore map only the pieces of a snapshot that have data, with
+//! anonymous memory between them. Short holes are written out as zeros, which keeps the pieces few.
 //!
 //! Elsewhere a snapshot is mapped by one request, whatever it consists of.
 
@@ -16,7 +16,7 @@ use super::format::SnapshotError;
 
 /// Pieces of one machine at most: a process may have 65,530 mappings by default, and eight machines.
 pub const PIECES_MAX: usize = 4096;
-/// Shortest hole that divides two pieces, in small machines.
+/// In small machines, only holes longer than this divide two pieces.
 const HOLE_MIN: u64 = 16 * PAGE as u64;
 
 /// Whether reading a hole of this file fills it.
@@ -28,7 +28,7 @@ pub fn are_filled(file: &File) -> Result<bool, SnapshotError> {
     Ok(about.filesystem_type() == TMPFS_MAGIC)
 }
 
-/// Holes of at most so many bytes are written out in this file.
+/// The longest hole, in bytes, that is written to this file as zeros.
 ///
 /// # Errors
 /// As [`are_filled`].

@@ -1,7 +1,7 @@
 //! What a snapshot is bound to: the monitor's build and the host that it ran on.
 //!
-//! A program has looked at the CPU when it is snapshotted (which vector instructions it may use), so its memory is
-//! good for the same CPU only, as the same kind of KVM shows it.
+//! Before its snapshot a program has already asked the CPU which vector instructions it may use. So its memory is good only
+//! for the same CPU under the same kind of KVM.
 
 use std::arch::x86_64::__cpuid_count;
 use std::fmt::Write as _;
@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 pub struct Identity {
     /// Monitor and library OS.
     pub build: [u8; 32],
-    /// CPU and KVM.
+    /// Hash over what guests see of the CPU, and over the kind of KVM.
     pub host: [u8; 32],
 }
 
@@ -69,7 +69,7 @@ fn cpu() -> Vec<u8> {
     bytes
 }
 
-/// Hexadecimal, lower case.
+/// Lower-case hexadecimal digits.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {

@@ -63,8 +63,8 @@ impl Snapshot {
         self.trailer.check_content(hash)
     }
 
-    /// The pieces of the memory that have to be mapped one by one, because a hole of this file would ask for a page of its
-    /// own as soon as it is read (see [`super::holes`]). Nothing where the file can be mapped as a whole.
+    /// The pieces of the memory that have to be mapped one by one, where reading a hole would fill it (see
+    /// [`super::holes`]). `None` where the file can be mapped as a whole.
     ///
     /// # Errors
     /// The file cannot be looked at.

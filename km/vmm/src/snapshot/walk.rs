@@ -3,7 +3,7 @@
 //! The tables are the guest's: they may point anywhere, at themselves, and be as many as memory has pages. The walk
 //! reads a bounded number of tables, each copied once, and every answer is only an address to touch *inside* the guest.
 
-use km_abi::layout::{DIRECT_MAP, DIRECT_MAP_PML4, IMAGE_PML4, PAGE_SIZE, ROOTFS_GPA, ROOTFS_SLOT_MAX};
+use km_abi::layout::{DIRECT_MAP, DIRECT_MAP_PML4, IMAGE_PML4, PAGE_SIZE, ROOTFS_GPA, ROOTFS_MAPPED_MAX};
 
 use super::{PAGE, Page};
 use crate::memory::GuestMemory;
@@ -39,13 +39,13 @@ impl TableSource for GuestMemory {
 /// An entry that maps a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Leaf {
-    /// Virtual address.
+    /// Where the program sees it.
     pub va: u64,
-    /// Guest-physical address.
+    /// Where it lies, guest-physical.
     pub gpa: u64,
-    /// Bytes that the entry maps: [`PAGE_SIZE`] or 2 MiB. Nobody maps a gigabyte at once.
+    /// Bytes that the entry maps: [`PAGE_SIZE`] or 2 MiB (the library OS makes no larger pages).
     pub len: u64,
-    /// The entry itself.
+    /// The page-table entry, with its flags.
     pub entry: u64,
     /// Where the entry is.
     pub entry_gpa: u64,
@@ -93,7 +93,7 @@ pub fn direct_pages(source: &dyn TableSource, cr3: u64) -> Vec<Leaf> {
 /// The page in the direct map, where ROM follows RAM by the same offset.
 #[must_use]
 pub fn direct(gpa: u64) -> Option<u64> {
-    (gpa < ROOTFS_GPA + ROOTFS_SLOT_MAX).then_some(DIRECT_MAP + gpa)
+    (gpa < ROOTFS_GPA + ROOTFS_MAPPED_MAX).then_some(DIRECT_MAP + gpa)
 }
 
 /// Whether an address is in the direct map.

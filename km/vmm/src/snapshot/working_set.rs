@@ -1,9 +1,9 @@
 //! Which pages the calls of a function use, learned from calls that have ended.
 //!
-//! A new machine is led over these pages before it gets a call, so that the call finds them copied and mapped. A page
-//! too few costs a fault, a page too many a little memory: nothing depends on the set being right. Of the library OS's own
-//! addresses, the list has only what the snapshot's tables show, since that is what a new machine has; pages of the
-//! program the library OS makes present itself.
+//! A new machine touches these pages before it gets a call, so that the call finds them copied and mapped. A missing page
+//! costs a fault, a needless one a little memory: nothing depends on the set being right. Of the library OS's own
+//! addresses, the list has only those that the snapshot's page tables map, since a new machine has no others. Pages of
+//! the program may be missing there: the library OS maps them when it touches them.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
@@ -30,7 +30,7 @@ pub struct UsedPages {
 }
 
 impl UsedPages {
-    /// Pages written.
+    /// How many pages were written.
     #[must_use]
     pub fn written_pages(&self) -> u64 {
         pages(&self.written)
@@ -57,12 +57,12 @@ pub struct WorkingSet {
     written: HashSet<u64>,
     list: Arc<[TouchEntry]>,
     copied: Arc<[Range<u64>]>,
-    /// Touching went wrong once: a snapshot that cannot be led over its pages is used without.
+    /// Touching failed once: from then on machines of this snapshot are not pre-run.
     given_up: bool,
 }
 
 impl WorkingSet {
-    /// The next machine should be one to learn from: see [`super::accessed::forget`].
+    /// Whether to learn from the next machine: its accessed bits are then cleared first ([`super::accessed::forget`]).
     #[must_use]
     pub fn wants_accessed(&self) -> bool {
         self.calls < LEARNING_CALLS && !self.given_up
@@ -143,7 +143,7 @@ impl WorkingSet {
         self.copied = ranges(&self.written);
     }
 
-    /// Touching went wrong: no list any more.
+    /// Touching failed: there is no touch list from now on.
     pub fn give_up(&mut self) {
         *self = Self { given_up: true, ..Self::default() };
     }
@@ -228,7 +228,7 @@ mod tests {
         assert!(set.wants_accessed());
         let usage = UsedPages { written: vec![0x4000..0x6000, 0x9000..0xc000], read: vec![] };
         set.learn(&usage, Some(&accessed), &snapshot(), 0x1000);
-        // 0xa000 is mapped read-only: whoever wrote it did so through the direct map, as to 0x5000. So was 0xb000 before
+        // 0xa000 is mapped read-only, so it was written through the direct map, as 0x5000 was. So was 0xb000, before
         // the program got it.
         let direct = [0x5001, 0xa001, 0xb001].map(|gpa| DIRECT_MAP + gpa);
         assert_eq!(addresses(&set), [&[1, 0x1000, 0x2001, 0x3000], &direct[..]].concat());

@@ -23,7 +23,7 @@ pub trait RamSource {
     fn read_page(&self, gpa: u64, page: &mut Page) -> io::Result<()>;
 }
 
-/// What was written.
+/// What writing a snapshot came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Written {
     /// Length of the file.
@@ -70,13 +70,14 @@ pub fn write(
     Ok(Written { file_bytes, data_bytes, digest: trailer.digest_hex() })
 }
 
-/// Only the file's owner may have access; whoever made the file for a writer in a jail has to see to that.
+/// Refuses a file that others than its owner may access. A writer in a jail cannot change the mode: whoever creates the
+/// file for it has to.
 pub(super) fn check_mode(file: &File) -> Result<(), SnapshotError> {
     let mode = file.metadata()?.mode();
     if mode & 0o077 != 0 { Err(SnapshotError::Mode(mode & 0o7777)) } else { Ok(()) }
 }
 
-/// Longest write.
+/// Bytes that one write(2) takes at most.
 const RUN_MAX: usize = 1 << 20;
 
 /// Joins neighbouring pages to long writes.

@@ -1,8 +1,8 @@
-//! Stopping a running vCPU: from outside (a deadline, a client that went away) and by a tick of its own.
+//! Stopping a running vCPU: from another thread (a deadline, a client that went away) and by a regular tick.
 //!
-//! A signal to the vCPU's thread makes KVM_RUN return. A POSIX timer sends it to the thread every [`TICK`] while a
-//! guest runs, so that a guest with several threads can switch them, and a kick that hits the instant before KVM_RUN is made
-//! up for by the next tick: no state has to be shared with the signal handler.
+//! A signal to the vCPU's thread makes KVM_RUN return. A POSIX timer sends it every [`TICK`] while a guest runs, so that a
+//! guest with several threads can switch them. A kick that comes just before KVM_RUN is lost; the next tick makes up for
+//! it, and no state has to be shared with the signal handler.
 #![allow(unsafe_code, reason = "no crate has timers that send their signal to one thread")]
 
 use km_abi::hypercall::TICK_NS;

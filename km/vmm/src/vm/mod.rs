@@ -12,7 +12,7 @@
 //! * [`monitor`]: what all machines of a process share.
 //! * [`run`]: [`Vm`] and its run loop.
 //! * `doorbell`: a hyper page, checked and carried out.
-//! * [`streams`]: what a machine wants of the one who runs it.
+//! * [`streams`]: the streams that whoever runs a machine provides for it.
 //! * [`kick`]: how a running vCPU is stopped.
 //! * [`report`]: what is said of a machine that broke.
 

@@ -65,7 +65,7 @@ impl Monitor {
         self.kvm.kind()
     }
 
-    /// The library OS.
+    /// The library OS that all machines run.
     #[must_use]
     pub fn image(&self) -> &Arc<GuestImage> {
         &self.image

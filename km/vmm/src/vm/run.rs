@@ -26,7 +26,7 @@ pub enum Stop {
     Ended(End),
     /// It cannot go on.
     Broken(Breakdown),
-    /// [`Kick::cancel`].
+    /// [`Kick::cancel`] was called, or [`GuestStreams::interrupted`] said so.
     Cancelled,
 }
 
@@ -35,7 +35,7 @@ pub enum Stop {
 pub struct Usage {
     /// Time in the guest.
     pub guest: Duration,
-    /// Exits.
+    /// How often it came back to the monitor.
     pub exits: u64,
 }
 
@@ -70,7 +70,7 @@ impl Vm {
         self.kick.clone()
     }
 
-    /// Its RAM.
+    /// What it has of RAM.
     #[must_use]
     pub fn memory(&self) -> &GuestMemory {
         &self.machine.memory

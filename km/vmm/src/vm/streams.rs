@@ -1,4 +1,4 @@
-//! What a machine wants of the one who runs it: streams, and news of them.
+//! The streams that whoever runs a machine provides for it, and news of them.
 
 use km_abi::hypercall::{EVENTS_MAX, Event, EventKind, INLAY, TouchEntry};
 use km_abi::layout::INPUT_SIZE;
@@ -56,7 +56,7 @@ impl Arrivals {
         self.push_event(Event { kind: kind as u32, stream, ..Event::default() })
     }
 
-    /// So many bytes are to be put in; nothing for none.
+    /// Announces an inlay of `bytes` bytes; nothing when that is 0.
     pub fn inlay(&mut self, bytes: usize) {
         if bytes > 0 {
             let (kind, stream, value) = (EventKind::Inlay as u32, INLAY, bytes as u64);

@@ -12,7 +12,7 @@ use crate::vm::{Arrivals, Transfer};
 
 /// Connections of one machine at most.
 pub const CONNECTIONS_MAX: usize = 64;
-/// Bytes that wait for the program on one connection, at most but for the frame that exceeds it.
+/// Once this many bytes wait for the program on one connection, no more frames are taken.
 pub const WAITING_MAX: usize = 512 << 10;
 
 /// All connections of a machine, by their number.
@@ -125,7 +125,7 @@ impl Connection {
     /// Gives the program what waits.
     pub fn read(&mut self, buffer: &mut [u8]) -> Transfer {
         let count = drain(&mut self.waiting, buffer);
-        // The end is told once: whoever has read it waits for nothing more.
+        // The end is told once: a program that has read it waits for nothing more.
         let is_end = count == 0 && self.ended;
         self.armed |= count < buffer.len() && !is_end;
         if count == 0 && !is_end && !buffer.is_empty() { Transfer::Again } else { Transfer::Done(count) }

@@ -5,8 +5,8 @@
 //!        ── write 16.. ──►  Data, Eof frames    ◄── Finish, Cancel ──
 //! ```
 //!
-//! Where the call comes on standard input, that is its connection's one end; the other is standard output or the stream
-//! of replies, whose bytes are then no log.
+//! Where a call comes on standard input, the connection consists of two of the guest's streams: standard input, and
+//! standard output or the stream of replies. Those bytes are then not logged.
 //!
 //! Everything that waits here is bounded: what comes in by [`super::connections::WAITING_MAX`], output by the stream's
 //! [`OUTPUT_MAX`]. What does not fit makes its sender wait.
@@ -49,7 +49,7 @@ pub struct Conversation<'a> {
     pub stream: &'a mut SlotStream,
     /// What the program printed last.
     pub tail: Tail,
-    /// What the library OS is to put in, as far as it has not read it.
+    /// What is left of the inlay: the library OS takes it piece by piece.
     pub inlay: VecDeque<u8>,
     wire: Wire,
     connections: Connections,
@@ -79,8 +79,8 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    /// A client connects: its frames are taken from now on, [`Self::open`] tells the guest. `number` is for connections
-    /// that are one to the guest.
+    /// A client connects: its frames are taken from now on, [`Self::open`] tells the guest. `number` is the guest's stream
+    /// where the guest sees a connection.
     ///
     /// # Errors
     /// There is a client already.
@@ -104,7 +104,7 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    /// Takes the frames that are there, as far as there is room for what they bring.
+    /// Takes the frames that have come, until a connection has no room for more.
     pub fn pump(&mut self) {
         while self.takes_input() {
             let taken = match self.stream.next() {
@@ -190,7 +190,7 @@ impl<'a> Conversation<'a> {
         Transfer::Done(count)
     }
 
-    /// Sends what the program wrote to a connection, as far as there is room.
+    /// Sends what the program wrote to a connection; less than all where output waits already.
     fn respond(&mut self, id: ConnectionId, bytes: &[u8]) -> Transfer {
         if id == ConnectionId::CALL {
             self.first_byte.get_or_insert_with(Instant::now);

@@ -11,7 +11,7 @@ use crate::vm::{Arrivals, Breakdown, GuestStreams, Stop, Vm};
 
 /// A machine and what it said last.
 pub struct Guest {
-    /// The machine.
+    /// The VM in which it runs.
     pub vm: Vm,
     /// What it said when it went idle; nothing before that.
     pub idle: Option<Box<Idle>>,
@@ -26,22 +26,22 @@ pub enum Over {
     Reached,
     /// The machine ended itself.
     Ended(End),
-    /// The machine broke.
+    /// The machine cannot go on.
     Broken(Breakdown),
-    /// It was stopped.
+    /// It would go on, but must not.
     Stopped(Verdict),
 }
 
 /// What an idle machine is looked at for.
 pub trait Goal {
-    /// Looks at it.
+    /// Judges an idle machine that has used `guest` of CPU time so far.
     fn look(&mut self, idle: &Idle, guest: Duration, conversation: &Conversation<'_>) -> Look;
 }
 
-/// What was seen.
+/// What came of looking.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Look {
-    /// The goal.
+    /// The goal is reached.
     Reached,
     /// Not yet; look again then at the latest.
     Wait(Option<Instant>),
@@ -144,10 +144,10 @@ fn timer(idle: &Idle) -> Option<Duration> {
         .then(|| Duration::from_nanos(idle.deadline_ns.saturating_sub(idle.monotonic_ns)))
 }
 
-/// Why a machine cannot be driven; none of it is the guest's doing.
+/// Why a machine cannot be driven. The cause is the host or the server, never the guest.
 #[derive(Debug, thiserror::Error)]
 pub enum DriveError {
-    /// KVM fails.
+    /// A request to KVM failed.
     #[error(transparent)]
     Kvm(#[from] KvmError),
     /// Guest memory cannot be written.

@@ -242,12 +242,12 @@ pub enum BootFailure {
     /// The machine cannot be made.
     #[error(transparent)]
     Monitor(#[from] MonitorError),
-    /// No random bytes.
+    /// The host has no random bytes.
     #[error("random bytes: {0}")]
     Random(#[from] io::Error),
 }
 
-/// RAM of a machine that has booted: what was never touched is zero.
+/// RAM of a machine that has booted: pages that were never touched are zero.
 struct BootedRam<'a> {
     memory: &'a GuestMemory,
     map: &'a PageMap,
@@ -286,7 +286,7 @@ fn refuse(reason: RefusedReason, message: impl ToString) -> Refused {
     Refused { reason, message: message.to_string() }
 }
 
-/// Whole microseconds.
+/// Whole microseconds, for the records of the protocol.
 #[must_use]
 pub fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)

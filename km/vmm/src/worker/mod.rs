@@ -225,7 +225,7 @@ fn send(socket: &OwnedFd, message: &FromWorker) -> Result<(), WorkerError> {
     Ok(packet::send(socket, &message.encode()?, &[])?)
 }
 
-/// Messages are bounded.
+/// Shortens a message to what the server accepts.
 fn cut(mut refused: Refused) -> Refused {
     let end =
         refused.message.char_indices().map(|(at, _)| at).take_while(|&at| at < 1024).last().unwrap_or(0);

@@ -1,8 +1,8 @@
 //! When a booting program is ready, and why it is not.
 //!
-//! Ready: the machine is idle, so every thread of every process is blocked; one of them waits for a listening socket at
-//! the function's port (or, where the call comes on standard input, for that); and the guest used less than [`BUSY`] of CPU in the last [`WINDOW`]. Periodic timers of a
-//! runtime are normal and do not disturb that.
+//! Ready means three things. The machine is idle: every thread of every process is blocked. One thread waits for a
+//! connection to the function's port, or for standard input where the call comes there. And the guest used less than
+//! [`BUSY`] of CPU in the last [`WINDOW`]. Periodic timers of a runtime do not disturb that.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -13,11 +13,11 @@ use super::conversation::Conversation;
 use super::drive::{Goal, Look};
 use crate::protocol::{ListeningPort, NotReadyReason};
 
-/// The time that is looked back.
+/// How far back the program's CPU time counts.
 pub const WINDOW: Duration = Duration::from_millis(50);
 /// CPU time of the guest in that window from which on it counts as busy.
 pub const BUSY: Duration = Duration::from_millis(1);
-/// A program that is quiet for so long and listens elsewhere will not come here any more.
+/// A program that listens elsewhere and was quiet for this long will not listen at the right port any more.
 const SETTLED: Duration = Duration::from_secs(10);
 
 /// What a program must have reached.
@@ -36,7 +36,7 @@ pub enum Until {
 pub enum Awaited {
     /// Connections to this port.
     Port(u16),
-    /// Its standard input.
+    /// The call on its standard input.
     Input,
 }
 

@@ -31,7 +31,7 @@ pub enum SlotError {
     /// The server does not keep to the protocol.
     #[error(transparent)]
     Frame(#[from] FrameError),
-    /// The stream failed.
+    /// The socket to the server failed.
     #[error("slot stream: {0}")]
     Stream(#[from] std::io::Error),
     /// A machine cannot be driven.
@@ -41,7 +41,7 @@ pub enum SlotError {
 
 /// What a slot holds.
 pub enum Held {
-    /// Nothing.
+    /// No machine.
     Empty,
     /// A clone that waits for its call.
     Shell(Box<Shell>),
@@ -51,11 +51,11 @@ pub enum Held {
 
 /// A slot and what it needs to make machines.
 pub struct Slot {
-    /// The function.
+    /// What its machines are made of, shared by all slots.
     pub function: Arc<Function>,
-    /// This thread's tick.
+    /// The timer by which this thread's guests are interrupted.
     pub ticker: Ticker,
-    /// Whether this thread gives way to others: it does but for calls.
+    /// How urgent this thread is: it gives way to others unless it has a machine for a call.
     pub pace: Pace,
     /// What is to be put into the machine of the next call.
     pub inlay: Vec<u8>,

@@ -152,7 +152,7 @@ impl SlotStream {
         Ok(())
     }
 
-    /// Sends everything, however long that takes, but for at most `limit`.
+    /// Waits until everything is sent, for at most `limit`; without one, for ever.
     ///
     /// # Errors
     /// The socket failed.

@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
-/// Bytes kept.
+/// Bytes of output that are kept.
 const KEPT: usize = 2 << 10;
-/// Lines shown.
+/// Lines of them that a message shows.
 const LINES: usize = 8;
 
 /// The end of a program's output.
@@ -12,7 +12,7 @@ const LINES: usize = 8;
 pub struct Tail(VecDeque<u8>);
 
 impl Tail {
-    /// Adds output.
+    /// Takes what the program printed; the oldest bytes go.
     pub fn add(&mut self, bytes: &[u8]) {
         let bytes = &bytes[bytes.len().saturating_sub(KEPT)..];
         let over = (self.0.len() + bytes.len()).saturating_sub(KEPT);
