@@ -1,6 +1,8 @@
 //! Dependencies between the crates point one way, as ARCHITECTURE.md draws them: the manifests are the enforcement, and this
 //! test keeps the manifests.
 
+#![allow(clippy::expect_used, reason = "a test that cannot go on says why and ends")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 

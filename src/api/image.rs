@@ -12,6 +12,16 @@ use super::units::{Quantity, Span};
 pub const API_VERSION: &str = "build.kontain.app/v1";
 /// The only kind.
 pub const KIND: &str = "Image";
+/// An RFC 1123 subdomain, as `validate::is_dns_subdomain` has it.
+const OBJECT_NAME: &str = "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?([.][a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*$";
+/// What the system takes as an argument or a variable.
+const NO_ZERO_BYTE: &str = "^[^\\x00]*$";
+/// CEL knows short units alone: the others that a duration may have become these first, the longer words before the shorter.
+const TIMEOUT_RULE: &str = "[self.replace(' ', '').replace('nsec', 'ns').replace('usec', 'us').replace('msec', 'ms')\
+.replace('millis', 'ms').replace('seconds', 's').replace('second', 's').replace('secs', 's').replace('sec', 's')\
+.replace('minutes', 'm').replace('minute', 'm').replace('mins', 'm').replace('min', 'm')\
+.replace('hours', 'h').replace('hour', 'h').replace('hrs', 'h').replace('hr', 'h')]\
+.all(text, duration(text) >= duration('1ms') && duration(text) <= duration('1h'))";
 /// Namespace of documents that name none.
 pub const DEFAULT_NAMESPACE: &str = "default";
 
@@ -45,6 +55,10 @@ pub struct Metadata {
 /// The specification.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": "!has(self.warmup) || size(self.warmup) == 0 || !has(self.protocol) || self.protocol == 'http'",
+     "message": "is for `protocol: http` only: remove it", "fieldPath": ".warmup"},
+]))]
 pub struct ImageSpec {
     /// Where the OCI image is, with its transport.
     #[schemars(
@@ -72,6 +86,7 @@ pub struct ImageSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 1024),
+        inner(regex(pattern = NO_ZERO_BYTE)),
         extend("x-kubernetes-validations" = [
             {"rule": "size(self) == 0 || self[0] != ''", "message": "its first element, the program, must not be empty"},
         ])
@@ -79,7 +94,7 @@ pub struct ImageSpec {
     pub command: Vec<String>,
     /// Replaces the image's command.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 4096))]
+    #[schemars(length(max = 4096), inner(regex(pattern = NO_ZERO_BYTE)))]
     pub args: Vec<String>,
     /// Added to the image's environment.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -91,17 +106,16 @@ pub struct ImageSpec {
     pub secrets: Vec<SecretMount>,
     /// How calls are kept apart.
     #[serde(default)]
+    #[schemars(extend("x-kubernetes-validations" = [
+        {"rule": "self == 'vm'", "message": "only `vm` is supported yet: remove the field"},
+    ]))]
     pub isolation: Isolation,
     /// From which moment machines are cloned; the protocol decides if this is not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<Snapshot>,
     /// How long a call may take.
     #[serde(default = "default_timeout")]
-    #[schemars(extend("x-kubernetes-validations" = [
-        // Other forms, like "1m 30s", are none of CEL's; they are checked when the Image is read.
-        {"rule": "!self.matches('^([0-9]+(h|m|s|ms|us|ns))+$') || (duration(self) >= duration('1ms') && duration(self) <= duration('1h'))",
-         "message": "must be between 1ms and 1h"},
-    ]))]
+    #[schemars(extend("x-kubernetes-validations" = [{"rule": TIMEOUT_RULE, "message": "must be between 1ms and 1h"}]))]
     pub timeout: Span,
     /// Calls in flight at once on one node.
     #[serde(default = "default_concurrency")]
@@ -121,7 +135,7 @@ pub struct ImageSpec {
 #[serde(deny_unknown_fields)]
 pub struct NameRef {
     /// Its name.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = OBJECT_NAME))]
     pub name: String,
 }
 
@@ -130,10 +144,11 @@ pub struct NameRef {
 #[serde(deny_unknown_fields)]
 pub struct EnvVar {
     /// Its name.
-    #[schemars(length(max = 4096), regex(pattern = "^[^=]+$"))]
+    #[schemars(length(max = 4096), regex(pattern = "^[^=\\x00]+$"))]
     pub name: String,
     /// Its value.
     #[serde(default)]
+    #[schemars(regex(pattern = NO_ZERO_BYTE))]
     pub value: String,
 }
 
@@ -142,14 +157,15 @@ pub struct EnvVar {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SecretMount {
     /// Name of the secret.
-    #[schemars(length(min = 1, max = 253))]
+    #[schemars(length(min = 1, max = 253), regex(pattern = OBJECT_NAME))]
     pub name: String,
     /// Folder in the machine.
     #[schemars(
-        length(max = 4096),
-        regex(pattern = "^/"),
+        length(max = 1024),
+        regex(pattern = "^/+[^/\\x00][^\\x00]*$"),
         extend("x-kubernetes-validations" = [
-            {"rule": "!self.matches('(^|/)[.][.](/|$)')", "message": "must not contain `..`"},
+            {"rule": "!self.matches('/[.][.]?(/|$)')", "message": "must not contain `.` or `..`"},
+            {"rule": "!self.matches('^/+(proc|sys|dev)(/|$)')", "message": "must not lie in /proc, /sys or /dev"},
         ])
     )]
     pub mount_path: String,
@@ -215,7 +231,7 @@ pub struct Warmup {
     #[serde(default = "default_method")]
     pub method: String,
     /// Its path, query included.
-    #[schemars(length(max = 4096), regex(pattern = "^/[^ ]*$"))]
+    #[schemars(length(max = 4096), regex(pattern = "^/[^\\x00-\\x20<>`]*$"))]
     #[serde(default = "default_path")]
     pub path: String,
     /// Its body.

@@ -1,7 +1,15 @@
 //! What the API server takes and refuses by itself, from the schema alone.
 
+use api::Image;
+use api::validate::{Origin, problems};
+
 use crate::common::apiserver::ApiServer;
 use crate::kit::{image, prepare};
+
+/// Whether the types and their validation take an Image of a cluster, as the schema should.
+fn is_valid(text: &str) -> bool {
+    serde_saphyr::from_str::<Image>(text).is_ok_and(|image| problems(&image, Origin::Cluster).is_empty())
+}
 
 #[test]
 fn wrong_fields_are_refused_by_name() {
@@ -17,6 +25,22 @@ fn wrong_fields_are_refused_by_name() {
         ("port", image("x", good, "  port: many\n")),
         ("protocol", image("x", good, "  protocol: ftp\n")),
         ("isolation", image("x", good, "  isolation: none\n")),
+        ("isolation", image("x", good, "  isolation: reset\n")),
+        ("timeout", image("x", good, "  timeout: 59min 61sec\n")),
+        ("timeout", image("x", good, "  timeout: 1usec\n")),
+        ("args", image("x", good, "  args: [\"a\\0\"]\n")),
+        ("command", image("x", good, "  command: [\"a\\0\"]\n")),
+        ("env[0].name", image("x", good, "  env: [{name: \"a\\0\"}]\n")),
+        ("env[0].value", image("x", good, "  env: [{name: a, value: \"a\\0\"}]\n")),
+        ("imagePullSecrets[0].name", image("x", good, "  imagePullSecrets: [{name: ../a}]\n")),
+        ("secrets[0].name", image("x", good, "  secrets: [{name: a/b, mountPath: /x}]\n")),
+        ("mountPath", image("x", good, "  secrets: [{name: a, mountPath: //}]\n")),
+        ("mountPath", image("x", good, "  secrets: [{name: a, mountPath: /a/./b}]\n")),
+        ("mountPath", image("x", good, "  secrets: [{name: a, mountPath: /proc/x}]\n")),
+        ("mountPath", image("x", good, "  secrets: [{name: a, mountPath: /dev}]\n")),
+        ("warmup", image("x", good, "  protocol: stdio\n  warmup: [{path: /}]\n")),
+        ("warmup[0].path", image("x", good, "  warmup: [{path: '/a b'}]\n")),
+        ("warmup[0].method", image("x", good, "  warmup: [{method: 'G T'}]\n")),
         ("snapshot", image("x", good, "  snapshot: later\n")),
         ("timeout", image("x", good, "  timeout: 2h\n")),
         ("timeout", image("x", good, "  timeout: soon\n")),
@@ -41,16 +65,20 @@ fn wrong_fields_are_refused_by_name() {
             api.try_kubectl("admin", &["create", "--dry-run=server", "--validate=strict", "-f", "-"], &text);
         let message = String::from_utf8_lossy(&ended.stderr).into_owned();
         assert!(ended.status != 0 && message.contains(field), "{field} is not in: {message}\n{text}");
+        assert!(!is_valid(&text), "only the schema refuses this: {text}");
     }
     let right = [
         "",
         "  port: 3000\n  timeout: 1m 30s\n",
         "  timeout: 1h\n  resources: {limits: {memory: 16777216}}\n",
-        "  resources: {limits: {memory: 1.5Gi}}\n  warmup: [{}]\n  env: [{name: A}]\n  protocol: stdio\n",
+        "  resources: {limits: {memory: 1.5Gi}}\n  warmup: [{}]\n  env: [{name: A}]\n",
+        "  protocol: stdio\n  timeout: 59 minutes 59sec 999 msec\n  warmup: []\n",
         "  command: [/bin/x]\n  args: [a]\n  secrets: [{name: a, mountPath: /run/a}]\n  imagePullSecrets: [{name: b}]\n",
     ];
     for more in right {
-        api.kubectl_with(&["create", "--dry-run=server", "-f", "-"], &image("x", good, more));
+        let text = image("x", good, more);
+        api.kubectl_with(&["create", "--dry-run=server", "-f", "-"], &text);
+        assert!(is_valid(&text), "only the schema takes this: {text}");
     }
     // What the first Kontain FAAS had, with its status.
     api.apply(&image("old", good, ""));

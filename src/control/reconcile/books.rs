@@ -329,3 +329,126 @@ impl Books {
 fn jittered(pause: Duration) -> Duration {
     pause.mul_f64(0.75 + fastrand::f64() / 4.0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use api::FailureReason;
+    use serde_json::{Value, json};
+
+    fn books() -> Books {
+        let second = Duration::from_secs(1);
+        Books::new("me".into(), 60 * second, (2 * second, 30 * second))
+    }
+
+    fn object(name: &str, image: &str) -> ImageObject {
+        ImageObject {
+            name: name.parse().unwrap(),
+            uid: "1".into(),
+            generation: 1,
+            version: 1,
+            spec: json!({"image": image, "secrets": [{"name": "db"}]}),
+            problem: None,
+            place: None,
+            metadata: Value::Null,
+            status: None,
+        }
+    }
+
+    fn publication() -> Publication {
+        Publication { digest: "sha256:a".into(), generation: 1 }
+    }
+
+    fn report(phase: Phase) -> BakeReport {
+        let (reason, message) = (format!("{phase:?}"), "a word".to_owned());
+        let digest = "sha256:a".to_owned();
+        BakeReport { generation: 1, digest: digest.clone(), phase, reason, message, serving: Some(digest) }
+    }
+
+    fn phase(books: &Books, name: &str) -> ReplicaPhase {
+        books.entries[&name.parse().unwrap()].standing.phase
+    }
+
+    #[test]
+    fn an_image_goes_from_pulling_to_ready() {
+        let mut books = books();
+        books.note(object("a/b", "x"), |_| None);
+        assert!(!books.first_tried(), "before the list nothing is known");
+        assert!(books.listed(&HashSet::from(["a/b".parse().unwrap()])).is_empty());
+        let work = books.start().unwrap();
+        assert!(books.start().is_none() && !books.first_tried());
+        assert_eq!(phase(&books, "a/b"), ReplicaPhase::Pulling);
+        assert!(books.done(&work, Ok((publication(), Change::Pulled))));
+        assert!(books.first_tried() && books.start().is_none());
+        assert_eq!(phase(&books, "a/b"), ReplicaPhase::Baking);
+        books.reported(&work.name, report(Phase::Ready));
+        assert_eq!(phase(&books, "a/b"), ReplicaPhase::Ready);
+        let writes = books.due_writes(8);
+        let told: Vec<_> = writes[0].notes.iter().map(|note| note.reason.as_str()).collect();
+        assert_eq!(told, ["Pulled", "Baked"]);
+        assert!(books.due_writes(8).is_empty(), "one write at a time");
+        books.written(&work.name, "1", Err(writes.into_iter().next().unwrap().notes));
+        assert_eq!(books.entries[&work.name].notes.len(), 2, "what was not told is told again");
+    }
+
+    #[test]
+    fn what_may_pass_is_tried_again_and_what_stays_is_not() {
+        let mut books = books();
+        books.note(object("a/b", "x"), |_| None);
+        let work = books.start().unwrap();
+        books.done(&work, Err(Failure::new(FailureReason::Disk, "full")));
+        assert!(books.entries[&work.name].due.is_some());
+        assert_eq!(phase(&books, "a/b"), ReplicaPhase::PullFailed);
+        books.touch(&work.name);
+        let work = books.start().unwrap();
+        books.done(&work, Err(Failure::invalid("spec.port: no")));
+        assert!(books.entries[&work.name].due.is_none() && books.start().is_none());
+        // Another specification is another chance.
+        books.note(object("a/b", "y"), |_| None);
+        assert_eq!(books.start().unwrap().reference(), "y");
+    }
+
+    #[test]
+    fn a_resync_that_fails_leaves_what_is_served() {
+        let mut books = books();
+        books.note(object("a/b", "x"), |_| Some(publication()));
+        books.reported(&"a/b".parse().unwrap(), report(Phase::Ready));
+        assert_eq!(phase(&books, "a/b"), ReplicaPhase::Ready);
+        let work = books.start().unwrap();
+        books.done(&work, Err(Failure::new(FailureReason::ApiServer, "gone")));
+        assert_eq!(phase(&books, "a/b"), ReplicaPhase::Stale);
+    }
+
+    #[test]
+    fn what_changes_or_goes_while_it_is_worked_on_is_not_recorded() {
+        let mut books = books();
+        books.note(object("a/b", "x"), |_| None);
+        let work = books.start().unwrap();
+        books.note(object("a/b", "y"), |_| None);
+        assert!(books.done(&work, Ok((publication(), Change::Pulled))));
+        assert_eq!(phase(&books, "a/b"), ReplicaPhase::Pulling);
+        let work = books.start().unwrap();
+        books.remove(&work.name);
+        assert!(!books.done(&work, Ok((publication(), Change::Pulled))), "it has to be withdrawn");
+        assert_eq!(books.counts(), (0, 0));
+    }
+
+    #[test]
+    fn what_is_touched_while_it_is_worked_on_is_worked_on_again() {
+        let mut books = books();
+        books.note(object("a/b", "x"), |_| None);
+        let work = books.start().unwrap();
+        books.touch(&work.name);
+        books.done(&work, Ok((publication(), Change::Recorded)));
+        assert!(books.start().is_some());
+    }
+
+    #[test]
+    fn a_list_names_what_is_gone_and_what_is_wanted() {
+        let mut books = books();
+        books.note(object("a/b", "x"), |_| None);
+        books.note(object("a/c", "x"), |_| None);
+        assert_eq!(books.listed(&HashSet::from(["a/b".parse().unwrap()])), ["a/c".parse().unwrap()]);
+        assert_eq!(books.wanted().secrets, HashSet::from([("a".to_owned(), "db".to_owned())]));
+    }
+}

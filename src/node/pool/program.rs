@@ -7,7 +7,7 @@ use km_vmm::protocol::{FunctionSpec, ProcessSpec, SnapshotMode, Wire};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use api::{FailureReason, FunctionName, ImageSpec, Published, Snapshot};
+use api::{FailureReason, FunctionName, ImageSpec, Protocol, Published, Snapshot};
 
 /// Where a program listens if nobody says.
 const DEFAULT_PORT: u16 = 8080;

@@ -18,11 +18,54 @@ const ESTIMATE_FIXED: u64 = 2 << 20;
 /// Makes that fail in a row before those who wait are told.
 const FAILURES_MAX: u32 = 3;
 
+/// A slot of a worker process, as far as the table has to know it.
+pub trait SlotOfWorker {
+    /// The process.
+    type Worker: WorkerOfSlots;
+
+    /// The worker that the slot is of.
+    fn worker(&self) -> &Arc<Self::Worker>;
+}
+
+/// A worker process, as far as the table has to know it.
+pub trait WorkerOfSlots {
+    /// It ended.
+    fn is_gone(&self) -> bool;
+
+    /// It has slots to give.
+    fn has_room(&self) -> bool;
+
+    /// Slots that were given out.
+    fn slots(&self) -> usize;
+}
+
+impl SlotOfWorker for Slot {
+    type Worker = Worker;
+
+    fn worker(&self) -> &Arc<Worker> {
+        Self::worker(self)
+    }
+}
+
+impl WorkerOfSlots for Worker {
+    fn is_gone(&self) -> bool {
+        Self::is_gone(self)
+    }
+
+    fn has_room(&self) -> bool {
+        Self::has_room(self)
+    }
+
+    fn slots(&self) -> usize {
+        Self::slots(self)
+    }
+}
+
 /// A slot with its part of the memory budget: a shell, or (where machines boot) a place for one.
 #[derive(Debug)]
-pub struct Shell {
+pub struct Shell<S = Slot> {
     /// The slot.
-    pub slot: Slot,
+    pub slot: S,
     /// Its memory, given back with the slot.
     pub _charge: Charge,
 }
@@ -41,15 +84,17 @@ pub enum TakeError {
     Worker(String),
 }
 
-type Waiter = oneshot::Sender<Result<Shell, TakeError>>;
+type Waiter<S> = oneshot::Sender<Result<Shell<S>, TakeError>>;
+/// A shell that is there, or a place in the queue for the next one.
+pub type Taken<S> = Result<Shell<S>, oneshot::Receiver<Result<Shell<S>, TakeError>>>;
 
 /// The table.
 #[derive(Debug)]
-pub struct Table {
-    idle: VecDeque<Shell>,
-    empty: Vec<Slot>,
-    workers: Vec<Weak<Worker>>,
-    waiters: VecDeque<Waiter>,
+pub struct Table<S: SlotOfWorker = Slot> {
+    idle: VecDeque<Shell<S>>,
+    empty: Vec<S>,
+    workers: Vec<Weak<S::Worker>>,
+    waiters: VecDeque<Waiter<S>>,
     making: usize,
     running: usize,
     demand: Demand,
@@ -73,7 +118,7 @@ pub struct Counts {
     pub workers: usize,
 }
 
-impl Table {
+impl<S: SlotOfWorker> Table<S> {
     /// An empty table, which makes nothing before it is asked or woken.
     pub fn new(now: Instant) -> Self {
         Self {
@@ -104,10 +149,7 @@ impl Table {
     }
 
     /// Takes a shell, or a place in the queue for the next one.
-    pub fn take(
-        &mut self,
-        now: Instant,
-    ) -> Result<Result<Shell, oneshot::Receiver<Result<Shell, TakeError>>>, TakeError> {
+    pub fn take(&mut self, now: Instant) -> Result<Taken<S>, TakeError> {
         if self.closed {
             return Err(TakeError::Closed);
         }
@@ -142,7 +184,7 @@ impl Table {
     }
 
     /// A shell is made: it goes to whoever waits longest.
-    pub fn made(&mut self, mut shell: Shell, took: Duration) -> Option<Shell> {
+    pub fn made(&mut self, mut shell: Shell<S>, took: Duration) -> Option<Shell<S>> {
         self.making -= 1;
         self.failures = 0;
         self.demand.made(took);
@@ -181,25 +223,25 @@ impl Table {
     }
 
     /// A slot without a machine, if there is one.
-    pub fn empty_slot(&mut self) -> Option<Slot> {
+    pub fn empty_slot(&mut self) -> Option<S> {
         std::iter::from_fn(|| self.empty.pop()).find(|slot| !slot.worker().is_gone())
     }
 
     /// Puts a slot back whose machine is gone.
-    pub fn emptied(&mut self, slot: Slot) {
+    pub fn emptied(&mut self, slot: S) {
         if !self.closed && !slot.worker().is_gone() {
             self.empty.push(slot);
         }
     }
 
     /// A worker that may have more slots.
-    pub fn growable(&self) -> Option<Arc<Worker>> {
+    pub fn growable(&self) -> Option<Arc<S::Worker>> {
         let live = self.workers.iter().filter_map(Weak::upgrade);
         live.filter(|worker| !worker.is_gone()).find(|worker| worker.has_room())
     }
 
     /// A worker was assigned.
-    pub fn hired(&mut self, worker: &Arc<Worker>) {
+    pub fn hired(&mut self, worker: &Arc<S::Worker>) {
         self.workers.retain(|worker| worker.strong_count() > 0);
         self.workers.push(Arc::downgrade(worker));
     }
@@ -211,18 +253,18 @@ impl Table {
     }
 
     /// A shell that is not wanted any more; `None` while the depth is right.
-    pub fn surplus(&mut self, now: Instant, most: u32) -> Option<Shell> {
+    pub fn surplus(&mut self, now: Instant, most: u32) -> Option<Shell<S>> {
         let depth = if self.awake { self.demand.depth(now, most) } else { 0 };
         if self.idle.len() > depth + depth / 2 { self.idle.pop_front() } else { None }
     }
 
     /// The oldest shell, whatever the depth.
-    pub fn give_up(&mut self) -> Option<Shell> {
+    pub fn give_up(&mut self) -> Option<Shell<S>> {
         self.idle.pop_front()
     }
 
     /// Goes to sleep after a long time without calls: gives out everything, so that the workers leave.
-    pub fn sleep(&mut self, now: Instant, after: Duration) -> Vec<Slot> {
+    pub fn sleep(&mut self, now: Instant, after: Duration) -> Vec<S> {
         if !self.awake
             || self.running > 0
             || self.making > 0
@@ -235,9 +277,9 @@ impl Table {
     }
 
     /// Slots of workers that have no machine at all, when one such worker is enough.
-    pub fn spare_workers(&mut self) -> Vec<Slot> {
+    pub fn spare_workers(&mut self) -> Vec<S> {
         let workers: Vec<_> = self.workers.iter().filter_map(Weak::upgrade).collect();
-        let unused = |worker: &Arc<Worker>| {
+        let unused = |worker: &Arc<S::Worker>| {
             let mine = self.empty.iter().filter(|slot| Arc::ptr_eq(slot.worker(), worker)).count();
             mine == worker.slots()
         };
@@ -248,7 +290,7 @@ impl Table {
     }
 
     /// No more shells from here on; gives out what there is.
-    pub fn close(&mut self) -> Vec<Slot> {
+    pub fn close(&mut self) -> Vec<S> {
         self.closed = true;
         self.fail_waiters(&TakeError::Closed);
         self.idle.drain(..).map(|shell| shell.slot).chain(self.empty.drain(..)).collect()
@@ -278,5 +320,158 @@ impl Table {
             running: self.running,
             workers: self.workers.iter().filter(|worker| worker.strong_count() > 0).count(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pool::budget::Budget;
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+    /// A worker of two slots.
+    #[derive(Debug, Default)]
+    struct TestWorker {
+        gone: AtomicBool,
+        slots: AtomicUsize,
+    }
+
+    impl WorkerOfSlots for TestWorker {
+        fn is_gone(&self) -> bool {
+            self.gone.load(Ordering::Relaxed)
+        }
+
+        fn has_room(&self) -> bool {
+            self.slots() < 2
+        }
+
+        fn slots(&self) -> usize {
+            self.slots.load(Ordering::Relaxed)
+        }
+    }
+
+    #[derive(Debug)]
+    struct TestSlot(Arc<TestWorker>);
+
+    impl TestSlot {
+        fn of(worker: &Arc<TestWorker>) -> Self {
+            worker.slots.fetch_add(1, Ordering::Relaxed);
+            Self(worker.clone())
+        }
+    }
+
+    impl Drop for TestSlot {
+        fn drop(&mut self) {
+            self.0.slots.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    impl SlotOfWorker for TestSlot {
+        type Worker = TestWorker;
+
+        fn worker(&self) -> &Arc<TestWorker> {
+            &self.0
+        }
+    }
+
+    const MOST: u32 = 64;
+
+    fn shell(worker: &Arc<TestWorker>) -> Shell<TestSlot> {
+        let charge = Budget::new(1).charge(1).unwrap();
+        Shell { slot: TestSlot::of(worker), _charge: charge }
+    }
+
+    fn table() -> (Table<TestSlot>, Instant, Arc<TestWorker>) {
+        let now = Instant::now();
+        let (mut table, worker) = (Table::new(now), Arc::<TestWorker>::default());
+        table.hired(&worker);
+        (table, now, worker)
+    }
+
+    #[test]
+    fn nothing_is_made_before_it_is_asked_for() {
+        let (mut table, now, _worker) = table();
+        assert_eq!(table.missing(now, MOST), 0);
+        table.wake();
+        assert!(table.missing(now, MOST) > 0);
+        assert!(table.rest() && table.counts().making > 0);
+    }
+
+    #[test]
+    fn who_waits_longest_gets_the_next_shell() {
+        let (mut table, now, worker) = table();
+        let mut first = table.take(now).unwrap().unwrap_err();
+        let mut second = table.take(now).unwrap().unwrap_err();
+        assert!(table.missing(now, MOST) >= 2);
+        assert!(table.made(shell(&worker), Duration::ZERO).is_none());
+        assert!(first.try_recv().is_ok() && second.try_recv().is_err());
+        // A waiter that left is passed over; with nobody left the shell waits.
+        drop(second);
+        assert!(table.made(shell(&worker), Duration::ZERO).is_none());
+        assert_eq!((table.counts().waiting, table.counts().running), (1, 2));
+        assert!(table.take(now).unwrap().is_ok());
+    }
+
+    #[test]
+    fn failures_are_told_when_they_do_not_look_like_passing() {
+        let (mut table, now, worker) = table();
+        let mut waiter = table.take(now).unwrap().unwrap_err();
+        let error = TakeError::Worker("no".into());
+        table.missing(now, MOST);
+        table.missing(now, MOST);
+        table.failed(&error);
+        table.failed(&error);
+        assert!(waiter.try_recv().is_err() && table.failures() == 2);
+        table.missing(now, MOST);
+        table.failed(&error);
+        assert_eq!(waiter.try_recv().unwrap().unwrap_err(), error);
+        table.missing(now, MOST);
+        table.made(shell(&worker), Duration::ZERO);
+        assert_eq!(table.failures(), 0);
+    }
+
+    #[test]
+    fn slots_of_dead_workers_are_forgotten() {
+        let (mut table, now, worker) = table();
+        table.emptied(TestSlot::of(&worker));
+        table.wake();
+        table.missing(now, MOST);
+        table.made(shell(&worker), Duration::ZERO);
+        assert!(table.growable().is_none(), "both slots are given out");
+        worker.gone.store(true, Ordering::Relaxed);
+        assert!(table.take(now).unwrap().is_err(), "a shell of a dead worker is none");
+        assert!(table.empty_slot().is_none());
+        table.purge();
+        assert_eq!((table.counts().waiting, worker.slots()), (0, 0));
+    }
+
+    #[test]
+    fn a_pool_that_sleeps_or_closes_gives_everything_out() {
+        let (mut table, now, worker) = table();
+        assert!(table.take(now).unwrap().is_err());
+        table.done();
+        table.emptied(TestSlot::of(&worker));
+        assert!(table.sleep(now, Duration::from_secs(1)).is_empty());
+        let later = now + Duration::from_secs(2);
+        assert_eq!(table.sleep(later, Duration::from_secs(1)).len(), 1);
+        let mut waiter = table.take(later).unwrap().unwrap_err();
+        table.emptied(TestSlot::of(&worker));
+        assert_eq!(table.close().len(), 1);
+        assert_eq!(waiter.try_recv().unwrap().unwrap_err(), TakeError::Closed);
+        assert_eq!(table.take(later).unwrap_err(), TakeError::Closed);
+        table.emptied(TestSlot::of(&worker));
+        assert_eq!(worker.slots(), 0, "a closed table keeps nothing");
+    }
+
+    #[test]
+    fn one_worker_without_a_machine_is_enough() {
+        let (mut table, _, worker) = table();
+        let other = Arc::<TestWorker>::default();
+        table.hired(&other);
+        table.emptied(TestSlot::of(&worker));
+        assert!(table.spare_workers().is_empty());
+        table.emptied(TestSlot::of(&other));
+        let spare = table.spare_workers();
+        assert!(spare.len() == 1 && Arc::ptr_eq(&spare[0].0, &other));
     }
 }
