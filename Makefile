@@ -2,7 +2,7 @@
 #
 #   make build   both binaries, static, in target/x86_64-unknown-linux-musl/release/
 #   make demo    builds, publishes four sample functions, calls them, prints what a call costs
-#   make test    formatting, lints, build, unit tests, black-box tests, documentation, generated files, fuzzing
+#   make test    formatting, lints, dependencies, build, unit tests, black-box tests, documentation, generated files, fuzzing
 #   make image   the container image, as an OCI layout in target/image, without a Docker daemon
 #   make test-cluster   a real one-node cluster: image, chart, ingress, rollouts, failures (root; builds Kubernetes first)
 #   make runtimes-table  measures the README's table of runtimes
@@ -18,7 +18,7 @@ FAAS    := $(OUT)/kontain-faas
 # Seconds that each fuzz target runs in `make test`.
 FUZZ_SECONDS ?= 5
 
-.PHONY: build demo functions image runtimes runtimes-table test test-cluster bench setup setup-test fmt lint unit blackbox docs generated fuzz clean
+.PHONY: build demo functions image runtimes runtimes-table test test-cluster bench setup setup-test fmt lint deny unit blackbox docs generated fuzz clean
 
 build: setup
 	cargo build $(PROFILE) -p kontain-faas -p km
@@ -26,7 +26,7 @@ build: setup
 demo: build functions
 	$(FAAS) demo
 
-test: setup-test fmt lint build functions runtimes unit blackbox docs generated fuzz
+test: setup-test fmt lint deny build functions runtimes unit blackbox docs generated fuzz
 	@echo "everything checked"
 
 image: build
@@ -75,6 +75,9 @@ fmt:
 	cargo fmt --all --check
 lint:
 	cargo clippy $(PROFILE) --all-targets -- -D warnings
+# What dependencies may be: deny.toml.
+deny:
+	tests/deny.sh
 # Library and binary tests; tests/*.rs and the documentation's examples come in `blackbox` and `docs`.
 unit:
 	cargo test $(PROFILE) --lib --bins
