@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::bundle::{self, Bundle, BundleError};
 use crate::limits::Limits;
-use crate::source::{self, Event, Image, ImageSource, SourceError};
+use crate::source::{self, Event, ImageSource, ResolvedImage, SourceError};
 use crate::store::{InUse, Store, StoreError};
 use crate::tree::{Meta, NodeId, Tree, TreeError};
 use crate::unpack::{self, UnpackError};
@@ -20,7 +20,7 @@ pub enum AssembleError {
     /// The bundle cannot be written.
     #[error(transparent)]
     Bundle(#[from] BundleError),
-    /// The store refuses.
+    /// The store cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The plain directory cannot be written.
@@ -29,7 +29,7 @@ pub enum AssembleError {
     /// The output directory is there already, or cannot be made.
     #[error("cannot use the output directory {path}")]
     Output {
-        /// The directory.
+        /// The directory that `--output` names.
         path: PathBuf,
         /// What the system said.
         #[source]
@@ -82,7 +82,7 @@ pub fn into_store(
 /// Unpacks; where a copy of a layer turns out to be damaged, once more with fresh ones.
 fn unpack(
     source: &mut dyn ImageSource,
-    image: &Image,
+    image: &ResolvedImage,
     spool_dir: &Path,
     limits: &Limits,
     progress: &dyn Fn(Event<'_>),

@@ -5,10 +5,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use oci_spec::image::ImageConfiguration;
-use oci_spec::runtime::Spec;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{self, ConfigError};
+use crate::config::{self, ConfigError, RuntimeConfig};
 use crate::digest::{Digest, HashingReader};
 use crate::erofs::{self, EROFS_FORMAT, ErofsError};
 use crate::tree::Tree;
@@ -23,7 +22,7 @@ pub const RECORD: &str = "image.json";
 /// What a bundle was made of, and the digests by which it can be verified. Nothing in it depends on time or host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Record {
+pub struct ImageRecord {
     /// Version of the root file system's layout.
     pub format: u32,
     /// Digest of the image's manifest: the bundle's name in the store.
@@ -68,7 +67,7 @@ pub enum BundleError {
     /// A file of the bundle cannot be read or written.
     #[error("cannot use {path}")]
     Io {
-        /// The file.
+        /// The file in question.
         path: PathBuf,
         /// What the system said.
         #[source]
@@ -77,7 +76,7 @@ pub enum BundleError {
     /// A file of the bundle is not what it should be.
     #[error("{path} is damaged")]
     Damaged {
-        /// The file.
+        /// The file in question.
         path: PathBuf,
         /// What the parser said.
         #[source]
@@ -94,10 +93,10 @@ pub(crate) fn io_error(path: &Path) -> impl FnOnce(io::Error) -> BundleError {
 #[derive(Clone, Debug)]
 pub struct Bundle {
     dir: PathBuf,
-    /// The runtime configuration.
-    pub config: Spec,
+    /// `config.json`: what other OCI runtimes would start.
+    pub config: RuntimeConfig,
     /// What it was made of.
-    pub record: Record,
+    pub record: ImageRecord,
 }
 
 impl Bundle {
@@ -113,7 +112,7 @@ impl Bundle {
         })
     }
 
-    /// The directory.
+    /// The directory that it is in.
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
@@ -164,15 +163,15 @@ fn write_files(
     dir: &Path,
     sync: impl Fn(&File) -> io::Result<()>,
 ) -> Result<Bundle, BundleError> {
-    let spec = config::derive(image, tree)?;
-    let config_json = config::to_json(&spec)?;
+    let config = config::derive(image, tree)?;
+    let config_json = config::to_json(&config)?;
     put(&dir.join(CONFIG), &config_json, &sync)?;
     let path = dir.join(ROOTFS);
     let rootfs = create(&path)?;
     let uuid = origin.manifest_digest.bytes().first_chunk().copied().unwrap_or_default();
     let rootfs_bytes = erofs::write(tree, uuid, &rootfs)?;
     sync(&rootfs).map_err(io_error(&path))?;
-    let record = Record {
+    let record = ImageRecord {
         format: EROFS_FORMAT,
         manifest_digest: origin.manifest_digest,
         config_digest: origin.config_digest,
@@ -185,7 +184,7 @@ fn write_files(
     };
     let record_json = serde_json::to_vec_pretty(&record).map_err(ConfigError::Json)?;
     put(&dir.join(RECORD), &record_json, &sync)?;
-    Ok(Bundle { dir: dir.to_owned(), config: spec, record })
+    Ok(Bundle { dir: dir.to_owned(), config, record })
 }
 
 fn create(path: &Path) -> Result<File, BundleError> {

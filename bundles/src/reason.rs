@@ -28,7 +28,7 @@ pub enum Reason {
     CredentialsInvalid,
     /// No such repository, tag, file or layout.
     ImageNotFound,
-    /// Not for linux/amd64.
+    /// There is no variant of the image for linux/amd64.
     PlatformMissing,
     /// The certificate's authority is not trusted.
     CertificateUntrusted,
@@ -36,7 +36,7 @@ pub enum Reason {
     CertificateFileInvalid,
     /// The host does not speak TLS.
     PlainHttp,
-    /// No connection.
+    /// No connection to the registry comes about.
     RegistryUnreachable,
     /// Too many requests, or the server is in trouble.
     RegistryBusy,
@@ -63,7 +63,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// The word.
+    /// The word as users see it: in conditions, metrics and logs.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -138,7 +138,7 @@ pub fn of_disk(error: &io::Error) -> Reason {
 
 #[cfg(feature = "registry")]
 impl RegistryError {
-    /// Its kind.
+    /// The word for this error, and with it the fix.
     #[must_use]
     pub fn reason(&self) -> Reason {
         match self {
@@ -163,7 +163,7 @@ impl RegistryError {
 }
 
 impl SourceError {
-    /// Its kind.
+    /// The word for this error, and with it the fix.
     #[must_use]
     pub fn reason(&self) -> Reason {
         match self {
@@ -184,7 +184,7 @@ impl SourceError {
 }
 
 impl DocumentError {
-    /// Its kind.
+    /// The word for this error, and with it the fix.
     #[must_use]
     pub const fn reason(&self) -> Reason {
         match self {
@@ -196,7 +196,7 @@ impl DocumentError {
 }
 
 impl LayerError {
-    /// Its kind.
+    /// The word for this error, and with it the fix.
     #[must_use]
     pub fn reason(&self) -> Reason {
         match self {
@@ -211,7 +211,7 @@ impl LayerError {
 }
 
 impl BundleError {
-    /// Its kind.
+    /// The word for this error, and with it the fix.
     #[must_use]
     pub fn reason(&self) -> Reason {
         match self {
@@ -225,7 +225,7 @@ impl BundleError {
 }
 
 impl StoreError {
-    /// Its kind.
+    /// The word for this error, and with it the fix.
     #[must_use]
     pub fn reason(&self) -> Reason {
         match self {
@@ -237,7 +237,7 @@ impl StoreError {
 }
 
 impl AssembleError {
-    /// Its kind.
+    /// The word for this error, and with it the fix.
     #[must_use]
     pub fn reason(&self) -> Reason {
         match self {

@@ -5,15 +5,18 @@
 //! would give power on the host stays out: device nodes, set-id bits, and attributes other than `user.`.
 
 use std::collections::{HashMap, VecDeque};
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{
-    AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps, Uid, XattrFlags, chownat,
-    fchmod, fchown, fsetxattr, futimens, linkat, mkdirat, mknodat, openat, openat2, symlinkat, utimensat,
-};
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, OpenHow, ResolveFlag, openat, openat2};
+use nix::sys::stat::{Mode, SFlag, UtimensatFlags, fchmod, futimens, mkdirat, mknodat, utimensat};
+use nix::sys::time::TimeSpec;
+use nix::unistd::{Gid, Uid, fchown, fchownat, geteuid, linkat, symlinkat};
+use xattr::FileExt;
 
 use crate::tree::{Kind, Meta, Node, NodeId, Tree};
 
@@ -26,9 +29,9 @@ pub struct UnpackError {
     pub(crate) source: io::Error,
 }
 
-fn error_at(path: &[u8]) -> impl FnOnce(rustix::io::Errno) -> UnpackError {
+fn error_at<E: Into<io::Error>>(path: &[u8]) -> impl FnOnce(E) -> UnpackError {
     let path = crate::tree::show(path);
-    move |errno| UnpackError { path, source: errno.into() }
+    move |error| UnpackError { path, source: error.into() }
 }
 
 /// Writes the tree as the directory `path`, which must not exist yet.
@@ -36,11 +39,11 @@ fn error_at(path: &[u8]) -> impl FnOnce(rustix::io::Errno) -> UnpackError {
 /// # Errors
 /// When the system refuses something; what was written stays for the caller to remove.
 pub fn to_directory(tree: &Tree, path: &Path) -> Result<(), UnpackError> {
-    mkdirat(CWD, path, Mode::RWXU).map_err(error_at(b"/"))?;
-    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let root = openat(CWD, path, flags, Mode::empty()).map_err(error_at(b"/"))?;
-    let is_root = rustix::process::geteuid().is_root();
-    let mut writer = Writer { tree, root, is_root, first_names: HashMap::new() };
+    mkdirat(AT_FDCWD, path, Mode::S_IRWXU).map_err(error_at(b"/"))?;
+    let flags = OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let root = openat(AT_FDCWD, path, flags, Mode::empty()).map_err(error_at(b"/"))?;
+    let is_root = geteuid().is_root();
+    let mut writer = Writer { tree, root: root.into(), is_root, first_names: HashMap::new() };
     let mut directories = Vec::new();
     let mut queue = VecDeque::from([(PathBuf::from("."), NodeId::ROOT)]);
     while let Some((path, id)) = queue.pop_front() {
@@ -50,34 +53,35 @@ pub fn to_directory(tree: &Tree, path: &Path) -> Result<(), UnpackError> {
     // Deepest first: a directory's time changes with what is put in, and its mode may shut it.
     for (path, id) in directories.iter().rev() {
         let directory = writer.open_directory(path)?;
-        writer.finish(directory.as_fd(), &tree.node(*id).meta).map_err(error_at(bytes(path)))?;
+        writer.finish(&directory, &tree.node(*id).meta).map_err(error_at(bytes(path)))?;
     }
     Ok(())
 }
 
 fn bytes(path: &Path) -> &[u8] {
-    use std::os::unix::ffi::OsStrExt;
     path.as_os_str().as_bytes()
 }
 
 fn join(path: &Path, name: &[u8]) -> PathBuf {
-    use std::os::unix::ffi::OsStrExt;
-    path.join(std::ffi::OsStr::from_bytes(name))
+    path.join(OsStr::from_bytes(name))
 }
 
 struct Writer<'a> {
     tree: &'a Tree,
-    root: OwnedFd,
+    root: File,
     is_root: bool,
     /// Where a node with several names was put first.
     first_names: HashMap<NodeId, PathBuf>,
 }
 
 impl Writer<'_> {
-    fn open_directory(&self, path: &Path) -> Result<OwnedFd, UnpackError> {
-        let flags = OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC;
-        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-        openat2(&self.root, path, flags, Mode::empty(), resolve).map_err(error_at(bytes(path)))
+    fn open_directory(&self, path: &Path) -> Result<File, UnpackError> {
+        let flags = OFlag::O_DIRECTORY | OFlag::O_RDONLY | OFlag::O_CLOEXEC;
+        let resolve = ResolveFlag::RESOLVE_IN_ROOT
+            | ResolveFlag::RESOLVE_NO_SYMLINKS
+            | ResolveFlag::RESOLVE_NO_MAGICLINKS;
+        let how = OpenHow::new().flags(flags).resolve(resolve);
+        openat2(&self.root, path, how).map(File::from).map_err(error_at(bytes(path)))
     }
 
     /// Creates what is in a directory and returns its subdirectories, still empty.
@@ -88,45 +92,43 @@ impl Writer<'_> {
             let child_path = join(path, name);
             let node = self.tree.node(child);
             if matches!(node.kind, Kind::Directory(_)) {
-                mkdirat(&directory, name, Mode::RWXU).map_err(error_at(bytes(&child_path)))?;
+                mkdirat(&directory, name, Mode::S_IRWXU).map_err(error_at(bytes(&child_path)))?;
                 subdirectories.push((child_path, child));
             } else if let Some(first) = self.first_names.get(&child).cloned() {
-                self.link(&first, directory.as_fd(), name)?;
+                self.link(&first, &directory, name)?;
             } else {
-                self.create(directory.as_fd(), name, node).map_err(error_at(bytes(&child_path)))?;
+                self.create(&directory, name, node).map_err(error_at(bytes(&child_path)))?;
                 self.first_names.insert(child, child_path);
             }
         }
         Ok(subdirectories)
     }
 
-    fn link(&self, first: &Path, directory: BorrowedFd<'_>, name: &[u8]) -> Result<(), UnpackError> {
+    fn link(&self, first: &Path, directory: &File, name: &[u8]) -> Result<(), UnpackError> {
         let (Some(parent), Some(first_name)) = (first.parent(), first.file_name()) else { return Ok(()) };
         let parent = self.open_directory(parent)?;
         match linkat(&parent, first_name, directory, name, AtFlags::empty()) {
             // The first name belongs to something that was left out.
-            Err(rustix::io::Errno::NOENT) => Ok(()),
+            Err(Errno::ENOENT) => Ok(()),
             other => other.map_err(error_at(name)),
         }
     }
 
-    fn create(&self, directory: BorrowedFd<'_>, name: &[u8], node: &Node) -> rustix::io::Result<()> {
+    fn create(&self, directory: &File, name: &[u8], node: &Node) -> io::Result<()> {
         match &node.kind {
             Kind::File(extent) => {
-                let flags =
-                    OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                let mut file = File::from(openat(directory, name, flags, Mode::RUSR | Mode::WUSR)?);
-                io::copy(&mut self.tree.spool().reader(*extent), &mut file).map_err(|error| {
-                    rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::IO)
-                })?;
-                self.finish(file.as_fd(), &node.meta)
+                let new = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW;
+                let flags = new | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
+                let mut file = File::from(openat(directory, name, flags, Mode::S_IRUSR | Mode::S_IWUSR)?);
+                io::copy(&mut self.tree.spool().reader(*extent), &mut file)?;
+                self.finish(&file, &node.meta)
             }
             Kind::Symlink(target) => {
                 symlinkat(&**target, directory, name)?;
                 self.finish_by_name(directory, name, &node.meta)
             }
             Kind::Fifo => {
-                mknodat(directory, name, FileType::Fifo, mode(&node.meta), 0)?;
+                mknodat(directory, name, SFlag::S_IFIFO, mode(&node.meta), 0)?;
                 self.finish_by_name(directory, name, &node.meta)
             }
             Kind::CharDevice(..) | Kind::BlockDevice(..) | Kind::Directory(_) => Ok(()),
@@ -134,36 +136,35 @@ impl Writer<'_> {
     }
 
     /// Owner, attributes, mode and time of an open file, in the order in which one does not undo the other.
-    fn finish(&self, file: BorrowedFd<'_>, meta: &Meta) -> rustix::io::Result<()> {
+    fn finish(&self, file: &File, meta: &Meta) -> io::Result<()> {
         if self.is_root {
             fchown(file, Some(Uid::from_raw(meta.uid)), Some(Gid::from_raw(meta.gid)))?;
         }
         for (name, value) in meta.xattrs.iter().filter(|(name, _)| name.starts_with(b"user.")) {
-            match fsetxattr(file, &**name, value, XattrFlags::empty()) {
-                Err(rustix::io::Errno::OPNOTSUPP) | Ok(()) => {}
-                other => return other,
+            match file.set_xattr(OsStr::from_bytes(name), value) {
+                Err(error) if error.kind() != io::ErrorKind::Unsupported => return Err(error),
+                _ => {}
             }
         }
         fchmod(file, mode(meta))?;
-        futimens(file, &times(meta))
+        Ok(futimens(file, &time(meta), &time(meta))?)
     }
 
     /// As [`Self::finish`] for what cannot be opened.
-    fn finish_by_name(&self, directory: BorrowedFd<'_>, name: &[u8], meta: &Meta) -> rustix::io::Result<()> {
+    fn finish_by_name(&self, directory: &File, name: &[u8], meta: &Meta) -> io::Result<()> {
         if self.is_root {
             let (uid, gid) = (Uid::from_raw(meta.uid), Gid::from_raw(meta.gid));
-            chownat(directory, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
+            fchownat(directory, name, Some(uid), Some(gid), AtFlags::AT_SYMLINK_NOFOLLOW)?;
         }
-        utimensat(directory, name, &times(meta), AtFlags::SYMLINK_NOFOLLOW)
+        Ok(utimensat(directory, name, &time(meta), &time(meta), UtimensatFlags::NoFollowSymlink)?)
     }
 }
 
 /// The permissions without the set-id bits.
 fn mode(meta: &Meta) -> Mode {
-    Mode::from_raw_mode(u32::from(meta.mode) & 0o1777)
+    Mode::from_bits_truncate(u32::from(meta.mode) & 0o1777)
 }
 
-fn times(meta: &Meta) -> Timestamps {
-    let time = Timespec { tv_sec: meta.mtime, tv_nsec: meta.mtime_nsec.into() };
-    Timestamps { last_access: time, last_modification: time }
+fn time(meta: &Meta) -> TimeSpec {
+    TimeSpec::new(meta.mtime, meta.mtime_nsec.into())
 }

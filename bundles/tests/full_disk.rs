@@ -21,7 +21,7 @@ fn full_disk_leaves_the_old() {
         let options = if size == 0 { "size=600k" } else { &options };
         Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(&volume).status()
     };
-    if !rustix::process::geteuid().is_root() || !mount(0).is_ok_and(|status| status.success()) {
+    if !nix::unistd::geteuid().is_root() || !mount(0).is_ok_and(|status| status.success()) {
         return skip(TEST, "needs the right to mount a small tmpfs");
     }
     let store = Store::open(&volume.join("store")).unwrap();

@@ -342,7 +342,7 @@ fn full_disks_leave_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let mounted =
         Command::new("mount").args(["-t", "tmpfs", "-o", "size=200k", "tmpfs"]).arg(dir.path()).status();
-    if !rustix::process::geteuid().is_root() || !mounted.is_ok_and(|status| status.success()) {
+    if !nix::unistd::geteuid().is_root() || !mounted.is_ok_and(|status| status.success()) {
         return skip("full_disks_leave_nothing", "needs the right to mount a small tmpfs");
     }
     let error = pull(dir.path(), &reference, options(&[&proxy.host]), Keychain::anonymous()).unwrap_err();

@@ -141,7 +141,7 @@ fn plain_directory_has_no_power_on_the_host() {
 #[test]
 fn plain_directory_runs_under_crun() {
     const TEST: &str = "plain_directory_runs_under_crun";
-    if !has_program("crun") || !rustix::process::geteuid().is_root() {
+    if !has_program("crun") || !nix::unistd::geteuid().is_root() {
         return skip(TEST, "needs crun and root");
     }
     let dir = tempfile::tempdir().unwrap();

@@ -10,10 +10,13 @@ use std::path::PathBuf;
 
 use oci_spec::OciSpecError;
 use oci_spec::image::{Config, ImageConfiguration};
+/// What is in `config.json`: one type for whoever writes, reads or starts a bundle.
+pub use oci_spec::runtime::Spec as RuntimeConfig;
 use oci_spec::runtime::{
     LinuxBuilder, LinuxNamespace, LinuxNamespaceBuilder, LinuxNamespaceType, Mount, ProcessBuilder,
-    RootBuilder, Spec, SpecBuilder, get_default_mounts,
+    RootBuilder, SpecBuilder, get_default_mounts,
 };
+pub use oci_spec::runtime::{Process, User};
 
 use crate::tree::Tree;
 
@@ -46,7 +49,7 @@ pub enum ConfigError {
     /// The specification's types refuse.
     #[error("cannot express the runtime configuration")]
     Spec(#[from] OciSpecError),
-    /// JSON refuses.
+    /// The runtime configuration has no JSON form.
     #[error("cannot write the runtime configuration")]
     Json(#[from] serde_json::Error),
 }
@@ -55,7 +58,7 @@ pub enum ConfigError {
 ///
 /// # Errors
 /// See [`ConfigError`].
-pub fn derive(image: &ImageConfiguration, tree: &Tree) -> Result<Spec, ConfigError> {
+pub fn derive(image: &ImageConfiguration, tree: &Tree) -> Result<RuntimeConfig, ConfigError> {
     let config = image.config().clone().unwrap_or_default();
     let identity = user::resolve(config.user().as_deref().unwrap_or_default(), tree)?;
     let process = ProcessBuilder::default()
@@ -81,8 +84,8 @@ pub fn derive(image: &ImageConfiguration, tree: &Tree) -> Result<Spec, ConfigErr
 ///
 /// # Errors
 /// When the value cannot be expressed in JSON.
-pub fn to_json(spec: &Spec) -> Result<Vec<u8>, ConfigError> {
-    let mut value = serde_json::to_value(spec)?;
+pub fn to_json(config: &RuntimeConfig) -> Result<Vec<u8>, ConfigError> {
+    let mut value = serde_json::to_value(config)?;
     if let Some(sets) = value.pointer_mut("/process/capabilities").and_then(|sets| sets.as_object_mut()) {
         for set in sets.values_mut().filter_map(|set| set.as_array_mut()) {
             set.sort_by(|a, b| a.as_str().cmp(&b.as_str()));

@@ -1,8 +1,8 @@
 //! `user[:group]` of an image to numbers, by the image's own /etc/passwd and /etc/group.
 
-use oci_spec::runtime::{User, UserBuilder};
+use oci_spec::runtime::UserBuilder;
 
-use super::ConfigError;
+use super::{ConfigError, User};
 use crate::digest::shorten;
 use crate::tree::{Kind, Tree};
 

@@ -1,4 +1,4 @@
-//! The superblock.
+//! The superblock and its checksum; the format is in the parent module.
 
 use super::{BLOCK, FIRST_INODE, NID_UNIT};
 

@@ -8,32 +8,32 @@ use crate::tree::TreeError;
 /// Why a layer is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum LayerError {
-    /// Larger than allowed.
+    /// The blob is larger than [`Limits::layer_bytes`](crate::limits::Limits::layer_bytes).
     #[error("the layer is {size} bytes long; at most {max} are allowed")]
     TooLarge {
-        /// Declared size.
+        /// Size in the manifest, in bytes.
         size: u64,
-        /// The bound.
+        /// The bound in bytes.
         max: u64,
     },
     /// Ends before its declared size.
     #[error("the layer is truncated: {found} of {declared} bytes are there")]
     Truncated {
-        /// Declared size.
+        /// Size in the manifest, in bytes.
         declared: u64,
-        /// What there is.
+        /// Bytes that there are.
         found: u64,
     },
     /// Goes on behind its declared size.
     #[error("the layer is longer than the {declared} bytes that its manifest declares")]
     Longer {
-        /// Declared size.
+        /// Size in the manifest, in bytes.
         declared: u64,
     },
     /// Other bytes than declared.
     #[error("the layer's digest is {found}, its manifest says {declared}")]
     Digest {
-        /// Declared digest.
+        /// Digest in the manifest or the configuration.
         declared: Digest,
         /// Digest of what there is.
         found: Digest,
@@ -41,7 +41,7 @@ pub enum LayerError {
     /// Another content than declared.
     #[error("the layer's content has the digest {found}, the image's configuration says {declared}")]
     DiffId {
-        /// Declared digest.
+        /// Digest in the manifest or the configuration.
         declared: Digest,
         /// Digest of what there is.
         found: Digest,
@@ -49,7 +49,7 @@ pub enum LayerError {
     /// Decompresses to far too much.
     #[error("the layer decompresses to more than the {max} bytes allowed for its size")]
     Bomb {
-        /// The bound.
+        /// The bound in bytes.
         max: u64,
     },
     /// The bytes cannot be read.
@@ -64,15 +64,15 @@ pub enum LayerError {
     /// An extension header is longer than allowed.
     #[error("an extension header of {size} bytes; at most {max} are allowed")]
     ExtensionTooLarge {
-        /// Its size.
+        /// Size of its body in bytes.
         size: u64,
-        /// The bound.
+        /// The bound in bytes.
         max: u64,
     },
     /// Two sizes that differ: other tools would see other entries.
     #[error("\"{path}\" has the size {header} in its header and {extension} in its extension header")]
     SizeConflict {
-        /// The entry.
+        /// Path of the entry.
         path: String,
         /// Size in the header.
         header: u64,
@@ -82,17 +82,17 @@ pub enum LayerError {
     /// A kind of entry that no image has.
     #[error("\"{path}\" is of the unsupported kind {kind}")]
     Unsupported {
-        /// The entry.
+        /// Path of the entry.
         path: String,
-        /// What it is.
+        /// Its kind in words, or its type flag.
         kind: String,
     },
     /// More or larger attributes than allowed.
     #[error("\"{path}\" has more than {max} bytes of extended attributes")]
     XattrsTooLarge {
-        /// The entry.
+        /// Path of the entry.
         path: String,
-        /// The bound.
+        /// The bound in bytes.
         max: usize,
     },
     /// The tree refuses an entry.

@@ -17,7 +17,7 @@ pub enum PaxError {
     /// A value that is not what its key asks for.
     #[error("PAX record \"{0}\" has an unusable value")]
     Value(&'static str),
-    /// A sparse file.
+    /// A record of GNU tar's sparse formats (`GNU.sparse.*`).
     #[error("PAX sparse files are not supported")]
     Sparse,
 }
@@ -25,19 +25,19 @@ pub enum PaxError {
 /// What the records say about the next entry; empty values mean nothing said, as POSIX has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pax {
-    /// Its path.
+    /// `path`: replaces the name in the header.
     pub path: Option<Box<[u8]>>,
     /// Target of its link.
     pub linkpath: Option<Box<[u8]>>,
-    /// Its size.
+    /// `size` in bytes, for files that the header's octal field cannot express.
     pub size: Option<u64>,
-    /// Its owner.
+    /// `uid`: owner.
     pub uid: Option<u32>,
-    /// Its group.
+    /// `gid`: group.
     pub gid: Option<u32>,
     /// Its modification time, seconds and nanoseconds.
     pub mtime: Option<(i64, u32)>,
-    /// Its extended attributes.
+    /// `SCHILY.xattr.*`: extended attributes by their full names.
     pub xattrs: Xattrs,
 }
 

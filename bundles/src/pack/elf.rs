@@ -14,13 +14,13 @@ use super::{PackError, io_error};
 /// What a program or library says about itself.
 #[derive(Debug, Default)]
 pub(super) struct Facts {
-    /// PT_INTERP.
+    /// The dynamic loader (PT_INTERP); static programs have none.
     pub(super) interpreter: Option<PathBuf>,
-    /// DT_NEEDED, in order.
+    /// Names of libraries (DT_NEEDED), in the order of the file.
     pub(super) needed: Vec<String>,
-    /// DT_RPATH, unexpanded.
+    /// Search path of the file and of what it loads (DT_RPATH), with `$ORIGIN` as it stands.
     pub(super) rpath: Option<String>,
-    /// DT_RUNPATH, unexpanded.
+    /// Search path of the file alone (DT_RUNPATH), with `$ORIGIN` as it stands.
     pub(super) runpath: Option<String>,
 }
 

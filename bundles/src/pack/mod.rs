@@ -35,7 +35,7 @@ use import::Importer;
 
 pub use layout::to_layout;
 
-/// What to pack.
+/// A program of this machine and what its image should say: the options of `pack`.
 #[derive(Clone, Debug, Default)]
 pub struct Program {
     /// The program (a path, or a name to be found in PATH) and its arguments.
@@ -83,10 +83,10 @@ impl std::str::FromStr for Addition {
 /// Why a program cannot be packed.
 #[derive(Debug, thiserror::Error)]
 pub enum PackError {
-    /// Nothing to run.
+    /// The command is empty.
     #[error("no program was named")]
     NoProgram,
-    /// No such program.
+    /// Neither such a file nor such a name in PATH.
     #[error("program \"{0}\" was not found")]
     NotFound(String),
     /// Neither ELF nor `#!`.
@@ -98,7 +98,7 @@ pub enum PackError {
     /// A program for another machine.
     #[error("{path} is a program for {found}; only 64-bit x86-64 programs can run")]
     WrongMachine {
-        /// The file.
+        /// The file in question.
         path: PathBuf,
         /// What it is for.
         found: String,
@@ -106,25 +106,25 @@ pub enum PackError {
     /// A damaged ELF file.
     #[error("{path} is not a valid ELF file: {reason}")]
     BadElf {
-        /// The file.
+        /// The file in question.
         path: PathBuf,
-        /// What is wrong.
+        /// What the parser stumbled over.
         reason: String,
     },
     /// The program's interpreter is missing.
     #[error("{program} needs the interpreter {interpreter}, which is not on this machine")]
     MissingInterpreter {
-        /// The program.
+        /// The program that names it.
         program: PathBuf,
-        /// Its interpreter.
+        /// The path that it names (PT_INTERP, or its `#!` line).
         interpreter: PathBuf,
     },
     /// A library is missing.
     #[error("{needed_by} needs the library {library}, which is not on this machine")]
     MissingLibrary {
-        /// Who needs it.
+        /// The file whose DT_NEEDED names it.
         needed_by: PathBuf,
-        /// Its name.
+        /// Its name there.
         library: String,
     },
     /// `--add` with something else than PATH or SRC:DST.
@@ -139,13 +139,13 @@ pub enum PackError {
     /// A file cannot be read or written.
     #[error("cannot use {path}")]
     Io {
-        /// The file.
+        /// The file in question.
         path: PathBuf,
         /// What the system said.
         #[source]
         source: io::Error,
     },
-    /// The tree refuses.
+    /// A file cannot be put into the image.
     #[error(transparent)]
     Tree(#[from] TreeError),
     /// The bundle cannot be written.
@@ -161,10 +161,10 @@ fn io_error(path: &Path) -> impl FnOnce(io::Error) -> PackError {
     move |source| PackError::Io { path, source }
 }
 
-/// A packed program.
+/// A program with everything that it needs, not written anywhere yet.
 #[derive(Debug)]
 pub struct Packed {
-    /// Its file system.
+    /// The root file system.
     pub tree: Tree,
     /// The image configuration, without layers.
     pub image: ImageConfiguration,

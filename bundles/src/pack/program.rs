@@ -30,11 +30,11 @@ fn is_executable(path: &Path) -> bool {
 
 /// What kind of program a file is.
 pub(super) enum Format {
-    /// An ELF file.
+    /// Starts with the ELF magic; what is behind it was not read.
     Elf,
     /// A script, and the programs that its first line names.
     Script(Vec<PathBuf>),
-    /// Anything else.
+    /// Neither: Linux would answer ENOEXEC.
     Other,
 }
 

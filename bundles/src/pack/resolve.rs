@@ -11,7 +11,7 @@ const GLIBC_DIRS: [&str; 6] =
 const MUSL_DIRS: [&str; 3] = ["/lib", "/usr/local/lib", "/usr/lib"];
 
 /// Where a library was found.
-pub(super) struct Found {
+pub(super) struct FoundLibrary {
     /// Its path on this machine.
     pub(super) path: PathBuf,
     /// Only the cache knew it: in the image, which has no cache, it needs a name in a default directory.
@@ -38,8 +38,15 @@ impl Search {
     }
 
     /// The library `name` as needed by the file `by`; `inherited` are the RPATHs of those that needed it, expanded.
-    pub(super) fn find(&self, name: &str, by: &Path, facts: &Facts, inherited: &[PathBuf]) -> Option<Found> {
-        let found = |path: PathBuf, by_cache| elf::is_library(&path).then_some(Found { path, by_cache });
+    pub(super) fn find(
+        &self,
+        name: &str,
+        by: &Path,
+        facts: &Facts,
+        inherited: &[PathBuf],
+    ) -> Option<FoundLibrary> {
+        let found =
+            |path: PathBuf, by_cache| elf::is_library(&path).then_some(FoundLibrary { path, by_cache });
         if name.contains('/') {
             return found(std::path::absolute(name).ok()?, false);
         }

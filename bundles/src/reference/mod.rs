@@ -24,32 +24,32 @@ use crate::digest::{Digest, DigestError};
 /// Where an image is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reference {
-    /// In a registry.
+    /// `docker://`, or no transport at all.
     Registry(RegistryReference),
     /// In an OCI layout.
     OciLayout {
-        /// The directory.
+        /// Path of the directory.
         path: PathBuf,
         /// Which of its images.
         select: Selector,
     },
     /// In a tar file of an OCI layout.
     OciArchive {
-        /// The file.
+        /// Path of the tar file.
         path: PathBuf,
         /// Which of its images.
         select: Selector,
     },
     /// In a tar file as `docker save` writes it.
     DockerArchive {
-        /// The file.
+        /// Path of the tar file.
         path: PathBuf,
         /// Which of its images, `NAME:TAG`; only needed if there are several.
         name: Option<String>,
     },
     /// In a directory with manifest and blobs side by side.
     Directory {
-        /// The directory.
+        /// Path of the directory.
         path: PathBuf,
     },
 }
@@ -66,7 +66,7 @@ pub struct Selector {
 /// Why a text is no reference.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReferenceError {
-    /// Nothing there.
+    /// The empty text.
     #[error("the image reference is empty")]
     Empty,
     /// White space or control characters.
@@ -78,7 +78,7 @@ pub enum ReferenceError {
     /// No path behind the transport.
     #[error("\"{0}\" has no path")]
     NoPath(String),
-    /// No registry.
+    /// The first component is no host: `hello:1`, `library/hello`.
     #[error("\"{0}\" names no registry; write docker://HOST/REPOSITORY:TAG")]
     NoRegistry(String),
     /// A host or port that cannot be one.

@@ -73,9 +73,9 @@ impl Partial {
     }
 }
 
-/// What is downloaded.
+/// A blob as its descriptor names it.
 #[derive(Clone, Copy)]
-pub(super) struct Wanted {
+pub(super) struct WantedBlob {
     pub(super) digest: Digest,
     pub(super) size: u64,
 }
@@ -84,7 +84,7 @@ pub(super) struct Wanted {
 pub(super) async fn fetch(
     session: &Session,
     cache: &BlobCache,
-    wanted: Wanted,
+    wanted: WantedBlob,
     options: &Options,
     progress: &(dyn Fn(u64) + Send + Sync),
 ) -> Result<File, RegistryError> {
@@ -121,7 +121,7 @@ pub(super) async fn fetch(
 async fn complete(
     session: &Session,
     partial: &mut Partial,
-    wanted: Wanted,
+    wanted: WantedBlob,
     options: &Options,
     progress: &(dyn Fn(u64) + Send + Sync),
 ) -> Result<(), RegistryError> {
@@ -147,7 +147,7 @@ async fn complete(
 async fn download(
     session: &Session,
     partial: &mut Partial,
-    wanted: Wanted,
+    wanted: WantedBlob,
     options: &Options,
     progress: &(dyn Fn(u64) + Send + Sync),
 ) -> Result<(), RegistryError> {
@@ -186,7 +186,7 @@ fn continues(response: &Response, len: u64) -> bool {
     range.is_some_and(|range| range.starts_with(&format!("bytes {len}-")))
 }
 
-fn short(session: &Session, partial: &Partial, wanted: Wanted) -> RegistryError {
+fn short(session: &Session, partial: &Partial, wanted: WantedBlob) -> RegistryError {
     RegistryError::Short { host: session.host.clone(), received: partial.len, size: wanted.size }
 }
 

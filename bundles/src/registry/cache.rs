@@ -12,8 +12,6 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use rustix::fs::{FlockOperation, flock};
-
 use super::RegistryError;
 use crate::digest::Digest;
 
@@ -93,7 +91,7 @@ impl BlobCache {
         Ok(before - total)
     }
 
-    fn list(&self) -> io::Result<Vec<Blob>> {
+    fn list(&self) -> io::Result<Vec<CachedBlob>> {
         let mut blobs = Vec::new();
         for dir in ["sha256", "partial"] {
             for entry in fs::read_dir(self.root.join(dir))? {
@@ -101,7 +99,7 @@ impl BlobCache {
                 // It may be gone by now.
                 let Ok(meta) = entry.metadata() else { continue };
                 let used = meta.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-                blobs.push(Blob { used, bytes: meta.len(), path: entry.path() });
+                blobs.push(CachedBlob { used, bytes: meta.len(), path: entry.path() });
             }
         }
         Ok(blobs)
@@ -120,12 +118,13 @@ impl BlobCache {
 
 /// A file of the cache; the longest unused one is the least.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Blob {
+struct CachedBlob {
     used: SystemTime,
     bytes: u64,
     path: PathBuf,
 }
 
+/// Whether nobody has the file locked; if so, it is locked until it is closed.
 pub(super) fn is_free(file: &File) -> bool {
-    flock(file, FlockOperation::NonBlockingLockExclusive).is_ok()
+    file.try_lock().is_ok()
 }

@@ -10,17 +10,17 @@ use futures_util::future::try_join_all;
 use tokio::sync::Semaphore;
 
 use super::backoff::retry_while;
-use super::blobs::{self, Wanted};
+use super::blobs::{self, WantedBlob};
 use super::cache::BlobCache;
 use super::engine::Engine;
 use super::http::Http;
-use super::manifests::{self, Found};
+use super::manifests::{self, FoundManifest};
 use super::session::Session;
 use super::{Credentials, Options, RegistryError};
 use crate::layer::{Layer, LayerError};
 use crate::limits::Limits;
 use crate::reference::RegistryReference;
-use crate::source::{Image, ImageSource, SourceError};
+use crate::source::{ImageSource, ResolvedImage, SourceError};
 
 /// Fewer bytes than this, or than a part of the blob, are no progress that makes a failure count for nothing.
 const PROGRESS_MIN: u64 = 1 << 20;
@@ -52,16 +52,20 @@ pub struct Client {
 /// An image whose layers are all on disk.
 #[derive(Debug)]
 pub struct PulledImage {
-    image: Image,
+    image: ResolvedImage,
     layers: Vec<File>,
 }
 
 impl ImageSource for PulledImage {
-    fn resolve(&mut self, _limits: &Limits) -> Result<Image, SourceError> {
+    fn resolve(&mut self, _limits: &Limits) -> Result<ResolvedImage, SourceError> {
         Ok(self.image.clone())
     }
 
-    fn open_layer(&mut self, _image: &Image, index: usize) -> Result<Box<dyn Read + '_>, SourceError> {
+    fn open_layer(
+        &mut self,
+        _image: &ResolvedImage,
+        index: usize,
+    ) -> Result<Box<dyn Read + '_>, SourceError> {
         Ok(Box::new(&self.layers[index]))
     }
 }
@@ -92,7 +96,7 @@ impl Client {
         reference: &RegistryReference,
         credentials: &Credentials,
         limits: &Limits,
-    ) -> Result<Found, RegistryError> {
+    ) -> Result<FoundManifest, RegistryError> {
         let mut last = None;
         for place in self.places(reference, credentials)? {
             match manifests::find(&place, reference, &self.options, limits).await {
@@ -110,10 +114,10 @@ impl Client {
     pub async fn image(
         &self,
         reference: &RegistryReference,
-        found: &Found,
+        found: &FoundManifest,
         credentials: &Credentials,
         limits: &Limits,
-    ) -> Result<Image, RegistryError> {
+    ) -> Result<ResolvedImage, RegistryError> {
         let mut last = None;
         for place in self.places(reference, credentials)? {
             match manifests::image(&place, found, &self.options, limits).await {
@@ -133,7 +137,7 @@ impl Client {
         reference: &RegistryReference,
         credentials: &Credentials,
         limits: &Limits,
-    ) -> Result<Image, RegistryError> {
+    ) -> Result<ResolvedImage, RegistryError> {
         let found = self.find(reference, credentials, limits).await?;
         self.image(reference, &found, credentials, limits).await
     }
@@ -145,7 +149,7 @@ impl Client {
     pub async fn pull(
         &self,
         reference: &RegistryReference,
-        image: Image,
+        image: ResolvedImage,
         credentials: &Credentials,
         cache: &BlobCache,
         limits: &Limits,
@@ -174,7 +178,7 @@ impl Client {
         progress: &(dyn Fn(PullEvent<'_>) + Send + Sync),
     ) -> Result<Vec<File>, RegistryError> {
         let downloads = layers.iter().enumerate().map(|(index, layer)| {
-            let wanted = Wanted { digest: layer.digest.unwrap_or(layer.diff_id), size: layer.size };
+            let wanted = WantedBlob { digest: layer.digest.unwrap_or(layer.diff_id), size: layer.size };
             async move {
                 let report = move |bytes| progress(PullEvent::Progress { index, bytes });
                 self.download(place, cache, wanted, &report).await
@@ -215,7 +219,7 @@ impl Client {
         &self,
         session: &Session,
         cache: &BlobCache,
-        wanted: Wanted,
+        wanted: WantedBlob,
         progress: &(dyn Fn(u64) + Send + Sync),
     ) -> Result<File, RegistryError> {
         let _turn = cache.turn(wanted.digest).await;

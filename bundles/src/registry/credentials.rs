@@ -13,13 +13,13 @@ use crate::reference::RegistryReference;
 /// What to show a registry.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Credentials {
-    /// Nothing.
+    /// No `Authorization` at all.
     Anonymous,
-    /// User and password.
+    /// HTTP Basic authentication (RFC 7617), or the same at a token realm.
     Basic {
-        /// User.
+        /// User name, without a colon.
         user: String,
-        /// Password.
+        /// Password or access token.
         password: String,
     },
     /// A refresh token of the OAuth kind.

@@ -13,9 +13,9 @@ pub enum RegistryError {
     /// The registry wants credentials and has none, or not these.
     #[error("{host} refuses access to {repository}: {}", if *.had_credentials { "the credentials are wrong, or may not read it" } else { "it wants credentials, and there are none" })]
     Unauthorized {
-        /// The registry.
+        /// Host (and port) of the registry.
         host: String,
-        /// The repository.
+        /// Repository that was asked for.
         repository: String,
         /// Whether some were sent.
         had_credentials: bool,
@@ -23,23 +23,23 @@ pub enum RegistryError {
     /// The credentials are good but not for this.
     #[error("{host} forbids access to {repository}: these credentials may not read it")]
     Forbidden {
-        /// The registry.
+        /// Host (and port) of the registry.
         host: String,
-        /// The repository.
+        /// Repository that was asked for.
         repository: String,
     },
-    /// No such image.
+    /// The registry knows no such manifest or blob.
     #[error("{host} has no {what}")]
     NotFound {
-        /// The registry.
+        /// Host (and port) of the registry.
         host: String,
         /// What was asked for.
         what: String,
     },
-    /// No connection.
+    /// No connection to the registry comes about: no such name, nobody listens, no route.
     #[error("cannot reach {host}")]
     Connect {
-        /// The registry.
+        /// Host (and port) of the registry.
         host: String,
         /// What the client said.
         #[source]
@@ -48,7 +48,7 @@ pub enum RegistryError {
     /// A certificate that nobody trusts.
     #[error("the certificate of {host} is not trusted")]
     Certificate {
-        /// The registry.
+        /// Host (and port) of the registry.
         host: String,
         /// What the client said.
         #[source]
@@ -57,7 +57,7 @@ pub enum RegistryError {
     /// Plain HTTP where TLS was expected.
     #[error("{host} does not speak TLS")]
     PlainHttp {
-        /// The registry.
+        /// Host (and port) of the registry.
         host: String,
         /// What the client said.
         #[source]
@@ -66,7 +66,7 @@ pub enum RegistryError {
     /// The transfer broke off.
     #[error("the transfer from {host} broke off")]
     Transfer {
-        /// The registry.
+        /// Host (and port) of the registry.
         host: String,
         /// What the client said.
         #[source]
@@ -75,9 +75,9 @@ pub enum RegistryError {
     /// A body that ended early.
     #[error("{host} sent {received} of {size} bytes")]
     Short {
-        /// The registry.
+        /// Host (and port) of the registry.
         host: String,
-        /// Bytes that came.
+        /// Bytes that came before the end.
         received: u64,
         /// Bytes that were announced.
         size: u64,
@@ -85,7 +85,7 @@ pub enum RegistryError {
     /// A body that does not end where it should.
     #[error("{host} sends more than the {size} bytes of {what}")]
     TooLong {
-        /// The registry.
+        /// Host (and port) of the registry.
         host: String,
         /// What was asked for.
         what: String,
@@ -95,37 +95,37 @@ pub enum RegistryError {
     /// Slower than the floor.
     #[error("{host} sends fewer than {floor} bytes per second")]
     TooSlow {
-        /// The registry.
+        /// Host (and port) of the registry.
         host: String,
-        /// The floor.
+        /// Bytes per second below which a transfer is given up.
         floor: u64,
     },
     /// Another content than its digest says.
     #[error("{host} sent {found} for {declared}")]
     Digest {
-        /// The registry.
+        /// Host (and port) of the registry.
         host: String,
         /// What was asked for.
         declared: Digest,
-        /// What came.
+        /// Digest of the bytes that came.
         found: Digest,
     },
     /// Too many requests, or the server is in trouble.
     #[error("{host} answers {status}")]
     Busy {
-        /// The registry.
+        /// Host (and port) of the registry.
         host: String,
-        /// The HTTP status.
+        /// HTTP status code of the answer.
         status: u16,
         /// When the server wants to be asked again.
         retry_after: Option<Duration>,
     },
-    /// Any other status.
+    /// A status that the distribution protocol has no use for here.
     #[error("{host} answers {status} for {what}")]
     Status {
-        /// The registry.
+        /// Host (and port) of the registry.
         host: String,
-        /// The HTTP status.
+        /// HTTP status code of the answer.
         status: u16,
         /// What was asked for.
         what: String,
@@ -133,7 +133,7 @@ pub enum RegistryError {
     /// A redirect or a token realm to where nothing secret or trusted may go.
     #[error("{host} sends to {target}, which is refused: {reason}")]
     Refused {
-        /// The registry.
+        /// Host (and port) of the registry.
         host: String,
         /// Where it sends to.
         target: String,
@@ -143,18 +143,18 @@ pub enum RegistryError {
     /// An answer that makes no sense.
     #[error("{host} answers nonsense: {what}")]
     Protocol {
-        /// The registry.
+        /// Host (and port) of the registry.
         host: String,
-        /// What is wrong.
+        /// What about the answer makes no sense.
         what: String,
     },
     /// A document or layer that is refused.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// The disk refuses.
+    /// A file of the cache, or of the user's credentials, cannot be read or written.
     #[error("cannot use {path}")]
     Disk {
-        /// The file.
+        /// The file that the system refused.
         path: PathBuf,
         /// What the system said.
         #[source]

@@ -10,11 +10,11 @@ use crate::digest::Digest;
 use crate::limits::Limits;
 use crate::reference::RegistryReference;
 use crate::source::documents::{self, Document, DocumentError, INDEX_TYPES, MANIFEST_TYPES};
-use crate::source::{Image, SourceError, verify};
+use crate::source::{ResolvedImage, SourceError, verify};
 
 /// The manifest of an image for this platform.
 #[derive(Clone, Debug)]
-pub struct Found {
+pub struct FoundManifest {
     /// Its digest, never that of an index.
     pub digest: Digest,
     manifest: Box<ImageManifest>,
@@ -26,7 +26,7 @@ pub(super) async fn find(
     reference: &RegistryReference,
     options: &Options,
     limits: &Limits,
-) -> Result<Found, RegistryError> {
+) -> Result<FoundManifest, RegistryError> {
     let pinned = reference.digest.map(|digest| digest.to_string());
     let mut name = pinned.or_else(|| reference.tag.clone()).unwrap_or_else(|| "latest".to_owned());
     let mut expected = reference.digest;
@@ -45,7 +45,7 @@ pub(super) async fn find(
             }
             Document::Manifest(manifest) => {
                 documents::check_manifest(&manifest, limits.layers).map_err(SourceError::from)?;
-                return Ok(Found { digest, manifest });
+                return Ok(FoundManifest { digest, manifest });
             }
         }
     }
@@ -55,17 +55,17 @@ pub(super) async fn find(
 /// The image of a manifest: its configuration and what it says about the layers.
 pub(super) async fn image(
     session: &Session,
-    found: &Found,
+    found: &FoundManifest,
     options: &Options,
     limits: &Limits,
-) -> Result<Image, RegistryError> {
+) -> Result<ResolvedImage, RegistryError> {
     let manifest = &found.manifest;
     let config_digest = documents::digest_of(manifest.config()).map_err(SourceError::from)?;
     let bytes = retry(options, || blob(session, config_digest, limits.document_bytes)).await?;
     verify("the image's configuration", &bytes, config_digest, Some(manifest.config().size()))?;
     let config = documents::parse_config(&bytes).map_err(SourceError::from)?;
     let layers = documents::layers(manifest, &config).map_err(SourceError::from)?;
-    Ok(Image { manifest_digest: found.digest, config_digest, config, layers })
+    Ok(ResolvedImage { manifest_digest: found.digest, config_digest, config, layers })
 }
 
 /// A manifest's bytes, and the media type by which it came if that is one of a manifest.

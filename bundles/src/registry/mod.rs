@@ -39,7 +39,7 @@ pub use cache::BlobCache;
 pub use client::{Client, PullEvent, PulledImage};
 pub use credentials::{Credentials, Keychain};
 pub use error::RegistryError;
-pub use manifests::Found;
+pub use manifests::FoundManifest;
 pub use source::RegistrySource;
 
 /// How registries are spoken to.

@@ -2,11 +2,11 @@
 
 use std::io::Read;
 
-use super::{BlobCache, Client, Credentials, Found, Keychain, PullEvent, PulledImage, RegistryError};
+use super::{BlobCache, Client, Credentials, FoundManifest, Keychain, PullEvent, PulledImage, RegistryError};
 use crate::digest::Digest;
 use crate::limits::Limits;
 use crate::reference::RegistryReference;
-use crate::source::{Image, ImageSource, SourceError};
+use crate::source::{ImageSource, ResolvedImage, SourceError};
 
 /// What is told about downloads.
 type Progress = Box<dyn Fn(PullEvent<'_>) + Send + Sync>;
@@ -20,7 +20,7 @@ pub struct RegistrySource {
     limits: Limits,
     progress: Progress,
     credentials: Option<Credentials>,
-    found: Option<Found>,
+    found: Option<FoundManifest>,
     pulled: Option<PulledImage>,
 }
 
@@ -56,7 +56,7 @@ impl RegistrySource {
     }
 
     /// The manifest, asked for once: a tag that moves meanwhile changes nothing.
-    fn found(&mut self, limits: &Limits) -> Result<Found, RegistryError> {
+    fn found(&mut self, limits: &Limits) -> Result<FoundManifest, RegistryError> {
         if let Some(found) = &self.found {
             return Ok(found.clone());
         }
@@ -80,14 +80,14 @@ impl ImageSource for RegistrySource {
         Ok(self.found(limits)?.digest)
     }
 
-    fn resolve(&mut self, limits: &Limits) -> Result<Image, SourceError> {
+    fn resolve(&mut self, limits: &Limits) -> Result<ResolvedImage, SourceError> {
         self.limits = limits.clone();
         let (found, credentials) = (self.found(limits)?, self.credentials()?);
         let image = self.client.image(&self.reference, &found, &credentials, limits);
         Ok(self.client.wait(image)?)
     }
 
-    fn open_layer(&mut self, image: &Image, index: usize) -> Result<Box<dyn Read + '_>, SourceError> {
+    fn open_layer(&mut self, image: &ResolvedImage, index: usize) -> Result<Box<dyn Read + '_>, SourceError> {
         if self.pulled.is_none() {
             let credentials = self.credentials()?;
             let (reference, image) = (&self.reference, image.clone());
@@ -101,7 +101,7 @@ impl ImageSource for RegistrySource {
         }
     }
 
-    fn forget(&mut self, image: &Image) -> bool {
+    fn forget(&mut self, image: &ResolvedImage) -> bool {
         for layer in &image.layers {
             self.cache.remove(layer.digest.unwrap_or(layer.diff_id));
         }

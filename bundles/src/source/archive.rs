@@ -65,7 +65,7 @@ impl Files for Archive {
         let missing =
             || SourceError::MissingEntry { archive: self.path.clone(), name: crate::digest::shorten(name) };
         let (offset, size) = self.find(name).ok_or_else(missing)?;
-        Ok((Box::new(Part { file: &self.file, offset, left: size }), size))
+        Ok((Box::new(MemberReader { file: &self.file, offset, left: size }), size))
     }
 }
 
@@ -129,13 +129,13 @@ fn normalize(name: &[u8], link: &[u8]) -> Result<String, LayerError> {
     Ok(String::from_utf8_lossy(&parts.join(&b'/')).into_owned())
 }
 
-struct Part<'a> {
+struct MemberReader<'a> {
     file: &'a File,
     offset: u64,
     left: u64,
 }
 
-impl Read for Part<'_> {
+impl Read for MemberReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let want = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
         let got = self.file.read_at(&mut buffer[..want], self.offset)?;

@@ -7,11 +7,11 @@ use oci_spec::image::{Descriptor, DescriptorBuilder, MediaType};
 use super::documents::{self, Document, INDEX_TYPES, MANIFEST_TYPES};
 use super::files::{Directory, Files};
 use super::oci::resolve;
-use super::{Image, ImageSource, SourceError};
+use super::{ImageSource, ResolvedImage, SourceError};
 use crate::digest::Digest;
 use crate::limits::Limits;
 
-/// The directory.
+/// A directory as skopeo writes it for `dir:`.
 pub(super) struct BlobDirectory {
     files: Directory,
 }
@@ -34,7 +34,7 @@ impl BlobDirectory {
 }
 
 impl ImageSource for BlobDirectory {
-    fn resolve(&mut self, limits: &Limits) -> Result<Image, SourceError> {
+    fn resolve(&mut self, limits: &Limits) -> Result<ResolvedImage, SourceError> {
         let top = self.files.read("manifest.json", limits.document_bytes)?;
         let top_digest = Digest::of(&top);
         let root = describe(&top, top_digest)?;
@@ -48,7 +48,7 @@ impl ImageSource for BlobDirectory {
         resolve(root, &mut fetch, limits)
     }
 
-    fn open_layer(&mut self, image: &Image, index: usize) -> Result<Box<dyn Read + '_>, SourceError> {
+    fn open_layer(&mut self, image: &ResolvedImage, index: usize) -> Result<Box<dyn Read + '_>, SourceError> {
         let layer = &image.layers[index];
         Ok(self.files.open(&layer.digest.unwrap_or(layer.diff_id).hex())?.0)
     }

@@ -10,14 +10,14 @@ use serde::{Deserialize, Serialize};
 use super::archive::Archive;
 use super::documents::{self, DocumentError};
 use super::files::{Files, verify};
-use super::{Image, ImageSource, SourceError};
+use super::{ImageSource, ResolvedImage, SourceError};
 use crate::digest::{Digest, shorten};
 use crate::layer::Layer;
 use crate::limits::Limits;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Entry {
+struct SavedImage {
     config: String,
     repo_tags: Option<Vec<String>>,
     layers: Vec<String>,
@@ -36,11 +36,11 @@ impl DockerArchive {
         Self { archive, name, layers: Vec::new() }
     }
 
-    fn entry(&self, limits: &Limits) -> Result<Entry, SourceError> {
+    fn entry(&self, limits: &Limits) -> Result<SavedImage, SourceError> {
         let bytes = self.archive.read("manifest.json", limits.document_bytes)?;
-        let entries: Vec<Entry> = serde_json::from_slice(&bytes)
+        let entries: Vec<SavedImage> = serde_json::from_slice(&bytes)
             .map_err(|source| DocumentError::Json { what: "manifest", source })?;
-        let names = |entry: &Entry| entry.repo_tags.clone().unwrap_or_default();
+        let names = |entry: &SavedImage| entry.repo_tags.clone().unwrap_or_default();
         let offered =
             entries.iter().flat_map(names).take(20).map(|name| shorten(&name)).collect::<Vec<_>>().join(", ");
         let wanted = self.name.clone().unwrap_or_default();
@@ -55,7 +55,7 @@ impl DockerArchive {
 }
 
 impl ImageSource for DockerArchive {
-    fn resolve(&mut self, limits: &Limits) -> Result<Image, SourceError> {
+    fn resolve(&mut self, limits: &Limits) -> Result<ResolvedImage, SourceError> {
         let entry = self.entry(limits)?;
         if entry.layers.len() > limits.layers {
             return Err(DocumentError::TooManyLayers { count: entry.layers.len(), max: limits.layers }.into());
@@ -78,10 +78,14 @@ impl ImageSource for DockerArchive {
         }
         let manifest_digest = synthesize(config_digest, bytes.len() as u64, &layers);
         self.layers = entry.layers;
-        Ok(Image { manifest_digest, config_digest, config, layers })
+        Ok(ResolvedImage { manifest_digest, config_digest, config, layers })
     }
 
-    fn open_layer(&mut self, _image: &Image, index: usize) -> Result<Box<dyn Read + '_>, SourceError> {
+    fn open_layer(
+        &mut self,
+        _image: &ResolvedImage,
+        index: usize,
+    ) -> Result<Box<dyn Read + '_>, SourceError> {
         let name = self.layers.get(index).filter(|name| self.archive.has(name));
         Ok(self.archive.open(name.map_or("", String::as_str))?.0)
     }
@@ -98,20 +102,20 @@ fn digest_in_name(name: &str) -> Option<Digest> {
 struct Manifest {
     schema_version: u32,
     media_type: &'static str,
-    config: Part,
-    layers: Vec<Part>,
+    config: Descriptor,
+    layers: Vec<Descriptor>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Part {
+struct Descriptor {
     media_type: &'static str,
     digest: Digest,
     size: u64,
 }
 
 fn synthesize(config: Digest, config_size: u64, layers: &[Layer]) -> Digest {
-    let layer = |layer: &Layer| Part {
+    let layer = |layer: &Layer| Descriptor {
         media_type: "application/vnd.oci.image.layer.v1.tar",
         digest: layer.diff_id,
         size: layer.size,
@@ -119,7 +123,7 @@ fn synthesize(config: Digest, config_size: u64, layers: &[Layer]) -> Digest {
     let manifest = Manifest {
         schema_version: 2,
         media_type: documents::MANIFEST_TYPES[0],
-        config: Part {
+        config: Descriptor {
             media_type: "application/vnd.oci.image.config.v1+json",
             digest: config,
             size: config_size,

@@ -31,7 +31,7 @@ pub enum DocumentError {
     /// Not JSON, or JSON of another shape.
     #[error("the image's {what} is malformed")]
     Json {
-        /// Which document.
+        /// Which document: index, manifest or configuration.
         what: &'static str,
         /// What the parser said.
         #[source]
@@ -46,7 +46,7 @@ pub enum DocumentError {
     /// One media type outside and another inside.
     #[error("the document calls itself \"{inside}\" but was announced as \"{outside}\"")]
     MediaType {
-        /// In the document.
+        /// The `mediaType` in the document.
         inside: String,
         /// In the descriptor or the header.
         outside: String,
@@ -69,9 +69,9 @@ pub enum DocumentError {
     /// More layers than allowed.
     #[error("the image has {count} layers; at most {max} are allowed")]
     TooManyLayers {
-        /// How many.
+        /// Layers that the manifest lists.
         count: usize,
-        /// The bound.
+        /// The largest number allowed.
         max: usize,
     },
     /// A layer that cannot be a part of an ordinary image.
@@ -79,7 +79,7 @@ pub enum DocumentError {
     LayerType {
         /// Its number, from 1.
         index: usize,
-        /// Its type.
+        /// Its media type.
         media_type: String,
     },
     /// Manifest and configuration disagree.
@@ -103,7 +103,7 @@ pub enum DocumentError {
 pub enum Document {
     /// One manifest per platform.
     Index(Box<ImageIndex>),
-    /// An image.
+    /// The manifest of one image.
     Manifest(Box<ImageManifest>),
 }
 

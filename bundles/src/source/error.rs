@@ -16,7 +16,7 @@ pub enum SourceError {
     /// A file cannot be read.
     #[error("cannot read {path}")]
     Io {
-        /// The file.
+        /// The file as it was opened.
         path: PathBuf,
         /// What the system said.
         #[source]
@@ -28,17 +28,17 @@ pub enum SourceError {
     /// A file is missing in an archive.
     #[error("\"{name}\" is missing in {archive}")]
     MissingEntry {
-        /// The archive.
+        /// Path of the archive.
         archive: PathBuf,
-        /// The name.
+        /// The member that the image names.
         name: String,
     },
     /// The archive itself is malformed.
     #[error("{path} is not a usable archive")]
     Archive {
-        /// The archive.
+        /// Path of the archive.
         path: PathBuf,
-        /// What is wrong.
+        /// What its tar stream breaks.
         #[source]
         source: LayerError,
     },
@@ -48,11 +48,11 @@ pub enum SourceError {
     /// An index, manifest or configuration is longer than allowed.
     #[error("{what} is {size} bytes long; at most {max} are allowed")]
     DocumentTooLarge {
-        /// Which one.
+        /// Name of the document or blob.
         what: String,
-        /// Its size.
+        /// Size of the document in bytes.
         size: u64,
-        /// The bound.
+        /// The largest size allowed, in bytes.
         max: u64,
     },
     /// An index, manifest or configuration is malformed or unsuitable.
@@ -61,9 +61,9 @@ pub enum SourceError {
     /// A blob of another size than declared.
     #[error("{what} is {found} bytes long, its descriptor says {declared}")]
     Size {
-        /// Which one.
+        /// Name of the document or blob.
         what: String,
-        /// Declared size.
+        /// Size in the descriptor, in bytes.
         declared: u64,
         /// Size of what there is.
         found: u64,
@@ -71,9 +71,9 @@ pub enum SourceError {
     /// A blob with another digest than declared.
     #[error("{what} has the digest {found}, its descriptor says {declared}")]
     Digest {
-        /// Which one.
+        /// Name of the document or blob.
         what: String,
-        /// Declared digest.
+        /// Digest in the descriptor.
         declared: Digest,
         /// Digest of what there is.
         found: Digest,
@@ -86,7 +86,7 @@ pub enum SourceError {
     NoSuchImage {
         /// What was asked for.
         wanted: String,
-        /// What there is.
+        /// Names of the images that there are.
         offered: String,
     },
     /// Several images and no tag.
@@ -101,7 +101,7 @@ pub enum SourceError {
     Layer {
         /// Its number, from 0.
         index: usize,
-        /// Why.
+        /// What is wrong with it.
         source: LayerError,
     },
 }

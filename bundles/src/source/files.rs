@@ -5,7 +5,8 @@ use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::OFlags;
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
 
 use super::SourceError;
 use crate::digest::Digest;
@@ -82,11 +83,10 @@ impl Files for Directory {
 /// Opens a regular file. A symbolic link is refused, and a pipe does not block: a layout made by someone else should
 /// not make this process read something else.
 pub(super) fn open_regular(path: &Path) -> Result<(File, u64), SourceError> {
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let flags = i32::try_from(flags.bits()).unwrap_or(0);
-    let opened = File::options().read(true).custom_flags(flags).open(path);
+    let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
+    let opened = File::options().read(true).custom_flags(flags.bits()).open(path);
     let file = match opened {
-        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => {
+        Err(error) if error.raw_os_error() == Some(Errno::ELOOP as i32) => {
             return Err(SourceError::NotAFile(path.to_owned()));
         }
         opened => opened.map_err(SourceError::io(path))?,

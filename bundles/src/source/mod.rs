@@ -33,18 +33,18 @@ use crate::tree::Tree;
 
 /// An image whose manifest and configuration were read and checked; its layers were not yet.
 #[derive(Clone, Debug)]
-pub struct Image {
+pub struct ResolvedImage {
     /// Digest of the manifest for this platform, never that of an index.
     pub manifest_digest: Digest,
     /// Digest of the configuration.
     pub config_digest: Digest,
-    /// The configuration.
+    /// The image configuration: platform, command, environment, diff ids.
     pub config: ImageConfiguration,
     /// The layers, the lowest first.
     pub layers: Vec<Layer>,
 }
 
-impl Image {
+impl ResolvedImage {
     /// What the record of a bundle says about this image.
     #[must_use]
     pub fn origin(&self) -> Origin {
@@ -71,17 +71,17 @@ pub trait ImageSource {
     ///
     /// # Errors
     /// See [`SourceError`].
-    fn resolve(&mut self, limits: &Limits) -> Result<Image, SourceError>;
+    fn resolve(&mut self, limits: &Limits) -> Result<ResolvedImage, SourceError>;
 
     /// The blob of the layer with this number. What is read is verified by [`layer::apply`].
     ///
     /// # Errors
     /// See [`SourceError`].
-    fn open_layer(&mut self, image: &Image, index: usize) -> Result<Box<dyn Read + '_>, SourceError>;
+    fn open_layer(&mut self, image: &ResolvedImage, index: usize) -> Result<Box<dyn Read + '_>, SourceError>;
 
     /// Forgets copies of the layers, when one of them turned out to be damaged; says whether there were any, so that
     /// trying again makes sense.
-    fn forget(&mut self, _image: &Image) -> bool {
+    fn forget(&mut self, _image: &ResolvedImage) -> bool {
         false
     }
 }
@@ -114,7 +114,7 @@ pub fn open(
 /// What happens while an image is unpacked.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
-    /// A layer starts.
+    /// The unpacking of a layer starts.
     Layer {
         /// Its number, from 0.
         index: usize,
@@ -135,7 +135,7 @@ pub enum Event<'a> {
 /// When a layer cannot be had, is not what was declared, or asks for what no image may have.
 pub fn unpack(
     source: &mut dyn ImageSource,
-    image: &Image,
+    image: &ResolvedImage,
     spool_dir: &Path,
     limits: &Limits,
     progress: &dyn Fn(Event<'_>),

@@ -6,7 +6,7 @@ use oci_spec::image::{ANNOTATION_REF_NAME, Descriptor, ImageIndex};
 
 use super::documents::{self, Document, DocumentError};
 use super::files::Files;
-use super::{Image, ImageSource, SourceError};
+use super::{ImageSource, ResolvedImage, SourceError};
 use crate::digest::{Digest, shorten};
 use crate::limits::Limits;
 use crate::reference::Selector;
@@ -24,7 +24,7 @@ impl<F: Files> OciLayout<F> {
 }
 
 impl<F: Files> ImageSource for OciLayout<F> {
-    fn resolve(&mut self, limits: &Limits) -> Result<Image, SourceError> {
+    fn resolve(&mut self, limits: &Limits) -> Result<ResolvedImage, SourceError> {
         let index = self.files.read("index.json", limits.document_bytes)?;
         let Document::Index(index) = documents::parse(&index, None)? else {
             return Err(DocumentError::Confused.into());
@@ -38,7 +38,7 @@ impl<F: Files> ImageSource for OciLayout<F> {
         resolve(root, &mut fetch, limits)
     }
 
-    fn open_layer(&mut self, image: &Image, index: usize) -> Result<Box<dyn Read + '_>, SourceError> {
+    fn open_layer(&mut self, image: &ResolvedImage, index: usize) -> Result<Box<dyn Read + '_>, SourceError> {
         let layer = &image.layers[index];
         Ok(self.files.open(&blob_name(layer.digest.unwrap_or(layer.diff_id)))?.0)
     }
@@ -56,7 +56,7 @@ pub(crate) fn resolve(
     root: Descriptor,
     fetch: &mut Fetch<'_>,
     limits: &Limits,
-) -> Result<Image, SourceError> {
+) -> Result<ResolvedImage, SourceError> {
     let mut descriptor = root;
     for _ in 0..=limits.index_depth {
         let (bytes, manifest_digest) = fetch(&descriptor)?;
@@ -67,7 +67,7 @@ pub(crate) fn resolve(
                 let (config, config_digest) = fetch(manifest.config())?;
                 let config = documents::parse_config(&config)?;
                 let layers = documents::layers(&manifest, &config)?;
-                return Ok(Image { manifest_digest, config_digest, config, layers });
+                return Ok(ResolvedImage { manifest_digest, config_digest, config, layers });
             }
         }
     }

@@ -14,7 +14,7 @@ pub(super) type Flights = Arc<Mutex<HashMap<Digest, Arc<Mutex<()>>>>>;
 /// A bundle that someone is about to assemble.
 #[derive(Debug)]
 pub struct Flight {
-    /// Which.
+    /// Digest of the manifest whose bundle it is.
     pub digest: Digest,
     turn: Arc<Mutex<()>>,
 }

@@ -1,12 +1,12 @@
 //! flock(2) on directories and on the store's lock file.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use rustix::fs::{FlockOperation, Timespec, Timestamps, UTIME_NOW, flock, futimens};
-use rustix::io::Errno;
+use nix::sys::stat::futimens;
+use nix::sys::time::TimeSpec;
 
 /// A bundle's directory is not removed as long as this lives, in whatever process.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl Lock {
     /// Waits for the exclusive lock on a file, which is made if it is missing.
     pub(super) fn exclusive(path: &Path) -> io::Result<Self> {
         let file = File::options().create(true).truncate(false).write(true).open(path)?;
-        flock(&file, FlockOperation::LockExclusive)?;
+        file.lock()?;
         Ok(Self(file))
     }
 
@@ -41,7 +41,7 @@ impl Lock {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
                 file => file?,
             };
-            flock(&file, FlockOperation::LockShared)?;
+            file.lock_shared()?;
             // Whoever held the lock before may have removed the directory, and another may be in its place.
             match std::fs::metadata(path) {
                 Ok(meta) if meta.ino() == file.metadata()?.ino() => return Ok(Some(Self(file))),
@@ -53,10 +53,10 @@ impl Lock {
     /// The exclusive lock on a directory, `None` if someone else has one.
     pub(super) fn try_exclusive(path: &Path) -> io::Result<Option<Self>> {
         let file = File::open(path)?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        match file.try_lock() {
             Ok(()) => Ok(Some(Self(file))),
-            Err(Errno::WOULDBLOCK) => Ok(None),
-            Err(errno) => Err(errno.into()),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
         }
     }
 
@@ -67,16 +67,15 @@ impl Lock {
 
     /// The same lock as one that others may share.
     pub(super) fn share(&self) -> io::Result<Self> {
-        // Both descriptors are of one open file, so this converts the lock that is held.
+        // Both descriptors are of one open file, so flock(2) converts the lock that is held.
         let file = self.0.try_clone()?;
-        flock(&file, FlockOperation::LockShared)?;
+        file.lock_shared()?;
         Ok(Self(file))
     }
 
     /// Sets the directory's time to now.
     pub(super) fn touch(&self) -> io::Result<()> {
-        let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
-        Ok(futimens(&self.0, &Timestamps { last_access: now, last_modification: now })?)
+        Ok(futimens(&self.0, &TimeSpec::UTIME_NOW, &TimeSpec::UTIME_NOW)?)
     }
 
     /// Syncs the locked directory.

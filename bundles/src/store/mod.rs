@@ -43,7 +43,7 @@ pub struct Store {
 /// A bundle that nobody removes as long as this lives, in whatever process.
 #[derive(Debug)]
 pub struct InUse {
-    /// The bundle.
+    /// The bundle, complete and immutable.
     pub bundle: Bundle,
     _lock: Lock,
 }
@@ -53,7 +53,7 @@ pub struct InUse {
 pub struct Listed {
     /// Digest of the image's manifest.
     pub digest: Digest,
-    /// Bytes on disk.
+    /// Bytes of its three files.
     pub bytes: u64,
     /// When it was published or used last.
     pub used: SystemTime,

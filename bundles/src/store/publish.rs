@@ -4,8 +4,6 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
-
 use super::error::io_error;
 use super::lock::Lock;
 use super::{InUse, Store, StoreError};
@@ -91,6 +89,16 @@ impl Store {
         }
     }
 
+    /// Renames what has a bundle's name but is none that can be read; says what it is called now.
+    fn set_aside(&self, path: &Path) -> Result<Option<PathBuf>, StoreError> {
+        let aside = self.fresh_name();
+        match fs::rename(path, &aside) {
+            Ok(()) => Ok(Some(aside)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(io_error(path)(error)),
+        }
+    }
+
     fn fresh_name(&self) -> PathBuf {
         use std::sync::atomic::{AtomicU64, Ordering};
         static COUNTER: AtomicU64 = AtomicU64::new(0);
@@ -104,17 +112,17 @@ impl Store {
     fn place(&self, draft: &Draft, digest: Digest) -> Result<Option<InUse>, StoreError> {
         let path = self.path(digest);
         let _store = self.lock()?;
-        match renameat_with(CWD, &draft.path, CWD, &path, RenameFlags::NOREPLACE) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::EXIST) => {
-                if let Some(theirs) = self.get(digest)? {
-                    return Ok(Some(theirs));
-                }
-                // A bundle of another format: the draft takes its place, and it goes the draft's way.
-                let exchanged = renameat_with(CWD, &draft.path, CWD, &path, RenameFlags::EXCHANGE);
-                exchanged.map_err(|errno| io_error(&path)(errno.into()))?;
-            }
-            Err(errno) => return Err(io_error(&path)(errno.into())),
+        if let Some(theirs) = self.get(digest)? {
+            return Ok(Some(theirs));
+        }
+        // A bundle of another format is as good as none: a crash between the two renames loses nothing.
+        let old = self.set_aside(&path)?;
+        if let Err(error) = fs::rename(&draft.path, &path) {
+            old.inspect(|old| drop(fs::rename(old, &path)));
+            return Err(io_error(&path)(error));
+        }
+        if let Some(old) = old {
+            let _ = fs::remove_dir_all(old);
         }
         sync_directory(&self.bundles()).inspect_err(|_| {
             // Nobody knows what the disk has: not published, then.

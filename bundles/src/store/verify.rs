@@ -12,7 +12,7 @@ pub enum Damage {
     /// A file is not what the record says, or cannot be read.
     #[error("{path} is damaged: {reason}")]
     File {
-        /// The file.
+        /// The file that differs.
         path: PathBuf,
         /// What is wrong with it.
         reason: String,

@@ -32,7 +32,7 @@ use crate::limits::Limits;
 pub struct NodeId(u32);
 
 impl NodeId {
-    /// The root directory.
+    /// The root directory, which every tree has.
     pub const ROOT: Self = Self(0);
 
     /// Position in an array with one element per node.
@@ -50,15 +50,15 @@ pub type Xattrs = BTreeMap<Box<[u8]>, Box<[u8]>>;
 pub struct Meta {
     /// Permissions with the set-id and sticky bits (`0o7777`).
     pub mode: u16,
-    /// Owner.
+    /// Owner: numeric user id in the image.
     pub uid: u32,
-    /// Group.
+    /// Group: numeric group id in the image.
     pub gid: u32,
     /// Modification time, seconds since the epoch.
     pub mtime: i64,
     /// Nanoseconds of the modification time.
     pub mtime_nsec: u32,
-    /// Extended attributes.
+    /// Extended attributes, full name to value.
     pub xattrs: Xattrs,
 }
 
@@ -73,7 +73,7 @@ impl Meta {
 /// A name in a directory.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
-    /// What it names.
+    /// The node that has this name.
     pub node: NodeId,
     /// The last layer that set this name or something below it.
     layer: u32,
@@ -84,7 +84,7 @@ pub struct Entry {
 pub enum Kind {
     /// Directory with its entries, sorted by name.
     Directory(BTreeMap<Box<[u8]>, Entry>),
-    /// Regular file.
+    /// A regular file, its data in the spool.
     File(Extent),
     /// Symbolic link with its target.
     Symlink(Box<[u8]>),
@@ -92,16 +92,16 @@ pub enum Kind {
     CharDevice(u32, u32),
     /// Block device (major, minor).
     BlockDevice(u32, u32),
-    /// Named pipe.
+    /// A named pipe (FIFO).
     Fifo,
 }
 
-/// One object.
+/// What a name stands for; several names may share one (hard links).
 #[derive(Clone, Debug)]
 pub struct Node {
     /// Owner, mode, time, attributes.
     pub meta: Meta,
-    /// What it is.
+    /// What kind of file it is, with its content.
     pub kind: Kind,
 }
 

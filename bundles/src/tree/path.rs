@@ -53,7 +53,7 @@ pub(super) fn check_text(text: &[u8]) -> Result<(), TreeError> {
 /// What to do with a directory that is missing on the way.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Missing {
-    /// Stop.
+    /// The walk ends with `None`.
     Stop,
     /// Make it, also in place of a file that is in the way.
     Create,

@@ -10,13 +10,13 @@ use super::TreeError;
 /// A piece of the spool: the data of one file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Extent {
-    /// Where it starts.
+    /// First byte in the spool file.
     pub offset: u64,
     /// How long it is.
     pub len: u64,
 }
 
-/// Append-only file data.
+/// The data of all files of a tree, one behind the other, in an unlinked file.
 #[derive(Debug)]
 pub struct Spool {
     file: File,

@@ -46,16 +46,11 @@ fn line(path: &Path, meta: &fs::Metadata) -> String {
 }
 
 fn xattrs(path: &Path) -> String {
-    let mut names = vec![0u8; 65536];
-    let Ok(len) = rustix::fs::llistxattr(path, &mut names) else { return String::new() };
-    let mut all: Vec<String> = names[..len]
-        .split(|&byte| byte == 0)
-        .filter(|name| !name.is_empty())
+    let Ok(names) = xattr::list(path) else { return String::new() };
+    let mut all: Vec<String> = names
         .map(|name| {
-            let mut value = vec![0u8; 65536];
-            let name = std::str::from_utf8(name).unwrap();
-            let len = rustix::fs::lgetxattr(path, name, &mut value).unwrap();
-            format!("{name}={}", hex::encode(&value[..len]))
+            let value = xattr::get(path, &name).unwrap().unwrap();
+            format!("{}={}", name.to_str().unwrap(), hex::encode(value))
         })
         .collect();
     all.sort();

@@ -12,7 +12,7 @@ impl Mounted {
     /// Mounts an image; `None` where this user or kernel cannot.
     pub fn new(image: &Path) -> Option<Self> {
         let supported = std::fs::read_to_string("/proc/filesystems").is_ok_and(|list| list.contains("erofs"));
-        if !rustix::process::geteuid().is_root() || !supported || !Path::new("/dev/loop-control").exists() {
+        if !nix::unistd::geteuid().is_root() || !supported || !Path::new("/dev/loop-control").exists() {
             return None;
         }
         let dir = tempfile::tempdir().unwrap();

@@ -2,9 +2,10 @@
 //! machine, which is packed with its libraries on the fly.
 
 use anyhow::{Context, Result, bail};
+use bundles::bundle::{CONFIG, ROOTFS};
+use bundles::config::{Process, RuntimeConfig};
 use bundles::pack::{Program, pack_to_bundle};
 use km_abi::records::BootConfig;
-use oci_spec::runtime::{Process, Spec};
 use std::fs::File;
 use std::path::Path;
 
@@ -38,12 +39,12 @@ impl Bundle {
     /// # Errors
     /// A file is missing or is not what it should be.
     pub fn open(directory: &Path) -> Result<Self> {
-        let config = directory.join("config.json");
-        let spec = Spec::load(&config).with_context(|| format!("read {}", config.display()))?;
-        let Some(process) = spec.process() else { bail!("{} has no field process", config.display()) };
-        let rootfs = directory.join("rootfs.erofs");
+        let path = directory.join(CONFIG);
+        let config = RuntimeConfig::load(&path).with_context(|| format!("read {}", path.display()))?;
+        let Some(process) = config.process() else { bail!("{} has no field process", path.display()) };
+        let rootfs = directory.join(ROOTFS);
         let rootfs = File::open(&rootfs).with_context(|| format!("open {}", rootfs.display()))?;
-        let hostname = spec.hostname().clone().unwrap_or_else(|| "localhost".to_owned());
+        let hostname = config.hostname().clone().unwrap_or_else(|| "localhost".to_owned());
         Ok(Self { rootfs, process: boot_config(process, hostname) })
     }
 }

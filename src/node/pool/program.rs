@@ -2,17 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use bundles::bundle::{Bundle, BundleError};
+use bundles::config::{DEFAULT_PATH, Process};
 use km_abi::layout::PAGE_SIZE;
 use km_vmm::protocol::{FunctionSpec, ProcessSpec, SnapshotMode, Wire};
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
 
 use api::{FailureReason, FunctionName, ImageSpec, Protocol, Published, Snapshot};
 
 /// Where a program listens if nobody says.
 const DEFAULT_PORT: u16 = 8080;
-/// Search path of programs that have none.
-const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// Where a program that runs before its request comes finds the request's variables; in `REQUEST_ENV_FILE`.
 pub const REQUEST_ENV: &str = "/run/kontain/request.env";
 /// Hexadecimal digits of the digest that K_REVISION shows.
@@ -21,22 +19,9 @@ const REVISION_DIGITS: usize = 12;
 /// Why a bundle gives no program.
 #[derive(Debug, thiserror::Error)]
 pub enum ProgramError {
-    /// A file of the bundle cannot be read.
-    #[error("cannot read {path}: {error}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        error: std::io::Error,
-    },
-    /// A file of the bundle is not what it should be.
-    #[error("{path} is damaged: {error}")]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What the parser says.
-        error: serde_json::Error,
-    },
+    /// A file of the bundle cannot be read, or is not what it should be.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
     /// Nothing to run.
     #[error("the image names no command: set spec.command")]
     NoCommand,
@@ -46,8 +31,8 @@ impl ProgramError {
     /// Its kind: a file that cannot be read may be there in a moment.
     pub fn reason(&self) -> FailureReason {
         match self {
-            Self::Read { .. } => FailureReason::Host,
-            Self::Damaged { .. } | Self::NoCommand => FailureReason::Bundle,
+            Self::Bundle(BundleError::Io { .. }) => FailureReason::Host,
+            Self::Bundle(_) | Self::NoCommand => FailureReason::Bundle,
         }
     }
 }
@@ -63,71 +48,31 @@ pub struct Program {
     pub rootfs: PathBuf,
 }
 
-/// The part of `config.json` that matters here.
-#[derive(Debug, Default, Deserialize)]
-struct RuntimeConfig {
-    process: Process,
-}
-
-#[derive(Debug, Default, Deserialize)]
-struct Process {
-    #[serde(default)]
-    args: Vec<String>,
-    #[serde(default)]
-    env: Vec<String>,
-    #[serde(default)]
-    cwd: String,
-    #[serde(default)]
-    user: User,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct User {
-    #[serde(default)]
-    uid: u32,
-    #[serde(default)]
-    gid: u32,
-    #[serde(default)]
-    additional_gids: Vec<u32>,
-}
-
-/// The part of `image.json` that matters here.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ImageRecord {
-    /// `8080/tcp` and the like.
-    #[serde(default)]
-    exposed_ports: Vec<String>,
-    /// How many of the arguments are the image's entrypoint; the rest is its command, which `spec.args` replaces.
-    #[serde(default)]
-    entrypoint_args: usize,
-}
-
 impl Program {
     /// Reads the bundle of a published function.
     ///
     /// # Errors
     /// When the bundle is missing or damaged, or names nothing to run.
     pub fn of(published: &Published, bundle: &Path) -> Result<Self, ProgramError> {
-        let config: RuntimeConfig = read_json(&bundle.join("config.json"))?;
-        let record: ImageRecord = read_json(&bundle.join("image.json"))?;
-        let port = port(&published.spec, &config.process.env, &record.exposed_ports);
-        let args = arguments(&published.spec, config.process.args, record.entrypoint_args);
+        let bundle = Bundle::open(bundle)?;
+        let image = bundle.config.process().as_ref().ok_or(ProgramError::NoCommand)?;
+        let image_env = image.env().clone().unwrap_or_default();
+        let port = port(&published.spec, &image_env, &bundle.record.exposed_ports);
+        let image_args = image.args().clone().unwrap_or_default();
+        let args = arguments(&published.spec, image_args, bundle.record.entrypoint_args);
         if args.first().is_none_or(String::is_empty) {
             return Err(ProgramError::NoCommand);
         }
-        let cwd = if config.process.cwd.is_empty() { "/".to_owned() } else { config.process.cwd };
         let process = ProcessSpec {
             args,
-            env: environment(published, config.process.env, port),
-            cwd,
-            uid: config.process.user.uid,
-            gid: config.process.user.gid,
-            groups: config.process.user.additional_gids,
+            env: environment(published, image_env, port),
+            cwd: working_directory(image),
+            uid: image.user().uid(),
+            gid: image.user().gid(),
+            groups: image.user().additional_gids().clone().unwrap_or_default(),
             hostname: host_name(&published.name),
         };
-        Ok(Self { process, port, rootfs: bundle.join("rootfs.erofs") })
+        Ok(Self { process, port, rootfs: bundle.rootfs() })
     }
 
     /// The function, as workers are told of it; `key` is that of its snapshot.
@@ -157,9 +102,9 @@ pub fn mode(published: &Published) -> SnapshotMode {
     }
 }
 
-fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, ProgramError> {
-    let bytes = std::fs::read(path).map_err(|error| ProgramError::Read { path: path.to_owned(), error })?;
-    serde_json::from_slice(&bytes).map_err(|error| ProgramError::Damaged { path: path.to_owned(), error })
+fn working_directory(image: &Process) -> String {
+    let cwd = image.cwd().to_string_lossy();
+    if cwd.is_empty() { "/".to_owned() } else { cwd.into_owned() }
 }
 
 /// As Kubernetes combines them: `command` replaces the entrypoint and drops the image's own command.

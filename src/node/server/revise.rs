@@ -331,7 +331,7 @@ fn open_bundle(volume: &Volume, published: &Published) -> Result<OpenBundle, Bak
         .map_err(|error| of_host(format!("cannot open {}: {error}", folder.display())))?
         .ok_or_else(|| of_host(format!("`{digest}` is not in the store")))?;
     let program = Program::of(published, &folder)
-        .map_err(|error| BakeFailure::new(error.reason(), error.to_string()))?;
+        .map_err(|error| BakeFailure::new(error.reason(), bundles::reason::chain(&error)))?;
     let path = &program.rootfs;
     let rootfs =
         File::open(path).map_err(|error| of_host(format!("cannot open {}: {error}", path.display())))?;
