@@ -27,6 +27,9 @@ if [ "$level" != build ]; then
     need skopeo skopeo
     need docker-registry docker-registry
     need htpasswd apache2-utils
+    # Writers of layers.
+    need bsdtar libarchive-tools
+    need buildah buildah
     need openssl openssl
     need strace strace
     need script bsdutils

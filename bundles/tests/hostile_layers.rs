@@ -3,10 +3,13 @@
 
 mod common;
 
-use bundles::layer::LayerError;
+use bundles::digest::Digest;
 use bundles::layer::pax::PaxError;
+use bundles::layer::{Layer, LayerError};
 use bundles::limits::Limits;
-use bundles::tree::{Kind, TreeError};
+use bundles::reason::Reason;
+use bundles::tree::{Kind, Tree, TreeError};
+use common::image::{Packing, compress};
 use common::layers::{content, names, node, tree, tree_with};
 use common::tarball::{Raw, Tarball};
 
@@ -188,15 +191,34 @@ fn opaque_hides_lower_layers_only() {
 }
 
 #[test]
-fn pax_sizes_must_agree() {
-    let tarball = Tarball::new().pax(&[("size", b"1024")]).file("a", &[b'x'; 512]).file("b", b"");
-    assert_refused!(tarball, LayerError::SizeConflict { header: 512, extension: 1024, .. });
-    let tarball = Tarball::new().pax(&[("size", b"0")]).file("a", &[b'x'; 512]);
-    assert_refused!(tarball, LayerError::SizeConflict { .. });
-    assert!(tree(&[Tarball::new().pax(&[("size", b"3")]).file("a", b"abc")]).is_ok());
+fn sizes_of_extensions_go_before_those_of_headers() {
+    for header in [0, 3, 5000] {
+        let raw = Raw { name: b"a", size: header, ..Raw::default() };
+        let tarball = Tarball::new().pax(&[("size", b"3")]).raw(&raw, b"abc").file("b", b"next");
+        let tree = tree(&[tarball]).unwrap();
+        assert_eq!(
+            (content(&tree, "a").unwrap(), content(&tree, "b").unwrap()),
+            ("abc".into(), "next".into())
+        );
+    }
+    // Then the body is where the next header should be.
+    assert_refused!(Tarball::new().pax(&[("size", b"0")]).file("a", &[b'x'; 512]), LayerError::Tar(_));
     // The size of an extension header itself is never that of the entry it describes.
     let tarball = Tarball::new().pax(&[("size", b"3")]).extension(b'L', b"long\0").file("a", b"abc");
     assert_eq!(content(&tree(&[tarball]).unwrap(), "long").unwrap(), "abc");
+}
+
+#[test]
+fn only_files_have_bodies() {
+    // Readers disagree whether a body follows, and so where the next entry starts.
+    for kind in [b'2', b'3', b'4', b'5', b'6'] {
+        let raw = Raw { name: b"a", kind, size: 512, link: b"x", ..Raw::default() };
+        assert_refused!(Tarball::new().raw(&raw, b"").file("b", b""), LayerError::Tar(_));
+    }
+    // Old writers give a hard link the size of its file, without a body.
+    let raw = Raw { name: b"b", kind: b'1', size: 512, link: b"a", ..Raw::default() };
+    let tree = tree(&[Tarball::new().file("a", &[b'x'; 512]).raw(&raw, b"").file("c", b"c")]).unwrap();
+    assert_eq!((names(&tree, "/").len(), content(&tree, "c").unwrap()), (3, "c".into()));
 }
 
 #[test]
@@ -215,7 +237,13 @@ fn malformed_and_huge_extensions() {
     let lie = Tarball::new().raw(&Raw { name: b"x", kind: b'x', size: 1 << 40, ..Raw::default() }, b"");
     assert_refused!(lie, LayerError::ExtensionTooLarge { .. });
     assert_refused!(Tarball::new().extension(b'g', b"13 path=evil\n").file("a", b""), LayerError::Tar(_));
-    assert!(tree(&[Tarball::new().extension(b'g', b"13 comment=x\n").file("a", b"")]).is_ok());
+    for harmless in [b"13 comment=x\n".as_slice(), b"11 mtime=1\n", b"9 uid=77\n"] {
+        let tree = tree(&[Tarball::new().extension(b'g', harmless).file("a", b"")]).unwrap();
+        assert_eq!(
+            (node(&tree, "a").unwrap().meta.mtime, node(&tree, "a").unwrap().meta.uid),
+            (1_600_000_000, 0)
+        );
+    }
     assert_refused!(
         Tarball::new().pax(&[("path", b"a")]).pax(&[("path", b"b")]).file("c", b""),
         LayerError::Tar(_)
@@ -289,16 +317,19 @@ fn names_beyond_linux() {
     assert_refused!(tarball, LayerError::Tree(TreeError::PathTooLong(_)));
 }
 
+/// What becomes of a layer that is stored as these bytes and decompresses to `plain`.
+fn stored(bytes: &[u8], plain: &[u8]) -> Result<(), LayerError> {
+    let (digest, diff_id) = (Digest::of(bytes), Digest::of(plain));
+    let layer = Layer { digest: Some(digest), size: bytes.len() as u64, diff_id };
+    let limits = Limits::default();
+    let mut tree = Tree::new(&std::env::temp_dir(), &limits).unwrap();
+    bundles::layer::apply(&mut tree, bytes, &layer, &limits, &mut (1 << 30))
+}
+
 #[test]
 fn damaged_streams() {
     let good = Tarball::new().file("a", &[b'x'; 5000]).finish();
-    let apply = |bytes: &[u8]| {
-        let digest = bundles::digest::Digest::of(bytes);
-        let layer = bundles::layer::Layer { digest: Some(digest), size: bytes.len() as u64, diff_id: digest };
-        let limits = Limits::default();
-        let mut tree = bundles::tree::Tree::new(&std::env::temp_dir(), &limits).unwrap();
-        bundles::layer::apply(&mut tree, bytes, &layer, &limits, &mut (1 << 30))
-    };
+    let apply = |bytes: &[u8]| stored(bytes, bytes);
     assert!(apply(&good).is_ok());
     assert!(matches!(apply(&good[..1000]), Err(LayerError::Tree(TreeError::Truncated(_)))));
     assert!(matches!(apply(&good[..100]), Err(LayerError::Tar(_))));
@@ -306,6 +337,35 @@ fn damaged_streams() {
     checksum[0] = b'b';
     assert!(matches!(apply(&checksum), Err(LayerError::Tar(_))));
     assert!(apply(b"").is_ok(), "an empty layer is an empty archive");
+}
+
+#[test]
+fn what_is_wrong_with_a_compressed_layer_is_not_the_disk() {
+    let plain = Tarball::new().file("a", &[b'x'; 5000]).finish();
+    let gzip = compress(&plain, Packing::Gzip);
+    let zstd = compress(&plain, Packing::Zstd);
+    // As padding of tapes and volumes, which gzip(1) reads over.
+    assert!(stored(&[gzip.clone(), vec![0; 1000]].concat(), &plain).is_ok());
+    let flipped = |bytes: &[u8]| {
+        let mut bytes = bytes.to_vec();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 0xff;
+        bytes
+    };
+    for (name, bytes) in [
+        ("gzip and garbage", [&gzip[..], b"garbage"].concat()),
+        ("gzip, zeros and garbage", [&gzip[..], &[0; 100], b"garbage"].concat()),
+        ("gzip cut short", gzip[..gzip.len() - 9].to_vec()),
+        ("gzip without its check", gzip[..gzip.len() - 4].to_vec()),
+        ("gzip flipped", flipped(&gzip)),
+        ("gzip's magic alone", gzip[..2].to_vec()),
+        ("zstd and zeros", [&zstd[..], &[0; 100]].concat()),
+        ("zstd cut short", zstd[..zstd.len() - 3].to_vec()),
+        ("zstd flipped", flipped(&zstd)),
+    ] {
+        let error = stored(&bytes, &plain).unwrap_err();
+        assert_eq!(error.reason(), Reason::ImageInvalid, "{name}: {error}");
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@ use tar::EntryType;
 
 use super::LayerError;
 use super::entries::{self, Item, header_mtime};
+use super::stream::{Sequential, Skip, TarStream};
 use crate::erofs;
 use crate::limits::Limits;
 use crate::tree::{Kind, Meta, Tree, TreeError, show};
@@ -17,15 +18,19 @@ const RESERVED: &[u8] = b".wh..wh.";
 
 /// Applies all entries of the stream.
 pub(super) fn entries(tree: &mut Tree, stream: impl Read, limits: &Limits) -> Result<(), LayerError> {
-    let mut archive = tar::Archive::new(stream);
-    let mut raw = archive.entries().map_err(LayerError::from_io)?.raw(true);
-    while let Some(mut item) = entries::next(&mut raw, limits.extension_bytes)? {
-        apply(tree, &mut item, limits)?;
+    let mut stream = TarStream::new(Sequential(stream));
+    while let Some(mut item) = entries::next(&mut stream, limits.extension_bytes)? {
+        apply(tree, &mut stream, &mut item, limits)?;
     }
     Ok(())
 }
 
-fn apply<R: Read>(tree: &mut Tree, item: &mut Item<'_, R>, limits: &Limits) -> Result<(), LayerError> {
+fn apply<R: Skip>(
+    tree: &mut Tree,
+    stream: &mut TarStream<R>,
+    item: &mut Item,
+    limits: &Limits,
+) -> Result<(), LayerError> {
     let (parent, name) = split(&item.path);
     if is_reserved(parent) {
         return Ok(());
@@ -39,7 +44,7 @@ fn apply<R: Read>(tree: &mut Tree, item: &mut Item<'_, R>, limits: &Limits) -> R
         Some(hidden) => return Ok(tree.whiteout(parent, hidden)?),
         None => {}
     }
-    put(tree, item, limits)
+    put(tree, stream, item, limits)
 }
 
 /// Directory part and last component, trailing slashes ignored.
@@ -56,14 +61,19 @@ fn is_reserved(parent: &[u8]) -> bool {
     parent.split(|&byte| byte == b'/').any(|component| component.starts_with(WHITEOUT))
 }
 
-fn put<R: Read>(tree: &mut Tree, item: &mut Item<'_, R>, limits: &Limits) -> Result<(), LayerError> {
-    let kind = item.entry.header().entry_type();
+fn put<R: Skip>(
+    tree: &mut Tree,
+    stream: &mut TarStream<R>,
+    item: &mut Item,
+    limits: &Limits,
+) -> Result<(), LayerError> {
+    let kind = item.header.entry_type();
     let path = std::mem::take(&mut item.path);
     match kind {
         EntryType::Directory => {
             tree.put_directory(&path, meta(item, &path, limits)?)?;
         }
-        EntryType::Regular | EntryType::Continuous => put_file(tree, item, &path, limits)?,
+        EntryType::Regular | EntryType::Continuous => put_file(tree, stream, item, &path, limits)?,
         EntryType::Link => {
             tree.link(&path, &item.link)?;
         }
@@ -92,20 +102,21 @@ fn put<R: Read>(tree: &mut Tree, item: &mut Item<'_, R>, limits: &Limits) -> Res
     Ok(())
 }
 
-fn put_file<R: Read>(
+fn put_file<R: Skip>(
     tree: &mut Tree,
-    item: &mut Item<'_, R>,
+    stream: &mut TarStream<R>,
+    item: &mut Item,
     path: &[u8],
     limits: &Limits,
 ) -> Result<(), LayerError> {
-    let size = item.entry.size();
+    let size = stream.left();
     let meta = meta(item, path, limits)?;
     // Archives of the first Unix tar mark directories only so.
     if path.ends_with(b"/") && size == 0 {
         tree.put_directory(path, meta)?;
         return Ok(());
     }
-    let extent = tree.spool_mut().append(&mut item.entry, size).map_err(|error| match error {
+    let extent = tree.spool_mut().append(stream, size).map_err(|error| match error {
         TreeError::Truncated(_) => TreeError::Truncated(show(path)),
         error => error,
     })?;
@@ -113,10 +124,9 @@ fn put_file<R: Read>(
     Ok(())
 }
 
-fn device<R: Read>(item: &Item<'_, R>) -> Result<(u32, u32), LayerError> {
-    let header = item.entry.header();
-    let major = header.device_major().map_err(LayerError::from_io)?.unwrap_or(0);
-    let minor = header.device_minor().map_err(LayerError::from_io)?.unwrap_or(0);
+fn device(item: &Item) -> Result<(u32, u32), LayerError> {
+    let major = item.header.device_major().map_err(LayerError::from_field)?.unwrap_or(0);
+    let minor = item.header.device_minor().map_err(LayerError::from_field)?.unwrap_or(0);
     // Linux has 12 bits for the major number and 20 for the minor.
     if major >= 1 << 12 || minor >= 1 << 20 {
         return Err(LayerError::Tar("a device number is out of range".to_owned()));
@@ -124,18 +134,18 @@ fn device<R: Read>(item: &Item<'_, R>) -> Result<(u32, u32), LayerError> {
     Ok((major, minor))
 }
 
-fn meta<R: Read>(item: &mut Item<'_, R>, path: &[u8], limits: &Limits) -> Result<Meta, LayerError> {
-    let header = item.entry.header();
+fn meta(item: &mut Item, path: &[u8], limits: &Limits) -> Result<Meta, LayerError> {
+    let header = &item.header;
     let id = |extension: Option<u32>, field: std::io::Result<u64>| match extension {
         Some(id) => Ok(id),
-        None => u32::try_from(field.map_err(LayerError::from_io)?)
+        None => u32::try_from(field.map_err(LayerError::from_field)?)
             .map_err(|_| LayerError::Tar("an owner is out of range".to_owned())),
     };
     let (mtime, mtime_nsec) = match item.pax.mtime {
         Some(time) => time,
         None => (header_mtime(header)?, 0),
     };
-    let mode = header.mode().map_err(LayerError::from_io)? & 0o7777;
+    let mode = header.mode().map_err(LayerError::from_field)? & 0o7777;
     let mut meta = Meta {
         mode: u16::try_from(mode).unwrap_or(0),
         uid: id(item.pax.uid, header.uid())?,

@@ -1,19 +1,16 @@
-//! Tar streams as entries: headers with the extensions that belong to them, every extension bounded and checked.
-//!
-//! Blocks, checksums and numeric fields are the tar crate's; its own merging of extensions is not used, because it
-//! reads extension headers of any size into memory and splits PAX records at newlines inside of values.
+//! Entries of a tar stream with the extensions that belong to them, every extension bounded and checked.
 
 use std::io::Read;
 
-use tar::{Entries, Entry, EntryType, Header};
+use tar::{EntryType, Header};
 
 use super::LayerError;
 use super::pax::Pax;
+use super::stream::{Skip, TarStream};
 
-/// An entry with its extensions applied.
-pub(crate) struct Item<'a, R: Read> {
-    /// The entry, to read its data from.
-    pub(crate) entry: Entry<'a, R>,
+/// An entry with its extensions applied; its body is what the stream reads next.
+pub(crate) struct Item {
+    pub(crate) header: Header,
     pub(crate) path: Vec<u8>,
     /// Target of a link.
     pub(crate) link: Vec<u8>,
@@ -34,26 +31,25 @@ impl Extensions {
     }
 }
 
-/// The next entry of a raw iteration; `None` at the end of the archive.
-pub(crate) fn next<'a, R: Read>(
-    entries: &mut Entries<'a, R>,
+/// The next entry; `None` at the end of the archive.
+pub(crate) fn next<R: Skip>(
+    stream: &mut TarStream<R>,
     extension_max: u64,
-) -> Result<Option<Item<'a, R>>, LayerError> {
+) -> Result<Option<Item>, LayerError> {
     let mut extensions = Extensions::default();
-    for entry in entries.by_ref() {
-        let mut entry = entry.map_err(LayerError::from_io)?;
-        match entry.header().entry_type() {
-            EntryType::GNULongName => once(&mut extensions.name, long_name(&mut entry, extension_max)?)?,
-            EntryType::GNULongLink => once(&mut extensions.link, long_name(&mut entry, extension_max)?)?,
+    while let Some(header) = stream.next_header()? {
+        match header.entry_type() {
+            EntryType::GNULongName => once(&mut extensions.name, long_name(stream, extension_max)?)?,
+            EntryType::GNULongLink => once(&mut extensions.link, long_name(stream, extension_max)?)?,
             EntryType::XHeader => {
-                once(&mut extensions.pax, Pax::parse(&body(&mut entry, extension_max)?)?)?;
+                once(&mut extensions.pax, Pax::parse(&body(stream, extension_max)?)?)?;
             }
             EntryType::XGlobalHeader => {
-                if !Pax::is_harmless_global(&body(&mut entry, extension_max)?)? {
+                if !Pax::is_harmless_global(&body(stream, extension_max)?)? {
                     return Err(LayerError::Tar("a global extension header changes all entries".to_owned()));
                 }
             }
-            _ => return item(entry, extensions).map(Some),
+            _ => return Ok(Some(item(stream, header, extensions))),
         }
     }
     if extensions.is_empty() {
@@ -70,13 +66,13 @@ fn once<T>(slot: &mut Option<T>, value: T) -> Result<(), LayerError> {
     }
 }
 
-fn body<R: Read>(entry: &mut Entry<'_, R>, max: u64) -> Result<Vec<u8>, LayerError> {
-    let size = entry.size();
+fn body<R: Skip>(stream: &mut TarStream<R>, max: u64) -> Result<Vec<u8>, LayerError> {
+    let size = stream.left();
     if size > max {
         return Err(LayerError::ExtensionTooLarge { size, max });
     }
     let mut bytes = Vec::new();
-    entry.read_to_end(&mut bytes).map_err(LayerError::from_io)?;
+    stream.read_to_end(&mut bytes).map_err(LayerError::from_io)?;
     if bytes.len() as u64 == size {
         Ok(bytes)
     } else {
@@ -85,26 +81,25 @@ fn body<R: Read>(entry: &mut Entry<'_, R>, max: u64) -> Result<Vec<u8>, LayerErr
 }
 
 /// A GNU long name: up to its terminating NUL, behind which there must be nothing else.
-fn long_name<R: Read>(entry: &mut Entry<'_, R>, max: u64) -> Result<Vec<u8>, LayerError> {
-    let mut bytes = body(entry, max)?;
+fn long_name<R: Skip>(stream: &mut TarStream<R>, max: u64) -> Result<Vec<u8>, LayerError> {
+    let mut bytes = body(stream, max)?;
     while bytes.last() == Some(&0) {
         bytes.pop();
     }
     Ok(bytes)
 }
 
-fn item<R: Read>(entry: Entry<'_, R>, extensions: Extensions) -> Result<Item<'_, R>, LayerError> {
+fn item<R: Skip>(stream: &mut TarStream<R>, header: Header, extensions: Extensions) -> Item {
     let pax = extensions.pax.unwrap_or_default();
-    let header = entry.header();
     let path = pax.path.as_deref().map(<[u8]>::to_vec).or(extensions.name);
     let path = path.unwrap_or_else(|| header.path_bytes().into_owned());
     let link = pax.linkpath.as_deref().map(<[u8]>::to_vec).or(extensions.link);
     let link = link.or_else(|| header.link_name_bytes().map(|link| link.into_owned())).unwrap_or_default();
-    let size = entry.size();
-    if let Some(extension) = pax.size.filter(|&extension| extension != size) {
-        return Err(LayerError::SizeConflict { path: crate::tree::show(&path), header: size, extension });
+    // Writers of files that the header's octal digits cannot measure leave that field empty, or full.
+    if let (EntryType::Regular | EntryType::Continuous, Some(size)) = (header.entry_type(), pax.size) {
+        stream.set_body(size);
     }
-    Ok(Item { entry, path, link, pax })
+    Item { header, path, link, pax }
 }
 
 /// The modification time in a header; GNU tar writes times before the epoch as negative base-256 numbers.
@@ -114,6 +109,6 @@ pub(super) fn header_mtime(header: &Header) -> Result<i64, LayerError> {
         let tail = field.last_chunk().copied().unwrap_or_default();
         return Ok(i64::from_be_bytes(tail));
     }
-    let seconds = header.mtime().map_err(LayerError::from_io)?;
+    let seconds = header.mtime().map_err(LayerError::from_field)?;
     i64::try_from(seconds).map_err(|_| LayerError::Tar("a modification time is out of range".to_owned()))
 }

@@ -55,6 +55,14 @@ pub enum LayerError {
     /// The bytes cannot be read.
     #[error("cannot read the layer")]
     Read(#[source] io::Error),
+    /// What was compressed cannot be decompressed.
+    #[error("the layer is no valid {format} file: {what}")]
+    Compression {
+        /// "gzip" or "zstd".
+        format: &'static str,
+        /// What the decoder stumbled over.
+        what: String,
+    },
     /// The tar stream is malformed.
     #[error("the layer is not a valid tar archive: {0}")]
     Tar(String),
@@ -68,16 +76,6 @@ pub enum LayerError {
         size: u64,
         /// The bound in bytes.
         max: u64,
-    },
-    /// Two sizes that differ: other tools would see other entries.
-    #[error("\"{path}\" has the size {header} in its header and {extension} in its extension header")]
-    SizeConflict {
-        /// Path of the entry.
-        path: String,
-        /// Size in the header.
-        header: u64,
-        /// Size in the extension.
-        extension: u64,
     },
     /// A kind of entry that no image has.
     #[error("\"{path}\" is of the unsupported kind {kind}")]
@@ -102,16 +100,13 @@ pub enum LayerError {
 
 impl LayerError {
     /// An error that a reader below carried up, unpacked again.
-    pub(super) fn from_io(error: io::Error) -> Self {
-        match error.downcast::<Self>() {
-            Ok(error) => error,
-            Err(error)
-                if error.kind() == io::ErrorKind::Other || error.kind() == io::ErrorKind::InvalidData =>
-            {
-                Self::Tar(error.to_string())
-            }
-            Err(error) => Self::Read(error),
-        }
+    pub(crate) fn from_io(error: io::Error) -> Self {
+        error.downcast::<Self>().unwrap_or_else(Self::Read)
+    }
+
+    /// A field of a header that is not what it should be.
+    pub(super) fn from_field(error: io::Error) -> Self {
+        Self::Tar(error.to_string())
     }
 
     /// Whether the blob itself is not what was declared, whatever is in it.

@@ -11,7 +11,10 @@ mod apply;
 mod bounded;
 pub(crate) mod entries;
 mod error;
+mod gzip;
 pub mod pax;
+pub(crate) mod stream;
+mod tagged;
 
 use std::io::{self, BufRead, BufReader, Read};
 
@@ -21,6 +24,8 @@ use crate::digest::{Digest, HashingReader};
 use crate::limits::Limits;
 use crate::tree::Tree;
 use bounded::Bounded;
+use gzip::Members;
+use tagged::Tagged;
 
 /// What is known about a layer beforehand.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,14 +64,17 @@ pub fn apply(
         return Err(LayerError::TooLarge { size: layer.size, max: limits.layer_bytes });
     }
     // One byte more than declared is enough to see that there is more.
-    let mut compressed = BufReader::with_capacity(64 * 1024, HashingReader::new(blob.take(layer.size + 1)));
+    let mut compressed = BufReader::with_capacity(
+        64 * 1024,
+        HashingReader::new(Tagged::new(blob.take(layer.size + 1), LayerError::Read)),
+    );
     tree.begin_layer();
     let result = read_stream(tree, &mut compressed, layer, limits, unpacked_left);
     if matches!(&result, Err(error) if error.is_limit()) {
         return result.map(|_| ());
     }
     // A broken stream is most often a broken blob: say that, not what the parser stumbled over.
-    io::copy(&mut compressed, &mut io::sink()).map_err(LayerError::Read)?;
+    io::copy(&mut compressed, &mut io::sink()).map_err(LayerError::from_io)?;
     let (digest, count) = compressed.into_inner().finish();
     check_blob(layer, digest, count)?;
     let diff_id = result?;
@@ -111,11 +119,16 @@ fn read_stream(
 fn decoder<'a>(compressed: &'a mut impl BufRead) -> io::Result<Box<dyn Read + 'a>> {
     Ok(match detect(compressed.fill_buf()?) {
         Compression::None => Box::new(compressed),
-        Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(compressed)),
+        Compression::Gzip => Box::new(Tagged::new(Members::new(compressed), |error| {
+            LayerError::Compression { format: "gzip", what: error.to_string() }
+        })),
         Compression::Zstd => {
             let mut decoder = zstd::Decoder::with_buffer(compressed)?;
             decoder.window_log_max(ZSTD_WINDOW_LOG_MAX)?;
-            Box::new(decoder)
+            Box::new(Tagged::new(decoder, |error| LayerError::Compression {
+                format: "zstd",
+                what: error.to_string(),
+            }))
         }
     })
 }

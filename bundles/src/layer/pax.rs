@@ -55,13 +55,17 @@ impl Pax {
         Ok(pax)
     }
 
-    /// Whether the records of a global header are harmless: they would change every entry that follows.
+    /// Whether the records of a global header may be left out, as Go's archive/tar does: GNU tar applies them to every
+    /// entry that follows. What says which entries there are must not be left out.
     ///
     /// # Errors
     /// For malformed records.
     pub fn is_harmless_global(bytes: &[u8]) -> Result<bool, PaxError> {
         for record in records(bytes) {
-            if record?.0 != b"comment" {
+            let key = record?.0;
+            if matches!(key, b"path" | b"linkpath" | b"size" | b"hdrcharset")
+                || key.starts_with(b"GNU.sparse.")
+            {
                 return Ok(false);
             }
         }

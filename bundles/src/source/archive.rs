@@ -10,6 +10,7 @@ use tar::EntryType;
 
 use super::SourceError;
 use super::files::{Files, Opened, open_regular};
+use crate::layer::stream::{Skip, TarStream};
 use crate::layer::{self, LayerError, entries};
 use crate::limits::Limits;
 use crate::tree::path::components;
@@ -35,10 +36,9 @@ impl Archive {
     /// Opens an archive; a compressed one is decompressed into an unlinked file in `spool_dir`.
     pub(super) fn open(path: &Path, spool_dir: &Path, limits: &Limits) -> Result<Self, SourceError> {
         let (file, size) = open_regular(path)?;
-        let file = match plain(&file, size, spool_dir, limits).map_err(SourceError::io(path))? {
-            Some(plain) => plain,
-            None => file,
-        };
+        let malformed = |source| SourceError::Archive { path: path.to_owned(), source };
+        let plain = plain(&file, size, spool_dir, limits).map_err(LayerError::from_io).map_err(malformed)?;
+        let file = plain.unwrap_or(file);
         let members = members(path, &file, limits)?;
         Ok(Self { path: path.to_owned(), file, members })
     }
@@ -86,18 +86,17 @@ fn plain(file: &File, size: u64, spool_dir: &Path, limits: &Limits) -> io::Resul
 
 fn members(path: &Path, file: &File, limits: &Limits) -> Result<HashMap<String, Member>, SourceError> {
     let malformed = |source| SourceError::Archive { path: path.to_owned(), source };
-    let mut archive = tar::Archive::new(file);
-    let entries = archive.entries_with_seek().map_err(SourceError::io(path))?;
-    let mut raw = entries.raw(true);
+    let mut stream =
+        TarStream::new(Seeking { file, left: file.metadata().map_err(SourceError::io(path))?.len() });
     let mut members = HashMap::new();
-    while let Some(item) = entries::next(&mut raw, limits.extension_bytes).map_err(malformed)? {
+    while let Some(item) = entries::next(&mut stream, limits.extension_bytes).map_err(malformed)? {
         if members.len() >= ENTRIES_MAX {
             return Err(SourceError::TooManyEntries(path.to_owned()));
         }
         let name = normalize(&item.path, b"").map_err(malformed)?;
-        match item.entry.header().entry_type() {
+        match item.header.entry_type() {
             EntryType::Regular | EntryType::Continuous => {
-                let (offset, size) = (item.entry.raw_file_position(), item.entry.size());
+                let (offset, size) = (stream.position(), stream.left());
                 members.insert(name, Member::File { offset, size });
             }
             EntryType::Link => {
@@ -127,6 +126,30 @@ fn normalize(name: &[u8], link: &[u8]) -> Result<String, LayerError> {
     }
     parts.extend(components(rest)?);
     Ok(String::from_utf8_lossy(&parts.join(&b'/')).into_owned())
+}
+
+/// A file from its start, in which bodies of members are left out without being read.
+struct Seeking<'a> {
+    file: &'a File,
+    /// Bytes to the end.
+    left: u64,
+}
+
+impl Read for Seeking<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = (&*self.file).read(buffer)?;
+        self.left = self.left.saturating_sub(read as u64);
+        Ok(read)
+    }
+}
+
+impl Skip for Seeking<'_> {
+    fn skip(&mut self, bytes: u64) -> io::Result<u64> {
+        let skipped = bytes.min(self.left);
+        (&*self.file).seek_relative(i64::try_from(skipped).map_err(io::Error::other)?)?;
+        self.left -= skipped;
+        Ok(skipped)
+    }
 }
 
 struct MemberReader<'a> {
