@@ -69,6 +69,7 @@ pub fn into_store(
     // Whoever comes second waits for the first one's bundle.
     let _turn = flight.turn();
     if let Some(bundle) = store.get(flight.digest)? {
+        source.prove(limits)?;
         return Ok(Assembled { bundle, fresh: false });
     }
     let image = source.resolve(limits)?;

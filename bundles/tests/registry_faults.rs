@@ -11,7 +11,7 @@ use bundles::limits::Limits;
 use bundles::registry::{BlobCache, Client, Credentials, Keychain, Options, RegistryError};
 use bundles::source::ImageSource;
 use common::proxy::{Action, Proxy, Request};
-use common::registry::{Guard, Registry, options, pull, refusal, registry_reference, two_layers};
+use common::registry::{Guard, Registry, options, partial, pull, refusal, registry_reference, two_layers};
 use common::skip;
 
 /// A registry with `test/image:v1` behind a proxy; or the test is skipped.
@@ -107,8 +107,8 @@ fn bytes_left_by_an_earlier_process_are_used_but_not_trusted() {
     let (registry, proxy, reference) = behind!(|_, _| Action::Forward);
     let large = large_layer(&registry);
     let dir = tempfile::tempdir().unwrap();
-    std::fs::create_dir_all(dir.path().join("blobs/partial")).unwrap();
-    let partial = dir.path().join("blobs/partial").join(large.strip_prefix("sha256:").unwrap());
+    let partial = partial(&dir.path().join("blobs"), large.parse().unwrap(), &proxy.host);
+    std::fs::create_dir_all(partial.parent().unwrap()).unwrap();
     std::fs::write(&partial, [0; 5000]).unwrap();
     pull(dir.path(), &reference, options(&[&proxy.host]), Keychain::anonymous()).unwrap();
     let asked: Vec<_> = proxy.seen().into_iter().filter(|request| is_large(request, &large)).collect();

@@ -11,10 +11,12 @@ use reqwest::{Response, StatusCode};
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
+use super::access;
 use super::cache::{BlobCache, is_free};
 use super::session::{Ask, Session};
 use super::{Options, RegistryError};
 use crate::digest::Digest;
+use crate::layer::Layer;
 
 /// How often another process's download of the same blob is looked at.
 const POLL: Duration = Duration::from_millis(100);
@@ -80,6 +82,13 @@ pub(super) struct WantedBlob {
     pub(super) size: u64,
 }
 
+impl WantedBlob {
+    /// The blob of a layer.
+    pub(super) fn of(layer: &Layer) -> Self {
+        Self { digest: layer.digest.unwrap_or(layer.diff_id), size: layer.size }
+    }
+}
+
 /// One attempt to get a blob into the cache; `progress` learns how many bytes are there.
 pub(super) async fn fetch(
     session: &Session,
@@ -88,9 +97,9 @@ pub(super) async fn fetch(
     options: &Options,
     progress: &(dyn Fn(u64) + Send + Sync),
 ) -> Result<File, RegistryError> {
-    let path = cache.partial(wanted.digest);
+    let path = cache.partial(wanted.digest, &session.host);
     let mut partial = loop {
-        if let Some(file) = cache.get(wanted.digest, wanted.size) {
+        if let Some(file) = access::cached(session, cache, wanted).await? {
             progress(wanted.size);
             return Ok(file);
         }
@@ -114,6 +123,7 @@ pub(super) async fn fetch(
     }
     let done = cache.path(wanted.digest);
     fs::rename(&path, &done).map_err(RegistryError::disk(&done))?;
+    access::delivered(session, cache, wanted.digest)?;
     File::open(&done).map_err(RegistryError::disk(&done))
 }
 
@@ -128,6 +138,9 @@ async fn complete(
     loop {
         let resumed = partial.resumed;
         if partial.len > wanted.size {
+            partial.restart().map_err(RegistryError::disk(&partial.path))?;
+        }
+        if partial.len == wanted.size && !access::is_granted(session, wanted.digest).await? {
             partial.restart().map_err(RegistryError::disk(&partial.path))?;
         }
         if partial.len < wanted.size || wanted.size == 0 {
@@ -153,7 +166,7 @@ async fn download(
 ) -> Result<(), RegistryError> {
     let path = format!("blobs/{}", wanted.digest);
     let from = (partial.len > 0).then_some(partial.len);
-    let response = session.get(Ask { path: &path, accept: None, from }).await?;
+    let response = session.get(Ask { path: &path, from, ..Ask::default() }).await?;
     if !continues(&response, partial.len) {
         partial.restart().map_err(RegistryError::disk(&partial.path))?;
     }

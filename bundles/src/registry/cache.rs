@@ -1,8 +1,9 @@
 //! Downloaded layers on disk.
 //!
 //! ```text
-//! CACHE/sha256/DIGITS     a complete blob; readers verify it once more, so it is not synced
-//! CACHE/partial/DIGITS    what has come so far; flock while someone downloads it
+//! CACHE/sha256/DIGITS          a complete blob; readers verify it once more, so it is not synced
+//! CACHE/partial/DIGITS-HOST    what has come so far from one registry; flock while someone downloads it
+//! CACHE/origins/DIGITS         the registries that delivered the blob (origins.rs)
 //! ```
 
 use std::collections::{HashMap, HashSet};
@@ -13,13 +14,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use super::RegistryError;
+use super::origins::{Origin, Origins, digest_of};
 use crate::digest::Digest;
+
+/// Digest of a blob and the registry that it comes from, for each download that is under way.
+type Flights = Arc<Mutex<HashMap<(Digest, String), Arc<tokio::sync::Mutex<()>>>>>;
+
+/// Digits of a registry's name in names of files.
+const HOST_DIGITS: usize = 16;
 
 /// Downloaded blobs, shared by all images and all processes on a volume.
 #[derive(Clone, Debug)]
 pub struct BlobCache {
     root: PathBuf,
-    flights: Arc<Mutex<HashMap<Digest, Arc<tokio::sync::Mutex<()>>>>>,
+    origins: Origins,
+    flights: Flights,
 }
 
 impl BlobCache {
@@ -28,18 +37,33 @@ impl BlobCache {
     /// # Errors
     /// When it cannot be made.
     pub fn open(root: &Path) -> Result<Self, RegistryError> {
-        for dir in ["sha256", "partial"].map(|name| root.join(name)) {
+        for dir in ["sha256", "partial", "origins"].map(|name| root.join(name)) {
             fs::create_dir_all(&dir).map_err(RegistryError::disk(&dir))?;
         }
-        Ok(Self { root: root.to_owned(), flights: Arc::default() })
+        let origins = Origins::new(root.join("origins"));
+        Ok(Self { root: root.to_owned(), origins, flights: Arc::default() })
     }
 
     pub(super) fn path(&self, digest: Digest) -> PathBuf {
         self.root.join("sha256").join(digest.hex())
     }
 
-    pub(super) fn partial(&self, digest: Digest) -> PathBuf {
-        self.root.join("partial").join(digest.hex())
+    /// What has come of a blob from one registry. What another one sent is never gone on with: its end would then be
+    /// had without its start.
+    pub(super) fn partial(&self, digest: Digest, host: &str) -> PathBuf {
+        let host = Digest::of(host.as_bytes()).hex();
+        let name = format!("{}-{}", digest.hex(), host.get(..HOST_DIGITS).unwrap_or_default());
+        self.root.join("partial").join(name)
+    }
+
+    /// Whether it is enough that this registry grants access to the blob.
+    pub(super) fn vouch(&self, digest: Digest, host: &str) -> bool {
+        self.origins.vouch(digest, host)
+    }
+
+    /// Notes that a registry delivered a blob, whether that is in the cache or not.
+    pub(super) fn note(&self, digest: Digest, origin: &Origin) -> Result<(), RegistryError> {
+        self.origins.note(digest, origin).map_err(RegistryError::disk(self.root.join("origins")))
     }
 
     /// A complete blob of the right size.
@@ -57,8 +81,8 @@ impl BlobCache {
     }
 
     /// Forgets what has come of a blob, unless someone is downloading it.
-    pub(super) fn remove_partial(&self, digest: Digest) {
-        let path = self.partial(digest);
+    pub(super) fn remove_partial(&self, digest: Digest, host: &str) {
+        let path = self.partial(digest, host);
         if File::open(&path).is_ok_and(|file| is_free(&file)) {
             let _ = fs::remove_file(path);
         }
@@ -76,11 +100,7 @@ impl BlobCache {
         let mut total: u64 = blobs.iter().map(|blob| blob.bytes).sum();
         let before = total;
         for blob in blobs {
-            let name = blob.path.file_name().and_then(|name| name.to_str());
-            let digest = name.and_then(|name| Digest::from_hex(name).ok());
-            let is_old = SystemTime::now().duration_since(blob.used).is_ok_and(|age| age >= grace);
-            let is_unwanted = is_old && digest.is_none_or(|digest| !wanted.contains(&digest));
-            if !is_unwanted && total <= max {
+            if !is_unwanted(&blob.path, blob.used, wanted, grace) && total <= max {
                 continue;
             }
             let busy = File::open(&blob.path).is_ok_and(|file| !is_free(&file));
@@ -88,7 +108,21 @@ impl BlobCache {
                 total -= blob.bytes;
             }
         }
+        self.collect_origins(wanted, grace)?;
         Ok(before - total)
+    }
+
+    /// Forgets where blobs came from that nobody wants and that are no longer there.
+    fn collect_origins(&self, wanted: &HashSet<Digest>, grace: Duration) -> io::Result<()> {
+        for path in self.origins.list()? {
+            let Ok(meta) = fs::metadata(&path) else { continue };
+            let used = meta.modified().unwrap_or(SystemTime::UNIX_EPOCH);
+            let is_cached = digest_of(&path).is_some_and(|digest| self.path(digest).exists());
+            if is_unwanted(&path, used, wanted, grace) && !is_cached {
+                let _ = fs::remove_file(path);
+            }
+        }
+        Ok(())
     }
 
     fn list(&self) -> io::Result<Vec<CachedBlob>> {
@@ -105,12 +139,12 @@ impl BlobCache {
         Ok(blobs)
     }
 
-    /// Only one task of this process downloads a blob, the others wait for it.
-    pub(super) async fn turn(&self, digest: Digest) -> tokio::sync::OwnedMutexGuard<()> {
+    /// Only one task of this process downloads a blob from a registry, the others wait for it.
+    pub(super) async fn turn(&self, digest: Digest, host: &str) -> tokio::sync::OwnedMutexGuard<()> {
         let flight = {
             let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
             flights.retain(|_, flight| Arc::strong_count(flight) > 1);
-            Arc::clone(flights.entry(digest).or_default())
+            Arc::clone(flights.entry((digest, host.to_owned())).or_default())
         };
         flight.lock_owned().await
     }
@@ -122,6 +156,11 @@ struct CachedBlob {
     used: SystemTime,
     bytes: u64,
     path: PathBuf,
+}
+
+fn is_unwanted(path: &Path, used: SystemTime, wanted: &HashSet<Digest>, grace: Duration) -> bool {
+    let is_old = SystemTime::now().duration_since(used).is_ok_and(|age| age >= grace);
+    is_old && digest_of(path).is_none_or(|digest| !wanted.contains(&digest))
 }
 
 /// Whether nobody has the file locked; if so, it is locked until it is closed.

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures_util::future::try_join_all;
 use tokio::sync::Semaphore;
 
-use super::backoff::retry_while;
+use super::access::{self, Proofs};
+use super::backoff::{retry, retry_while};
 use super::blobs::{self, WantedBlob};
 use super::cache::BlobCache;
 use super::engine::Engine;
@@ -44,9 +45,10 @@ pub enum PullEvent<'a> {
 #[derive(Clone, Debug)]
 pub struct Client {
     http: Http,
-    options: Arc<Options>,
+    pub(super) options: Arc<Options>,
     downloads: Arc<Semaphore>,
     engine: Arc<Engine>,
+    proofs: Proofs,
 }
 
 /// An image whose layers are all on disk.
@@ -79,7 +81,7 @@ impl Client {
         let http = Http::new(&options)?;
         let downloads = Arc::new(Semaphore::new(options.parallel.max(1)));
         let engine = Arc::new(Engine::start().map_err(RegistryError::Start)?);
-        Ok(Self { http, options: Arc::new(options), downloads, engine })
+        Ok(Self { http, options: Arc::new(options), downloads, engine, proofs: Proofs::default() })
     }
 
     /// Waits for a request on this thread, which must not be one of a runtime's own; its blocking ones are fine.
@@ -118,10 +120,21 @@ impl Client {
         credentials: &Credentials,
         limits: &Limits,
     ) -> Result<ResolvedImage, RegistryError> {
+        Ok(self.image_at(reference, found, credentials, limits).await?.0)
+    }
+
+    /// As [`Self::image`], with the place that its configuration came from.
+    pub(super) async fn image_at(
+        &self,
+        reference: &RegistryReference,
+        found: &FoundManifest,
+        credentials: &Credentials,
+        limits: &Limits,
+    ) -> Result<(ResolvedImage, Session), RegistryError> {
         let mut last = None;
         for place in self.places(reference, credentials)? {
             match manifests::image(&place, found, &self.options, limits).await {
-                Ok(image) => return Ok(image),
+                Ok(image) => return Ok((image, place)),
                 Err(error) => last = Some(error),
             }
         }
@@ -178,7 +191,7 @@ impl Client {
         progress: &(dyn Fn(PullEvent<'_>) + Send + Sync),
     ) -> Result<Vec<File>, RegistryError> {
         let downloads = layers.iter().enumerate().map(|(index, layer)| {
-            let wanted = WantedBlob { digest: layer.digest.unwrap_or(layer.diff_id), size: layer.size };
+            let wanted = WantedBlob::of(layer);
             async move {
                 let report = move |bytes| progress(PullEvent::Progress { index, bytes });
                 self.download(place, cache, wanted, &report).await
@@ -188,14 +201,14 @@ impl Client {
         if matches!(result, Err(RegistryError::Disk { .. })) {
             // A full disk is not helped by halves of the other layers.
             for layer in layers {
-                cache.remove_partial(layer.digest.unwrap_or(layer.diff_id));
+                cache.remove_partial(layer.digest.unwrap_or(layer.diff_id), &place.host);
             }
         }
         result
     }
 
     /// The registry's mirrors, then the registry. Credentials are for the latter, not for whoever mirrors it.
-    fn places(
+    pub(super) fn places(
         &self,
         reference: &RegistryReference,
         credentials: &Credentials,
@@ -212,18 +225,19 @@ impl Client {
         reference: &RegistryReference,
         credentials: Credentials,
     ) -> Result<Session, RegistryError> {
-        Session::new(self.http.clone(), host, &reference.repository, credentials, &self.options)
+        let (http, proofs) = (self.http.clone(), self.proofs.clone());
+        Session::new(http, host, &reference.repository, credentials, &self.options, proofs)
     }
 
-    async fn download(
+    pub(super) async fn download(
         &self,
         session: &Session,
         cache: &BlobCache,
         wanted: WantedBlob,
         progress: &(dyn Fn(u64) + Send + Sync),
     ) -> Result<File, RegistryError> {
-        let _turn = cache.turn(wanted.digest).await;
-        if let Some(file) = cache.get(wanted.digest, wanted.size) {
+        let _turn = cache.turn(wanted.digest, &session.host).await;
+        if let Some(file) = retry(&self.options, || access::cached(session, cache, wanted)).await? {
             progress(wanted.size);
             return Ok(file);
         }
@@ -247,6 +261,6 @@ impl Client {
 }
 
 /// There is always the registry itself among the places; this is for the compiler.
-fn nowhere(reference: &RegistryReference) -> RegistryError {
+pub(super) fn nowhere(reference: &RegistryReference) -> RegistryError {
     RegistryError::NotFound { host: reference.host.clone(), what: reference.to_string() }
 }

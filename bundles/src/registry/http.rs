@@ -42,6 +42,10 @@ impl Http {
         self.of(&url).get(url)
     }
 
+    pub(super) fn head(&self, url: Url) -> RequestBuilder {
+        self.of(&url).head(url)
+    }
+
     pub(super) fn post(&self, url: Url) -> RequestBuilder {
         self.of(&url).post(url)
     }

@@ -17,7 +17,7 @@ use crate::source::{ResolvedImage, SourceError, verify};
 pub struct FoundManifest {
     /// Its digest, never that of an index.
     pub digest: Digest,
-    manifest: Box<ImageManifest>,
+    pub(super) manifest: Box<ImageManifest>,
 }
 
 /// Follows a reference, through indexes if need be, to the manifest for this platform.
@@ -76,7 +76,7 @@ async fn manifest(
 ) -> Result<(Vec<u8>, Option<String>), RegistryError> {
     let accept = [MANIFEST_TYPES, INDEX_TYPES].concat().join(", ");
     let path = format!("manifests/{name}");
-    let response = session.get(Ask { path: &path, accept: Some(&accept), from: None }).await?;
+    let response = session.get(Ask { path: &path, accept: Some(&accept), ..Ask::default() }).await?;
     let media_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let media_type =
         media_type.and_then(|value| value.split(';').next()).map(|value| value.trim().to_owned());

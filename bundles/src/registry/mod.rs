@@ -6,8 +6,10 @@
 //!      ├── session.rs            one repository: requests, redirects, the answer to a challenge
 //!      │     ├── challenge.rs    WWW-Authenticate            ├── token.rs      tokens from realms
 //!      │     └── addresses.rs    which addresses are refused └── backoff.rs    when to try again
+//!      ├── access.rs             who may have a blob, or a bundle, that is there already
 //!      └── blobs.rs              layers into files: resumed, counted, hashed
 //!            └── cache.rs        the files: each downloaded once, however many want it
+//!                  └── origins.rs   the registries that delivered them
 //! credentials.rs                 docker's config.json, its helpers, Kubernetes pull secrets
 //! http.rs                        the HTTP clients, with and without proxies
 //! engine.rs                      the runtime that all of it runs on when the caller has none
@@ -16,6 +18,7 @@
 //! [`RegistrySource`] makes an [`ImageSource`](crate::source::ImageSource) of it: from there on the way is that of local
 //! images, and every layer is verified once more while it is unpacked.
 
+mod access;
 mod addresses;
 mod backoff;
 mod blobs;
@@ -27,6 +30,7 @@ mod engine;
 mod error;
 mod http;
 mod manifests;
+mod origins;
 mod session;
 mod source;
 mod tls;

@@ -8,10 +8,12 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue, LOCATION, RANGE, WWW_A
 use reqwest::{Response, StatusCode};
 use url::Url;
 
+use super::access::Proofs;
 use super::addresses::check_target;
 use super::backoff::retry_after;
 use super::challenge::{self, Challenge};
 use super::http::Http;
+use super::origins::Origin;
 use super::{Credentials, Options, RegistryError};
 
 const REDIRECTS_MAX: usize = 5;
@@ -26,13 +28,26 @@ pub(super) struct Session {
     insecure: Vec<String>,
     /// A whole document must come in this time: it is too small for a rate.
     patience: Duration,
+    /// What this process knows to be allowed.
+    pub(super) proofs: Proofs,
     /// What the last challenge was answered with.
     authorization: Mutex<Option<HeaderValue>>,
+}
+
+/// How to ask.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Verb {
+    /// For the thing itself.
+    #[default]
+    Get,
+    /// Whether it could be had: a redirect says so too, and is not followed.
+    Head,
 }
 
 /// What to ask for.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Ask<'a> {
+    pub(super) verb: Verb,
     /// Below the repository: `manifests/…` or `blobs/…`.
     pub(super) path: &'a str,
     pub(super) accept: Option<&'a str>,
@@ -47,6 +62,7 @@ impl Session {
         repository: &str,
         credentials: Credentials,
         options: &Options,
+        proofs: Proofs,
     ) -> Result<Self, RegistryError> {
         let scheme = if options.insecure.iter().any(|name| name == host) { "http" } else { "https" };
         let base: Url = format!("{scheme}://{host}/v2/{repository}/").parse().map_err(|_| {
@@ -63,6 +79,7 @@ impl Session {
             base,
             insecure,
             patience,
+            proofs,
             authorization: Mutex::new(None),
         })
     }
@@ -72,6 +89,11 @@ impl Session {
         let host = url.host_str().unwrap_or_default();
         let named = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
         self.insecure.contains(&named)
+    }
+
+    /// This registry, as one that delivered something to this session.
+    pub(super) fn origin(&self) -> Origin {
+        Origin { host: self.host.clone(), is_public: self.credentials == Credentials::Anonymous }
     }
 
     pub(super) fn unauthorized(&self) -> RegistryError {
@@ -93,6 +115,9 @@ impl Session {
             let response = response.map_err(|error| RegistryError::from_client(&self.host, error))?;
             let status = response.status();
             if matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308) {
+                if ask.verb == Verb::Head {
+                    return Ok(response);
+                }
                 redirects += 1;
                 if redirects > REDIRECTS_MAX {
                     return Err(nonsense("it redirects again and again"));
@@ -110,7 +135,10 @@ impl Session {
     }
 
     fn request(&self, url: &Url, ask: Ask<'_>) -> reqwest::RequestBuilder {
-        let mut request = self.http.get(url.clone());
+        let mut request = match ask.verb {
+            Verb::Get => self.http.get(url.clone()),
+            Verb::Head => self.http.head(url.clone()),
+        };
         // Credentials go to the registry itself; wherever it redirects to, they do not go along.
         if self.is_own(url)
             && let Some(value) = self.authorization.lock().ok().and_then(|value| value.clone())

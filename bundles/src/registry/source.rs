@@ -2,6 +2,7 @@
 
 use std::io::Read;
 
+use super::access;
 use super::{BlobCache, Client, Credentials, FoundManifest, Keychain, PullEvent, PulledImage, RegistryError};
 use crate::digest::Digest;
 use crate::limits::Limits;
@@ -83,8 +84,16 @@ impl ImageSource for RegistrySource {
     fn resolve(&mut self, limits: &Limits) -> Result<ResolvedImage, SourceError> {
         self.limits = limits.clone();
         let (found, credentials) = (self.found(limits)?, self.credentials()?);
-        let image = self.client.image(&self.reference, &found, &credentials, limits);
-        Ok(self.client.wait(image)?)
+        let image = self.client.image_at(&self.reference, &found, &credentials, limits);
+        let (image, place) = self.client.wait(image)?;
+        access::delivered(&place, &self.cache, image.config_digest)?;
+        Ok(image)
+    }
+
+    fn prove(&mut self, limits: &Limits) -> Result<(), SourceError> {
+        let (found, credentials) = (self.found(limits)?, self.credentials()?);
+        let proof = self.client.prove(&self.reference, &found, &credentials, &self.cache, limits);
+        Ok(self.client.wait(proof)?)
     }
 
     fn open_layer(&mut self, image: &ResolvedImage, index: usize) -> Result<Box<dyn Read + '_>, SourceError> {

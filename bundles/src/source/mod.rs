@@ -67,6 +67,15 @@ pub trait ImageSource {
         Ok(self.resolve(limits)?.manifest_digest)
     }
 
+    /// Makes sure that whoever asks may have the image, where its bundle is there already: it may be there because
+    /// someone else was allowed to have it.
+    ///
+    /// # Errors
+    /// See [`SourceError`]; then the bundle is not for whoever asks.
+    fn prove(&mut self, _limits: &Limits) -> Result<(), SourceError> {
+        Ok(())
+    }
+
     /// Reads manifest and configuration.
     ///
     /// # Errors

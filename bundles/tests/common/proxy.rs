@@ -23,8 +23,9 @@ impl Request {
             .map(|(_, value)| value.trim())
     }
 
+    /// Whether it asks for a blob itself, and not only about one.
     pub fn is_blob(&self) -> bool {
-        self.line.contains("/blobs/")
+        self.line.starts_with("GET ") && self.line.contains("/blobs/")
     }
 }
 
@@ -79,6 +80,7 @@ impl Proxy {
         self.seen.lock().unwrap().clone()
     }
 
+    /// How many requests asked for a blob.
     pub fn blobs(&self) -> usize {
         self.seen().iter().filter(|request| request.is_blob()).count()
     }

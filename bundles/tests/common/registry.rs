@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use bundles::assemble::{AssembleError, into_store};
+use bundles::digest::Digest;
 use bundles::limits::Limits;
 use bundles::reference::{Reference, RegistryReference};
 use bundles::registry::{BlobCache, Client, Keychain, Options, RegistryError, RegistrySource};
@@ -169,13 +170,22 @@ pub fn pull(
     options: Options,
     keychain: Keychain,
 ) -> Result<InUse, AssembleError> {
+    pull_with(&Client::new(options).map_err(SourceError::from)?, dir, reference, keychain)
+}
+
+/// As [`pull`], with a client that lives on.
+pub fn pull_with(
+    client: &Client,
+    dir: &Path,
+    reference: &str,
+    keychain: Keychain,
+) -> Result<InUse, AssembleError> {
     let Reference::Registry(reference) = reference.parse::<Reference>().unwrap() else {
         panic!("not a registry")
     };
     let store = Store::open(&dir.join("store")).unwrap();
     let cache = BlobCache::open(&dir.join("blobs")).unwrap();
-    let client = Client::new(options).map_err(SourceError::from)?;
-    let mut source = RegistrySource::new(client, reference, keychain, cache, |_| {});
+    let mut source = RegistrySource::new(client.clone(), reference, keychain, cache, |_| {});
     Ok(into_store(&mut source, &store, &Limits::default(), &|_| {})?.bundle)
 }
 
@@ -188,6 +198,12 @@ pub fn refusal(reference: &str, options: Options, keychain: Keychain) -> Registr
         AssembleError::Source(SourceError::Registry(error)) => *error,
         other => panic!("{other:?}"),
     }
+}
+
+/// The file in which a cache keeps what has come of a blob from a registry.
+pub fn partial(cache: &Path, digest: Digest, host: &str) -> PathBuf {
+    let host = Digest::of(host.as_bytes()).hex();
+    cache.join("partial").join(format!("{}-{}", digest.hex(), &host[..16]))
 }
 
 /// The part of a reference behind `docker://`.

@@ -156,6 +156,8 @@ fn layers_of(store: &Store) -> Result<HashSet<Digest>, CollectError> {
         // A bundle that is damaged, or gone by now, needs no layers.
         if let Ok(found) = bundles::bundle::Bundle::open(&store.path(bundle.digest)) {
             layers.extend(found.record.layers);
+            // Of a configuration it is only kept where it came from.
+            layers.insert(found.record.config_digest);
         }
     }
     Ok(layers)
