@@ -27,6 +27,9 @@ if [ "$level" != build ]; then
     need skopeo skopeo
     need docker-registry docker-registry
     need htpasswd apache2-utils
+    # Interpreters to be packed.
+    need ruby ruby
+    need php php-cli
     # Writers of layers.
     need bsdtar libarchive-tools
     need buildah buildah

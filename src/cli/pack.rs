@@ -68,8 +68,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     std::fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
     let packed = pack(&program, &dir)?;
-    for library in &packed.missing {
-        eprintln!("warning: an added file asks for {library}, which is not on this machine");
+    for warning in &packed.warnings {
+        eprintln!("warning: {warning}");
     }
     let digest = to_layout(&packed, &dir, &tag)?;
     println!("oci:{}:{tag} {digest}", dir.display());

@@ -1,16 +1,15 @@
 //! Files of this machine into a tree: programs with everything they load, and added files and directories.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::ffi::OsString;
 use std::fs::{self, File, Metadata};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
-use super::elf;
 use super::program::{self, Format};
 use super::resolve::Search;
-use super::{Addition, PackError, io_error};
+use super::{Addition, PackError, Warning, elf, interpreter, io_error};
 use crate::tree::{Kind, Meta, Tree};
 
 /// Interpreters of interpreters that Linux follows.
@@ -19,8 +18,10 @@ const SYMLINKS_MAX: usize = 40;
 
 /// The C library of most distributions.
 const GLIBC: &str = "libc.so.6";
-/// What it loads without saying so in its file, when a thread is cancelled or exits (pthread_exit(3)).
-const UNWINDER: &str = "libgcc_s.so.1";
+/// What comes along with it where this machine has it, though no file says so: what it loads when a thread is cancelled or
+/// exits (pthread_exit(3)), and what was split off it once, which libraries that are loaded at run time still ask for.
+const COMPANIONS: [&str; 5] =
+    ["libgcc_s.so.1", "libdl.so.2", "libpthread.so.0", "librt.so.1", "libutil.so.1"];
 
 /// Puts files into a tree, each once.
 pub(super) struct Importer<'a> {
@@ -29,19 +30,39 @@ pub(super) struct Importer<'a> {
     done: HashSet<PathBuf>,
     /// Files with several names: device and inode to the path in the tree.
     linked: HashMap<(u64, u64), PathBuf>,
-    missing: Vec<String>,
+    /// Symbolic links: the path in the tree, and that on this machine.
+    links: Vec<(PathBuf, PathBuf)>,
+    warnings: Vec<Warning>,
 }
 
 impl<'a> Importer<'a> {
     pub(super) fn new(tree: &'a mut Tree) -> Self {
-        Self { tree, done: HashSet::new(), linked: HashMap::new(), missing: Vec::new() }
+        Self { tree, done: HashSet::new(), linked: HashMap::new(), links: Vec::new(), warnings: Vec::new() }
     }
 
-    /// The libraries that were not found for added files.
-    pub(super) fn finish(mut self) -> Vec<String> {
-        self.missing.sort();
-        self.missing.dedup();
-        self.missing
+    /// What the image may lack.
+    pub(super) fn finish(mut self) -> Vec<Warning> {
+        let broken = self.links.iter().filter_map(|(link, source)| self.broken(link, source));
+        let broken: Vec<Warning> = broken.collect();
+        self.warnings.extend(broken);
+        self.warnings.sort();
+        self.warnings.dedup();
+        self.warnings
+    }
+
+    /// A warning for a link that leads nowhere in the image.
+    fn broken(&self, link: &Path, source: &Path) -> Option<Warning> {
+        if matches!(self.tree.lookup(link.as_os_str().as_bytes()), Ok(Some(_))) {
+            return None;
+        }
+        let text = fs::read_link(source).ok()?;
+        let from = |link: &Path| normalize(&link.parent().unwrap_or(Path::new("/")).join(&text));
+        let (link, target, wanted) = (link.to_owned(), from(source), from(link));
+        Some(if source.exists() {
+            Warning::LinkOutside { link, target, wanted }
+        } else {
+            Warning::LinkNowhere { link, target }
+        })
     }
 
     /// The links of a merged `/usr` (`/bin` → `usr/bin` …), where this machine has them: programs name either path.
@@ -63,7 +84,13 @@ impl<'a> Importer<'a> {
             }
             self.path(&path)?;
             match program::format(&path)? {
-                Format::Elf => self.libraries(&path)?,
+                Format::Elf => {
+                    self.libraries(&path)?;
+                    self.standard_library(&path)?;
+                    if depth > 0 && interpreter::is_unknown(&path) {
+                        self.warnings.push(Warning::UnknownInterpreter(path));
+                    }
+                }
                 Format::Script(programs) => {
                     for interpreter in programs {
                         if !interpreter.is_file() {
@@ -73,6 +100,38 @@ impl<'a> Importer<'a> {
                     }
                 }
                 Format::Other => return Err(PackError::NotAProgram(path)),
+            }
+        }
+        Ok(())
+    }
+
+    /// What an interpreter finds at run time, if the program is one that is known.
+    pub(super) fn standard_library(&mut self, program: &Path) -> Result<(), PackError> {
+        if !interpreter::is_known(program) {
+            return Ok(());
+        }
+        let Some(library) = interpreter::library(program) else {
+            self.warnings.push(Warning::SilentInterpreter(program.to_owned()));
+            return Ok(());
+        };
+        if library.program != program {
+            self.path(&library.program)?;
+            self.libraries(&library.program)?;
+        }
+        // Some paths are links to others.
+        let mut real = BTreeSet::new();
+        for path in &library.paths {
+            self.path(path)?;
+            real.insert(fs::canonicalize(path).map_err(io_error(path))?);
+        }
+        let first_link = self.links.len();
+        for path in real {
+            self.walk((path.clone(), path), &|path| library.leaves_out(path))?;
+        }
+        // Parts of a library are configuration elsewhere.
+        for (_, source) in self.links.split_off(first_link) {
+            if source.exists() {
+                self.path(&source)?;
             }
         }
         Ok(())
@@ -98,13 +157,15 @@ impl<'a> Importer<'a> {
         while let Some((by, inherited)) = pending.pop_front() {
             let facts = elf::facts(&by)?;
             let inherited = search.inherit(&by, &facts, &inherited);
-            let later = facts.needed.iter().any(|library| library == GLIBC).then(|| UNWINDER.to_owned());
-            for library in facts.needed.iter().chain(&later) {
+            let companions: &[&str] =
+                if facts.needed.iter().any(|library| library == GLIBC) { &COMPANIONS } else { &[] };
+            let companions: Vec<String> = companions.iter().map(ToString::to_string).collect();
+            for library in facts.needed.iter().chain(&companions) {
                 if !loaded.insert(library.clone()) {
                     continue;
                 }
                 let Some(found) = search.find(library, &by, &facts, &inherited) else {
-                    if library == UNWINDER && !facts.needed.contains(library) {
+                    if !facts.needed.contains(library) {
                         continue;
                     }
                     return Err(PackError::MissingLibrary {
@@ -139,35 +200,49 @@ impl<'a> Importer<'a> {
         }
         let source = fs::canonicalize(&source).map_err(io_error(&source))?;
         let destination = if same_place { source.clone() } else { addition.destination.clone() };
-        let mut pending = vec![(source, destination)];
+        for library in self.walk((source, destination), &|_| false)? {
+            self.warnings.push(Warning::MissingLibrary(library));
+        }
+        Ok(())
+    }
+
+    /// A file, or a folder with all that is in it but what is left out, and the libraries of programs and libraries
+    /// there; returns those that this machine lacks.
+    fn walk(
+        &mut self,
+        whole: (PathBuf, PathBuf),
+        leaves_out: &dyn Fn(&Path) -> bool,
+    ) -> Result<Vec<String>, PackError> {
+        let (mut pending, mut missing) = (vec![whole], Vec::new());
         while let Some((source, destination)) = pending.pop() {
             let meta = fs::symlink_metadata(&source).map_err(io_error(&source))?;
             if meta.is_dir() {
                 for entry in fs::read_dir(&source).map_err(io_error(&source))? {
                     let entry = entry.map_err(io_error(&source))?;
-                    pending.push((entry.path(), destination.join(entry.file_name())));
+                    if !leaves_out(&entry.path()) {
+                        pending.push((entry.path(), destination.join(entry.file_name())));
+                    }
                 }
             }
             self.put(&source, &destination, &meta)?;
             if meta.is_file() && matches!(program::format(&source), Ok(Format::Elf)) {
-                self.added_elf(&source)?;
+                missing.extend(self.added_elf(&source)?);
             }
         }
-        Ok(())
+        Ok(missing)
     }
 
-    /// Libraries of an added ELF file; many are plugins whose libraries nobody will miss.
-    fn added_elf(&mut self, path: &Path) -> Result<(), PackError> {
+    /// Libraries of an added ELF file, or the one that is missing; many are plugins whose libraries nobody will miss.
+    fn added_elf(&mut self, path: &Path) -> Result<Option<String>, PackError> {
         match self.libraries(path) {
-            Err(PackError::MissingLibrary { library, .. }) => self.missing.push(library),
+            Err(PackError::MissingLibrary { library, .. }) => Ok(Some(library)),
             Err(
                 PackError::WrongMachine { .. }
                 | PackError::BadElf { .. }
                 | PackError::MissingInterpreter { .. },
-            ) => {}
-            other => return other,
+            ) => Ok(None),
+            other => other.map(|()| None),
         }
-        Ok(())
     }
 
     /// A path with every symbolic link on the way, so that it means the same in the image.
@@ -212,6 +287,7 @@ impl<'a> Importer<'a> {
             self.tree.put_directory(name, attributes)?;
         } else if meta.is_symlink() {
             let target = fs::read_link(source).map_err(io_error(source))?;
+            self.links.push((destination.to_owned(), source.to_owned()));
             self.tree.put(name, attributes, Kind::Symlink(target.as_os_str().as_bytes().into()))?;
         } else if meta.is_file() {
             self.put_file(source, destination, meta, attributes)?;
@@ -242,6 +318,19 @@ impl<'a> Importer<'a> {
         self.linked.insert((meta.dev(), meta.ino()), destination.to_owned());
         Ok(())
     }
+}
+
+/// A path without `..`, as if no component were a link.
+fn normalize(path: &Path) -> PathBuf {
+    let mut normal = PathBuf::from("/");
+    for name in names(path) {
+        if name == ".." {
+            normal.pop();
+        } else {
+            normal.push(name);
+        }
+    }
+    normal
 }
 
 fn names(path: &Path) -> impl Iterator<Item = OsString> {

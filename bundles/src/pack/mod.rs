@@ -5,7 +5,9 @@
 //!    │
 //!    ├── elf.rs           what an ELF file asks for: interpreter, needed libraries, search paths
 //!    ├── resolve.rs       the library search of ld.so (ldcache.rs reads its cache)
+//!    ├── interpreter.rs   where known interpreters have their standard libraries
 //!    ├── import.rs        files of this machine into a tree, every symbolic link on the way included
+//!    ├── warning.rs       what the image may lack
 //!    └── layout.rs        the tree as a layer, the image as an OCI layout
 //! ```
 //!
@@ -14,12 +16,15 @@
 
 mod elf;
 mod import;
+mod interpreter;
 mod layout;
 mod ldcache;
 mod program;
 mod resolve;
+mod warning;
 
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use oci_spec::OciSpecError;
@@ -34,6 +39,7 @@ use crate::tree::{Kind, Meta, Tree, TreeError};
 use import::Importer;
 
 pub use layout::to_layout;
+pub use warning::Warning;
 
 /// A program of this machine and what its image should say: the options of `pack`.
 #[derive(Clone, Debug, Default)]
@@ -168,8 +174,8 @@ pub struct Packed {
     pub tree: Tree,
     /// The image configuration, without layers.
     pub image: ImageConfiguration,
-    /// Libraries of added files that this machine lacks: the program may do without them.
-    pub missing: Vec<String>,
+    /// What it may miss when it runs, sorted.
+    pub warnings: Vec<Warning>,
 }
 
 /// Collects everything that the program needs.
@@ -178,7 +184,7 @@ pub struct Packed {
 /// See [`PackError`].
 pub fn pack(program: &Program, spool_dir: &Path) -> Result<Packed, PackError> {
     let name = program.command.first().ok_or(PackError::NoProgram)?;
-    let path = program::find(name)?;
+    let path = behind_shim(program::find(name)?);
     let mut tree = Tree::new(spool_dir, &Limits::default())?;
     skeleton(&mut tree)?;
     let mut importer = Importer::new(&mut tree);
@@ -188,12 +194,36 @@ pub fn pack(program: &Program, spool_dir: &Path) -> Result<Packed, PackError> {
         importer.program(&path)?;
     } else {
         importer.addition(&Addition { source: path.clone(), destination: place.clone() })?;
+        importer.standard_library(&path)?;
     }
     for addition in &program.add {
         importer.addition(addition)?;
     }
-    let missing = importer.finish();
-    Ok(Packed { tree, image: image(program, place)?, missing })
+    let mut warnings = importer.finish();
+    warnings.extend(program.command[1..].iter().filter_map(|argument| outside(&tree, program, argument)));
+    Ok(Packed { tree, image: image(program, place)?, warnings })
+}
+
+/// The interpreter itself where PATH has a script of its name, as version managers put there.
+fn behind_shim(path: PathBuf) -> PathBuf {
+    if !matches!(program::format(&path), Ok(program::Format::Script(_))) {
+        return path;
+    }
+    interpreter::library(&path).map_or(path, |library| library.program)
+}
+
+/// A warning if an argument is a file here and would be none in the image.
+fn outside(tree: &Tree, program: &Program, argument: &str) -> Option<Warning> {
+    let path = std::path::absolute(argument).ok().filter(|path| path.is_file())?;
+    let is_there = |path: &Path| matches!(tree.lookup(path.as_os_str().as_bytes()), Ok(Some(_)));
+    let cwd = Path::new(program.cwd.as_deref().unwrap_or("/"));
+    if is_there(&cwd.join(argument)) {
+        None
+    } else if is_there(&path) {
+        Some(Warning::ArgumentElsewhere { argument: argument.to_owned(), path })
+    } else {
+        Some(Warning::ArgumentOutside(path))
+    }
 }
 
 /// Packs a program into the bundle `dir` (an existing directory without one), quickly and without syncing.
