@@ -169,7 +169,9 @@ impl SourceError {
         match self {
             Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => Reason::ImageNotFound,
             Self::Io { source, .. } => of_disk(source),
-            Self::NoSuchImage { .. } | Self::Ambiguous(_) | Self::NotLocal => Reason::ImageNotFound,
+            Self::NoSuchImage { .. } | Self::Ambiguous(_) | Self::NotLocal | Self::Reference(_) => {
+                Reason::ImageNotFound
+            }
             Self::DocumentTooLarge { .. } => Reason::ImageTooLarge,
             Self::Document(error) => error.reason(),
             Self::Digest { .. } | Self::Size { .. } => Reason::DigestMismatch,

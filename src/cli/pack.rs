@@ -82,9 +82,9 @@ fn output(args: &Args) -> anyhow::Result<(PathBuf, String)> {
         let name = args.command.first().and_then(|command| Path::new(command).file_name());
         return Ok((PathBuf::from(name.unwrap_or_default()).with_extension("oci"), "latest".to_owned()));
     };
-    match text.parse() {
+    match text.parse::<Reference>().and_then(Reference::located) {
         Ok(Reference::OciLayout { path, select }) if select.digest.is_none() => {
-            Ok((path, select.tag.unwrap_or_else(|| "latest".to_owned())))
+            Ok((path, select.name.unwrap_or_else(|| "latest".to_owned())))
         }
         _ => Err(Usage(format!("--output {text}: expected oci:DIR[:TAG]")).into()),
     }

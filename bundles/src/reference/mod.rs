@@ -2,11 +2,14 @@
 //!
 //! ```text
 //! docker://HOST[:PORT]/REPOSITORY[:TAG][@DIGEST]   registry; without "docker://" it means the same
-//! oci:PATH[:TAG][@DIGEST]                          directory with an OCI layout
-//! oci-archive:FILE[:TAG][@DIGEST]                  tar file of an OCI layout
+//! oci:PATH[:NAME][@DIGEST]                         directory with an OCI layout
+//! oci-archive:FILE[:NAME][@DIGEST]                 tar file of an OCI layout
 //! docker-archive:FILE[:NAME:TAG]                   tar file of `docker save`
 //! dir:PATH                                         directory with manifest and blobs side by side
 //! ```
+//!
+//! Names in layouts may be whole references ("r/app:1"): where one begins, only the file system can tell. A text is parsed
+//! as if names had no slash, and [`Reference::located`] puts that right.
 //!
 //! A registry is never guessed: `hello:1` without a host is refused, so that nobody pulls from a place he did not name.
 
@@ -54,11 +57,11 @@ pub enum Reference {
     },
 }
 
-/// Which image of a layout is meant; with neither, there must be only one.
+/// Which image of a layout is meant; without name and digest, there must be only one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selector {
-    /// The image with this reference name.
-    pub tag: Option<String>,
+    /// The image with this reference name, or with a name that ends in a colon and this.
+    pub name: Option<String>,
     /// The manifest or index with this digest.
     pub digest: Option<Digest>,
 }
@@ -92,6 +95,11 @@ pub enum ReferenceError {
     /// A tag that cannot be one.
     #[error("\"{0}\" is not a tag (at most 128 letters, digits, and _ . - after the first)")]
     Tag(String),
+    /// A name that no image in a layout can have.
+    #[error(
+        "\"{0}\" is not a name of an image (letters and digits, and separators - . _ : @ + / between them)"
+    )]
+    Name(String),
     /// A digest that is none.
     #[error(transparent)]
     Digest(#[from] DigestError),
@@ -128,16 +136,30 @@ impl FromStr for Reference {
 }
 
 impl Reference {
-    /// The path of a local reference.
+    /// The path of a local reference. Looks at the file system where a name may be part of it.
     #[must_use]
     pub fn local_path(&self) -> Option<&std::path::Path> {
         match self {
             Self::Registry(_) => None,
-            Self::OciLayout { path, .. }
-            | Self::OciArchive { path, .. }
-            | Self::DockerArchive { path, .. }
-            | Self::Directory { path } => Some(path),
+            Self::OciLayout { path, .. } | Self::OciArchive { path, .. } => Some(local::locate(path).0),
+            Self::DockerArchive { path, .. } | Self::Directory { path } => Some(path),
         }
+    }
+
+    /// The same reference, path and name told apart by what is there: if `DIR:r/app` is not, but `DIR` is, the image is
+    /// `r/app` in it.
+    ///
+    /// # Errors
+    /// When what is behind the path can be no name.
+    pub fn located(mut self) -> Result<Self, ReferenceError> {
+        if let Self::OciLayout { path, select } | Self::OciArchive { path, select } = &mut self
+            && let (found, Some(start)) = local::locate(path)
+        {
+            let end = select.name.take().map(|name| format!(":{name}")).unwrap_or_default();
+            select.name = Some(local::check_name(&format!("{start}{end}"))?);
+            *path = found.to_owned();
+        }
+        Ok(self)
     }
 
     /// The same reference with a relative path taken from `base`.
@@ -156,8 +178,8 @@ impl Reference {
 
 impl fmt::Display for Selector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(tag) = &self.tag {
-            write!(f, ":{tag}")?;
+        if let Some(name) = &self.name {
+            write!(f, ":{name}")?;
         }
         self.digest.map_or(Ok(()), |digest| write!(f, "@{digest}"))
     }
@@ -196,6 +218,8 @@ mod tests {
             "oci:relative/dir",
             &format!("oci:/x@{DIGEST}"),
             "oci-archive:x.tar:v1",
+            "oci:/x:r/app:1",
+            "oci:/x:1.0+build",
             "docker-archive:/x/y.tar",
             "docker-archive:/x/y.tar:hello:1",
             "dir:/x",
@@ -229,6 +253,7 @@ mod tests {
         assert!(matches!(error("docker://r.example/a@sha256:../../etc"), E::Digest(_)));
         assert!(matches!(error("oci:"), E::NoPath(_)));
         assert!(matches!(error("dir:"), E::NoPath(_)));
-        assert!(matches!(error("oci:/x:bad/tag@"), E::Digest(_) | E::Tag(_)));
+        assert!(matches!(error("oci:/x:bad/tag@"), E::Digest(_)));
+        assert!(matches!(error("oci:/x:-bad"), E::Name(_)));
     }
 }

@@ -78,6 +78,9 @@ pub enum SourceError {
         /// Digest of what there is.
         found: Digest,
     },
+    /// What is behind the path of a layout is no name.
+    #[error(transparent)]
+    Reference(#[from] crate::reference::ReferenceError),
     /// A digest that is none.
     #[error(transparent)]
     BadDigest(#[from] DigestError),

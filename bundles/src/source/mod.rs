@@ -104,7 +104,7 @@ pub fn open(
     spool_dir: &Path,
     limits: &Limits,
 ) -> Result<Box<dyn ImageSource>, SourceError> {
-    Ok(match reference {
+    Ok(match &reference.clone().located()? {
         Reference::Registry(_) => return Err(SourceError::NotLocal),
         Reference::OciLayout { path, select } => {
             Box::new(oci::OciLayout::new(files::Directory::open(path)?, select.clone()))

@@ -78,10 +78,12 @@ pub(crate) fn resolve(
 fn select<'a>(index: &'a ImageIndex, wanted: &Selector) -> Result<&'a Descriptor, SourceError> {
     let manifests = index.manifests();
     let name = |descriptor: &'a Descriptor| descriptor.annotations().as_ref()?.get(ANNOTATION_REF_NAME);
-    let has_tag = |descriptor: &&'a Descriptor| match (&wanted.tag, name(descriptor)) {
+    let has_name = |descriptor: &&'a Descriptor| match (&wanted.name, name(descriptor)) {
         (None, _) => true,
         // Some tools write the whole reference and not only the tag.
-        (Some(tag), Some(name)) => name == tag || name.rsplit_once(':').is_some_and(|(_, last)| last == tag),
+        (Some(wanted), Some(name)) => {
+            name == wanted || name.strip_suffix(wanted.as_str()).is_some_and(|start| start.ends_with(':'))
+        }
         (Some(_), None) => false,
     };
     let has_digest = |descriptor: &&'a Descriptor| match wanted.digest {
@@ -93,10 +95,10 @@ fn select<'a>(index: &'a ImageIndex, wanted: &Selector) -> Result<&'a Descriptor
             manifests.iter().filter_map(name).take(20).map(|name| shorten(name)).collect();
         if names.is_empty() { "images without a name".to_owned() } else { names.join(", ") }
     };
-    let mut found = manifests.iter().filter(has_tag).filter(has_digest);
+    let mut found = manifests.iter().filter(has_name).filter(has_digest);
     match (found.next(), found.next()) {
         (Some(descriptor), None) => Ok(descriptor),
-        // Several without a tag: as in any index, one per platform.
+        // Several without a name: as in any index, one per platform.
         (Some(first), Some(_)) if manifests.iter().all(|manifest| name(manifest) == name(first)) => {
             Ok(documents::choose(index)?)
         }
