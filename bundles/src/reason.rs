@@ -62,7 +62,44 @@ pub enum Reason {
     StoreConflict,
 }
 
+/// Whether it may help to try again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outlook {
+    /// The image itself is refused: the same digest gets the same verdict, whenever it is tried.
+    Lasting,
+    /// It stays so until someone changes something, and that need not show here: credentials, the registry, a certificate,
+    /// a file. Worth an attempt now and then.
+    UntilChanged,
+    /// It may pass by itself: a server that is busy, a line that is down, a disk that is full.
+    Passing,
+}
+
 impl Reason {
+    /// Whether it may help to try again.
+    #[must_use]
+    pub const fn outlook(self) -> Outlook {
+        match self {
+            Self::PlatformMissing | Self::ImageTooLarge | Self::ImageInvalid => Outlook::Lasting,
+            Self::Unauthorized
+            | Self::Forbidden
+            | Self::CredentialsInvalid
+            | Self::ImageNotFound
+            | Self::CertificateUntrusted
+            | Self::CertificateFileInvalid
+            | Self::PlainHttp
+            | Self::DigestMismatch
+            | Self::RedirectRefused
+            | Self::RegistryProtocol => Outlook::UntilChanged,
+            Self::RegistryUnreachable
+            | Self::RegistryBusy
+            | Self::RegistrySlow
+            | Self::TransferFailed
+            | Self::DiskFull
+            | Self::DiskFailed
+            | Self::StoreConflict => Outlook::Passing,
+        }
+    }
+
     /// The word as users see it: in conditions, metrics and logs.
     #[must_use]
     pub const fn word(self) -> &'static str {
@@ -203,9 +240,8 @@ impl LayerError {
     pub fn reason(&self) -> Reason {
         match self {
             Self::Tree(TreeError::Spool(error)) | Self::Read(error) => of_disk(error),
-            Self::Truncated { .. } | Self::Longer { .. } | Self::Digest { .. } | Self::DiffId { .. } => {
-                Reason::DigestMismatch
-            }
+            // A blob with its own digest and another content than the configuration says: so it was pushed.
+            Self::Truncated { .. } | Self::Longer { .. } | Self::Digest { .. } => Reason::DigestMismatch,
             error if error.is_limit() => Reason::ImageTooLarge,
             _ => Reason::ImageInvalid,
         }

@@ -10,6 +10,7 @@ use bundles::assemble::{AssembleError, into_store};
 use bundles::digest::Digest;
 use bundles::layer::LayerError;
 use bundles::limits::Limits;
+use bundles::reason::Outlook;
 use bundles::reference::Reference;
 use bundles::source::documents::DocumentError;
 use bundles::source::{self, SourceError};
@@ -340,4 +341,44 @@ fn hostile_entries_publish_nothing() {
     ));
     assert_eq!(fs::read_dir(store.temporary()).unwrap().count(), 0);
     assert!(store.list().unwrap().is_empty());
+}
+
+#[test]
+fn what_is_in_an_image_is_wrong_for_good() {
+    let dir = tempfile::tempdir().unwrap();
+    let bent = |name: &str, bend: &dyn Fn(&mut Layout)| {
+        let mut layout = layout(&dir.path().join(name));
+        bend(&mut layout);
+        layout.write()
+    };
+    let outlook = |reference: &str| {
+        let store = Store::open(&dir.path().join("store")).unwrap();
+        let reference: Reference = reference.parse().unwrap();
+        let limits = Limits::default();
+        let source = source::open(&reference, &store.temporary(), &limits).map_err(AssembleError::from);
+        let result = source.and_then(|mut source| into_store(&mut *source, &store, &limits, &|_| {}));
+        result.unwrap_err().reason().outlook()
+    };
+    let user = bent("user", &|layout| layout.config["config"]["User"] = json!("nobody-here"));
+    let arm = bent("arm", &|layout| layout.config["architecture"] = json!("arm64"));
+    let other = Digest::of(b"other").to_string();
+    let content = bent("content", &|layout| layout.config["rootfs"]["diff_ids"][0] = json!(other));
+    let count = bent("count", &|layout| layout.config["rootfs"]["diff_ids"] = json!([]));
+    for reference in [&user, &arm, &content, &count] {
+        assert_eq!(outlook(reference), Outlook::Lasting, "{reference}");
+    }
+    // Files of a layout can be put right without another digest.
+    let blob = |layout: &Layout| {
+        let digest: Digest = layout.manifest["layers"][0]["digest"].as_str().unwrap().parse().unwrap();
+        layout.dir.join("blobs/sha256").join(digest.hex())
+    };
+    let missing = bent("missing", &|layout| fs::remove_file(blob(layout)).unwrap());
+    let damaged = bent("damaged", &|layout| {
+        let bytes = fs::read(blob(layout)).unwrap();
+        fs::write(blob(layout), [&bytes[..bytes.len() - 1], b"x"].concat()).unwrap();
+    });
+    let nowhere = format!("oci:{}/nowhere:v1", dir.path().display());
+    for reference in [&missing, &damaged, &nowhere] {
+        assert_eq!(outlook(reference), Outlook::UntilChanged, "{reference}");
+    }
 }

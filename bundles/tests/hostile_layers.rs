@@ -7,14 +7,17 @@ use bundles::digest::Digest;
 use bundles::layer::pax::PaxError;
 use bundles::layer::{Layer, LayerError};
 use bundles::limits::Limits;
-use bundles::reason::Reason;
+use bundles::reason::{Outlook, Reason};
 use bundles::tree::{Kind, Tree, TreeError};
 use common::image::{Packing, compress};
 use common::layers::{content, names, node, tree, tree_with};
 use common::tarball::{Raw, Tarball};
 
+/// Why a layer is refused; the next attempt would end the same way.
 fn refusal(tarball: Tarball) -> LayerError {
-    tree(&[tarball]).unwrap_err()
+    let error = tree(&[tarball]).unwrap_err();
+    assert_eq!(error.reason().outlook(), Outlook::Lasting, "{error:?}");
+    error
 }
 
 macro_rules! assert_refused {

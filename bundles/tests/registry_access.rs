@@ -5,6 +5,7 @@
 mod common;
 
 use bundles::bundle::Bundle;
+use bundles::reason::Outlook;
 use bundles::registry::{Keychain, Options, RegistryError};
 use common::image::Packing;
 use common::proxy::{Action, Proxy};
@@ -55,6 +56,7 @@ fn private_registry_with_an_own_authority() {
     let missing = format!("docker://{}/team/image:v2", registry.host);
     let error = refusal(&missing, trusted(), secret(&registry.host, "secret"));
     assert!(matches!(error, RegistryError::NotFound { .. }), "{error:?}");
+    assert_eq!(error.reason().outlook(), Outlook::UntilChanged);
     // A registry that speaks TLS is not spoken to in plain HTTP unless it was named, and then it does not answer.
     let error = refusal(&missing, options(&[&registry.host]), Keychain::anonymous());
     assert!(matches!(error, RegistryError::Status { status: 400, .. }), "{error:?}");

@@ -8,6 +8,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use bundles::limits::Limits;
+use bundles::reason::Outlook;
 use bundles::registry::{BlobCache, Client, Credentials, Keychain, Options, RegistryError};
 use bundles::source::ImageSource;
 use common::proxy::{Action, Proxy, Request};
@@ -133,10 +134,9 @@ fn busy_servers_are_asked_again_when_they_want() {
     let (_registry, proxy, reference) =
         behind!(|_, _| reply("429 Too Many Requests", "Retry-After: 99999\r\n"));
     let impatient = Options { backoff_max: Duration::from_millis(50), ..options(&[&proxy.host]) };
-    assert!(matches!(
-        refusal(&reference, impatient, Keychain::anonymous()),
-        RegistryError::Busy { status: 429, .. }
-    ));
+    let error = refusal(&reference, impatient, Keychain::anonymous());
+    assert!(matches!(error, RegistryError::Busy { status: 429, .. }), "{error:?}");
+    assert_eq!(error.reason().outlook(), Outlook::Passing);
     assert_eq!(proxy.seen().len(), 4);
 }
 
