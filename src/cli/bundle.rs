@@ -16,7 +16,7 @@ use super::registry::RegistryArgs;
 /// Options of `bundle`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The image: docker://HOST/REPOSITORY[:TAG][@DIGEST], oci:PATH[:TAG], oci-archive:FILE[:TAG],
+    /// The image: docker://HOST/REPOSITORY[:TAG][@DIGEST], oci:PATH[:NAME], oci-archive:FILE[:NAME],
     /// docker-archive:FILE or dir:PATH.
     #[arg(value_name = "REF")]
     pub reference: String,

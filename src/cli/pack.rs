@@ -12,11 +12,11 @@ use super::Usage;
 /// Options of `pack`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Where the image goes: oci:DIR[:TAG]; without it, a directory with the program's name in the current one.
-    #[arg(short, long, env = "KONTAIN_OUTPUT", value_name = "oci:DIR[:TAG]")]
+    /// Where the image goes: oci:DIR[:NAME]; without it, a directory with the program's name in the current one.
+    #[arg(short, long, env = "KONTAIN_OUTPUT", value_name = "oci:DIR[:NAME]")]
     pub output: Option<String>,
     /// A file or directory to put in, at the same path; or SRC:DST to put it elsewhere. Libraries that programs in
-    /// it need come along.
+    /// it need come along; Python, Ruby, Perl, Node.js and PHP bring their standard libraries by themselves.
     #[arg(long, env = "KONTAIN_ADD", value_name = "PATH|SRC:DST")]
     pub add: Vec<Addition>,
     /// An environment variable of the image.
@@ -86,6 +86,6 @@ fn output(args: &Args) -> anyhow::Result<(PathBuf, String)> {
         Ok(Reference::OciLayout { path, select }) if select.digest.is_none() => {
             Ok((path, select.name.unwrap_or_else(|| "latest".to_owned())))
         }
-        _ => Err(Usage(format!("--output {text}: expected oci:DIR[:TAG]")).into()),
+        _ => Err(Usage(format!("--output {text}: expected oci:DIR[:NAME]")).into()),
     }
 }
