@@ -254,14 +254,59 @@ fn malformed_and_huge_extensions() {
     assert_refused!(Tarball::new().file("a", b"").pax(&[("path", b"b")]), LayerError::Tar(_));
 }
 
+/// A sparse file in the format that has its map in the extension header.
+fn sparse(size: &str, map: &str, data: &[u8]) -> Tarball {
+    let records = [("GNU.sparse.size", size.as_bytes()), ("GNU.sparse.map", map.as_bytes())];
+    Tarball::new().pax(&[records[0], records[1], ("GNU.sparse.name", b"real")]).file("made-up", data)
+}
+
 #[test]
-fn sparse_files_are_refused() {
+fn sparse_files() {
+    for (map, whole) in [("0,3,5,3", "abc\0\0def"), ("2,6", "\0\0abcdef"), ("0,6,8,0", "abcdef\0\0")] {
+        let tree = tree(&[sparse("8", map, b"abcdef").file("next", b"n")]).unwrap();
+        assert_eq!(
+            (content(&tree, "real").unwrap(), content(&tree, "next").unwrap()),
+            (whole.into(), "n".into())
+        );
+    }
+    for (size, map) in [
+        ("8", "0,3,2,3"),
+        ("8", "3,3,0,3"),
+        ("8", "0,3,5,4"),
+        ("7", "0,3,5,3"),
+        ("8", "0,3"),
+        ("8", "0,6,8"),
+        ("8", "0,18446744073709551615,1,6"),
+    ] {
+        assert_refused!(sparse(size, map, b"abcdef"), LayerError::Tar(_));
+    }
+    let body = |map: &[u8], data: &[u8]| {
+        let mut body = map.to_vec();
+        body.resize(512, 0);
+        body.extend(data);
+        let records = [("GNU.sparse.major", b"1".as_slice()), ("GNU.sparse.minor", b"0")];
+        Tarball::new().pax(&[records[0], records[1], ("GNU.sparse.realsize", b"5")]).file("a", &body)
+    };
+    let tree = tree(&[body(b"2\n0\n1\n4\n1\n", b"xy")]).unwrap();
+    assert_eq!(content(&tree, "a").unwrap(), "x\0\0\0y");
+    for map in [b"2\n0\n1\n4\n".as_slice(), b"-1\n", b"\n", b"18446744073709551615\n0\n", b"x\n"] {
+        assert_refused!(body(map, b"xy"), LayerError::Tar(_));
+    }
+    // Holes are no way around the bound on what a layer may decompress to.
+    let limits = Limits { ratio_free_bytes: 100_000, ratio: 1, ..Limits::default() };
+    let bomb = sparse("99999999999", "0,6", b"abcdef");
+    assert!(matches!(tree_with(&[bomb], &limits), Err(LayerError::Holes { .. })));
+    let many = (0..3).fold(Tarball::new(), |tarball, _| {
+        tarball.pax(&[("GNU.sparse.size", b"40000"), ("GNU.sparse.map", b"0,1")]).file("a", b"x")
+    });
+    assert!(matches!(tree_with(&[many], &limits), Err(LayerError::Holes { .. })));
+    // Formats that containerd does not read.
     let tarball = Tarball::new().raw(&Raw { name: b"bomb", kind: b'S', ..Raw::default() }, b"");
     assert_refused!(tarball, LayerError::Unsupported { .. });
-    let tarball = Tarball::new()
-        .pax(&[("GNU.sparse.major", b"1"), ("GNU.sparse.realsize", b"99999999999")])
-        .file("a", b"");
-    assert_refused!(tarball, LayerError::Pax(PaxError::Sparse));
+    assert_refused!(
+        Tarball::new().pax(&[("GNU.sparse.future", b"1")]).file("a", b""),
+        LayerError::Pax(PaxError::Sparse)
+    );
     assert_refused!(
         Tarball::new().raw(&Raw { name: b"v", kind: b'V', ..Raw::default() }, b""),
         LayerError::Unsupported { .. }

@@ -7,7 +7,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
@@ -40,6 +40,11 @@ fn files(folder: &Path, is_long: bool) {
     put("b/with spaces", b"fine");
     fs::hard_link(folder.join("b/tool"), folder.join("b/twin")).unwrap();
     std::os::unix::fs::symlink("tool", folder.join("b/link")).unwrap();
+    let sparse = fs::File::create(folder.join("a/sparse")).unwrap();
+    sparse.set_len(400_000).unwrap();
+    for offset in [100_000, 300_000] {
+        sparse.write_all_at(&[b's'; 100], offset).unwrap();
+    }
     if is_long {
         put("c/\u{e9}t\u{e9}", b"bon");
         put(&format!("c/{}", "n".repeat(250)), b"a long name");
@@ -96,6 +101,10 @@ fn writers(go: &Path) -> Vec<Writer> {
         all.push(writer(&format!("GNU tar {format}"), &command, is_short));
     }
     all.push(writer("GNU tar in single blocks", "tar --format=gnu -b 1 -cf -", false));
+    for version in ["0.0", "0.1", "1.0"] {
+        let command = format!("tar --format=posix -S --sparse-version={version} -cf -");
+        all.push(writer(&format!("GNU tar sparse {version}"), &command, false));
+    }
     for (format, is_short) in [("v7", true), ("gnutar", false), ("ustar", true), ("pax", false)] {
         let command = format!("bsdtar --format={format} --uid 0 --gid 0 -cf -");
         all.push(writer(&format!("bsdtar {format}"), &command, is_short));

@@ -6,6 +6,7 @@ use tar::EntryType;
 
 use super::LayerError;
 use super::entries::{self, Item, header_mtime};
+use super::sparse::SparseMap;
 use super::stream::{Sequential, Skip, TarStream};
 use crate::erofs;
 use crate::limits::Limits;
@@ -16,9 +17,14 @@ const OPAQUE: &[u8] = b".wh..wh..opq";
 /// Names that an old storage driver kept for itself; they mean nothing in an image.
 const RESERVED: &[u8] = b".wh..wh.";
 
-/// Applies all entries of the stream.
-pub(super) fn entries(tree: &mut Tree, stream: impl Read, limits: &Limits) -> Result<(), LayerError> {
-    let mut stream = TarStream::new(Sequential(stream));
+/// Applies all entries of the stream. Holes of sparse files add up to at most `holes_max` bytes.
+pub(super) fn entries(
+    tree: &mut Tree,
+    stream: impl Read,
+    limits: &Limits,
+    holes_max: u64,
+) -> Result<(), LayerError> {
+    let mut stream = TarStream::new(Sequential(stream)).with_holes(holes_max);
     while let Some(mut item) = entries::next(&mut stream, limits.extension_bytes)? {
         apply(tree, &mut stream, &mut item, limits)?;
     }
@@ -116,7 +122,17 @@ fn put_file<R: Skip>(
         tree.put_directory(path, meta)?;
         return Ok(());
     }
-    let extent = tree.spool_mut().append(stream, size).map_err(|error| match error {
+    let appended = match &item.sparse {
+        None => tree.spool_mut().append(stream, size),
+        Some(records) => {
+            let map = SparseMap::read(records, stream, limits.extension_bytes)?;
+            if !stream.charge_holes(map.holes()) {
+                return Err(LayerError::Holes { path: show(path) });
+            }
+            tree.spool_mut().append(map.expand(stream), map.real_size)
+        }
+    };
+    let extent = appended.map_err(|error| match error {
         TreeError::Truncated(_) => TreeError::Truncated(show(path)),
         error => error,
     })?;

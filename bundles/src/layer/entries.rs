@@ -6,12 +6,15 @@ use tar::{EntryType, Header};
 
 use super::LayerError;
 use super::pax::Pax;
+use super::sparse::SparseRecords;
 use super::stream::{Skip, TarStream};
 
 /// An entry with its extensions applied; its body is what the stream reads next.
 pub(crate) struct Item {
     pub(crate) header: Header,
     pub(crate) path: Vec<u8>,
+    /// What the extensions say if it is a sparse file.
+    pub(super) sparse: Option<SparseRecords>,
     /// Target of a link.
     pub(crate) link: Vec<u8>,
     pub(crate) pax: Pax,
@@ -90,8 +93,10 @@ fn long_name<R: Skip>(stream: &mut TarStream<R>, max: u64) -> Result<Vec<u8>, La
 }
 
 fn item<R: Skip>(stream: &mut TarStream<R>, header: Header, extensions: Extensions) -> Item {
-    let pax = extensions.pax.unwrap_or_default();
-    let path = pax.path.as_deref().map(<[u8]>::to_vec).or(extensions.name);
+    let mut pax = extensions.pax.unwrap_or_default();
+    let sparse = pax.sparse.take();
+    let sparse_name = sparse.as_ref().and_then(|sparse| sparse.name.as_deref());
+    let path = sparse_name.or(pax.path.as_deref()).map(<[u8]>::to_vec).or(extensions.name);
     let path = path.unwrap_or_else(|| header.path_bytes().into_owned());
     let link = pax.linkpath.as_deref().map(<[u8]>::to_vec).or(extensions.link);
     let link = link.or_else(|| header.link_name_bytes().map(|link| link.into_owned())).unwrap_or_default();
@@ -99,7 +104,7 @@ fn item<R: Skip>(stream: &mut TarStream<R>, header: Header, extensions: Extensio
     if let (EntryType::Regular | EntryType::Continuous, Some(size)) = (header.entry_type(), pax.size) {
         stream.set_body(size);
     }
-    Item { header, path, link, pax }
+    Item { header, path, link, pax, sparse }
 }
 
 /// The modification time in a header; GNU tar writes times before the epoch as negative base-256 numbers.

@@ -77,6 +77,12 @@ pub enum LayerError {
         /// The bound in bytes.
         max: u64,
     },
+    /// Holes of sparse files that a layer of this size may not have.
+    #[error("\"{path}\" has more holes than a layer of this size may have")]
+    Holes {
+        /// Path of the entry.
+        path: String,
+    },
     /// A kind of entry that no image has.
     #[error("\"{path}\" is of the unsupported kind {kind}")]
     Unsupported {
@@ -120,6 +126,7 @@ impl LayerError {
             self,
             Self::TooLarge { .. }
                 | Self::Bomb { .. }
+                | Self::Holes { .. }
                 | Self::ExtensionTooLarge { .. }
                 | Self::XattrsTooLarge { .. }
                 | Self::Tree(

@@ -13,12 +13,14 @@ pub(crate) mod entries;
 mod error;
 mod gzip;
 pub mod pax;
+mod sparse;
 pub(crate) mod stream;
 mod tagged;
 
 use std::io::{self, BufRead, BufReader, Read};
 
 pub use error::LayerError;
+pub use sparse::SparseRecords;
 
 use crate::digest::{Digest, HashingReader};
 use crate::limits::Limits;
@@ -108,7 +110,7 @@ fn read_stream(
     let decoder = decoder(compressed).map_err(LayerError::from_io)?;
     let max = limits.ratio_free_bytes.max(layer.size.saturating_mul(limits.ratio)).min(*unpacked_left);
     let mut plain = HashingReader::new(Bounded::new(decoder, max));
-    apply::entries(tree, &mut plain, limits)?;
+    apply::entries(tree, &mut plain, limits, max)?;
     // What follows the end of the archive is part of the diff id.
     io::copy(&mut plain, &mut io::sink()).map_err(LayerError::from_io)?;
     let (digest, count) = plain.finish();

@@ -3,10 +3,13 @@
 //! Parsers that guess here disagree about where the next entry starts, which is how archives show different files to
 //! different tools.
 
+use super::sparse::SparseRecords;
 use crate::tree::Xattrs;
 
 /// Prefix of extended attributes in PAX keys.
 const XATTR: &[u8] = b"SCHILY.xattr.";
+/// Prefix of what GNU tar says about sparse files.
+const SPARSE: &[u8] = b"GNU.sparse.";
 
 /// Why records are refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -17,8 +20,8 @@ pub enum PaxError {
     /// A value that is not what its key asks for.
     #[error("PAX record \"{0}\" has an unusable value")]
     Value(&'static str),
-    /// A record of GNU tar's sparse formats (`GNU.sparse.*`).
-    #[error("PAX sparse files are not supported")]
+    /// A record of a sparse format that is not known (`GNU.sparse.*`).
+    #[error("the archive has a sparse file in a format that is not known")]
     Sparse,
 }
 
@@ -37,6 +40,8 @@ pub struct Pax {
     pub gid: Option<u32>,
     /// Its modification time, seconds and nanoseconds.
     pub mtime: Option<(i64, u32)>,
+    /// `GNU.sparse.*`: it has holes.
+    pub sparse: Option<SparseRecords>,
     /// `SCHILY.xattr.*`: extended attributes by their full names.
     pub xattrs: Xattrs,
 }
@@ -63,9 +68,7 @@ impl Pax {
     pub fn is_harmless_global(bytes: &[u8]) -> Result<bool, PaxError> {
         for record in records(bytes) {
             let key = record?.0;
-            if matches!(key, b"path" | b"linkpath" | b"size" | b"hdrcharset")
-                || key.starts_with(b"GNU.sparse.")
-            {
+            if matches!(key, b"path" | b"linkpath" | b"size" | b"hdrcharset") || key.starts_with(SPARSE) {
                 return Ok(false);
             }
         }
@@ -81,8 +84,11 @@ impl Pax {
             b"uid" => self.uid = number(value, "uid")?,
             b"gid" => self.gid = number(value, "gid")?,
             b"mtime" => self.mtime = time(value)?,
-            _ if key.starts_with(b"GNU.sparse.") => return Err(PaxError::Sparse),
             _ => {
+                if let Some(name) = key.strip_prefix(SPARSE) {
+                    let sparse = self.sparse.get_or_insert_default();
+                    return set_sparse(sparse, name, value);
+                }
                 if let Some(name) = key.strip_prefix(XATTR) {
                     self.xattrs.insert(name.into(), value.into());
                 }
@@ -90,6 +96,25 @@ impl Pax {
         }
         Ok(())
     }
+}
+
+fn set_sparse(sparse: &mut SparseRecords, key: &[u8], value: &[u8]) -> Result<(), PaxError> {
+    let number = || digits(value).ok_or(PaxError::Value("GNU.sparse"));
+    match key {
+        b"major" => sparse.version.0 = number()?,
+        b"minor" => sparse.version.1 = number()?,
+        b"name" => sparse.name = (!value.is_empty()).then(|| value.into()),
+        b"size" | b"realsize" => sparse.real_size = Some(number()?),
+        b"offset" | b"numbytes" => sparse.map.push(number()?),
+        b"map" => {
+            let numbers = value.split(|&byte| byte == b',').map(digits);
+            sparse.map = numbers.collect::<Option<_>>().ok_or(PaxError::Value("GNU.sparse.map"))?;
+        }
+        // The map says so too.
+        b"numblocks" => {}
+        _ => return Err(PaxError::Sparse),
+    }
+    Ok(())
 }
 
 type Record<'a> = Result<(&'a [u8], &'a [u8]), PaxError>;
@@ -215,6 +240,6 @@ mod tests {
                 "{key} {value}"
             );
         }
-        assert_eq!(Pax::parse(&make(&[("GNU.sparse.major", b"1")])), Err(PaxError::Sparse));
+        assert_eq!(Pax::parse(&make(&[("GNU.sparse.other", b"1")])), Err(PaxError::Sparse));
     }
 }

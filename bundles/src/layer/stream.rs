@@ -49,12 +49,31 @@ pub(crate) struct TarStream<R> {
     body: u64,
     /// Bytes between the end of the body and the next header.
     padding: u64,
+    /// Bytes of holes that sparse files may still have.
+    holes_left: u64,
 }
 
 impl<R: Skip> TarStream<R> {
     /// A stream of which nothing was read.
     pub(crate) const fn new(inner: R) -> Self {
-        Self { inner, position: 0, body: 0, padding: 0 }
+        Self { inner, position: 0, body: 0, padding: 0, holes_left: 0 }
+    }
+
+    /// The same, with sparse files whose holes have at most so many bytes together.
+    pub(super) const fn with_holes(mut self, max: u64) -> Self {
+        self.holes_left = max;
+        self
+    }
+
+    /// Takes the holes of a file from what is left for them; says whether that was enough.
+    pub(super) const fn charge_holes(&mut self, bytes: u64) -> bool {
+        match self.holes_left.checked_sub(bytes) {
+            Some(left) => {
+                self.holes_left = left;
+                true
+            }
+            None => false,
+        }
     }
 
     /// The next header, checked; `None` at the end of the archive.
