@@ -174,6 +174,22 @@ pub fn names(volume: &Volume) -> Vec<FunctionName> {
     files.filter_map(|(folder, file)| FunctionName::new(&folder, file.strip_suffix(".json")?)).collect()
 }
 
+/// Removes the links of functions that have no record: a writer was killed between the two. Says how many there were.
+///
+/// A function that is published at the same moment may lose its link by this; its next look at the image brings it back.
+#[must_use]
+pub fn clear_links(volume: &Volume) -> usize {
+    let namespaces = fs::read_dir(volume.bundle_links()).into_iter().flatten().flatten();
+    let links = namespaces.flat_map(|namespace| {
+        let folder = namespace.file_name().to_string_lossy().into_owned();
+        let links = fs::read_dir(namespace.path()).into_iter().flatten().flatten();
+        links.map(move |link| (folder.clone(), link.file_name().to_string_lossy().into_owned()))
+    });
+    let names = links.filter_map(|(namespace, function)| FunctionName::new(&namespace, &function));
+    let orphans = names.filter(|name| !volume.function(name).exists());
+    orphans.filter(|name| fs::remove_file(volume.bundle_link(name)).is_ok()).count()
+}
+
 /// The symlink for people, replaced in one step.
 fn link(volume: &Volume, name: &FunctionName, bundle: &Path) -> io::Result<()> {
     let link = volume.bundle_link(name);
@@ -230,6 +246,26 @@ mod tests {
         assert_eq!(folders.scan(root.path()).unwrap().unwrap().len(), 2);
         fs::remove_dir(root.path().join("other")).unwrap();
         assert!(folders.scan(root.path()).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_link_without_a_record_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let volume = Volume::open(folder.path()).unwrap();
+        let published = |name: &str| Published {
+            name: name.parse().unwrap(),
+            generation: 0,
+            digest: "sha256:0".into(),
+            spec: serde_saphyr::from_str("image: oci:x").unwrap(),
+        };
+        for name in ["a/b", "a/c.d"] {
+            assert!(write(&volume, published(name), &folder.path().join("store/x")).unwrap());
+        }
+        // Killed between the record and the link.
+        fs::remove_file(volume.function(&"a/c.d".parse().unwrap())).unwrap();
+        assert_eq!((clear_links(&volume), clear_links(&volume)), (1, 0));
+        assert!(fs::read_link(volume.bundle_link(&"a/b".parse().unwrap())).is_ok());
+        assert!(!write(&volume, published("a/b"), &folder.path().join("store/x")).unwrap(), "nothing new");
     }
 
     #[test]

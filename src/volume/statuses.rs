@@ -35,6 +35,12 @@ pub fn remove(volume: &Volume, name: &FunctionName) -> io::Result<()> {
     crate::remove(&volume.image_status(name))
 }
 
+/// Names of the functions that have a status.
+#[must_use]
+pub fn names(volume: &Volume) -> Vec<FunctionName> {
+    all(volume).into_iter().map(|one| one.name).collect()
+}
+
 /// All statuses that can be read, in the order of their names. Blocks.
 #[must_use]
 pub fn all(volume: &Volume) -> Vec<NamedStatus> {

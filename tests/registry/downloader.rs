@@ -11,9 +11,11 @@ use tempfile::TempDir;
 
 use super::common::run;
 use super::memory::high_water_kib;
+use super::parts::image::Packing;
 use super::parts::proxy::{Action, Proxy};
 use super::parts::registry::{Guard, Registry, two_layers};
 use super::parts::skip;
+use super::parts::tarball::Tarball;
 use super::{LIMIT, PROGRAMS, faas, text};
 
 /// What a downloader may have in memory at most, however many functions it looks after.
@@ -220,6 +222,27 @@ fn one_pull_for_many_functions_and_none_after_a_restart() {
     let downloader = site.start(&[]);
     downloader.wait_for("the manifests again", || (manifests(&proxy) >= before + names.len()).then_some(()));
     assert_eq!(proxy.blobs(), 2 * versions + 1, "nothing is downloaded again");
+}
+
+/// The same bytes get the same verdict: an image that can never be unpacked is fetched once, and its tag is followed.
+#[test]
+fn an_image_that_is_refused_is_not_fetched_again() {
+    let Some(registry) = Registry::start(Guard::default()) else {
+        return skip("images that are refused", PROGRAMS);
+    };
+    // A path out of the root is refused, however often it is read.
+    registry.push("image:v1", &[(Tarball::new().file("../../outside", b"x"), Packing::Gzip)]);
+    let proxy = Proxy::new(&registry.host, |_, _| Action::Forward);
+    let site = Site::new(&["--insecure-registry", &proxy.host, "--resync", "1s", "--retry-max", "1s"]);
+    site.document("f", &format!("{}/image:v1", proxy.host));
+    let downloader = site.start(&[]);
+    downloader.wait_for("the verdict", || downloader.log().contains("ImageInvalid").then_some(()));
+    let (fetched, asked) = (proxy.blobs(), manifests(&proxy));
+    downloader.wait_for("more looks at the tag", || (manifests(&proxy) >= asked + 3).then_some(()));
+    assert_eq!(proxy.blobs(), fetched, "nothing is fetched again: {:?}", proxy.seen());
+    assert_eq!(downloader.log().matches("ImageInvalid").count(), 1, "it is said once: {}", downloader.log());
+    registry.push("image:v1", &two_layers(5));
+    downloader.wait_for("the other image of the tag", || site.digest("f"));
 }
 
 #[test]

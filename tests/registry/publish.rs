@@ -74,8 +74,11 @@ fn a_private_image_is_published_called_and_collected() {
     node.remove_document("probe");
     node.wait_for("404", |node| (node.get("/default/probe/count").status == 404).then_some(()));
     node.wait_for("an empty store", |_| listed(&volume).is_empty().then_some(()));
-    let layers = std::fs::read_dir(volume.join("layers/sha256")).expect("a folder").count();
-    assert_eq!(layers, 0);
+    // Layers are collected after the bundles.
+    node.wait_for("no layers", |_| {
+        let layers = std::fs::read_dir(volume.join("layers/sha256")).expect("a folder").count();
+        (layers == 0).then_some(())
+    });
 }
 
 /// `store ls` of a volume.

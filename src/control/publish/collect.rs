@@ -112,7 +112,8 @@ impl Collector {
             if room.is_full { (Duration::ZERO, 0) } else { (self.policy.grace, self.policy.layers_bytes) };
         let layer_bytes = cache.collect(&layers_of(&store)?, grace, max).map_err(read_error(&layers))?;
         let namespaces_of_secrets = fs::read_dir(self.volume.secrets()).into_iter().flatten().flatten();
-        let temporaries = volume::sweep(&self.volume.functions())
+        let temporaries = volume::records::clear_links(&self.volume)
+            + volume::sweep(&self.volume.functions())
             + volume::sweep(&self.volume.status())
             + volume::sweep(&self.volume.bundle_links())
             + volume::sweep(&self.volume.image_statuses())

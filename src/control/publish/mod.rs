@@ -1,11 +1,12 @@
 //! One Image onto the volume, and off it again.
 //!
 //! * [`fetch`]: where images come from, registries among others.
-//! * [`publisher`]: image → bundle in the store → record, each step atomic.
+//! * [`publisher`]: image → bundle in the store → record, each step atomic; `verdicts`: images that can never be published.
 //! * [`collect`]: what nobody needs any more.
 
 pub mod collect;
 pub mod fetch;
 pub mod publisher;
+mod verdicts;
 
 pub use publisher::{Outcome, PublishError, Publisher};

@@ -3,14 +3,16 @@
 use std::io;
 
 use bundles::assemble::{AssembleError, into_store};
+use bundles::digest::Digest;
 use bundles::limits::Limits;
-use bundles::reason::{self, Reason};
+use bundles::reason::{self, Outlook, Reason};
 use bundles::reference::Reference;
 use bundles::registry::RegistryError;
 use bundles::source::{self, SourceError};
 use bundles::store::{Store, StoreError};
 
 use super::fetch::{Keychain, PullEvent, Registries};
+use super::verdicts::{Verdict, Verdicts};
 use api::{FunctionName, Image, Published};
 use volume::{Volume, records};
 
@@ -26,6 +28,9 @@ pub enum PublishError {
     /// The volume refuses.
     #[error("cannot write the function's record")]
     Record(#[from] io::Error),
+    /// The same image was refused before, for what is in it.
+    #[error("{}", .0.message)]
+    Refused(Verdict),
     /// The name cannot be a path.
     #[error("`{0}` is not a name")]
     Name(String),
@@ -50,8 +55,14 @@ impl PublishError {
             Self::Assemble(error) => error.reason(),
             Self::Store(error) => error.reason(),
             Self::Record(error) => reason::of_disk(error),
+            Self::Refused(verdict) => verdict.reason,
             Self::Name(_) => Reason::ImageInvalid,
         }
+    }
+
+    /// Nothing was tried: the image was refused before.
+    pub fn is_repeated(&self) -> bool {
+        matches!(self, Self::Refused(_))
     }
 
     /// What went wrong, why, and what to do about it, in one line.
@@ -78,6 +89,7 @@ pub struct Publisher {
     store: Store,
     limits: Limits,
     registries: Registries,
+    verdicts: Verdicts,
 }
 
 impl Publisher {
@@ -87,7 +99,11 @@ impl Publisher {
     /// When it cannot be used.
     pub fn open(volume: Volume, registries: Registries) -> Result<Self, PublishError> {
         let store = Store::open(&volume.store())?;
-        Ok(Self { volume, store, limits: Limits::default(), registries })
+        let links = volume::records::clear_links(&volume);
+        if links > 0 {
+            tracing::info!(links, "links that a killed process left are removed");
+        }
+        Ok(Self { volume, store, limits: Limits::default(), registries, verdicts: Verdicts::default() })
     }
 
     /// The credentials of this machine; pull secrets of an Image come before them.
@@ -122,8 +138,15 @@ impl Publisher {
                 tracing::info!(function = %name, "unpacking layer {} of {count}", index + 1);
             }
         };
+        let identity = source.identify(&self.limits)?;
+        if let Some(verdict) = self.verdicts.get(identity) {
+            // What another's image is refused for is nobody's business who may not have it.
+            source.prove(&self.limits)?;
+            return Err(PublishError::Refused(verdict));
+        }
         // The lock is held until the record names the bundle: no collection comes in between.
-        let assembled = into_store(&mut *source, &self.store, &self.limits, &progress)?;
+        let assembled = into_store(&mut *source, &self.store, &self.limits, &progress)
+            .inspect_err(|error| self.judge(identity, error))?;
         let bundle = &assembled.bundle.bundle;
         let digest = bundle.record.manifest_digest.to_string();
         let generation = image.metadata.generation;
@@ -134,6 +157,14 @@ impl Publisher {
             tracing::info!(function = %name, digest, "published");
         }
         Ok(Outcome { digest, changed, pulled: assembled.fresh })
+    }
+
+    /// Remembers what cannot be otherwise the next time.
+    fn judge(&self, identity: Digest, error: &AssembleError) {
+        let reason = error.reason();
+        if reason.outlook() == Outlook::Lasting {
+            self.verdicts.insert(identity, Verdict { reason, message: reason::chain(error) });
+        }
     }
 
     /// The names that are published.

@@ -17,7 +17,7 @@ use api::status::{ImageStatus, ReplicaPhase};
 use api::{FunctionName, ImageObject};
 
 use super::entry::{Entry, Publication, blank, is_about};
-use super::failure::{Failure, one_line};
+use super::failure::{Failure, Retry, one_line};
 use crate::source::{Note, Wanted, Write};
 
 /// First and longest pause after a status could not be written.
@@ -204,12 +204,16 @@ impl Books {
                 (entry.due, entry.pause) = (Some(now + jittered(self.resync)), first_pause);
             }
             Err(failure) => {
-                entry.due = (!failure.is_final()).then(|| now + jittered(entry.pause));
+                entry.due = match failure.retry() {
+                    Retry::Never => None,
+                    Retry::AtResync => Some(now + jittered(self.resync)),
+                    Retry::Soon => Some(now + jittered(entry.pause)),
+                };
                 entry.pause = (entry.pause * 2).min(last_pause);
                 if failure.transient {
                     return true;
                 }
-                if entry.failure.as_ref() != Some(&failure) {
+                if !failure.repeated && entry.failure.as_ref() != Some(&failure) {
                     let (reason, text) = (failure.reason.word().to_owned(), failure.message.clone());
                     entry.notes.push(Note { warning: true, reason, text, action: "Pull" });
                 }
@@ -334,6 +338,7 @@ fn jittered(pause: Duration) -> Duration {
 mod tests {
     use super::*;
     use api::FailureReason;
+    use bundles::reason::Reason;
     use serde_json::{Value, json};
 
     fn books() -> Books {
@@ -403,6 +408,11 @@ mod tests {
         let work = books.start().unwrap();
         books.done(&work, Err(Failure::invalid("spec.port: no")));
         assert!(books.entries[&work.name].due.is_none() && books.start().is_none());
+        books.touch(&work.name);
+        let work = books.start().unwrap();
+        books.done(&work, Err(Failure::new(FailureReason::Image(Reason::ImageInvalid), "a layer is no tar")));
+        let due = books.entries[&work.name].due.unwrap();
+        assert!(due > Instant::now() + Duration::from_secs(40), "not before the tag may have moved");
         // Another specification is another chance.
         books.note(object("a/b", "y"), |_| None);
         assert_eq!(books.start().unwrap().reference(), "y");

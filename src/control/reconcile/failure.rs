@@ -1,7 +1,7 @@
 //! Why an Image is not published, in the words of a condition: one for machines, and a line with cause and fix.
 
 use api::FailureReason;
-use bundles::reason::Reason;
+use bundles::reason::{Outlook, Reason};
 
 use crate::publish::PublishError;
 
@@ -21,12 +21,25 @@ pub struct Failure {
     pub message: String,
     /// Whether this is about the API server's absence, and so says nothing about the Image.
     pub transient: bool,
+    /// Whether nothing was tried, because the same image was refused before.
+    pub repeated: bool,
+}
+
+/// When an Image that failed is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// Not before it changes.
+    Never,
+    /// With the next resync, when its tag may name another image; what it names now stays refused.
+    AtResync,
+    /// Soon, after pauses that grow.
+    Soon,
 }
 
 impl Failure {
     /// With a line of its own.
     pub fn new(reason: FailureReason, message: impl Into<String>) -> Self {
-        Self { reason, message: one_line(&message.into()), transient: false }
+        Self { reason, message: one_line(&message.into()), transient: false, repeated: false }
     }
 
     /// A specification that cannot be published as it is.
@@ -34,16 +47,21 @@ impl Failure {
         Self::new(FailureReason::InvalidSpec, format!("{problems}; what was published before goes on"))
     }
 
-    /// Trying again cannot help before the Image changes.
-    pub fn is_final(&self) -> bool {
-        self.reason == FailureReason::InvalidSpec
+    /// When the Image is tried again.
+    pub fn retry(&self) -> Retry {
+        match self.reason {
+            FailureReason::InvalidSpec => Retry::Never,
+            FailureReason::Image(reason) if reason.outlook() == Outlook::Lasting => Retry::AtResync,
+            _ => Retry::Soon,
+        }
     }
 
     /// What came of fetching or writing the image.
     pub fn of_publish(error: &PublishError, image: &str) -> Self {
         let reason = error.reason();
         let hint = if CREDENTIALS.contains(&reason) { HOW_TO_LOG_IN } else { "" };
-        Self::new(reason.into(), format!("{image}: {}{hint}", error.explain()))
+        let repeated = error.is_repeated();
+        Self { repeated, ..Self::new(reason.into(), format!("{image}: {}{hint}", error.explain())) }
     }
 }
 

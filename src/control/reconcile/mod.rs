@@ -23,7 +23,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use volume::readiness::Readiness;
 use volume::reports::Reports;
-use volume::{Volume, records};
+use volume::{Volume, records, statuses};
 
 use self::books::{Books, Change};
 use self::entry::Publication;
@@ -152,8 +152,9 @@ impl Reconciler {
         if !complete {
             gone.clear();
         } else {
-            let published = self.publisher.published().into_iter();
-            gone.extend(published.filter(|name| !names.contains(name) && self.source.owns(name)));
+            // A writer may have been killed when only the status was left.
+            let left = self.publisher.published().into_iter().chain(statuses::names(&self.volume));
+            gone.extend(left.filter(|name| !names.contains(name) && self.source.owns(name)));
         }
         for name in gone {
             self.remove(&name).await;

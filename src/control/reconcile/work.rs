@@ -24,7 +24,9 @@ pub async fn publish(
     object: Arc<ImageObject>,
 ) -> Done {
     let result = attempt(&*source, publisher, &object).await;
-    if let Err(failure) = &result {
+    if let Err(failure) = &result
+        && !failure.repeated
+    {
         let reason = failure.reason.word();
         match &object.place {
             Some(place) => {
