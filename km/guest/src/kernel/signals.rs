@@ -39,7 +39,13 @@ impl Kernel {
                 self.report_crash(tid, signal);
                 self.exit_process(pid, Status::Signaled(u32::from(signal.number())));
             }
-            Some(Delivery::Stop(signal)) => self.stop_process(pid, u32::from(signal.number())),
+            Some(Delivery::Stop(signal)) => {
+                // Nobody could let an orphaned group go on, so only SIGSTOP stops its members (signal(7)).
+                let (group, session) = (process.group, process.session);
+                if signal == Signal::STOP || !self.is_orphaned(group, session) {
+                    self.stop_process(pid, u32::from(signal.number()));
+                }
+            }
             Some(Delivery::Handle(action, info)) => {
                 self.end_interrupted_call(tid, action.flags & flag::RESTART != 0);
                 self.abort_sequence(tid);

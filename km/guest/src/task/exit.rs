@@ -146,9 +146,10 @@ impl Kernel {
         process.left.ended.set(true);
         process.left.queue.wake();
         // Closed last: closing may send bytes and wake others, which must find the process ended.
+        let groups = self.groups_tied_by(pid);
         drop(files);
         self.hand_over_children(pid);
-        self.hang_up_orphaned_groups(pid);
+        self.hang_up_orphaned(&groups, pid);
         if pid == 1 {
             self.end_machine(status);
         }
@@ -189,17 +190,25 @@ impl Kernel {
         }
     }
 
-    /// Groups that nobody in their session looks after any more, and that have stopped members, are told to end or to
-    /// go on (setpgid(2), "orphaned process group").
-    fn hang_up_orphaned_groups(&mut self, ended: Pid) {
-        let Some(process) = self.tasks.process(ended) else { return };
-        let (session, heir) = (process.session, self.heir_of(ended));
-        let mut groups: Vec<Pid> = alloc::vec![process.group];
-        let heirs = self.tasks.processes().filter(|other| other.parent == heir && other.session == session);
-        groups.extend(heirs.map(|child| child.group));
+    /// Groups that a process ties to another group of its session: its own through its parent, and those of its children.
+    /// Only these can become orphaned by its end.
+    fn groups_tied_by(&self, pid: Pid) -> Vec<Pid> {
+        let Some(process) = self.tasks.process(pid) else { return Vec::new() };
+        let ties = |other: &&Process| other.group != process.group && other.session == process.session;
+        let own = self.tasks.process(process.parent).filter(ties).map(|_| process.group);
+        let children = self.tasks.processes().filter(|child| child.parent == pid && child.zombie.is_none());
+        let mut groups: Vec<Pid> =
+            own.into_iter().chain(children.filter(ties).map(|child| child.group)).collect();
         groups.sort_unstable();
         groups.dedup();
-        for group in groups {
+        groups
+    }
+
+    /// Tells those of the groups to end or to go on that have stopped members and that nobody in their session looks
+    /// after any more (setpgid(2), "orphaned process group").
+    fn hang_up_orphaned(&mut self, groups: &[Pid], ended: Pid) {
+        let Some(session) = self.tasks.process(ended).map(|process| process.session) else { return };
+        for &group in groups {
             let stopped = |other: &Process| other.group == group && other.stopped.is_some();
             if self.tasks.processes().any(stopped) && self.is_orphaned(group, session) {
                 self.signal_group(group, Signal::HUP);
