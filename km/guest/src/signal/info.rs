@@ -113,6 +113,15 @@ impl Info {
         Self { signal, code, origin: Origin::Raw(rest) }
     }
 
+    /// The number of the timer that sent it, if one did.
+    #[must_use]
+    pub fn timer(&self) -> Option<i32> {
+        match self.origin {
+            Origin::Timer { id, .. } => Some(id),
+            _ => None,
+        }
+    }
+
     /// The `siginfo_t` as the program sees it.
     #[must_use]
     pub fn encode(&self) -> [u8; INFO_BYTES] {

@@ -4,7 +4,7 @@ use super::info::{Info, Origin};
 use super::{SigSet, Signal};
 use alloc::collections::VecDeque;
 use alloc::rc::Rc;
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 
 /// Real-time signals that may wait for one thread or process (RLIMIT_SIGPENDING's order of magnitude).
 pub const QUEUE_MAX: usize = 4096;
@@ -18,8 +18,16 @@ pub struct Pending {
 
 #[derive(Debug, Default)]
 struct Inner {
-    queue: VecDeque<Info>,
+    queue: VecDeque<Queued>,
     set: SigSet,
+}
+
+/// A signal that waits.
+#[derive(Debug)]
+struct Queued {
+    info: Info,
+    /// Of a timer's signal: takes the overrun when the signal arrives (timer_getoverrun(2)).
+    delivered: Option<Rc<Cell<i32>>>,
 }
 
 impl Pending {
@@ -56,7 +64,7 @@ impl Pending {
         if info.signal.real_time() && inner.queue.len() >= QUEUE_MAX {
             return false;
         }
-        inner.queue.push_back(info);
+        inner.queue.push_back(Queued { info, delivered: None });
         inner.set = inner.set.with(info.signal);
         true
     }
@@ -64,32 +72,51 @@ impl Pending {
     /// Adds expirations to the signal of a timer, if it still waits: a timer has one signal in the queue at most.
     pub fn add_overrun(&self, timer: i32, more: i32) -> bool {
         let mut inner = self.inner.borrow_mut();
-        let waiting = inner.queue.iter_mut().find_map(|info| match &mut info.origin {
-            Origin::Timer { id, overrun, .. } if *id == timer => Some(overrun),
-            _ => None,
-        });
-        let Some(overrun) = waiting else { return false };
+        let Some(overrun) = inner.queue.iter_mut().find_map(|queued| queued.overrun_of(timer)) else {
+            return false;
+        };
         *overrun = overrun.saturating_add(more);
         true
+    }
+
+    /// When the signal of a timer that waits here arrives, `delivered` gets the overrun that it tells of.
+    pub fn tell_overrun(&self, timer: i32, delivered: &Rc<Cell<i32>>) {
+        let mut inner = self.inner.borrow_mut();
+        if let Some(queued) = inner.queue.iter_mut().find(|queued| queued.info.timer() == Some(timer)) {
+            queued.delivered = Some(Rc::clone(delivered));
+        }
     }
 
     /// Takes the oldest one of a signal.
     #[must_use]
     pub fn take(&self, signal: Signal) -> Option<Info> {
         let mut inner = self.inner.borrow_mut();
-        let at = inner.queue.iter().position(|info| info.signal == signal)?;
-        let info = inner.queue.remove(at);
-        if !inner.queue.iter().any(|info| info.signal == signal) {
+        let at = inner.queue.iter().position(|queued| queued.info.signal == signal)?;
+        let queued = inner.queue.remove(at)?;
+        if !inner.queue.iter().any(|queued| queued.info.signal == signal) {
             inner.set = inner.set.without(signal);
         }
-        info
+        if let (Some(delivered), Origin::Timer { overrun, .. }) = (&queued.delivered, queued.info.origin) {
+            delivered.set(overrun);
+        }
+        Some(queued.info)
     }
 
     /// Drops all of these signals (they are ignored now, or SIGCONT undoes stops).
     pub fn discard(&self, signals: SigSet) {
         let mut inner = self.inner.borrow_mut();
-        inner.queue.retain(|info| !signals.contains(info.signal));
+        inner.queue.retain(|queued| !signals.contains(queued.info.signal));
         inner.set = inner.set.minus(signals);
+    }
+}
+
+impl Queued {
+    /// The overrun of a timer's signal, if this is it.
+    fn overrun_of(&mut self, timer: i32) -> Option<&mut i32> {
+        match &mut self.info.origin {
+            Origin::Timer { id, overrun, .. } if *id == timer => Some(overrun),
+            _ => None,
+        }
     }
 }
 

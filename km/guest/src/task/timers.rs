@@ -10,7 +10,9 @@ use crate::signal::Signal;
 use crate::signal::info::{Info, Origin, code};
 use crate::time::{NANOS_PER_SECOND, monotonic_ns, realtime_ns};
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::rc::Rc;
 use alloc::vec::Vec;
+use core::cell::Cell;
 
 /// Timers that a process may make (RLIMIT_SIGPENDING bounds them on Linux).
 const TIMERS_MAX: usize = 4096;
@@ -47,7 +49,7 @@ pub struct Notice {
 }
 
 /// A timer: when it is due, and what happens then.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Timer {
     base: Base,
     notice: Notice,
@@ -56,7 +58,8 @@ pub struct Timer {
     /// The absolute CLOCK_REALTIME time that it was set to.
     realtime_ns: Option<u64>,
     interval_ns: u64,
-    overrun: i32,
+    /// The overrun of the last signal that arrived (timer_getoverrun(2)).
+    delivered: Rc<Cell<i32>>,
 }
 
 /// How a timer is set.
@@ -122,7 +125,7 @@ impl Timers {
     /// # Errors
     /// EINVAL when there is none.
     pub fn get(&self, pid: Pid, id: TimerId) -> Result<Timer> {
-        self.all.get(&(pid, id)).copied().ok_or(Errno::EINVAL)
+        self.all.get(&(pid, id)).cloned().ok_or(Errno::EINVAL)
     }
 
     /// Arms or disarms a timer; `cpu_ns` is the CPU time of its process.
@@ -133,7 +136,8 @@ impl Timers {
         self.disarm(pid, id);
         let timer = self.all.get_mut(&(pid, id)).ok_or(Errno::EINVAL)?;
         timer.interval_ns = setting.interval_ns;
-        timer.overrun = 0;
+        // A signal that is still on its way belongs to the setting before.
+        timer.delivered = Rc::default();
         timer.realtime_ns = (setting.absolute && timer.base == Base::Realtime).then_some(setting.value_ns);
         if setting.value_ns == 0 {
             return Ok(());
@@ -204,25 +208,26 @@ impl Timers {
         }
     }
 
-    /// Takes a timer that is due and arms it again if it has a period; the expirations that were missed are its overrun.
-    fn expire(&mut self, pid: Pid, id: TimerId, now_ns: u64) -> Option<Timer> {
+    /// Takes a timer that is due and arms it again if it has a period. Returns the expirations that were missed with it.
+    fn expire(&mut self, pid: Pid, id: TimerId, now_ns: u64) -> Option<(Timer, i32)> {
         let deadline_ns = self.all.get(&(pid, id))?.deadline_ns?;
         self.disarm(pid, id);
         let timer = self.all.get_mut(&(pid, id))?;
-        if let Some(missed) = now_ns.saturating_sub(deadline_ns).checked_div(timer.interval_ns) {
-            timer.overrun = i32::try_from(missed).unwrap_or(i32::MAX);
+        let missed = now_ns.saturating_sub(deadline_ns).checked_div(timer.interval_ns);
+        if let Some(missed) = missed {
             // Only the first expiration can be at a time of the clock; the next are a period apart.
             timer.realtime_ns = None;
             let next_ns = deadline_ns.saturating_add((missed + 1).saturating_mul(timer.interval_ns));
             self.arm(pid, id, next_ns);
         }
-        self.all.get(&(pid, id)).copied()
+        let timer = self.all.get(&(pid, id)).cloned()?;
+        Some((timer, i32::try_from(missed.unwrap_or(0)).unwrap_or(i32::MAX)))
     }
 }
 
 impl Timer {
     fn new(base: Base, notice: Notice) -> Self {
-        Self { base, notice, deadline_ns: None, realtime_ns: None, interval_ns: 0, overrun: 0 }
+        Self { base, notice, deadline_ns: None, realtime_ns: None, interval_ns: 0, delivered: Rc::default() }
     }
 
     /// What it runs on.
@@ -240,18 +245,18 @@ impl Timer {
         (left, self.interval_ns)
     }
 
-    /// Expirations that the last signal stands for, besides its own.
+    /// Expirations that the last signal that arrived stands for, besides its own.
     #[must_use]
     pub fn overrun(&self) -> i32 {
-        self.overrun
+        self.delivered.get()
     }
 
-    fn info(&self, id: TimerId) -> Option<Info> {
+    fn info(&self, id: TimerId, overrun: i32) -> Option<Info> {
         let signal = self.notice.signal?;
         Some(match id {
             TimerId::Interval(_) => Info::kernel(signal),
             TimerId::Posix(number) => {
-                let origin = Origin::Timer { id: number, overrun: self.overrun, value: self.notice.value };
+                let origin = Origin::Timer { id: number, overrun, value: self.notice.value };
                 Info { signal, code: code::TIMER, origin }
             }
         })
@@ -282,21 +287,26 @@ impl Kernel {
     }
 
     fn fire(&mut self, pid: Pid, id: TimerId, now_ns: u64) {
-        let Some(timer) = self.timers.expire(pid, id, now_ns) else { return };
-        let Some(info) = timer.info(id) else { return };
-        if let TimerId::Posix(number) = id {
-            let waiting = match timer.notice.thread {
-                Some(tid) => self.tasks.thread(tid).map(|thread| thread.signals.pending.share()),
-                None => self.tasks.process(pid).map(|process| process.signals.pending.share()),
-            };
-            if waiting.is_some_and(|pending| pending.add_overrun(number, timer.overrun.saturating_add(1))) {
-                return;
-            }
+        let Some((timer, missed)) = self.timers.expire(pid, id, now_ns) else { return };
+        let Some(info) = timer.info(id, missed) else { return };
+        let queue = match timer.notice.thread {
+            Some(tid) => self.tasks.thread(tid).map(|thread| thread.signals.pending.share()),
+            None => self.tasks.process(pid).map(|process| process.signals.pending.share()),
+        };
+        let (TimerId::Posix(number), Some(queue)) = (id, queue) else {
+            self.signal_process(pid, info);
+            return;
+        };
+        if queue.add_overrun(number, missed.saturating_add(1)) {
+            return;
         }
         match timer.notice.thread {
             Some(tid) => self.signal_thread(tid, info),
             None => self.signal_process(pid, info),
         };
+        if timer.interval_ns > 0 {
+            queue.tell_overrun(number, &timer.delivered);
+        }
     }
 
     /// RLIMIT_CPU: SIGXCPU each second from the soft limit on, SIGKILL at the hard one.
@@ -340,7 +350,7 @@ mod tests {
         timers.set(1, id, Setting { value_ns: 100, interval_ns: 10, absolute: false }, 0).unwrap();
         let due = timers.next_deadline().unwrap();
         assert!(due >= start + 100);
-        assert_eq!(timers.expire(1, id, due + 25).unwrap().overrun(), 2);
+        assert_eq!(timers.expire(1, id, due + 25).unwrap().1, 2);
         assert_eq!(timers.next_deadline(), Some(due + 30));
         timers.set(1, id, Setting { value_ns: 0, interval_ns: 0, absolute: false }, 0).unwrap();
         assert_eq!(timers.next_deadline(), None);
