@@ -75,6 +75,25 @@ pub struct Ctx<'a> {
     pub tid: Tid,
 }
 
+    /// What the call's descriptors led to when it asked first.
+    pub held: HeldFiles,
+}
+
+/// The open files that a call works on, by descriptor. They stay open to the call, and the same, if another thread closes
+/// or replaces the descriptor while the call waits. No call that waits has more than two.
+#[derive(Default)]
+pub struct HeldFiles([Option<(u32, Rc<OpenFile>)>; 2]);
+
+impl HeldFiles {
+    fn get(&self, fd: u64) -> Option<Rc<OpenFile>> {
+        self.0.iter().flatten().find(|held| held.0 == fd as u32).map(|held| Rc::clone(&held.1))
+    }
+
+    fn put(&mut self, fd: u64, file: &Rc<OpenFile>) {
+        if let Some(free) = self.0.iter_mut().find(|held| held.is_none()) {
+            *free = Some((fd as u32, Rc::clone(file)));
+        }
+    }
 impl Ctx<'_> {
     /// The thread that called; it exists while its call runs.
     pub fn thread(&mut self) -> &mut Thread {
@@ -101,7 +120,12 @@ impl Ctx<'_> {
     /// # Errors
     /// EBADF.
     pub fn file(&mut self, fd: u64) -> Result<Rc<OpenFile>> {
-        self.process().files.borrow().get(fd).ok_or(Errno::EBADF)
+        if let Some(held) = self.held.get(fd) {
+            return Ok(held);
+        }
+        let file = self.process().files.borrow().get(fd).ok_or(Errno::EBADF)?;
+        self.held.put(fd, &file);
+        Ok(file)
     }
 
     /// What this call kept from its last run.

@@ -3,7 +3,7 @@
 use super::{Ctx, Kernel, pressure};
 use crate::errno::Errno;
 use crate::syscall::names;
-use crate::syscall::row::Support;
+use crate::syscall::row::{Handler, Support};
 use crate::syscall::table;
 use crate::task::Tid;
 use crate::task::thread::Call;
@@ -59,9 +59,21 @@ impl Kernel {
         match (row.support, row.handler) {
             (Support::Refused(errno, _), _) => Err(errno.into()),
             (_, Some(_)) if pressure::refuses(number, self.tasks.thread_count()) => Err(Errno::ENOMEM.into()),
-            (_, Some(handler)) => handler(&mut Ctx { kernel: self, tid }, args),
+            (_, Some(handler)) => self.run_handler(tid, handler, args),
             (_, None) => Err(Errno::ENOSYS.into()),
         }
+    }
+
+    /// Runs a handler. What a call that waits holds is kept with its thread until the handler's next run.
+    fn run_handler(&mut self, tid: Tid, handler: Handler, args: &[u64; 6]) -> SysResult {
+        let held = core::mem::take(&mut self.tasks.thread_mut(tid).held);
+        let mut ctx = Ctx { kernel: self, tid, held };
+        let result = handler(&mut ctx, args);
+        if matches!(result, Err(Stop::Block(_))) {
+            let held = core::mem::take(&mut ctx.held);
+            self.tasks.thread_mut(tid).held = held;
+        }
+        result
     }
 
     fn finish_call(&mut self, tid: Tid, value: u64) {

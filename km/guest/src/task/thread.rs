@@ -1,6 +1,7 @@
 //! A thread: registers, what it waits for, and what the program told the library OS about it.
 
 use super::{Pid, Tid};
+use crate::kernel::HeldFiles;
 use crate::signal::ThreadSignals;
 use crate::signal::frame::LastException;
 use crate::time::monotonic_ns;
@@ -53,6 +54,8 @@ pub struct Thread {
     pub interrupted: Option<Interruption>,
     /// What its current system call keeps between runs.
     pub progress: Progress,
+    /// The open files of a call that waits.
+    pub(crate) held: HeldFiles,
     /// What it waits for; `None` when it can run.
     pub wait: Option<Wait>,
     /// It is in the queue of threads that can run.
@@ -89,6 +92,7 @@ impl Thread {
             call: None,
             interrupted: None,
             progress: Progress::default(),
+            held: HeldFiles::default(),
             wait: None,
             queued: false,
             futex: Rc::default(),
@@ -114,6 +118,7 @@ impl Thread {
         self.call = None;
         self.interrupted = None;
         self.progress = Progress::default();
+        self.held = HeldFiles::default();
     }
 
     /// Takes a name, cut to what PR_SET_NAME keeps.
