@@ -209,6 +209,10 @@ pub const O_APPEND: u32 = 0o2000;
 pub const O_NONBLOCK: u32 = 0o4000;
 /// Signals when it becomes ready; kept, never acted on.
 pub const O_ASYNC: u32 = 0o20_000;
+/// The file may be larger than 2 GiB: open(2) and its relatives set it on x86-64, and F_GETFL shows it.
+pub const O_LARGEFILE: u32 = 0o100_000;
+/// Reading leaves the access time alone.
+pub const O_NOATIME: u32 = 0o1_000_000;
 /// A handle for paths only.
 pub const O_PATH: u32 = 0o10_000_000;
 

@@ -1,7 +1,7 @@
 //! From a path to an open file (open(2)).
 
 use super::dev;
-use super::file::{File, O_ACCMODE, O_NONBLOCK, O_PATH, OpenFile};
+use super::file::{File, O_ACCMODE, O_LARGEFILE, O_NONBLOCK, O_PATH, OpenFile};
 use super::generated::GeneratedFile;
 use super::inotify::{event, notify};
 use super::node::meta::{self, MAY_EXEC, MAY_READ, MAY_WRITE, Meta, S_IFBLK, S_IFCHR, S_IFIFO};
@@ -51,6 +51,7 @@ pub fn open(
     if flags & (O_CREAT | O_DIRECTORY) == O_CREAT | O_DIRECTORY {
         return Err(Errno::EINVAL.into());
     }
+    let flags = flags | O_LARGEFILE;
     if flags & O_TMPFILE != 0 {
         return Ok(open_nameless(walk, path, flags, mode)?);
     }

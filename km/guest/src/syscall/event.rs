@@ -4,7 +4,7 @@ use super::open::install;
 use super::row::Row;
 use crate::errno::{Errno, Result};
 use crate::fs::eventfd::EventFd;
-use crate::fs::file::{O_NONBLOCK, O_RDWR, OpenFile};
+use crate::fs::file::{O_LARGEFILE, O_NONBLOCK, O_RDWR, OpenFile};
 use crate::fs::node::data::{Data, F_SEAL_SEAL};
 use crate::fs::node::meta::{Meta, S_IFREG};
 use crate::fs::node::{Body, Node};
@@ -133,6 +133,6 @@ fn sys_memfd_create(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let vfs = &ctx.kernel.vfs;
     let node = Node::new(&vfs.nameless, meta, Body::File(data));
     node.set_place(&vfs.nameless_dir, &[b"memfd:", name.as_slice()].concat());
-    let file = OpenFile::new(Rc::new(RegularFile::new(node, O_RDWR)), O_RDWR);
+    let file = OpenFile::new(Rc::new(RegularFile::new(node, O_RDWR)), O_RDWR | O_LARGEFILE);
     install(ctx, file, flags & MFD_CLOEXEC != 0)
 }

@@ -3,7 +3,7 @@
 use super::at::{self, AT_FDCWD};
 use super::row::Row;
 use crate::errno::{Errno, Result};
-use crate::fs::file::{O_APPEND, O_ASYNC, O_NONBLOCK, O_PATH, OpenFile};
+use crate::fs::file::{O_APPEND, O_ASYNC, O_NOATIME, O_NONBLOCK, O_PATH, OpenFile};
 use crate::fs::locks::{self, Locks, Owner, Range};
 use crate::fs::node::Node;
 use crate::fs::node::data::{F_SEAL_SEAL, F_SEAL_WRITE};
@@ -153,14 +153,12 @@ fn put_at(ctx: &mut Ctx<'_>, file: Rc<OpenFile>, fd: u64, close_on_exec: bool) -
 }
 
 /// Flags that F_SETFL changes.
-const SETTABLE: u32 = O_APPEND | O_NONBLOCK | O_DIRECT | 0o1_000_000 | O_ASYNC;
+const SETTABLE: u32 = O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME | O_ASYNC;
 /// The number of fcntl(2).
 const FCNTL: u64 = 72;
 /// F_GETLEASE, and what it says of a file without one.
 const F_GETLEASE: u32 = 1025;
 const F_UNLCK: u64 = 2;
-/// What F_GETFL adds on x86-64: O_LARGEFILE.
-const LARGE_FILE: u64 = 0o100_000;
 
 fn sys_fcntl(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let file = ctx.file(args[0])?;
@@ -175,7 +173,7 @@ fn sys_fcntl(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
             ctx.files().borrow_mut().set_close_on_exec(args[0], argument & 1 != 0);
             Ok(0)
         }
-        3 => Ok(u64::from(file.flags.get()) | if file.has(O_PATH) { 0 } else { LARGE_FILE }),
+        3 => Ok(u64::from(file.flags.get())),
         4 => {
             file.flags.set(file.flags.get() & !SETTABLE | argument as u32 & SETTABLE);
             Ok(0)

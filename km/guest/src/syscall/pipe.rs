@@ -41,9 +41,10 @@ fn sys_pipe2(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
         return Err(Errno::EINVAL.into());
     }
     let pipe = Pipe::new(ctx.kernel.vfs.nameless.new_ino());
-    let kept = flags & (O_NONBLOCK | O_DIRECT);
-    let reader = OpenFile::new(PipeEnd::open(&pipe, None, 0, false), kept);
-    let writer = OpenFile::new(PipeEnd::open(&pipe, None, 1, flags & O_DIRECT != 0), kept | 1);
+    // Packets are made by who writes: only that end has O_DIRECT.
+    let reader = OpenFile::new(PipeEnd::open(&pipe, None, 0, false), flags & O_NONBLOCK);
+    let writer_flags = flags & (O_NONBLOCK | O_DIRECT) | 1;
+    let writer = OpenFile::new(PipeEnd::open(&pipe, None, 1, flags & O_DIRECT != 0), writer_flags);
     let read_fd = install(ctx, reader, flags & O_CLOEXEC != 0)?;
     let result = install(ctx, writer, flags & O_CLOEXEC != 0).and_then(|write_fd| {
         ctx.memory().store(args[0], &[read_fd as u32, write_fd as u32]).map_err(|errno| {

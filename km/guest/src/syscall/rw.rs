@@ -3,7 +3,7 @@
 use super::row::Row;
 use super::waiting::wait_for;
 use crate::errno::{Errno, Result};
-use crate::fs::file::{File, O_APPEND, OpenFile, Ready};
+use crate::fs::file::{O_APPEND, O_NOATIME, O_PATH, OpenFile, Ready};
 use crate::fs::generated::GeneratedFile;
 use crate::fs::inotify::{event, notify};
 use crate::fs::io::{Limited, Sink, Source};
@@ -75,20 +75,24 @@ fn position_or_own(value: u64) -> Result<Option<u64>> {
     if value == u64::MAX { Ok(None) } else { position(value) }
 }
 
-/// Checks that a file has positions if one is given, and that the transfer ends at one that there is.
-fn check_position(file: &dyn File, position: Option<u64>, len: usize) -> Result<()> {
+/// Checks that a file has positions if one is given. Linux looks at that before it asks for the access mode.
+fn check_seekable(file: &OpenFile, position: Option<u64>) -> Result<()> {
+    let is_wrong = position.is_some() && !file.has(O_PATH) && !file.file.seekable();
+    if is_wrong { Err(Errno::ESPIPE) } else { Ok(()) }
+}
+
+/// Checks that a transfer from a given position on ends at one that there is.
+fn check_position(position: Option<u64>, len: usize) -> Result<()> {
     let Some(start) = position else { return Ok(()) };
-    if !file.seekable() {
-        return Err(Errno::ESPIPE);
-    }
     if start.saturating_add(len as u64) > SIZE_MAX { Err(Errno::EINVAL) } else { Ok(()) }
 }
 
 fn read_with(ctx: &mut Ctx<'_>, transfer: Transfer) -> SysResult {
     let Transfer { file, mut ranges, position, flags } = transfer;
     file.check_readable()?;
+    check_seekable(&file, position)?;
     background::check_read(ctx, &*file.file)?;
-    check_position(&*file.file, position, ranges.left())?;
+    check_position(position, ranges.left())?;
     let offset = position.unwrap_or_else(|| file.offset.get());
     match read_once(ctx, &file, offset, &mut ranges) {
         Ok(count) => {
@@ -124,7 +128,7 @@ fn write_with(ctx: &mut Ctx<'_>, transfer: Transfer) -> SysResult {
     let Transfer { file, mut ranges, position, flags } = transfer;
     file.check_writable()?;
     background::check_write(ctx, &*file.file)?;
-    check_position(&*file.file, position, ranges.left())?;
+    check_position(position, ranges.left())?;
     let done = ctx.progress().done;
     if done > 0 && has_error(&file) {
         // The next call gets the error; this one has written something.
@@ -135,6 +139,7 @@ fn write_with(ctx: &mut Ctx<'_>, transfer: Transfer) -> SysResult {
     let offset = position.filter(|_| !append).unwrap_or_else(|| write_offset(&file, append));
     match write_once(ctx, &file, offset, &mut ranges) {
         Ok(count) => {
+    check_seekable(&file, position)?;
             if position.is_none() && file.file.seekable() {
                 file.offset.set(offset.saturating_add(count as u64));
             }
@@ -261,7 +266,7 @@ fn sys_pwritev2(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
 /// lseek(2). A directory's offset is the cookie of getdents64(2).
 fn sys_lseek(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let file = ctx.file(args[0])?;
-    if file.has(crate::fs::file::O_PATH) {
+    if file.has(O_PATH) {
         return Err(Errno::EBADF.into());
     }
     if file.file.stays_at_start() {
