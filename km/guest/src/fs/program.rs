@@ -44,6 +44,7 @@ pub fn open(kernel: &Kernel, pid: Pid, dir: i64, path: &[u8], follow: bool) -> R
     let walk = Walk { view, who: &process.credentials, root: Rc::clone(&root), start, restrict };
     let node = if path.is_empty() { Rc::clone(&walk.start) } else { walk.find(path)?.node()? };
     check_program(&walk, &node)?;
+    node.accessed();
     let meta = node.meta.get();
     Ok(Executable {
         path: path_of(&node, Some(&root)),

@@ -140,6 +140,7 @@ impl Walk<'_> {
                     rest.splice(target, slash)?;
                     here = self.jump_to_root(target, here)?;
                     if target.is_empty() {
+                    node.accessed();
                         return Err(Errno::ENOENT);
                     }
                 }

@@ -66,6 +66,7 @@ fn list(ctx: &mut Ctx<'_>, args: &Args, encode: impl Fn(&Listed) -> Vec<u8>) -> 
     if node.dir().is_some_and(|dir| dir.removed.get()) {
         return Err(Errno::ENOENT.into());
     }
+    super::rw::note_access(&file, &node);
     let (address, room) = (args[1], args[2].min(1 << 20) as usize);
     let mut done = 0;
     let mut after = file.offset.get();

@@ -143,6 +143,9 @@ fn file_backing(
     }
     traits.set(Traits::NEVER_WRITE, shared && (mode == O_RDONLY || sealed));
     let pages = open.file.pages().ok_or(Errno::ENODEV)?;
+    if let Some(node) = open.file.node() {
+        super::rw::note_access(&open, node);
+    }
     Ok(Backing::File { pages, offset })
 }
 

@@ -7,6 +7,7 @@ use crate::fs::file::{O_APPEND, O_NOATIME, O_PATH, OpenFile, Ready};
 use crate::fs::generated::GeneratedFile;
 use crate::fs::inotify::{event, notify};
 use crate::fs::io::{Limited, Sink, Source};
+use crate::fs::node::Node;
 use crate::fs::node::data::SIZE_MAX;
 use crate::fs::pty::background;
 use crate::fs::synthetic::View;
@@ -89,16 +90,13 @@ fn check_position(position: Option<u64>, len: usize) -> Result<()> {
 
 fn read_with(ctx: &mut Ctx<'_>, transfer: Transfer) -> SysResult {
     let Transfer { file, mut ranges, position, flags } = transfer;
-    file.check_readable()?;
     check_seekable(&file, position)?;
+    file.check_readable()?;
     background::check_read(ctx, &*file.file)?;
     check_position(position, ranges.left())?;
     let offset = position.unwrap_or_else(|| file.offset.get());
     match read_once(ctx, &file, offset, &mut ranges) {
         Ok(count) => {
-            if let Some(node) = file.file.node().filter(|_| count > 0) {
-                notify(node, event::ACCESS);
-            }
             if position.is_none() && file.file.seekable() {
                 file.offset.set(offset.saturating_add(count as u64));
             }
@@ -120,12 +118,28 @@ pub(super) fn read_once(
     out: &mut dyn Sink,
 ) -> Result<usize> {
     file.file.prepare(View { kernel: &*ctx.kernel, tid: ctx.tid }, offset)?;
-    file.file.read(offset, out)
+    let is_asked = out.room() > 0;
+    let count = file.file.read(offset, out)?;
+    if let Some(node) = file.file.node().filter(|_| is_asked) {
+        note_access(file, node);
+        if count > 0 {
+            notify(node, event::ACCESS);
+        }
+    }
+    Ok(count)
+}
+
+/// An open file's data was read: its time of access changes unless O_NOATIME says otherwise.
+pub(super) fn note_access(file: &OpenFile, node: &Rc<Node>) {
+    if !file.has(O_NOATIME) {
+        node.accessed();
+    }
 }
 
 /// A blocking write goes on until everything is written; what earlier runs wrote is in the progress.
 fn write_with(ctx: &mut Ctx<'_>, transfer: Transfer) -> SysResult {
     let Transfer { file, mut ranges, position, flags } = transfer;
+    check_seekable(&file, position)?;
     file.check_writable()?;
     background::check_write(ctx, &*file.file)?;
     check_position(position, ranges.left())?;
@@ -139,7 +153,6 @@ fn write_with(ctx: &mut Ctx<'_>, transfer: Transfer) -> SysResult {
     let offset = position.filter(|_| !append).unwrap_or_else(|| write_offset(&file, append));
     match write_once(ctx, &file, offset, &mut ranges) {
         Ok(count) => {
-    check_seekable(&file, position)?;
             if position.is_none() && file.file.seekable() {
                 file.offset.set(offset.saturating_add(count as u64));
             }

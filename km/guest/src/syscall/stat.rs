@@ -274,6 +274,9 @@ fn readlink_at(ctx: &mut Ctx<'_>, dirfd: u64, path: u64, buffer: u64, len: u64) 
     };
     let target = link_text(ctx, &node)
         .map_err(|errno| if path.is_empty() && errno == Errno::EINVAL { Errno::ENOENT } else { errno })?;
+    if matches!(node.body, Body::Link(_)) {
+        node.accessed();
+    }
     let count = target.len().min(len as usize);
     ctx.memory().write(buffer, &target[..count])?;
     Ok(count as u64)
@@ -304,7 +307,7 @@ fn magic_without_node(file: &OpenFile) -> u64 {
 fn store_statfs(ctx: &mut Ctx<'_>, address: u64, volume: &Volume, magic: u64) -> SysResult {
     let (lower_blocks, lower_inodes) = volume.lower().map_or((0, 0), |fs| fs.totals());
     let free = volume.limit_pages.saturating_sub(volume.used_pages());
-    let flags = 0x400 | 0x20; // ST_NOATIME, ST_VALID
+    let flags = 0x1000 | 0x20; // ST_RELATIME, ST_VALID
     let statfs: [u64; 15] = [
         magic,
         u64::from(BLOCK_SIZE),

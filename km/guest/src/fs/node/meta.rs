@@ -77,7 +77,7 @@ pub struct Meta {
     pub nlink: u32,
     /// Device number of a device, as the kernel encodes it in 32 bits.
     pub rdev: u32,
-    /// Last access; only utimensat(2) sets it (the mounts are noatime).
+    /// Last access, as mounts with relatime keep it ([`Meta::access_is_old`]).
     pub atime: Time,
     /// Last change of the data.
     pub mtime: Time,
@@ -94,6 +94,14 @@ impl Meta {
         let now = Time::now();
         let nlink = if mode & S_IFMT == S_IFDIR { 2 } else { 1 };
         Self { mode, uid, gid, nlink, rdev: 0, atime: now, mtime: now, ctime: now, btime: now }
+    }
+
+    /// Whether an access at `now` is noted: only if none was since the last change, or none for a day (mount(8),
+    /// relatime).
+    #[must_use]
+    pub fn access_is_old(&self, now: Time) -> bool {
+        const DAY_S: i64 = 24 * 60 * 60;
+        self.atime <= self.mtime || self.atime <= self.ctime || now.s.saturating_sub(self.atime.s) >= DAY_S
     }
 
     /// The file type, one of the `S_IF*` values.

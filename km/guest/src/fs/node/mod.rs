@@ -25,7 +25,7 @@ use core::cell::{Cell, RefCell};
 use data::Data;
 use dir::Dir;
 use meta::{Meta, S_IFDIR, S_IFLNK, S_IFREG, Time};
-use volume::Volume;
+use volume::{FsKind, Volume};
 
 /// What a node is made of.
 pub enum Body {
@@ -188,6 +188,14 @@ impl Node {
     pub fn modified(self: &Rc<Self>) {
         let now = Time::now();
         self.update(|meta| (meta.mtime, meta.ctime) = (now, now));
+    }
+
+    /// The data or the entries were read, or the link was followed.
+    pub fn accessed(self: &Rc<Self>) {
+        let now = Time::now();
+        if matches!(self.volume.kind, FsKind::Overlay | FsKind::Tmpfs) && self.meta.get().access_is_old(now) {
+            self.update(|meta| meta.atime = now);
+        }
     }
 
     /// A link is gone.

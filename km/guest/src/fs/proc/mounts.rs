@@ -19,7 +19,7 @@ fn mode(mount: &Mount) -> &'static str {
 pub(super) fn mounts(view: View<'_>, _: Subject) -> Result<Vec<u8>> {
     lines(view, |(_, mount)| {
         let kind = mount.root.volume.kind.name();
-        format!("{kind} {} {kind} {},noatime 0 0\n", mount.path, mode(mount))
+        format!("{kind} {} {kind} {},relatime 0 0\n", mount.path, mode(mount))
     })
 }
 
@@ -27,6 +27,6 @@ pub(super) fn mountinfo(view: View<'_>, _: Subject) -> Result<Vec<u8>> {
     lines(view, |(index, mount)| {
         let (kind, dev, mode) = (mount.root.volume.kind.name(), mount.root.volume.dev, mode(mount));
         let (id, parent) = (20 + index, if index == 0 { 1 } else { 20 });
-        format!("{id} {parent} 0:{dev} / {} {mode},noatime - {kind} {kind} {mode}\n", mount.path)
+        format!("{id} {parent} 0:{dev} / {} {mode},relatime - {kind} {kind} {mode}\n", mount.path)
     })
 }
