@@ -57,6 +57,7 @@ pub fn open(
     }
     let exclusive = flags & (O_CREAT | O_EXCL) == O_CREAT | O_EXCL;
     walk.restrict.set(Restrict::NO_FOLLOW, exclusive || flags & O_NOFOLLOW != 0);
+    walk.restrict.set(Restrict::ENTRY, flags & O_CREAT != 0 && path.ends_with(b"/"));
     let found = walk.find(path)?;
     match &found.node {
         Some(_) if exclusive => Err(Errno::EEXIST.into()),

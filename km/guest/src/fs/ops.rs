@@ -252,12 +252,14 @@ pub fn rename(walk: &Walk<'_>, from: &Found, to: &Found, flags: u64) -> Result<(
     let is_dir = node.dir().is_some();
     if (from.slash || to.slash) && !is_dir {
         return Err(Errno::ENOTDIR);
+    if to.node.is_some() && flags & RENAME_NOREPLACE != 0 {
+        return Err(Errno::EEXIST);
+    }
     }
     if is_dir && is_below(&to.parent, &node) {
         return Err(Errno::EINVAL);
     }
     match &to.node {
-        Some(_) if flags & RENAME_NOREPLACE != 0 => return Err(Errno::EEXIST),
         None if flags & RENAME_EXCHANGE != 0 => return Err(Errno::ENOENT),
         Some(target) if Rc::ptr_eq(target, &node) => return Ok(()),
         Some(_) if flags & RENAME_EXCHANGE != 0 => return exchange(walk, from, to, &node),

@@ -35,6 +35,9 @@ bitflags! {
         const IN_ROOT = 0x10;
         /// A link in the last component is what is looked for.
         const NO_FOLLOW = 0x1_0000;
+        /// The last component's own entry is to be made, removed or renamed: a link there is not followed, not even
+        /// before a slash.
+        const ENTRY = 0x2_0000;
     }
 }
 
@@ -133,14 +136,14 @@ impl Walk<'_> {
             let Some(node) = self.step(&here, &name)? else {
                 return missing(here, name, last, slash);
             };
-            let follow = !last || slash || !self.restrict.contains(Restrict::NO_FOLLOW);
+            let follow = !last || self.follows_last(slash);
             match &node.body {
                 Body::Link(target) if follow => {
                     self.check_links()?;
+                    node.accessed();
                     rest.splice(target, slash)?;
                     here = self.jump_to_root(target, here)?;
                     if target.is_empty() {
-                    node.accessed();
                         return Err(Errno::ENOENT);
                     }
                 }
@@ -156,6 +159,12 @@ impl Walk<'_> {
             }
         }
         Ok(Found { parent: Rc::clone(&here), name: Vec::new(), node: Some(here), slash: false })
+    }
+
+    /// Whether a link in the last component is followed; `slash` says that a slash follows.
+    fn follows_last(&self, slash: bool) -> bool {
+        let follows = slash || !self.restrict.contains(Restrict::NO_FOLLOW);
+        follows && !self.restrict.contains(Restrict::ENTRY)
     }
 
     fn found(&self, parent: Rc<Node>, name: Vec<u8>, node: Rc<Node>, slash: bool) -> Found {

@@ -35,7 +35,7 @@ fn sys_mkdir(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
 
 fn sys_mkdirat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let mode = at::new_mode(ctx, args[2] as u32);
-    at_place(ctx, args[0], args[1], Restrict::NO_FOLLOW, |walk, found, _| ops::make_dir(walk, found, mode))
+    at_place(ctx, args[0], args[1], Restrict::ENTRY, |walk, found, _| ops::make_dir(walk, found, mode))
 }
 
 fn sys_mknod(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
@@ -44,7 +44,7 @@ fn sys_mknod(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
 
 fn sys_mknodat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let mode = at::new_mode(ctx, args[2] as u32);
-    at_place(ctx, args[0], args[1], Restrict::NO_FOLLOW, |walk, found, _| {
+    at_place(ctx, args[0], args[1], Restrict::ENTRY, |walk, found, _| {
         ops::make_node(walk, found, mode, args[3] as u32).map(drop)
     })
 }
@@ -61,7 +61,7 @@ fn sys_unlinkat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     if args[2] & !AT_REMOVEDIR != 0 {
         return Err(Errno::EINVAL.into());
     }
-    at_place(ctx, args[0], args[1], Restrict::NO_FOLLOW, |walk, found, path| {
+    at_place(ctx, args[0], args[1], Restrict::ENTRY, |walk, found, path| {
         if args[2] & AT_REMOVEDIR != 0 {
             ops::remove_dir(walk, found, path)
         } else {
@@ -85,10 +85,9 @@ fn sys_renameat2(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
         return Err(Errno::EINVAL.into());
     }
     let from_path = at::path(ctx, args[1])?;
-    let from = at::walk(ctx, args[0], &from_path, Restrict::NO_FOLLOW)?.find(&from_path)?;
-    let moved = at_place(ctx, args[2], args[3], Restrict::NO_FOLLOW, |walk, to, _| {
-        ops::rename(walk, &from, to, flags)
-    });
+    let from = at::walk(ctx, args[0], &from_path, Restrict::ENTRY)?.find(&from_path)?;
+    let moved =
+        at_place(ctx, args[2], args[3], Restrict::ENTRY, |walk, to, _| ops::rename(walk, &from, to, flags));
     match moved {
         // The old name is looked up before the new one.
         Err(Stop::Errno(Errno::ENAMETOOLONG)) if from.node.is_none() => Err(Errno::ENOENT.into()),
@@ -110,7 +109,7 @@ fn sys_linkat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     if matches!(node.body, Body::Open(_)) || unlinked(&node) {
         return Err(Errno::ENOENT.into());
     }
-    at_place(ctx, args[2], args[3], Restrict::NO_FOLLOW, |walk, found, _| ops::hard_link(walk, &node, found))
+    at_place(ctx, args[2], args[3], Restrict::ENTRY, |walk, found, _| ops::hard_link(walk, &node, found))
 }
 
 /// A file whose last name is gone gets no new one, unless it never had any (O_TMPFILE).
@@ -124,7 +123,5 @@ fn sys_symlink(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
 
 fn sys_symlinkat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let target = ctx.memory().string(args[0], PATH_MAX)?;
-    at_place(ctx, args[1], args[2], Restrict::NO_FOLLOW, |walk, found, _| {
-        ops::make_link(walk, found, &target)
-    })
+    at_place(ctx, args[1], args[2], Restrict::ENTRY, |walk, found, _| ops::make_link(walk, found, &target))
 }
