@@ -9,7 +9,9 @@ use super::node::Node;
 use crate::errno::{Errno, Result};
 use crate::wait::WaitQueue;
 use alloc::collections::{BTreeMap, VecDeque};
+use alloc::format;
 use alloc::rc::{Rc, Weak};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::any::Any;
 use core::cell::{Cell, RefCell};
@@ -137,6 +139,13 @@ impl Inotify {
         Ok(())
     }
 
+    /// The events that it wants to know of a node.
+    fn mask_of(&self, node: &Node) -> u32 {
+        let watches = node.watches.0.borrow();
+        let own = watches.iter().find(|watch| core::ptr::eq(watch.instance.as_ptr(), self.me.as_ptr()));
+        own.map_or(0, |watch| watch.mask)
+    }
+
     fn detach(&self, node: &Node) {
         let other = |watch: &Watch| !core::ptr::eq(watch.instance.as_ptr(), self.me.as_ptr());
         node.watches.0.borrow_mut().retain(other);
@@ -198,6 +207,20 @@ impl File for Inotify {
         b"anon_inode:inotify".to_vec()
     }
 
+    /// One line for each watch, the newest first (proc_pid_fdinfo(5)); files have no handles to show.
+    fn describe(&self) -> String {
+        let watched = self.watched.borrow();
+        let line = |(number, node): (&i32, &Rc<Node>)| {
+            format!(
+                "inotify wd:{number:x} ino:{:x} sdev:{:x} mask:{:x} ignored_mask:0 \n",
+                node.ino,
+                node.volume.dev,
+                self.mask_of(node),
+            )
+        };
+        watched.iter().rev().map(line).collect()
+    }
+
     fn stays_at_start(&self) -> bool {
         true
     }
@@ -213,12 +236,18 @@ pub fn notify(node: &Rc<Node>, mask: u32) {
         return;
     }
     let mask = if node.meta.get().is_dir() { mask | event::ISDIR } else { mask };
-    if mask & (event::DELETE_SELF | event::MOVE_SELF) == 0
-        && let Some(place) = node.place()
-    {
+    if let Some(place) = node.place() {
         tell(&place.parent, mask, 0, &place.name);
     }
     tell(node, mask, 0, &[]);
+}
+
+/// Tells the watches of a node alone: it got or lost a name (ATTRIB), or was moved (MOVE_SELF, which never has ISDIR).
+pub fn notify_self(node: &Node, mask: u32) {
+    if node.volume.watches.get() != 0 {
+        let is_dir = mask & event::MOVE_SELF == 0 && node.meta.get().is_dir();
+        tell(node, if is_dir { mask | event::ISDIR } else { mask }, 0, &[]);
+    }
 }
 
 /// Tells the watches of a directory what happened to an entry of it.

@@ -1,6 +1,6 @@
 //! What changes the tree: creating, linking, removing and renaming entries, with the checks of the manual pages.
 
-use super::inotify::{event, notify, notify_entry, notify_gone};
+use super::inotify::{event, notify_entry, notify_gone, notify_self};
 use super::node::data::Data;
 use super::node::dir::Dir;
 use super::node::meta::{self, MAY_EXEC, MAY_WRITE, Meta, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, S_ISGID};
@@ -156,6 +156,7 @@ pub fn hard_link(walk: &Walk<'_>, node: &Rc<Node>, found: &Found) -> Result<()> 
     }
     add(found, node)?;
     node.touch(|meta| meta.nlink += 1);
+    notify_self(node, event::ATTRIB);
     notify_entry(&found.parent, &found.name, node, event::CREATE, 0);
     Ok(())
 }
@@ -192,17 +193,18 @@ pub fn unlink(walk: &Walk<'_>, found: &Found) -> Result<()> {
     }
     dir::remove(&found.parent, &found.name)?;
     node.drop_link();
+    notify_self(&node, event::ATTRIB);
     removed(found, &node);
     Ok(())
 }
 
-/// Gives the room of an entry back, and tells watchers that it is gone, and its node if that was the last one.
+/// Gives the room of an entry back, and tells watchers that its node is gone, if that was the last name, and the entry.
 fn removed(found: &Found, node: &Rc<Node>) {
     found.parent.volume.release_entry();
-    notify_entry(&found.parent, &found.name, node, event::DELETE, 0);
     if node.meta.get().nlink == 0 {
         notify_gone(node);
     }
+    notify_entry(&found.parent, &found.name, node, event::DELETE, 0);
 }
 
 /// rmdir(2). `path` tells `.` and `..` apart from the root.
@@ -250,11 +252,11 @@ pub fn rename(walk: &Walk<'_>, from: &Found, to: &Found, flags: u64) -> Result<(
     }
     let node = removable(walk, from)?;
     let is_dir = node.dir().is_some();
-    if (from.slash || to.slash) && !is_dir {
-        return Err(Errno::ENOTDIR);
     if to.node.is_some() && flags & RENAME_NOREPLACE != 0 {
         return Err(Errno::EEXIST);
     }
+    if (from.slash || to.slash) && !is_dir {
+        return Err(Errno::ENOTDIR);
     }
     if is_dir && is_below(&to.parent, &node) {
         return Err(Errno::EINVAL);
@@ -273,16 +275,22 @@ pub fn rename(walk: &Walk<'_>, from: &Found, to: &Found, flags: u64) -> Result<(
         to.parent.update(|meta| meta.nlink += 1);
     }
     node.touch(|_| ());
-    moved(from, to, &node);
+    moved(from, to, &node, to.node.as_ref());
     Ok(())
 }
 
-/// Tells watchers of a rename; its two events have a number in common.
-fn moved(from: &Found, to: &Found, node: &Rc<Node>) {
+/// Tells watchers of a rename; its two events have a number in common. `replaced` is what had the new name before.
+fn moved(from: &Found, to: &Found, node: &Rc<Node>, replaced: Option<&Rc<Node>>) {
     let cookie = node.volume.new_ino() as u32;
     notify_entry(&from.parent, &from.name, node, event::MOVED_FROM, cookie);
     notify_entry(&to.parent, &to.name, node, event::MOVED_TO, cookie);
-    notify(node, event::MOVE_SELF);
+    if let Some(replaced) = replaced {
+        notify_self(replaced, event::ATTRIB);
+    }
+    notify_self(node, event::MOVE_SELF);
+    if let Some(replaced) = replaced.filter(|replaced| replaced.meta.get().nlink == 0) {
+        notify_gone(replaced);
+    }
 }
 
 /// Checks that a rename may replace the target, and takes it out of the counts.
@@ -312,9 +320,6 @@ fn replace(
     }
     target.drop_link();
     to.parent.volume.release_entry();
-    if target.meta.get().nlink == 0 {
-        notify_gone(target);
-    }
     Ok(())
 }
 
@@ -333,8 +338,8 @@ fn exchange(walk: &Walk<'_>, from: &Found, to: &Found, node: &Rc<Node>) -> Resul
     change(from, node, &other);
     node.touch(|_| ());
     other.touch(|_| ());
-    moved(from, to, node);
-    moved(to, from, &other);
+    moved(from, to, node, None);
+    moved(to, from, &other, None);
     Ok(())
 }
 
