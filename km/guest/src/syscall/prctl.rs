@@ -49,8 +49,6 @@ const TSC_ENABLE: u32 = 1;
 const CAP_SETPCAP: u32 = 8;
 /// Capabilities that there are.
 const CAPABILITIES: u64 = 41;
-/// Slack of timers that Linux starts with.
-const SLACK_NS: u64 = 50_000;
 
 fn sys_prctl(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let [number, value, ..] = *args;
@@ -67,8 +65,7 @@ fn sys_prctl(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
         option::SET_KEEPCAPS if value > 1 => return Err(Errno::EINVAL.into()),
         option::SET_KEEPCAPS => settings.keep_capabilities = value == 1,
         option::SET_TIMERSLACK => settings.timer_slack_ns = value,
-        option::GET_TIMERSLACK if settings.timer_slack_ns == 0 => return Ok(SLACK_NS),
-        option::GET_TIMERSLACK => return Ok(settings.timer_slack_ns),
+        option::GET_TIMERSLACK => return Ok(settings.slack_ns()),
         option::SET_CHILD_SUBREAPER => settings.subreaper = value != 0,
         option::GET_CHILD_SUBREAPER => memory.store(value, &i32::from(settings.subreaper))?,
         option::SET_NO_NEW_PRIVS if args[1..5] != [1, 0, 0, 0] => return Err(Errno::EINVAL.into()),

@@ -105,6 +105,21 @@ pub struct PrctlSettings {
     pub no_huge_pages: bool,
     /// Commands of membarrier(2) that were registered.
     pub barriers: u32,
+    /// /proc/PID/oom_score_adj: kept and inherited, without effect.
+    pub oom_score_adj: i16,
+    /// The lowest value that it can have without privilege.
+    pub oom_score_adj_min: i16,
+    /// /proc/PID/coredump_filter; `None` for the default.
+    pub coredump_filter: Option<u32>,
+}
+
+impl PrctlSettings {
+    /// The timer slack in nanoseconds (PR_GET_TIMERSLACK).
+    #[must_use]
+    pub fn slack_ns(&self) -> u64 {
+        const DEFAULT_NS: u64 = 50_000;
+        if self.timer_slack_ns == 0 { DEFAULT_NS } else { self.timer_slack_ns }
+    }
 }
 
 /// Tells others when a process has ended, or a vfork child lets its parent go on.

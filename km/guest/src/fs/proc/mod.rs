@@ -12,6 +12,7 @@ mod mounts;
 mod namespaces;
 mod net;
 mod process;
+mod settings;
 mod sockets;
 mod status;
 mod sysctl;

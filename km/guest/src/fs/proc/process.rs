@@ -1,13 +1,12 @@
 //! What /proc has of every process and, below `task`, of every thread.
 
 use super::table::{ProcEntry, Table, What};
-use super::{Subject, decimal, fds, limits, mounts, namespaces, net, node, status};
+use super::{Scope, Subject, decimal, fds, limits, mounts, namespaces, net, node, settings, status};
 use crate::errno::{Errno, Result};
 use crate::fs::node::meta::S_IFDIR;
 use crate::fs::node::{Body, Node};
 use crate::fs::synthetic::{Synthetic, View};
 use crate::fs::walk::{Restrict, Walk, path_of};
-use crate::kernel::Kernel;
 use crate::mm::vma::{Backing, Prot, Vma};
 use crate::task::Process;
 use alloc::format;
@@ -21,6 +20,7 @@ const COMMON: &[ProcEntry] = &[
     ("cgroup", What::File(|_, _| Ok(b"0::/\n".to_vec()))),
     ("cmdline", What::File(status::command_line)),
     ("comm", What::Setting(status::comm, status::set_comm)),
+    ("coredump_filter", What::Setting(settings::coredump_filter, settings::set_coredump_filter)),
     ("environ", What::File(status::environment)),
     ("cwd", What::Magic(cwd_text, cwd)),
     ("root", What::Magic(root_text, root)),
@@ -36,8 +36,9 @@ const COMMON: &[ProcEntry] = &[
     ("ns", What::Dir(namespaces::ENTRIES)),
     ("net", What::Dir(net::ENTRIES)),
     ("oom_score", What::File(|_, _| Ok(b"0\n".to_vec()))),
-    ("oom_score_adj", What::Setting(|_, _| Ok(b"0\n".to_vec()), accept_number)),
-    ("schedstat", What::File(|_, _| Ok(b"0 0 0\n".to_vec()))),
+    ("oom_score_adj", What::Setting(settings::oom_score_adj, settings::set_oom_score_adj)),
+    ("sched", What::File(status::sched)),
+    ("schedstat", What::File(status::schedstat)),
     ("sessionid", What::File(|_, _| Ok(b"4294967295".to_vec()))),
     ("setgroups", What::File(|_, _| Ok(b"allow\n".to_vec()))),
     ("smaps", What::File(smaps)),
@@ -47,6 +48,7 @@ const COMMON: &[ProcEntry] = &[
     ("status", What::File(status::status)),
     ("loginuid", What::File(|_, _| Ok(b"4294967295".to_vec()))),
     ("task", What::Other(tasks)),
+    ("timerslack_ns", What::Setting(settings::timer_slack, settings::set_timer_slack)),
     ("uid_map", What::File(|_, _| Ok(ID_MAP.to_vec()))),
     ("wchan", What::File(|_, _| Ok(b"0".to_vec()))),
 ];
@@ -83,12 +85,6 @@ pub(super) fn directory(dir: &Rc<Node>, view: View<'_>, name: &[u8], subject: Su
 /// The process; ESRCH if it ended while its directory is open.
 pub(super) fn process<'a>(view: View<'a>, subject: Subject) -> Result<&'a Process> {
     view.kernel.tasks.process(subject.pid).ok_or(Errno::ESRCH)
-}
-
-fn accept_number(_: &mut Kernel, _: Subject, bytes: &[u8]) -> Result<()> {
-    let text = core::str::from_utf8(bytes).map_err(|_| Errno::EINVAL)?;
-    let value: i32 = text.trim().parse().map_err(|_| Errno::EINVAL)?;
-    if (-1000..=1000).contains(&value) { Ok(()) } else { Err(Errno::EINVAL) }
 }
 
 fn cwd(view: View<'_>, subject: Subject) -> Result<Rc<Node>> {
