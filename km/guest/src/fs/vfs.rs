@@ -112,7 +112,7 @@ impl Vfs {
         let root = Rc::clone(&self.root);
         let _ = directory(&root, b"tmp", 0o1777);
         let _ = self.mount(&root, "/proc", super::proc::volume(2), false);
-        let sys = super::sys::tree(3, self.memory_bytes);
+        let sys = super::sys::tree(3);
         let _ = self.mount(&root, "/sys", Rc::clone(&sys), true);
         let cgroup = super::sys::cgroup(6, self.memory_bytes);
         if let Ok(Some(fs)) = dir::lookup(&sys, b"fs") {

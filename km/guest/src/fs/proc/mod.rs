@@ -20,6 +20,7 @@ mod system;
 mod table;
 
 pub use sysctl::{RELEASE, VERSION};
+pub(super) use system::memory;
 
 use super::node::meta::{Meta, S_IFDIR, S_IFLNK};
 use super::node::volume::{FsKind, Volume};
@@ -44,6 +45,16 @@ pub fn volume(dev: u64) -> Rc<Node> {
 struct Subject {
     pid: Pid,
     tid: Tid,
+    scope: Scope,
+}
+
+/// Whether figures are of all threads of a process or of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scope {
+    /// `/proc/PID`.
+    Process,
+    /// `/proc/PID/task/TID`.
+    Thread,
 }
 
 /// A node of /proc. Its number follows from its place, so that two looks agree.
@@ -90,7 +101,7 @@ impl Synthetic for Root {
             let Some(thread) = view.kernel.tasks.thread(tid) else {
                 return Ok(zombie(dir, view, name, tid));
             };
-            let subject = Subject { pid: thread.pid, tid };
+            let subject = Subject { pid: thread.pid, tid, scope: Scope::Process };
             return Ok(Some(process::directory(dir, view, name, subject)));
         }
         table::lookup(system::ENTRIES, dir, view, name, own)
@@ -108,10 +119,10 @@ impl Synthetic for Root {
 /// A process that has no thread any more but was not waited for.
 fn zombie(dir: &Rc<Node>, view: View<'_>, name: &[u8], pid: Pid) -> Option<Rc<Node>> {
     view.kernel.tasks.process(pid)?;
-    Some(process::directory(dir, view, name, Subject { pid, tid: pid }))
+    Some(process::directory(dir, view, name, Subject { pid, tid: pid, scope: Scope::Process }))
 }
 
 fn subject_of(view: View<'_>) -> Subject {
     let pid = view.kernel.tasks.thread(view.tid).map_or(view.tid, |thread| thread.pid);
-    Subject { pid, tid: view.tid }
+    Subject { pid, tid: view.tid, scope: Scope::Process }
 }

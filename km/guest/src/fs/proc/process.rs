@@ -193,7 +193,7 @@ impl Synthetic for TaskDir {
         let Some(tid) = decimal(name) else { return Ok(None) };
         let pid = self.subject.pid;
         let known = view.kernel.tasks.thread(tid).is_some_and(|thread| thread.pid == pid);
-        Ok(known.then(|| directory(dir, view, name, Subject { pid, tid })))
+        Ok(known.then(|| directory(dir, view, name, Subject { pid, tid, scope: Scope::Thread })))
     }
 
     fn list(&self, view: View<'_>) -> Vec<(Vec<u8>, u8)> {

@@ -1,7 +1,7 @@
 //! `stat`, `statm`, `status` and the names of a process.
 
-use super::Subject;
 use super::process::process;
+use super::{Scope, Subject};
 use crate::errno::{Errno, Result};
 use crate::fs::synthetic::View;
 use crate::kernel::Kernel;
@@ -12,7 +12,7 @@ use crate::task::Process;
 use crate::task::limits::resource;
 use alloc::format;
 use alloc::rc::Rc;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 /// Longest argument or environment list that is shown.
@@ -72,15 +72,40 @@ fn state(view: View<'_>, subject: Subject) -> (char, &'static str) {
     }
 }
 
-/// CPU time of a subject in clock ticks: of all its threads, or of one.
-fn ticks(view: View<'_>, process: &Process) -> u64 {
-    let alive: u64 = process
-        .threads
-        .iter()
-        .filter_map(|&tid| view.kernel.tasks.thread(tid))
-        .map(|thread| thread.cpu_ns)
-        .sum();
-    (alive + process.gone_cpu_ns) / 10_000_000
+/// Nanoseconds of a clock tick, in which `stat` counts (sysconf(3), _SC_CLK_TCK).
+const TICK_NS: u64 = 10_000_000;
+
+/// CPU time of a subject in nanoseconds: of the whole process, or of one of its threads.
+fn cpu_ns(view: View<'_>, subject: Subject) -> u64 {
+    match subject.scope {
+        Scope::Process => view.kernel.process_cpu_ns(subject.pid),
+        Scope::Thread => view.kernel.cpu_ns(subject.tid),
+    }
+}
+
+/// `/proc/PID/schedstat`: time on a CPU and time spent waiting for one in nanoseconds, and turns; only the first is known.
+pub(super) fn schedstat(view: View<'_>, subject: Subject) -> Result<Vec<u8>> {
+    process(view, subject)?;
+    Ok(format!("{} 0 1\n", view.kernel.cpu_ns(subject.tid)).into_bytes())
+}
+
+/// `/proc/PID/sched`: the rows that tools look for.
+pub(super) fn sched(view: View<'_>, subject: Subject) -> Result<Vec<u8>> {
+    let (name, process) = (name(view, subject)?, process(view, subject)?);
+    let used_ns = view.kernel.cpu_ns(subject.tid);
+    let used = format!("{}.{:06}", used_ns / 1_000_000, used_ns % 1_000_000);
+    let priority = (120 + process.settings.nice).to_string();
+    let rows = [
+        ("se.sum_exec_runtime", used.as_str()),
+        ("nr_switches", "1"),
+        ("nr_voluntary_switches", "1"),
+        ("nr_involuntary_switches", "0"),
+        ("policy", "0"),
+        ("prio", &priority),
+    ];
+    let lines: String = rows.iter().map(|(row, value)| format!("{row:<45}:{value:>21}\n")).collect();
+    let rule = "-".repeat(67);
+    Ok(format!("{name} ({}, #threads: {})\n{rule}\n{lines}", subject.tid, process.threads.len()).into_bytes())
 }
 
 /// proc_pid_stat(5); fields that mean nothing here are 0.
@@ -89,8 +114,8 @@ pub(super) fn stat(view: View<'_>, subject: Subject) -> Result<Vec<u8>> {
     let (virtual_bytes, resident) = process.space.borrow().usage();
     let (heap, args, env) = (process.space.borrow().heap().0, process.program.args, process.program.env);
     let text = format!(
-        "{tid} ({name}) {state} {parent} {group} {session} 0 -1 4194304 {faults} 0 0 0 {ticks} 0 {children} 0 20 0 \
-         {threads} 0 {started} {virtual_bytes} {pages} 18446744073709551615 1 1 {stack} 0 0 0 0 0 0 0 0 0 17 0 0 0 0 0 0 \
+        "{tid} ({name}) {state} {parent} {group} {session} 0 -1 4194304 {faults} 0 0 0 {ticks} 0 {children} 0 \
+         {priority} {nice} {threads} 0 {started} {virtual_bytes} {pages} 18446744073709551615 1 1 {stack} 0 0 0 0 0 0 0 0 0 17 0 0 0 0 0 0 \
          0 0 {heap} {} {} {} {} 0\n",
         args.0,
         args.1,
@@ -103,10 +128,12 @@ pub(super) fn stat(view: View<'_>, subject: Subject) -> Result<Vec<u8>> {
         group = process.group,
         session = process.session,
         faults = process.faults,
-        ticks = ticks(view, process),
-        children = process.children_usage.cpu_ns / 10_000_000,
+        ticks = cpu_ns(view, subject) / TICK_NS,
+        children = process.children_usage.cpu_ns / TICK_NS,
+        priority = 20 + process.settings.nice,
+        nice = process.settings.nice,
         threads = process.threads.len(),
-        started = process.started_ns / 10_000_000,
+        started = (process.started_ns / TICK_NS).max(1),
         pages = resident / 4096,
         stack = process.program.stack,
     );

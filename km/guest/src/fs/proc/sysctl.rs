@@ -27,6 +27,8 @@ const FS: &[ProcEntry] = &[
     ("file-nr", What::File(|_, _| Ok(format!("{}\t0\t{}\n", open_files(), open_files_max()).into_bytes()))),
     fixed!("nr_open", "1048576"),
     fixed!("pipe-max-size", "1048576"),
+    fixed!("pipe-user-pages-hard", "0"),
+    fixed!("pipe-user-pages-soft", "16384"),
     fixed!("protected_hardlinks", "1"),
     fixed!("protected_symlinks", "1"),
     ("inotify", What::Dir(INOTIFY)),
@@ -54,9 +56,9 @@ const KERNEL: &[ProcEntry] = &[
     fixed!("randomize_va_space", "2"),
     fixed!("sched_child_runs_first", "0"),
     fixed!("shmmax", "18446744073692774399"),
+    fixed!("tainted", "0"),
     fixed!("threads-max", "65536"),
     ("version", What::File(|_, _| Ok(format!("{VERSION}\n").into_bytes()))),
-    fixed!("yama", ""),
 ];
 
 const RANDOM: &[ProcEntry] = &[

@@ -9,6 +9,7 @@ use crate::fs::synthetic::View;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
+use km_abi::layout::PAGE_SIZE;
 
 pub(super) const ENTRIES: &[ProcEntry] = &[
     ("cgroups", What::File(|_, _| Ok(b"#subsys_name\thierarchy\tnum_cgroups\tenabled\n".to_vec()))),
@@ -44,13 +45,13 @@ fn empty(_: View<'_>, _: Subject) -> Result<Vec<u8>> {
     Ok(Vec::new())
 }
 
-/// Bytes of memory in all and free.
-pub(super) fn memory(view: View<'_>) -> (u64, u64) {
-    (view.kernel.vfs.memory_bytes, km_hal::frames::available() * 4096)
+/// Bytes of memory in all and free, as sysinfo(2) has them.
+pub(in crate::fs) fn memory() -> (u64, u64) {
+    (km_hal::frames::total() * PAGE_SIZE, km_hal::frames::available() * PAGE_SIZE)
 }
 
 fn meminfo(view: View<'_>, _: Subject) -> Result<Vec<u8>> {
-    let (total, free) = memory(view);
+    let (total, free) = memory();
     let shared: u64 = view.kernel.vfs.mounts().iter().map(|mount| mount.root.volume.used_pages() * 4).sum();
     let rows = [
         ("MemTotal", total / 1024),

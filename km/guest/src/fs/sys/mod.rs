@@ -1,12 +1,15 @@
 //! `/sys`: the few fixed facts that runtimes look for (CPUs, memory limit). A tree in memory, written once.
 
-use super::node::Node;
+use super::node::meta::{Meta, S_IFREG};
 use super::node::volume::{FsKind, Volume};
+use super::node::{Body, Node, dir};
+use super::synthetic::{Generate, View};
 use super::vfs::{directory, file, link};
 use crate::errno::Result;
 use alloc::format;
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 const LIMIT_PAGES: u64 = 256;
 
@@ -62,12 +65,12 @@ const CGROUP: &[(&str, &str)] = &[
     ("pids.current", "1"),
 ];
 
-/// The root of /sys, for a machine with so much memory.
+/// The root of /sys.
 #[must_use]
-pub fn tree(dev: u64, memory_bytes: u64) -> Rc<Node> {
+pub fn tree(dev: u64) -> Rc<Node> {
     let root = Node::directory(&Volume::new(FsKind::Sysfs, dev, LIMIT_PAGES, None), 0o555);
     // Cannot fail: the directory is in memory.
-    let _ = fill(&root, memory_bytes);
+    let _ = fill(&root);
     root
 }
 
@@ -88,15 +91,33 @@ fn fill_cgroup(root: &Rc<Node>, memory_bytes: u64) -> Result<()> {
     put(root, "memory.current", &(memory_bytes / 8).to_string())
 }
 
-fn fill(root: &Rc<Node>, memory_bytes: u64) -> Result<()> {
+fn fill(root: &Rc<Node>) -> Result<()> {
     for (path, text) in FILES {
         put(root, path, text)?;
     }
     path_to(root, "fs/cgroup/x")?;
-    let kb = memory_bytes / 1024;
-    put(root, "devices/system/node/node0/meminfo", &format!("Node 0 MemTotal: {kb} kB"))?;
     let node = path_to(root, "devices/system/node/node0/x")?;
+    let meta = Meta::new(S_IFREG | 0o444, 0, 0);
+    let meminfo = Node::new(&node.volume, meta, Body::Generated(Rc::new(NodeMemory)));
+    dir::insert(&node, b"meminfo", &meminfo)?;
     link(&node, b"cpu0", b"../../cpu/cpu0")
+}
+
+/// `meminfo` of the one memory node, with the rows that libnuma looks for.
+struct NodeMemory;
+
+impl Generate for NodeMemory {
+    fn content(&self, _: View<'_>) -> Result<Vec<u8>> {
+        let (total, free) = super::proc::memory();
+        let rows = [("MemTotal", total), ("MemFree", free), ("MemUsed", total.saturating_sub(free))];
+        let line = |(name, bytes): &(&str, u64)| format!("Node 0 {name:<15} {:>8} kB\n", bytes / 1024);
+        Ok(rows
+            .map(|(name, bytes)| (format!("{name}:"), bytes))
+            .iter()
+            .map(|(name, bytes)| line(&(name, *bytes)))
+            .collect::<String>()
+            .into_bytes())
+    }
 }
 
 fn path_to(root: &Rc<Node>, path: &str) -> Result<Rc<Node>> {
