@@ -1,5 +1,5 @@
-//! Files of /etc that a container engine supplies (resolv.conf, hosts, hostname), where the image lacks them or has
-//! them empty.
+//! Files of /etc that a container engine supplies: resolv.conf, hosts, hostname. They take the place of the image's,
+//! which say how the machine was called where the image was built, and which name servers it had.
 
 use super::node::{Node, dir};
 use super::vfs::{directory, file};
@@ -17,16 +17,20 @@ pub(super) fn supply(root: &Rc<Node>, hostname: &str) -> Result<()> {
     for (name, content) in
         [("hosts", hosts.as_str()), ("hostname", &format!("{hostname}\n")), ("resolv.conf", RESOLV_CONF)]
     {
-        drop_empty(&etc, name.as_bytes())?;
+        remove(&etc, name.as_bytes())?;
         file(&etc, name.as_bytes(), 0o644, content.as_bytes())?;
     }
     Ok(())
 }
 
-/// Image builders leave empty files where an engine mounts its own.
-fn drop_empty(etc: &Rc<Node>, name: &[u8]) -> Result<()> {
+/// Removes the image's own, a file or a link to one; a directory is left alone.
+fn remove(etc: &Rc<Node>, name: &[u8]) -> Result<()> {
     match dir::lookup(etc, name)? {
-        Some(node) if node.data().is_some_and(|data| data.size() == 0) => dir::remove(etc, name),
+        Some(node) if node.dir().is_none() => {
+            dir::remove(etc, name)?;
+            node.drop_link();
+            Ok(())
+        }
         _ => Ok(()),
     }
 }
