@@ -81,6 +81,7 @@ impl Kernel {
             self.mark_robust(&memory, robust, tid);
         }
         // Errors are ignored here and below: a bad address harms the program alone.
+        self.pass_on_locks(tid);
         if clear != 0 && memory.store(clear, &0u32).is_ok() {
             self.wake_word(&memory, clear, 1);
         }
@@ -108,12 +109,6 @@ impl Kernel {
     fn mark_owner_died(&mut self, memory: &UserMemory, word: u64, tid: Tid) {
         let Ok(value) = memory.load::<u32>(word) else { return };
         if value & FUTEX_TID_MASK == tid.cast_unsigned() {
-            for key in [Some(memory.private_key(word)), memory.shared_key(word).ok()].into_iter().flatten() {
-                if let Some(value) = self.inherit_lock(key) {
-                    let _ = memory.store(word, &value);
-                    return;
-                }
-            }
             let died = memory.store(word, &(value & FUTEX_WAITERS | FUTEX_OWNER_DIED));
             if died.is_ok() && value & FUTEX_WAITERS != 0 {
                 self.wake_word(memory, word, 1);

@@ -31,10 +31,21 @@ struct Waiter {
 enum Awaits {
     /// FUTEX_WAKE takes it out.
     Wake,
-    /// To own the lock that the word is (FUTEX_LOCK_PI).
-    Lock,
+    /// To own the lock that the word at this address of its memory is (FUTEX_LOCK_PI).
+    Lock(u64),
     /// To be moved to this lock (FUTEX_WAIT_REQUEUE_PI).
     Move(FutexKey),
+}
+
+/// A lock that its owner's end passes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inherited {
+    /// The owner from now on.
+    pub heir: Tid,
+    /// Address of the lock's word in the heir's memory.
+    pub word: u64,
+    /// Whether others wait on.
+    pub is_awaited: bool,
 }
 
 /// Which threads wait for which words, in the order of their coming.
@@ -45,6 +56,8 @@ pub struct Futexes {
     waiting: BTreeMap<Tid, Vec<FutexKey>>,
     /// Which of several words woke a thread.
     woken_by: BTreeMap<Tid, usize>,
+    /// Who has the locks that threads wait for, whatever their words say meanwhile.
+    owners: BTreeMap<FutexKey, Tid>,
 }
 
 impl Futexes {
@@ -54,10 +67,11 @@ impl Futexes {
         self.enqueue(key, Waiter { tid, bitset, index: 0, awaits: Awaits::Wake });
     }
 
-    /// Puts a thread at the end of the queue for the lock that a word is.
-    pub fn join_lock(&mut self, tid: Tid, key: FutexKey) {
+    /// Puts a thread at the end of the queue for the lock that the word at `word` is, and `owner` has.
+    pub fn join_lock(&mut self, tid: Tid, key: FutexKey, word: u64, owner: Tid) {
         self.leave(tid);
-        self.enqueue(key, Waiter { tid, bitset: 0, index: 0, awaits: Awaits::Lock });
+        self.enqueue(key, Waiter { tid, bitset: 0, index: 0, awaits: Awaits::Lock(word) });
+        self.owners.insert(key, owner);
     }
 
     /// Puts a thread at the end of a word's queue, from which only a move to the lock takes it.
@@ -149,28 +163,48 @@ impl Futexes {
     }
 
     /// Moves up to `count` threads that wait to be moved (FUTEX_WAIT_REQUEUE_PI) to the queue of a lock, and returns
-    /// how many.
+    /// how many. `lock` is its name, and the address of its word; `owner` has it.
     ///
     /// # Errors
     /// EINVAL at a thread that waits for something else; those before it are moved.
-    pub fn move_to_lock(&mut self, from: FutexKey, lock: FutexKey, count: u64) -> Result<u64> {
+    pub fn move_to_lock(
+        &mut self,
+        from: FutexKey,
+        (lock, word): (FutexKey, u64),
+        owner: Tid,
+        count: u64,
+    ) -> Result<u64> {
         for moved in 0..count {
             let Some(tid) = self.first_to_move(from, lock)? else { return Ok(moved) };
-            self.join_lock(tid, lock);
+            self.join_lock(tid, lock, word, owner);
         }
         Ok(count)
     }
 
     /// Takes the longest waiting out of the queue for a lock and wakes it: its owner from now on. Tells whether others
     /// wait on.
-    pub fn hand_over(&mut self, tasks: &mut Tasks, key: FutexKey) -> Option<(Tid, bool)> {
-        let queue = self.queues.get(&key)?;
-        let mut waiting = queue.iter().filter(|waiter| waiter.awaits == Awaits::Lock);
-        let tid = waiting.next()?.tid;
-        let others = waiting.next().is_some();
-        self.leave(tid);
-        tasks.interrupt(tid);
-        Some((tid, others))
+    pub fn hand_over(&mut self, tasks: &mut Tasks, key: FutexKey) -> Option<Inherited> {
+        let lock_word = |waiter: &Waiter| match waiter.awaits {
+            Awaits::Lock(word) => Some((waiter.tid, word)),
+            _ => None,
+        };
+        let mut waiting = self.queues.get(&key)?.iter().filter_map(lock_word);
+        let (heir, word) = waiting.next()?;
+        let is_awaited = waiting.next().is_some();
+        self.leave(heir);
+        if is_awaited {
+            self.owners.insert(key, heir);
+        } else {
+            self.owners.remove(&key);
+        }
+        tasks.interrupt(heir);
+        Some(Inherited { heir, word, is_awaited })
+    }
+
+    /// The locks that others wait for and a thread has.
+    #[must_use]
+    pub fn locks_of(&self, owner: Tid) -> Vec<FutexKey> {
+        self.owners.iter().filter(|lock| *lock.1 == owner).map(|lock| *lock.0).collect()
     }
 
     /// Moves up to `count` waiters to another word, and returns how many.
@@ -199,6 +233,7 @@ impl Futexes {
     fn drop_empty(&mut self, key: FutexKey) {
         if self.queues.get(&key).is_some_and(VecDeque::is_empty) {
             self.queues.remove(&key);
+            self.owners.remove(&key);
         }
     }
 }
@@ -301,9 +336,11 @@ mod tests {
         assert_eq!([1, 2].map(|tid| futexes.is_waiting(tid)), [false, true], "those before it are woken");
         assert_eq!(futexes.requeue(FIRST, SECOND, 1), Err(Errno::EINVAL));
         assert_eq!(futexes.first_to_move(FIRST, FIRST), Err(Errno::EINVAL));
-        assert_eq!(futexes.move_to_lock(FIRST, SECOND, 9), Ok(1));
-        assert_eq!(futexes.hand_over(&mut tasks, SECOND), Some((2, false)));
-        assert!(futexes.queues.is_empty() && futexes.waiting.is_empty());
+        assert_eq!(futexes.move_to_lock(FIRST, (SECOND, 0x2000), 7, 9), Ok(1));
+        assert_eq!(futexes.locks_of(7), [SECOND]);
+        let inherited = Inherited { heir: 2, word: 0x2000, is_awaited: false };
+        assert_eq!(futexes.hand_over(&mut tasks, SECOND), Some(inherited));
+        assert!(futexes.queues.is_empty() && futexes.waiting.is_empty() && futexes.owners.is_empty());
     }
 
     #[test]

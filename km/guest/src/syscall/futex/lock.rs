@@ -8,8 +8,9 @@ pub(super) mod moved;
 use super::{CLOCK_REALTIME, PRIVATE, command, key};
 use crate::errno::{Errno, Result};
 use crate::kernel::Ctx;
+use crate::mm::user::UserMemory;
 use crate::task::Tid;
-use crate::task::futex::FutexKey;
+use crate::task::futex::Inherited;
 use crate::time::{Timespec, monotonic_ns, realtime_ns};
 use crate::wait::{Interruption, Stop, SysResult, Wait};
 
@@ -58,7 +59,7 @@ pub(super) fn acquire(ctx: &mut Ctx<'_>, args: &crate::kernel::Args) -> SysResul
         ctx.kernel.tasks.thread(owner).ok_or(Errno::ESRCH)?;
         memory.store(word, &(value | WAITERS))?;
         let tid = ctx.tid;
-        ctx.kernel.futexes.join_lock(tid, key);
+        ctx.kernel.futexes.join_lock(tid, key, word, owner);
         ctx.progress().stage = 1;
     } else if !ctx.kernel.futexes.is_waiting(ctx.tid) {
         return Ok(0);
@@ -100,13 +101,21 @@ pub(super) fn release(ctx: &mut Ctx<'_>, word: u64, operation: u64) -> SysResult
     Ok(0)
 }
 
-fn owned((tid, others): (Tid, bool)) -> u32 {
-    tid.cast_unsigned() | if others { WAITERS } else { 0 }
+fn owned(lock: Inherited) -> u32 {
+    lock.heir.cast_unsigned() | if lock.is_awaited { WAITERS } else { 0 }
 }
 
 impl crate::kernel::Kernel {
-    /// After the owner of a lock has died: the word's value for the waiter that owns it now.
-    pub(crate) fn inherit_lock(&mut self, key: FutexKey) -> Option<u32> {
-        self.futexes.hand_over(&mut self.tasks, key).map(|next| owned(next) | OWNER_DIED)
+    /// At the end of a thread: passes on the locks that others wait for. The words do not count, since a thread may have
+    /// cleared them itself before (musl does for robust mutexes).
+    pub(crate) fn pass_on_locks(&mut self, owner: Tid) {
+        for key in self.futexes.locks_of(owner) {
+            let Some(lock) = self.futexes.hand_over(&mut self.tasks, key) else { continue };
+            if self.tasks.thread(lock.heir).is_some() {
+                let space = alloc::rc::Rc::clone(&self.tasks.process_of_mut(lock.heir).space);
+                // A bad address harms the program alone.
+                let _ = UserMemory::new(space).store(lock.word, &(owned(lock) | OWNER_DIED));
+            }
+        }
     }
 }

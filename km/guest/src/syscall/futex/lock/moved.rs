@@ -54,7 +54,8 @@ pub(in super::super) fn requeue(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let moves = u64::from(moves as u32);
     let woken = u64::from(give(ctx, lock, first, moves > 0)?);
     // If the lock is taken, the thread that would have been woken waits for it with the others.
-    let moved = ctx.kernel.futexes.move_to_lock(from, to, moves + 1 - woken)?;
+    let owner = (ctx.memory().load::<u32>(lock)? & TID_MASK).cast_signed();
+    let moved = ctx.kernel.futexes.move_to_lock(from, (to, lock), owner, moves + 1 - woken)?;
     Ok(woken + moved)
 }
 
