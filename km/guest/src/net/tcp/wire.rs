@@ -132,10 +132,9 @@ impl Loop {
 
     fn limit(&self) -> usize {
         let (mine, other) = (self.mine().end.borrow().upgrade(), self.other().end.borrow().upgrade());
-        match (mine, other) {
-            (Some(mine), Some(other)) => other.common.options.stream_limit(&mine.common.options),
-            _ => 0,
-        }
+        let Some(mine) = mine else { return 0 };
+        let reader = other.as_ref().unwrap_or(&mine);
+        reader.common.options.stream_limit(&mine.common.options)
     }
 
     /// Whether urgent bytes stay among the others (SO_OOBINLINE).
@@ -171,12 +170,13 @@ impl Loop {
         }
     }
 
-    /// A closed peer answers with a RST. After its FIN that is EPIPE (tcp(7)).
+    /// A closed peer answers what the queue holds with a RST. After its FIN that is EPIPE (tcp(7)).
     fn send_to_closed(&self, source: &mut dyn Source) -> Result<usize> {
         let mut scrap = [0; 512];
-        let mut count = 0;
-        while source.left() > 0 {
-            match source.take(&mut scrap)? {
+        let (mut count, limit) = (0, self.limit());
+        while count < limit && source.left() > 0 {
+            let wanted = scrap.len().min(limit - count);
+            match source.take(&mut scrap[..wanted])? {
                 0 => break,
                 taken => count += taken,
             }
