@@ -108,19 +108,26 @@ const MFD_ALLOW_SEALING: u64 = 2;
 const MFD_HUGETLB: u64 = 4;
 const MFD_NOEXEC_SEAL: u64 = 8;
 const MFD_EXEC: u64 = 16;
+/// Bits 26 to 31: the binary logarithm of the size of huge pages, 0 for the default.
+const MFD_HUGE_SHIFT: u32 = 26;
+const MFD_HUGE_SIZES: u64 = 0x3f << MFD_HUGE_SHIFT;
 
 fn sys_memfd_create(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
-    let flags = args[1];
+    let flags = args[1] & 0xffff_ffff;
+    let is_huge = flags & MFD_HUGETLB != 0;
+    let sizes = if is_huge { MFD_HUGE_SIZES } else { 0 };
+    let known = MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_HUGETLB | MFD_NOEXEC_SEAL | MFD_EXEC | sizes;
+    if flags & !known != 0 || flags & (MFD_NOEXEC_SEAL | MFD_EXEC) == MFD_NOEXEC_SEAL | MFD_EXEC {
+        return Err(Errno::EINVAL.into());
+    }
     let name = ctx
         .memory()
         .string(args[0], 250)
         .map_err(|errno| if errno == Errno::ENAMETOOLONG { Errno::EINVAL } else { errno })?;
-    let known = MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL | MFD_EXEC;
-    if flags & MFD_HUGETLB != 0 {
-        return Err(Errno::ENOMEM.into());
-    }
-    if flags & !known != 0 || flags & (MFD_NOEXEC_SEAL | MFD_EXEC) == MFD_NOEXEC_SEAL | MFD_EXEC {
-        return Err(Errno::EINVAL.into());
+    if is_huge {
+        // Pages of 2 MiB and 1 GiB are what x86-64 has; none are reserved, so the file could hold nothing.
+        let has_size = matches!((flags & MFD_HUGE_SIZES) >> MFD_HUGE_SHIFT, 0 | 21 | 30);
+        return Err(if has_size { Errno::ENOMEM } else { Errno::ENODEV }.into());
     }
     let (uid, gid) = (ctx.process().credentials.uid, ctx.process().credentials.gid);
     let mode = if flags & MFD_NOEXEC_SEAL != 0 { 0o666 } else { 0o777 };
