@@ -177,7 +177,7 @@ impl AddressSpace {
     /// Bytes that are mapped, and bytes of pages that are present.
     #[must_use]
     pub fn usage(&self) -> (u64, u64) {
-        (self.vmas.iter().map(Vma::size).sum(), self.resident * PAGE_SIZE)
+        (self.vmas.bytes(), self.resident * PAGE_SIZE)
     }
 
     /// mmap(2), without its flag parsing. Returns the address.

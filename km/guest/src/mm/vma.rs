@@ -8,6 +8,7 @@ use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use bitflags::bitflags;
+use gaps::Gaps;
 use km_abi::layout::PAGE_SIZE;
 
 bitflags! {
@@ -128,9 +129,19 @@ impl Vma {
 }
 
 /// The mappings of an address space.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct VmaMap {
     by_start: BTreeMap<u64, Vma>,
+    gaps: Gaps,
+    bytes: u64,
+}
+
+impl Default for VmaMap {
+    fn default() -> Self {
+        let mut gaps = Gaps::default();
+        gaps.add(0, u64::MAX);
+        Self { by_start: BTreeMap::new(), gaps, bytes: 0 }
+    }
 }
 
 impl VmaMap {
@@ -144,6 +155,12 @@ impl VmaMap {
     /// All mappings in order.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Vma> {
         self.by_start.values()
+    }
+
+    /// Bytes that are mapped.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// How many mappings there are.
@@ -187,16 +204,44 @@ impl VmaMap {
             && before.continues(&vma)
         {
             vma = Vma { end: vma.end, ..before.clone() };
-            self.by_start.remove(&start);
+            self.take(start);
         }
         if let Some(after) = self.by_start.get(&vma.end)
             && vma.continues(after)
         {
             let end = after.end;
-            self.by_start.remove(&vma.end);
+            self.take(vma.end);
             vma.end = end;
         }
+        self.put(vma);
+    }
+
+    /// Adds an entry as it is.
+    fn put(&mut self, vma: Vma) {
+        let (before, after) = self.free_around(vma.start);
+        self.gaps.remove(before, after);
+        self.gaps.add(before, vma.start);
+        self.gaps.add(vma.end, after);
+        self.bytes += vma.size();
         self.by_start.insert(vma.start, vma);
+    }
+
+    /// Takes the entry that starts at an address.
+    fn take(&mut self, start: u64) -> Option<Vma> {
+        let vma = self.by_start.remove(&start)?;
+        let (before, after) = self.free_around(start);
+        self.gaps.remove(before, start);
+        self.gaps.remove(vma.end, after);
+        self.gaps.add(before, after);
+        self.bytes -= vma.size();
+        Some(vma)
+    }
+
+    /// The free range around a free address.
+    fn free_around(&self, address: u64) -> (u64, u64) {
+        let before = self.by_start.range(..address).next_back().map_or(0, |entry| entry.1.end);
+        let after = self.by_start.range(address..).next().map_or(u64::MAX, |entry| *entry.0);
+        (before, after)
     }
 
     /// Takes everything in `[start, end)` out, splitting at the edges, and returns it in order.
@@ -204,12 +249,12 @@ impl VmaMap {
         let starts: Vec<u64> = self.overlapping(start, end).map(|vma| vma.start).collect();
         let mut taken = Vec::with_capacity(starts.len());
         for key in starts {
-            let Some(vma) = self.by_start.remove(&key) else { continue };
+            let Some(vma) = self.take(key) else { continue };
             if vma.start < start {
-                self.by_start.insert(vma.start, vma.part(vma.start, start));
+                self.put(vma.part(vma.start, start));
             }
             if vma.end > end {
-                self.by_start.insert(end, vma.part(end, vma.end));
+                self.put(vma.part(end, vma.end));
             }
             taken.push(vma.part(vma.start.max(start), vma.end.min(end)));
         }
@@ -227,7 +272,7 @@ impl VmaMap {
 
     /// Joins the mappings that meet at `address`, if one continues the other.
     fn rejoin(&mut self, address: u64) {
-        if let Some(vma) = self.by_start.remove(&address) {
+        if let Some(vma) = self.take(address) {
             self.insert(vma);
         }
     }
@@ -235,19 +280,12 @@ impl VmaMap {
     /// The highest free range of `len` bytes in `[low, high)`.
     #[must_use]
     pub fn gap_below(&self, len: u64, low: u64, high: u64) -> Option<u64> {
-        let mut top = high;
-        for vma in self.by_start.range(..high).rev().map(|entry| entry.1) {
-            if vma.end < top && top - vma.end >= len {
-                break;
-            }
-            top = top.min(vma.start);
-            if top < low {
-                return None;
-            }
-        }
-        top.checked_sub(len).filter(|start| *start >= low)
+        let last_end = self.by_start.range(..high).next_back().map_or(0, |entry| entry.1.end);
+        let at_top = high.checked_sub(len).filter(|start| *start >= last_end);
+        at_top.or_else(|| self.gaps.highest(len, high)).filter(|start| *start >= low)
     }
 }
 
+mod gaps;
 #[cfg(test)]
 mod tests;
