@@ -9,6 +9,7 @@
 //! * [`fs`]: files, descriptors, the rootfs and its overlay, `/proc`, `/dev`, `/sys`.
 //! * [`epoll`]: epoll instances.
 //! * [`net`]: sockets within the guest and the connections that the monitor opens.
+//! * [`ipc`]: System V IPC.
 //! * [`host`]: the monitor as a peer: streams, batched output, standard input and output.
 //! * [`time`]: clocks and timers.
 //! * [`wait`]: how a handler waits without a stack of its own.
@@ -23,6 +24,7 @@ pub mod epoll;
 pub mod errno;
 pub mod fs;
 pub mod host;
+pub mod ipc;
 pub mod kernel;
 pub mod load;
 pub mod log;

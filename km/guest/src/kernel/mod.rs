@@ -43,6 +43,8 @@ pub struct Kernel {
     pub timers: crate::task::timers::Timers,
     /// Threads that wait for words of memory (futex(2)).
     pub futexes: Futexes,
+    /// Objects of System V IPC.
+    pub ipc: crate::ipc::Ipc,
     /// The process that was to be started.
     pub config: BootConfig,
     /// Another number in every clone, 0 at boot.
@@ -73,8 +75,6 @@ pub struct Ctx<'a> {
     pub kernel: &'a mut Kernel,
     /// The thread that called.
     pub tid: Tid,
-}
-
     /// What the call's descriptors led to when it asked first.
     pub held: HeldFiles,
 }
@@ -94,6 +94,8 @@ impl HeldFiles {
             *free = Some((fd as u32, Rc::clone(file)));
         }
     }
+}
+
 impl Ctx<'_> {
     /// The thread that called; it exists while its call runs.
     pub fn thread(&mut self) -> &mut Thread {

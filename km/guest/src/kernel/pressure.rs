@@ -21,7 +21,8 @@ const MAKERS: &[u32] = &[
     raw::__NR_timer_create, raw::__NR_epoll_ctl, raw::__NR_openat, raw::__NR_mkdirat, raw::__NR_mknodat, raw::__NR_linkat,
     raw::__NR_symlinkat, raw::__NR_signalfd4, raw::__NR_timerfd_create, raw::__NR_accept4, raw::__NR_eventfd2,
     raw::__NR_epoll_create1, raw::__NR_dup3, raw::__NR_pipe2, raw::__NR_inotify_add_watch, raw::__NR_memfd_create,
-    raw::__NR_execveat, raw::__NR_clone3, raw::__NR_openat2,
+    raw::__NR_execveat, raw::__NR_clone3, raw::__NR_openat2, raw::__NR_shmget, raw::__NR_shmat, raw::__NR_semget,
+    raw::__NR_semop, raw::__NR_semtimedop, raw::__NR_semctl, raw::__NR_msgget, raw::__NR_msgsnd,
 ];
 
 /// Whether a call must fail for want of memory.

@@ -107,6 +107,7 @@ impl Kernel {
             thread.finish_call(Errno::EINTR.as_return_value());
         }
         self.futexes.leave(tid);
+        self.ipc.leave(tid);
     }
 
     /// Chooses the thread that runs next and loads it into the CPU and `context`; waits if none can run.

@@ -13,6 +13,12 @@ const DEVICE: u64 = 0x100;
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
+/// A number that no other object of shared memory has.
+#[must_use]
+pub fn new_number() -> u64 {
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
 /// Pages that come into being when they are first touched.
 pub struct SharedMemory {
     number: u64,
@@ -21,7 +27,7 @@ pub struct SharedMemory {
 
 impl Default for SharedMemory {
     fn default() -> Self {
-        Self { number: NEXT.fetch_add(1, Ordering::Relaxed), frames: RefCell::default() }
+        Self { number: new_number(), frames: RefCell::default() }
     }
 }
 

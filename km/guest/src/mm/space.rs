@@ -277,6 +277,25 @@ impl AddressSpace {
         Ok(())
     }
 
+    /// shmdt(2): unmaps what shows the start of an object of a device at `address`, or what is left of it behind. Returns
+    /// the object's number.
+    pub fn detach(&mut self, address: u64, device: u64) -> Option<u64> {
+        let number_of = |vma: &Vma| match &vma.backing {
+            Backing::File { pages, offset } if pages.id().0 == device => {
+                (vma.start.checked_sub(address) == Some(*offset)).then(|| pages.id().1)
+            }
+            _ => None,
+        };
+        let behind = || self.vmas.overlapping(address, PROGRAM_END);
+        let number = behind().find_map(number_of)?;
+        let parts: alloc::vec::Vec<(u64, u64)> =
+            behind().filter(|vma| number_of(vma) == Some(number)).map(|vma| (vma.start, vma.end)).collect();
+        for (start, end) in parts {
+            self.unmap_range(start, end);
+        }
+        Some(number)
+    }
+
     pub(super) fn unmap_range(&mut self, start: u64, end: u64) {
         let gone = self.vmas.carve(start, end);
         if let (Some(first), Some(last)) = (gone.first(), gone.last()) {

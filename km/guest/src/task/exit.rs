@@ -64,6 +64,7 @@ impl Kernel {
         let used_ns = self.cpu_ns(tid);
         self.forget_live(tid);
         self.futexes.leave(tid);
+        self.ipc.leave(tid);
         if let Some(thread) = self.tasks.remove_thread(tid)
             && let Some(process) = self.tasks.process_mut(thread.pid)
         {
@@ -80,8 +81,8 @@ impl Kernel {
         if robust != 0 {
             self.mark_robust(&memory, robust, tid);
         }
-        // Errors are ignored here and below: a bad address harms the program alone.
         self.pass_on_locks(tid);
+        // Errors are ignored here and below: a bad address harms the program alone.
         if clear != 0 && memory.store(clear, &0u32).is_ok() {
             self.wake_word(&memory, clear, 1);
         }
@@ -140,9 +141,12 @@ impl Kernel {
         process.program.running = None;
         process.left.ended.set(true);
         process.left.queue.wake();
+        for tid in self.ipc.process_ended(pid) {
+            self.tasks.interrupt(tid);
+        }
         // Closed last: closing may send bytes and wake others, which must find the process ended.
-        let groups = self.groups_tied_by(pid);
         drop(files);
+        let groups = self.groups_tied_by(pid);
         self.hand_over_children(pid);
         self.hang_up_orphaned(&groups, pid);
         if pid == 1 {

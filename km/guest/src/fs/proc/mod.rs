@@ -17,6 +17,7 @@ mod sockets;
 mod status;
 mod sysctl;
 mod system;
+mod sysvipc;
 mod table;
 
 pub use sysctl::{RELEASE, VERSION};

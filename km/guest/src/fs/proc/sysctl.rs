@@ -5,6 +5,10 @@ use super::table::{ProcEntry, What};
 use crate::errno::Result;
 use crate::fs::file::{open_files, open_files_max};
 use crate::fs::synthetic::View;
+use crate::ipc::msg::{MESSAGE_MAX, QUEUE_BYTES};
+use crate::syscall::msg::QUEUES_MAX;
+use crate::syscall::sem::LIMITS;
+use crate::syscall::shm::{PAGES_MAX, SEGMENTS_MAX, SIZE_MAX};
 use alloc::format;
 use alloc::vec::Vec;
 
@@ -16,6 +20,12 @@ pub const VERSION: &str = "#1 SMP PREEMPT_DYNAMIC km";
 macro_rules! fixed {
     ($name:literal, $text:literal) => {
         ($name, What::File(|_, _| Ok(concat!($text, "\n").as_bytes().to_vec())))
+    };
+}
+
+macro_rules! limit {
+    ($name:literal, $value:expr) => {
+        ($name, What::File(|_, _| Ok(format!("{}\n", $value).into_bytes())))
     };
 }
 
@@ -55,7 +65,14 @@ const KERNEL: &[ProcEntry] = &[
     ("random", What::Dir(RANDOM)),
     fixed!("randomize_va_space", "2"),
     fixed!("sched_child_runs_first", "0"),
-    fixed!("shmmax", "18446744073692774399"),
+    ("sem", What::File(semaphore_limits)),
+    limit!("msgmax", MESSAGE_MAX),
+    limit!("msgmnb", QUEUE_BYTES),
+    limit!("msgmni", QUEUES_MAX),
+    fixed!("shm_rmid_forced", "0"),
+    limit!("shmall", PAGES_MAX),
+    limit!("shmmax", SIZE_MAX),
+    limit!("shmmni", SEGMENTS_MAX),
     fixed!("tainted", "0"),
     fixed!("threads-max", "65536"),
     ("version", What::File(|_, _| Ok(format!("{VERSION}\n").into_bytes()))),
@@ -101,6 +118,12 @@ const VM: &[ProcEntry] = &[
     fixed!("overcommit_ratio", "50"),
     fixed!("swappiness", "60"),
 ];
+
+/// The four limits of semaphores (proc_sys_kernel(5)).
+fn semaphore_limits(_: View<'_>, _: Subject) -> Result<Vec<u8>> {
+    let [set, all, operations, sets] = LIMITS;
+    Ok(format!("{set}\t{all}\t{operations}\t{sets}\n").into_bytes())
+}
 
 fn hostname(view: View<'_>, _: Subject) -> Result<Vec<u8>> {
     Ok(format!("{}\n", view.kernel.vfs.hostname).into_bytes())

@@ -2,7 +2,7 @@
 
 use super::sysctl::{RELEASE, VERSION};
 use super::table::{ProcEntry, What};
-use super::{Subject, cpu, sysctl};
+use super::{Subject, cpu, sysctl, sysvipc};
 use crate::errno::Result;
 use crate::fs::node::meta::Time;
 use crate::fs::synthetic::View;
@@ -28,6 +28,7 @@ pub(super) const ENTRIES: &[ProcEntry] = &[
     ("stat", What::File(stat)),
     ("swaps", What::File(|_, _| Ok(b"Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n".to_vec()))),
     ("sys", What::Dir(sysctl::ENTRIES)),
+    ("sysvipc", What::Dir(sysvipc::ENTRIES)),
     ("uptime", What::File(uptime)),
     ("version", What::File(version)),
     ("vmstat", What::File(|_, _| Ok(b"nr_free_pages 0\npgfault 0\npgmajfault 0\n".to_vec()))),

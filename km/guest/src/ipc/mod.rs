@@ -1,0 +1,46 @@
+//! System V IPC (sysvipc(7)): shared memory, semaphores and message queues that are named by numbers. There is one
+//! namespace of them in a machine, as in a container.
+//!
+//! * [`registry`]: what the three kinds have in common: identifiers, keys, permissions.
+//! * [`shm`], [`sem`], [`msg`]: the kinds.
+
+pub mod msg;
+pub mod registry;
+pub mod sem;
+pub mod shm;
+
+use crate::task::{Pid, Tid};
+use alloc::vec::Vec;
+use registry::Registry;
+
+/// All objects of the machine.
+#[derive(Default)]
+pub struct Ipc {
+    /// Segments of shared memory.
+    pub shm: Registry<shm::Segment>,
+    /// Sets of semaphores.
+    pub sem: Registry<sem::SemaphoreSet>,
+    /// Message queues.
+    pub msg: Registry<msg::MessageQueue>,
+}
+
+impl Ipc {
+    /// A thread does not wait for semaphores any more: a signal took it out of its call, or it ended.
+    pub fn leave(&self, tid: Tid) {
+        for (_, set) in self.sem.iter() {
+            set.leave(tid);
+        }
+    }
+
+    /// Undoes what a process that ends has asked to be undone (SEM_UNDO), and returns the threads that need not wait any
+    /// more.
+    pub fn process_ended(&self, pid: Pid) -> Vec<Tid> {
+        self.sem.iter().flat_map(|(_, set)| set.undo(pid)).collect()
+    }
+}
+
+/// CLOCK_REALTIME in whole seconds, as these objects keep times.
+#[must_use]
+pub fn now_s() -> i64 {
+    crate::fs::node::meta::Time::now().s
+}
