@@ -1,9 +1,12 @@
-//! What an unprivileged container may not do: answered as Docker's default seccomp profile answers.
+//! What an unprivileged container may not do, answered as Docker's default seccomp profile answers, and the rest of the
+//! table that Linux has.
 
 use super::row::Row;
 use crate::errno::Errno;
 
 const PRIVILEGED: &str = "needs privileges that a container does not have";
+const NEVER_MADE: &str = "Linux has the number and nothing behind it";
+const YOUNGER: &str = "younger than the Linux whose interface this is";
 const NEVER: &str = "not part of a container's system calls";
 
 pub const ROWS: &[Row] = &[
@@ -33,12 +36,21 @@ pub const ROWS: &[Row] = &[
     Row::refused(178, "query_module", Errno::ENOSYS, NEVER),
     Row::refused(179, "quotactl", Errno::EPERM, PRIVILEGED),
     Row::refused(180, "nfsservctl", Errno::ENOSYS, NEVER),
+    Row::refused(181, "getpmsg", Errno::ENOSYS, NEVER_MADE),
+    Row::refused(182, "putpmsg", Errno::ENOSYS, NEVER_MADE),
+    Row::refused(183, "afs_syscall", Errno::ENOSYS, NEVER_MADE),
+    Row::refused(184, "tuxcall", Errno::ENOSYS, NEVER_MADE),
+    Row::refused(185, "security", Errno::ENOSYS, NEVER_MADE),
+    Row::refused(205, "set_thread_area", Errno::ENOSYS, "64-bit programs have arch_prctl for it"),
     Row::refused(206, "io_setup", Errno::ENOSYS, "files are memory: no read of them ever waits"),
     Row::refused(207, "io_destroy", Errno::ENOSYS, "files are memory: no read of them ever waits"),
     Row::refused(208, "io_getevents", Errno::ENOSYS, "files are memory: no read of them ever waits"),
     Row::refused(209, "io_submit", Errno::ENOSYS, "files are memory: no read of them ever waits"),
     Row::refused(210, "io_cancel", Errno::ENOSYS, "files are memory: no read of them ever waits"),
+    Row::refused(211, "get_thread_area", Errno::ENOSYS, "64-bit programs have arch_prctl for it"),
     Row::refused(212, "lookup_dcookie", Errno::EPERM, PRIVILEGED),
+    Row::refused(216, "remap_file_pages", Errno::ENOSYS, "deprecated since Linux 3.16: mmap does it"),
+    Row::refused(236, "vserver", Errno::ENOSYS, NEVER_MADE),
     Row::refused(240, "mq_open", Errno::ENOSYS, "there are no POSIX message queues"),
     Row::refused(241, "mq_unlink", Errno::ENOSYS, "there are no POSIX message queues"),
     Row::refused(242, "mq_timedsend", Errno::ENOSYS, "there are no POSIX message queues"),
@@ -67,6 +79,7 @@ pub const ROWS: &[Row] = &[
     Row::refused(321, "bpf", Errno::EPERM, PRIVILEGED),
     Row::refused(323, "userfaultfd", Errno::EPERM, PRIVILEGED),
     Row::refused(333, "io_pgetevents", Errno::ENOSYS, "files are memory: no read of them ever waits"),
+    Row::refused(335, "uretprobe", Errno::ENOSYS, YOUNGER),
     Row::refused(425, "io_uring_setup", Errno::EPERM, NEVER),
     Row::refused(426, "io_uring_enter", Errno::EPERM, NEVER),
     Row::refused(427, "io_uring_register", Errno::EPERM, NEVER),
@@ -79,5 +92,28 @@ pub const ROWS: &[Row] = &[
     Row::refused(440, "process_madvise", Errno::EPERM, "needs ptrace access"),
     Row::refused(442, "mount_setattr", Errno::EPERM, PRIVILEGED),
     Row::refused(443, "quotactl_fd", Errno::EPERM, PRIVILEGED),
+    Row::refused(444, "landlock_create_ruleset", Errno::ENOSYS, "there is no Landlock, as in many kernels"),
+    Row::refused(445, "landlock_add_rule", Errno::ENOSYS, "there is no Landlock, as in many kernels"),
+    Row::refused(446, "landlock_restrict_self", Errno::ENOSYS, "there is no Landlock, as in many kernels"),
     Row::refused(447, "memfd_secret", Errno::ENOSYS, "there is no memory that the library OS cannot see"),
+    Row::refused(448, "process_mrelease", Errno::ENOSYS, "memory of an ended process is given back at once"),
+    Row::refused(450, "set_mempolicy_home_node", Errno::ENOSYS, "there is one memory node"),
+    Row::refused(451, "cachestat", Errno::ENOSYS, YOUNGER),
+    Row::refused(453, "map_shadow_stack", Errno::ENOSYS, YOUNGER),
+    Row::refused(454, "futex_wake", Errno::ENOSYS, YOUNGER),
+    Row::refused(455, "futex_wait", Errno::ENOSYS, YOUNGER),
+    Row::refused(456, "futex_requeue", Errno::ENOSYS, YOUNGER),
+    Row::refused(457, "statmount", Errno::ENOSYS, YOUNGER),
+    Row::refused(458, "listmount", Errno::ENOSYS, YOUNGER),
+    Row::refused(459, "lsm_get_self_attr", Errno::ENOSYS, YOUNGER),
+    Row::refused(460, "lsm_set_self_attr", Errno::ENOSYS, YOUNGER),
+    Row::refused(461, "lsm_list_modules", Errno::ENOSYS, YOUNGER),
+    Row::refused(462, "mseal", Errno::ENOSYS, YOUNGER),
+    Row::refused(463, "setxattrat", Errno::ENOSYS, YOUNGER),
+    Row::refused(464, "getxattrat", Errno::ENOSYS, YOUNGER),
+    Row::refused(465, "listxattrat", Errno::ENOSYS, YOUNGER),
+    Row::refused(466, "removexattrat", Errno::ENOSYS, YOUNGER),
+    Row::refused(467, "open_tree_attr", Errno::ENOSYS, YOUNGER),
+    Row::refused(468, "file_getattr", Errno::ENOSYS, YOUNGER),
+    Row::refused(469, "file_setattr", Errno::ENOSYS, YOUNGER),
 ];

@@ -47,7 +47,7 @@ pub const FAMILIES: &[Family] = &[
     ("xattr", super::xattr::ROWS),
 ];
 
-/// Numbers are below this (`asm/unistd_64.h` ends at 462 so far; those of the first Kontain are 503 and 504).
+/// Numbers are below this (`asm/unistd_64.h` ends at 469 so far; those of the first Kontain are 503 and 504).
 const NUMBERS_END: usize = 512;
 
 /// For every number its family and its place in it, plus one; 0 for numbers that are in none.
@@ -120,6 +120,36 @@ mod tests {
                 .windows(3)
                 .any(|row_words| row_words[0] == row.name && row_words[1..].contains(&handler.as_str()));
             assert!(is_defined && is_listed, "the handler of {} is not {handler}", row.name);
+        }
+    }
+
+    #[test]
+    fn every_number_of_linux_has_a_row() {
+        let missing: Vec<&str> = names::NAMES
+            .iter()
+            .filter(|(number, _)| find(u64::from(*number)).is_none())
+            .map(|(_, name)| *name)
+            .collect();
+        assert!(missing.is_empty(), "{missing:?}");
+    }
+
+    /// The names are a copy of Linux's header: where the machine has one, it has no number that they lack.
+    #[test]
+    fn the_machines_header_has_no_other_numbers() {
+        const HEADERS: [&str; 2] =
+            ["/usr/include/x86_64-linux-gnu/asm/unistd_64.h", "/usr/include/asm/unistd_64.h"];
+        let Some(header) = HEADERS.iter().find_map(|path| std::fs::read_to_string(path).ok()) else {
+            eprintln!("SKIPPED: there is no asm/unistd_64.h here");
+            return;
+        };
+        let define = |line: &str| {
+            let (name, number) = line.strip_prefix("#define __NR_")?.split_once(' ')?;
+            Some((name.to_owned(), number.trim().parse::<u64>().ok()?))
+        };
+        let numbers: Vec<(String, u64)> = header.lines().filter_map(define).collect();
+        assert!(numbers.len() > 350, "{} numbers read", numbers.len());
+        for (name, number) in &numbers {
+            assert_eq!(find(*number).map(|row| row.name), Some(name.as_str()), "{number}");
         }
     }
 
