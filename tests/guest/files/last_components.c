@@ -26,9 +26,13 @@ static void again(void);
         if (answer != -1 || lstat("file", &it) || lstat("dir", &it)) again();                                       \
     }
 static void clear(void) {
-    unlink("file"), rmdir("dir/missing"), unlink("dir/missing"), rmdir("dir"), unlink("dir"), unlink("to-file"), rmdir("to-file");
-    unlink("to-dir"), unlink("to-nothing"), unlink("to-itself"), unlink("to-slash"), unlink("to-file-slash"), unlink("other");
-    rmdir("empty"), unlink("empty"), rmdir("target"), unlink("target"), rmdir("missing"), unlink("missing"), rmdir("file");
+    static const char *names[] = {"file", "dir", "to-file", "to-dir", "to-nothing", "to-itself", "to-slash", "to-file-slash", "other", "empty", "target", "missing"};
+    char inner[64];
+    for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
+        if (unlink(names[i]) == 0) continue;
+        snprintf(inner, sizeof inner, "%s/missing", names[i]);
+        unlink(inner), rmdir(inner), rmdir(names[i]);
+    }
 }
 // Nothing that a step has changed is left for the next one.
 static void again(void) { clear(), make(); }

@@ -252,17 +252,11 @@ pub fn rename(walk: &Walk<'_>, from: &Found, to: &Found, flags: u64) -> Result<(
     }
     let node = removable(walk, from)?;
     let is_dir = node.dir().is_some();
-    if to.node.is_some() && flags & RENAME_NOREPLACE != 0 {
-        return Err(Errno::EEXIST);
-    }
-    if (from.slash || to.slash) && !is_dir {
-        return Err(Errno::ENOTDIR);
-    }
+    check_slashes(from, to, is_dir, flags)?;
     if is_dir && is_below(&to.parent, &node) {
         return Err(Errno::EINVAL);
     }
     match &to.node {
-        None if flags & RENAME_EXCHANGE != 0 => return Err(Errno::ENOENT),
         Some(target) if Rc::ptr_eq(target, &node) => return Ok(()),
         Some(_) if flags & RENAME_EXCHANGE != 0 => return exchange(walk, from, to, &node),
         Some(target) => replace(walk, to, target, is_dir, &from.parent)?,
@@ -277,6 +271,18 @@ pub fn rename(walk: &Walk<'_>, from: &Found, to: &Found, flags: u64) -> Result<(
     node.touch(|_| ());
     moved(from, to, &node, to.node.as_ref());
     Ok(())
+}
+
+/// Whether the names of a rename may be there, or not, and end with a slash; `is_dir` says what is renamed.
+fn check_slashes(from: &Found, to: &Found, is_dir: bool, flags: u64) -> Result<()> {
+    let exchanges = flags & RENAME_EXCHANGE != 0;
+    let becomes_dir = match &to.node {
+        Some(_) if flags & RENAME_NOREPLACE != 0 => return Err(Errno::EEXIST),
+        None if exchanges => return Err(Errno::ENOENT),
+        Some(target) if exchanges => target.dir().is_some(),
+        _ => is_dir,
+    };
+    if from.slash && !is_dir || to.slash && !becomes_dir { Err(Errno::ENOTDIR) } else { Ok(()) }
 }
 
 /// Tells watchers of a rename; its two events have a number in common. `replaced` is what had the new name before.
