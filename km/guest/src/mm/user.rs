@@ -154,13 +154,15 @@ pub struct UserRanges {
     memory: UserMemory,
     /// Address and length of what is left, the next range last.
     ranges: Vec<(u64, u64)>,
+    /// A transfer ended at memory that is not there.
+    met_fault: bool,
 }
 
 impl UserRanges {
     /// One range. At most 0x7ffff000 bytes of it are used (read(2)).
     #[must_use]
     pub fn one(memory: UserMemory, address: u64, len: u64) -> Self {
-        Self { memory, ranges: alloc::vec![(address, len.min(TRANSFER_MAX))] }
+        Self { memory, ranges: alloc::vec![(address, len.min(TRANSFER_MAX))], met_fault: false }
     }
 
     /// An array of `count` iovec structures at `address`.
@@ -181,13 +183,19 @@ impl UserRanges {
             sum = total;
         }
         ranges.reverse();
-        Ok(Self { memory, ranges })
+        Ok(Self { memory, ranges, met_fault: false })
     }
 
     /// Leaves out the first bytes: an earlier run of the call moved them.
     pub fn skip(&mut self, len: usize) {
         // A piece that says it moved everything never fails.
         let _ = self.transfer(len, |_, _, _, count| count);
+    }
+
+    /// Whether a transfer ended at memory that is not there: more of it will never move, so a call must not wait to go on.
+    #[must_use]
+    pub fn has_met_fault(&self) -> bool {
+        self.met_fault
     }
 
     /// Moves up to `len` bytes, a piece of a range at a time. `piece` gets address, offset and length, and says how
@@ -211,6 +219,7 @@ impl UserRanges {
             range.1 -= moved as u64;
             done += moved;
             if moved < count {
+                self.met_fault = true;
                 return if done == 0 { Err(Errno::EFAULT) } else { Ok(done) };
             }
         }

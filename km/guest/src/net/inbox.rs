@@ -5,7 +5,7 @@ use super::budget::Budget;
 use super::message::{Incoming, Outgoing, Peer};
 use crate::errno::{Errno, Result};
 use crate::fs::file::OpenFile;
-use crate::fs::io::Source;
+use crate::fs::io::{Sink, Source};
 use alloc::collections::VecDeque;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
@@ -60,6 +60,23 @@ impl Message {
         Ok(message)
     }
 
+    /// Takes up to `len` more bytes to the end of the message.
+    ///
+    /// # Errors
+    /// As [`Self::of`]; the message is then of no use.
+    pub fn append(&mut self, outgoing: &mut Outgoing<'_>, len: usize) -> Result<()> {
+        let len = len.min(outgoing.data.left());
+        if !self.budget.take(len) {
+            return Err(Errno::ENOBUFS);
+        }
+        self.charge += len;
+        let start = self.bytes.len();
+        self.bytes.resize(start + len, 0);
+        let count = take_all(outgoing.data, &mut self.bytes[start..])?;
+        self.bytes.truncate(start + count);
+        Ok(())
+    }
+
     /// Bytes of data, without what goes with them.
     pub fn size(&self) -> usize {
         self.bytes.len() - self.start
@@ -90,6 +107,19 @@ fn take_all(source: &mut dyn Source, buffer: &mut [u8]) -> Result<usize> {
     let mut done = 0;
     while done < buffer.len() {
         match source.take(&mut buffer[done..])? {
+            0 => break,
+            count => done += count,
+        }
+    }
+    Ok(done)
+}
+
+/// Hands over as many bytes as there is room for. A message that ends in memory that is not there is EFAULT as a whole.
+fn put_all(sink: &mut dyn Sink, bytes: &[u8]) -> Result<usize> {
+    let bytes = &bytes[..bytes.len().min(sink.room())];
+    let mut done = 0;
+    while done < bytes.len() {
+        match sink.put(&bytes[done..])? {
             0 => break,
             count => done += count,
         }
@@ -139,13 +169,13 @@ impl Inbox {
         let message = self.messages.front_mut().ok_or(Errno::EAGAIN)?;
         let len = message.size();
         let room = incoming.data.room();
-        let count = incoming.data.put(message.rest());
+        let put = put_all(incoming.data, message.rest());
         message.give_extras(incoming);
         if !incoming.peeks() {
             self.bytes -= len;
             self.messages.pop_front();
         }
-        count?;
+        put?;
         if len > room {
             incoming.result_flags |= MSG_TRUNC;
         }
@@ -166,7 +196,7 @@ impl Inbox {
             if done > 0 && (!incoming.files.is_empty() || incoming.data.room() == 0) {
                 break;
             }
-            let count = match incoming.data.put(message.rest()) {
+            let count = match put_all(incoming.data, message.rest()) {
                 Ok(count) => count,
                 Err(_) if done > 0 => break,
                 Err(errno) => return Err(errno),

@@ -10,6 +10,9 @@ use alloc::vec::Vec;
 const SMALLEST: usize = 4096;
 /// An empty queue gives an allocation beyond this back.
 const KEPT: usize = 64 << 10;
+/// Bytes that move as one where the program's memory ends in the middle: all of them or none, as Linux copies by buffer
+/// and takes a buffer back that it could not fill.
+const PIECE: usize = 32 << 10;
 
 /// Bytes in order of arrival.
 pub struct Ring {
@@ -36,10 +39,10 @@ impl Ring {
     }
 
     /// Appends what `source` gives, up to a length of `limit`, and says how much that was. Memory that cannot be had
-    /// makes it less.
+    /// makes it less, and so does a source that fails: the [`PIECE`] it failed in is not appended.
     ///
     /// # Errors
-    /// Those of `source`, when nothing was taken.
+    /// Those of `source`, when nothing was appended.
     pub fn fill(&mut self, source: &mut dyn Source, limit: usize) -> Result<usize> {
         let wanted = source.left().min(limit.saturating_sub(self.len));
         self.grow(self.len + wanted);
@@ -53,8 +56,11 @@ impl Ring {
                     self.len += count;
                     done += count;
                 }
-                Err(_) if done > 0 => break,
-                Err(errno) => return Err(errno),
+                Err(errno) => {
+                    let whole = done / PIECE * PIECE;
+                    self.len -= done - whole;
+                    return if whole > 0 { Ok(whole) } else { Err(errno) };
+                }
             }
         }
         Ok(done)
@@ -75,22 +81,24 @@ impl Ring {
         true
     }
 
-    /// Hands bytes from the front to `sink` without taking them out, and says how many.
+    /// Hands bytes from the front to `sink` without taking them out, and says how many. Of a sink that fails the
+    /// [`PIECE`] it failed in does not count.
     ///
     /// # Errors
-    /// Those of `sink`, when it took nothing.
+    /// Those of `sink`, when no bytes count.
     pub fn peek(&self, sink: &mut dyn Sink) -> Result<usize> {
+        let wanted = self.len.min(sink.room());
         let mut done = 0;
-        for part in self.parts() {
-            match sink.put(part) {
-                Ok(count) => {
-                    done += count;
-                    if count < part.len() {
-                        break;
-                    }
+        while done < wanted {
+            let [first, second] = self.parts();
+            let part = if done < first.len() { &first[done..] } else { &second[done - first.len()..] };
+            match sink.put(&part[..part.len().min(wanted - done)]) {
+                Ok(0) => break,
+                Ok(count) => done += count,
+                Err(errno) => {
+                    let whole = done / PIECE * PIECE;
+                    return if whole > 0 { Ok(whole) } else { Err(errno) };
                 }
-                Err(_) if done > 0 => break,
-                Err(errno) => return Err(errno),
             }
         }
         Ok(done)

@@ -19,7 +19,7 @@ use linux_raw_sys::net as raw;
 /// Longest datagram: 65,535 less the headers of IPv4 and UDP.
 const LONGEST: usize = 65_507;
 
-/// UDP_CORK is not supported: only 0 is accepted.
+/// UDP_CORK (udp(7)): what is sent is gathered for one datagram.
 const UDP_CORK: u32 = 1;
 
 /// A UDP socket; datagrams to its port wait in its inbox.
@@ -34,6 +34,10 @@ pub struct Udp {
     /// The address from bind(2), which the socket has again after it is disconnected.
     chosen: Cell<Option<SocketAddr>>,
     inbox: RefCell<Inbox>,
+    /// UDP_CORK is on.
+    is_corked: Cell<bool>,
+    /// The datagram that is gathered by UDP_CORK or MSG_MORE; it has its addresses from the first piece.
+    gathered: RefCell<Option<Message>>,
     shut: Cell<Halves>,
 }
 
@@ -50,6 +54,8 @@ impl Udp {
             claimed: Cell::new(None),
             chosen: Cell::new(None),
             inbox: RefCell::default(),
+            is_corked: Cell::new(false),
+            gathered: RefCell::default(),
             shut: Cell::new(Halves::empty()),
         })
     }
@@ -69,13 +75,13 @@ impl Udp {
         match self.chosen.get() {
             Some(address) => self.local.set(address),
             None => {
-                self.close();
+                self.release_port();
                 self.local.set(inet::unbound(self.common.kind.domain));
             }
         }
     }
 
-    /// Where datagrams to `to` go.
+    /// Where datagrams to `to` go, whose port may be 0.
     fn destination(&self, to: &Address) -> Result<SocketAddr> {
         let to = match to {
             // Datagrams of IPv6 sockets go to addresses of IPv4 in their own form as well.
@@ -83,8 +89,8 @@ impl Udp {
             Address::Ip(to) if to.is_ipv4() => *to,
             to => inet::expect_ip(self.common.kind.domain, to)?,
         };
-        if to.port() == 0 || (to.is_ipv4() && self.options.only_v6()) {
-            return Err(if to.port() == 0 { Errno::EINVAL } else { Errno::ENETUNREACH });
+        if to.is_ipv4() && self.options.only_v6() {
+            return Err(Errno::ENETUNREACH);
         }
         Ok(SocketAddr::new(inet::route(to.ip())?, to.port()))
     }
@@ -103,9 +109,67 @@ impl Udp {
 
     /// The socket that gets datagrams from `from` to `to`: one that is connected to the sender before any other.
     fn receiver(&self, from: SocketAddr, to: SocketAddr) -> Option<Rc<Self>> {
-        let takes = |socket: &Self| socket.remote.get().is_none_or(|remote| remote == from);
+        let takes = |socket: &Self| {
+            let Some(remote) = socket.remote.get() else { return true };
+            remote.ip() == from.ip() && (remote.port() == 0 || remote.port() == from.port())
+        };
         let found = self.net.udp_ports.matching(to.ip(), to.port(), takes);
         found.iter().find(|socket| socket.remote.get().is_some()).or(found.first()).cloned()
+    }
+
+    fn release_port(&self) {
+        if let Some(port) = self.claimed.take() {
+            self.net.udp_ports.release(self, port);
+        }
+    }
+
+    /// A message with what is sent first, or what was gathered with what is sent behind it.
+    fn gather(&self, outgoing: &mut Outgoing<'_>) -> Result<Message> {
+        let len = outgoing.data.left();
+        let gathered = self.gathered.take();
+        if gathered.as_ref().map_or(0, Message::size) + len > LONGEST {
+            return Err(Errno::EMSGSIZE);
+        }
+        if let Some(mut message) = gathered {
+            message.append(outgoing, len)?;
+            return Ok(message);
+        }
+        self.common.take_error()?;
+        let to = match outgoing.to.take() {
+            Some(Address::Ip(to)) if to.port() == 0 => return Err(Errno::EINVAL),
+            Some(to) => self.destination(&to)?,
+            None => self.remote.get().ok_or(Errno::EDESTADDRREQ)?,
+        };
+        // An IPv6 socket sends to a peer of IPv4 as if each call named it, and port 0 cannot be named.
+        if to.port() == 0 && to.is_ipv4() && self.common.kind.domain == raw::AF_INET6 {
+            return Err(Errno::EINVAL);
+        }
+        let from = self.source(to)?;
+        let mut message = Message::of(outgoing, len, &self.net.budget)?;
+        message.from = Some(Address::Ip(from));
+        message.to = Some(to);
+        Ok(message)
+    }
+
+    /// Hands a datagram to the socket that it is for.
+    fn dispatch(&self, message: Message) {
+        let (Some(Address::Ip(from)), Some(to)) = (&message.from, message.to) else { return };
+        match self.receiver(*from, to) {
+            Some(receiver) => receiver.deliver(message),
+            // No socket has the address: a connected sender gets ECONNREFUSED, any other nothing (udp(7)).
+            None if self.remote.get().is_some() => {
+                self.common.error.set(Some(Errno::ECONNREFUSED));
+                self.common.queue.wake();
+            }
+            None => {}
+        }
+    }
+
+    fn cork(&self, on: bool) {
+        self.is_corked.set(on);
+        if !on && let Some(message) = self.gathered.take() {
+            self.dispatch(message);
+        }
     }
 
     fn deliver(&self, message: Message) {
@@ -140,10 +204,6 @@ impl Protocol for Udp {
             self.disconnect();
             return Ok(());
         }
-        if matches!(address, Address::Ip(to) if to.port() == 0) {
-            // Connecting to port 0 works; sending does not.
-            return Ok(());
-        }
         let to = self.destination(address)?;
         let source = self.source(to)?;
         self.local.set(source);
@@ -158,27 +218,13 @@ impl Protocol for Udp {
         if self.shut.get().contains(Halves::WRITE) {
             return Err(Errno::EPIPE);
         }
-        self.common.take_error()?;
-        let to = match message.to.take() {
-            Some(to) => self.destination(&to)?,
-            None => self.remote.get().ok_or(Errno::EDESTADDRREQ)?,
-        };
         let len = message.data.left();
-        if len > LONGEST {
-            return Err(Errno::EMSGSIZE);
-        }
-        let from = self.source(to)?;
-        let mut message = Message::of(message, len, &self.net.budget)?;
-        message.from = Some(Address::Ip(from));
-        message.to = Some(to);
-        match self.receiver(from, to) {
-            Some(receiver) => receiver.deliver(message),
-            // No socket has the address: a connected sender gets ECONNREFUSED, any other nothing (udp(7)).
-            None if self.remote.get().is_some() => {
-                self.common.error.set(Some(Errno::ECONNREFUSED));
-                self.common.queue.wake();
-            }
-            None => {}
+        let is_gathering = self.is_corked.get() || message.flags & raw::MSG_MORE != 0;
+        let datagram = self.gather(message)?;
+        if is_gathering {
+            *self.gathered.borrow_mut() = Some(datagram);
+        } else {
+            self.dispatch(datagram);
         }
         Ok(len)
     }
@@ -212,7 +258,7 @@ impl Protocol for Udp {
     }
 
     fn peer(&self) -> Result<Address> {
-        self.remote.get().map(Address::Ip).ok_or(Errno::ENOTCONN)
+        self.remote.get().filter(|remote| remote.port() != 0).map(Address::Ip).ok_or(Errno::ENOTCONN)
     }
 
     fn ready(&self) -> Ready {
@@ -234,9 +280,8 @@ impl Protocol for Udp {
     }
 
     fn close(&self) {
-        if let Some(port) = self.claimed.take() {
-            self.net.udp_ports.release(self, port);
-        }
+        self.release_port();
+        self.gathered.take();
     }
 
     fn readable_bytes(&self) -> usize {
@@ -246,8 +291,10 @@ impl Protocol for Udp {
     fn set_option(&self, level: u32, name: u32, value: &[u8]) -> Result<()> {
         match level {
             raw::SOL_UDP => match (name, super::options::int(value)?) {
-                (UDP_CORK, 0) => Ok(()),
-                (UDP_CORK, _) => Err(Errno::EOPNOTSUPP),
+                (UDP_CORK, on) => {
+                    self.cork(on != 0);
+                    Ok(())
+                }
                 _ => Err(Errno::ENOPROTOOPT),
             },
             level => self.options.set(&self.common, self.claimed.get().is_some(), level, name, value),
@@ -256,7 +303,7 @@ impl Protocol for Udp {
 
     fn option(&self, level: u32, name: u32) -> Result<Vec<u8>> {
         match level {
-            raw::SOL_UDP if name == UDP_CORK => Ok(super::options::bytes(0)),
+            raw::SOL_UDP if name == UDP_CORK => Ok(super::options::bytes(i32::from(self.is_corked.get()))),
             raw::SOL_UDP => Err(Errno::ENOPROTOOPT),
             level => self.options.get(&self.common, level, name),
         }

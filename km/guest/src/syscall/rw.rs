@@ -159,7 +159,8 @@ fn write_with(ctx: &mut Ctx<'_>, transfer: Transfer) -> SysResult {
             let total = done + count as u64;
             ctx.progress().done = total;
             // A short write although there is room is the object's own result (an eventfd, a datagram): do not wait.
-            let full = ranges.left() > 0 && count > 0 && !file.file.ready().contains(Ready::OUT);
+            let goes_on = ranges.left() > 0 && count > 0 && !ranges.has_met_fault();
+            let full = goes_on && !file.file.ready().contains(Ready::OUT);
             if !full || flags & RWF_NOWAIT != 0 {
                 return Ok(total);
             }

@@ -4,6 +4,7 @@ use super::header::MessageHeader;
 use super::{control, name, sender, socket_of};
 use crate::errno::{Errno, Result};
 use crate::fs::file::OpenFile;
+use crate::fs::io::Source;
 use crate::kernel::{Args, Ctx};
 use crate::mm::user::UserRanges;
 use crate::net::address::Address;
@@ -51,7 +52,7 @@ pub(super) fn send(ctx: &mut Ctx<'_>, file: &OpenFile, message: &mut Sending) ->
     let stop = match socket.send(&mut outgoing) {
         Ok(count) => {
             message.done += count;
-            if !is_stream || outgoing.data.left() == 0 {
+            if !is_stream || message.ranges.left() == 0 || message.ranges.has_met_fault() {
                 return Ok(message.done as u64);
             }
             wait_with_flags(ctx, file, message.flags, file.file.timeouts_ns().1)
