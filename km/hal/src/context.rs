@@ -28,13 +28,16 @@ pub struct UserContext {
     pub rsp: u64,
 }
 
-/// Flags that a thread may have set when it runs: the arithmetic ones, direction, identification, and the one that is always set.
-pub const RFLAGS_USER: u64 = 0x20_0cd5;
+/// Flags that a thread may have set when it runs: the arithmetic ones, single step, direction, nested task, alignment
+/// check, identification.
+pub const RFLAGS_USER: u64 = 0x24_4dd5;
+/// The trap flag: an exception follows each instruction.
+pub const RFLAGS_TRAP: u64 = 0x100;
 /// Flags that are set in every thread: reserved bit 1 and interrupts enabled, as Linux shows them.
 pub const RFLAGS_FIXED: u64 = 0x202;
 
 impl UserContext {
-    /// Flags as a thread may have them, whatever was asked for: no single step, no I/O privilege.
+    /// Flags as a thread may have them, whatever was asked for: no I/O privilege, no virtual interrupts.
     #[must_use]
     pub const fn sanitized_rflags(rflags: u64) -> u64 {
         rflags & RFLAGS_USER | RFLAGS_FIXED

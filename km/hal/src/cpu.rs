@@ -13,6 +13,9 @@ struct Line([u8; 64]);
 const MXCSR: usize = 24;
 /// Offset of the header: which components are there, and in what form.
 const HEADER: usize = 512;
+/// Offsets of the x87 control and status word in the area.
+const CONTROL: usize = 0;
+const STATUS: usize = 2;
 /// Bits of MXCSR that the CPU accepts.
 const MXCSR_MASK: u32 = 0xffff;
 /// Smallest area: x87 and SSE, and the header.
@@ -35,6 +38,13 @@ impl XState {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         self.0.as_flattened_bytes()
+    }
+
+    /// Control and status word of the x87, and MXCSR: which floating-point exceptions there are, and which are masked.
+    #[must_use]
+    pub fn exception_words(&self) -> (u16, u16, u32) {
+        let bytes = self.as_bytes();
+        (word(bytes, CONTROL) as u16, word(bytes, STATUS) as u16, word(bytes, MXCSR))
     }
 
     fn bytes_mut(&mut self) -> &mut [u8] {

@@ -157,10 +157,10 @@ fn follows_realtime(thread: &Thread) -> bool {
     const FUTEX_CLOCK_REALTIME: u64 = 256;
     const TIMER_ABSTIME: u64 = 1;
     match thread.call {
-        Some(Call { number, args }) if number == u64::from(raw::__NR_futex) => {
+        Some(Call { number, args, .. }) if number == u64::from(raw::__NR_futex) => {
             args[1] & FUTEX_CLOCK_REALTIME != 0
         }
-        Some(Call { number, args }) if number == u64::from(raw::__NR_clock_nanosleep) => {
+        Some(Call { number, args, .. }) if number == u64::from(raw::__NR_clock_nanosleep) => {
             args[0] != 1 && args[1] & TIMER_ABSTIME != 0
         }
         _ => false,

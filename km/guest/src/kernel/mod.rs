@@ -13,9 +13,11 @@ mod crash;
 mod fault;
 mod idle;
 mod inlay;
+mod legacy;
 mod pressure;
 mod run;
 mod signals;
+mod vsyscall;
 
 use crate::errno::{Errno, Result};
 use crate::fs::fd::FdTable;

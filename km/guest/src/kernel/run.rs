@@ -11,7 +11,7 @@ use crate::time;
 use crate::wait::{Interruption, Stop, SysResult, Wait};
 use km_hal::{Trap, UserContext, cpu, hyper};
 
-/// Length of the `syscall` instruction in bytes: `rip` goes back by this to make a call again.
+/// Length of `syscall`, and of `int 0x80`, in bytes: `rip` goes back by this to make a call again.
 const SYSCALL_BYTES: u64 = 2;
 
 impl Kernel {
@@ -32,13 +32,15 @@ impl Kernel {
     fn system_call(&mut self, tid: Tid) {
         let thread = self.tasks.thread_mut(tid);
         let UserContext { rax, rdi, rsi, rdx, r10, r8, r9, .. } = thread.context;
+        // The upper half of the register does not count (Linux's do_syscall_64() takes an int).
+        let number = rax & 0xffff_ffff;
         thread.forget_call();
-        thread.call = Some(Call { number: rax, args: [rdi, rsi, rdx, r10, r8, r9] });
-        self.run_call(tid, rax, [rdi, rsi, rdx, r10, r8, r9]);
+        thread.call = Some(Call { number, entry: rax, args: [rdi, rsi, rdx, r10, r8, r9] });
+        self.run_call(tid, number, [rdi, rsi, rdx, r10, r8, r9]);
     }
 
     /// Runs a call's handler, for the first time or again, and stores what came of it.
-    fn run_call(&mut self, tid: Tid, number: u64, args: [u64; 6]) {
+    pub(super) fn run_call(&mut self, tid: Tid, number: u64, args: [u64; 6]) {
         match self.dispatch(tid, number, &args) {
             Ok(value) => self.finish_call(tid, value),
             Err(Stop::Errno(errno)) => self.finish_call(tid, errno.as_return_value()),
@@ -51,7 +53,7 @@ impl Kernel {
         }
     }
 
-    fn dispatch(&mut self, tid: Tid, number: u64, args: &[u64; 6]) -> SysResult {
+    pub(super) fn dispatch(&mut self, tid: Tid, number: u64, args: &[u64; 6]) -> SysResult {
         let Some(row) = table::find(number) else {
             self.log_unknown(number);
             return Err(Errno::ENOSYS.into());
@@ -102,7 +104,7 @@ impl Kernel {
             thread.finish_call(thread.progress.done);
         } else if interruption == Interruption::Again || restart && interruption == Interruption::Restart {
             thread.context.rip = thread.context.rip.wrapping_sub(SYSCALL_BYTES);
-            thread.finish_call(call.number);
+            thread.finish_call(call.entry);
         } else {
             thread.finish_call(Errno::EINTR.as_return_value());
         }

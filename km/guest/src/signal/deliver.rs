@@ -1,7 +1,7 @@
 //! Choosing the next signal of a thread.
 
 use super::action::{Action, DefaultAction, Disposition, flag};
-use super::info::{Info, Origin};
+use super::info::Info;
 use super::{ProcessSignals, SigSet, Signal, ThreadSignals};
 
 /// What the kernel must do before a thread goes on.
@@ -54,20 +54,19 @@ pub fn force(thread: &mut ThreadSignals, process: &ProcessSignals, info: Info) {
     thread.pending.push(info);
 }
 
-/// The signal of a CPU exception (exceptions of the program only); page faults are told apart by the caller.
+/// The signal of a CPU exception (exceptions of the program only). Page faults, floating-point exceptions and single
+/// steps are told apart by the caller.
 #[must_use]
 pub fn exception(vector: u8, rip: u64) -> Info {
     use super::info::code;
     match vector {
         0 => Info::fault(Signal::FPE, code::FPE_INTDIV, rip),
-        1 => Info::fault(Signal::TRAP, code::TRAP_TRACE, rip),
-        3 => Info { signal: Signal::TRAP, code: code::KERNEL, origin: Origin::None },
+        3 => Info::kernel(Signal::TRAP),
         6 => Info::fault(Signal::ILL, code::ILL_ILLOPN, rip),
-        16 | 19 => Info::fault(Signal::FPE, code::FPE_FLTINV, rip),
         17 => Info::fault(Signal::BUS, code::BUS_ADRALN, 0),
-        12 => Info { signal: Signal::BUS, code: code::KERNEL, origin: Origin::None },
+        11 | 12 => Info::kernel(Signal::BUS),
         // General protection: the address is not known (or not canonical), and Linux reports none.
-        _ => Info { signal: Signal::SEGV, code: code::KERNEL, origin: Origin::None },
+        _ => Info::kernel(Signal::SEGV),
     }
 }
 

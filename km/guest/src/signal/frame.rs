@@ -17,6 +17,7 @@ use crate::mm::user::UserMemory;
 use alloc::vec::Vec;
 use km_abi::layout::{USER_CS, USER_SS};
 use km_hal::UserContext;
+use km_hal::context::RFLAGS_TRAP;
 use km_hal::cpu::XState;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -177,13 +178,14 @@ pub fn enter(
 
 fn start_handler(context: &mut UserContext, action: &Action, signal: Signal, frame: u64) {
     const DIRECTION: u64 = 1 << 10;
+    const RESUME: u64 = 1 << 16;
     context.rip = action.handler;
     context.rsp = frame;
     context.rax = 0;
     context.rdi = u64::from(signal.number());
     context.rsi = frame + 8 + size_of::<UContext>() as u64;
     context.rdx = frame + 8;
-    context.rflags &= !DIRECTION;
+    context.rflags &= !(DIRECTION | RESUME | RFLAGS_TRAP);
 }
 
 fn handler_mask(mask: SigSet, action: &Action, signal: Signal) -> SigSet {

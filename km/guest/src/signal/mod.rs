@@ -5,11 +5,14 @@
 //! * [`pending`]: signals that were sent and have not arrived, per thread and per process.
 //! * [`frame`]: the frame that a handler runs on, exactly as Linux lays it out, and the way back.
 //! * [`deliver`]: choosing the next signal of a thread and carrying it out.
+//! * [`instruction`], [`float`]: what an exception of the CPU means.
 
 pub mod action;
 pub mod deliver;
+pub mod float;
 pub mod frame;
 pub mod info;
+pub mod instruction;
 pub mod pending;
 
 use action::Actions;

@@ -14,8 +14,10 @@ use km_hal::cpu::XState;
 /// A system call that has not ended: its handler runs again when the thread is woken.
 #[derive(Clone, Copy, Debug)]
 pub struct Call {
-    /// Number of the call, from `rax`.
+    /// Number of the call.
     pub number: u64,
+    /// `rax` as the program had it: what it has again when it makes the call once more.
+    pub entry: u64,
     /// The six argument registers, as they were at its first run.
     pub args: [u64; 6],
 }

@@ -2,12 +2,12 @@
 
 use crate::cpu::XState;
 use crate::frames::Frames;
-use crate::guest::Global;
+use crate::guest::{Global, KM_ROOT};
 use crate::user::Fault;
 use core::arch::{asm, x86_64 as intrinsics};
 use core::slice;
 use km_abi::hypercall::Port;
-use km_abi::layout::{BOOT_TABLES_GPA, CODE_BYTES, DATA_GPA, DIRECT_MAP, IMAGE_BASE};
+use km_abi::layout::{CODE_BYTES, DATA_GPA, DIRECT_MAP, IMAGE_BASE};
 use km_abi::layout::{RECORDS_GPA, ROOTFS_GPA, TABLES_GPA};
 use km_abi::records::BootRecord;
 
@@ -16,23 +16,19 @@ unsafe extern "C" {
     static km_image_end: u8;
     fn km_copy(target: *mut u8, source: *const u8, len: usize) -> usize;
     fn km_copy_zero(target: *mut u8, unused: usize, len: usize) -> usize;
+    fn km_flush();
     fn km_ring_idle();
 }
 
-/// The sizes that are fixed at boot, and what changes: page-table root and frame allocator.
+/// The sizes that are fixed at boot, and the frame allocator.
 struct ArenaState {
     memory_bytes: u64,
     rootfs_mapped: u64,
-    root: u64,
     frames: Frames,
 }
 
-static STATE: Global<ArenaState> = Global::new(ArenaState {
-    memory_bytes: 0,
-    rootfs_mapped: 0,
-    root: BOOT_TABLES_GPA,
-    frames: Frames::EMPTY,
-});
+static STATE: Global<ArenaState> =
+    Global::new(ArenaState { memory_bytes: 0, rootfs_mapped: 0, frames: Frames::EMPTY });
 
 fn state() -> &'static mut ArenaState {
     // SAFETY: one flow of control; no caller in this file keeps the reference while another one is made.
@@ -79,13 +75,17 @@ pub(crate) fn with_frames<R>(work: impl FnOnce(&mut Frames) -> R) -> R {
 }
 
 pub(crate) fn current_root() -> u64 {
-    state().root
+    // SAFETY: one flow of control.
+    unsafe { KM_ROOT.pointer().read() }
 }
 
 pub(crate) fn load_root(root: u64) {
-    state().root = root;
-    // SAFETY: the flush gate loads CR3 with a root that shares the library OS's part, so execution goes on here.
-    unsafe { asm!("int 4", in("rax") root) };
+    // SAFETY: one flow of control. The flush gate loads CR3 with a root that shares the library OS's part, so execution
+    // goes on here.
+    unsafe {
+        KM_ROOT.pointer().write(root);
+        km_flush();
+    }
 }
 
 fn result(va: u64, len: usize, left: usize, write: bool) -> Result<(), Fault> {

@@ -5,15 +5,20 @@
 //!
 //! An exception may also come from the library OS itself. While it copies from or to the program, that is the
 //! program's page missing: the copy routine returns what is left. At the jump back to the program it is the program's
-//! address: the exception is the program's. Anywhere else it is a bug, and the machine ends with a message.
+//! address: the exception is the program's. The flush gate returns this way too. A single step is the program's trap flag,
+//! which an interrupt has brought along. Anywhere else it is a bug, and the machine ends with a message.
 
 use super::{ExceptionRecord, KIND_EXCEPTION, KIND_INTERRUPT, KIND_SYSCALL, KM_CONTEXT, KM_EXCEPTION};
-use crate::context::UserContext;
+use crate::context::{RFLAGS_FIXED, RFLAGS_TRAP, UserContext};
 use core::arch::global_asm;
 use core::mem::offset_of;
 use km_abi::hypercall::Port;
-use km_abi::layout::{DIRECT_MAP, EXCEPTION_STACK_GPA, IMAGE_PML4, PAGE_SIZE};
+use km_abi::layout::{
+    CODE_BYTES, DIRECT_MAP, EXCEPTION_STACK_GPA, FLUSH_VECTOR, IMAGE_BASE, PAGE_SIZE, USER_CS, USER_SS,
+};
 
+/// Vector of single steps.
+const DEBUG_VECTOR: u8 = 1;
 /// Stack of the library OS.
 const STACK_BYTES: usize = 256 << 10;
 /// Stack of the exception entry until it knows whom the exception is for, and of the last message.
@@ -37,6 +42,23 @@ global_asm!(
     "mov [rip + {context} + {r14}], r14",
     "mov [rip + {context} + {r15}], r15",
     ".endm",
+    ".macro km_load_registers",
+    "mov rax, [rip + {context} + {rax}]",
+    "mov rbx, [rip + {context} + {rbx}]",
+    "mov rcx, [rip + {context} + {rcx}]",
+    "mov rdx, [rip + {context} + {rdx}]",
+    "mov rsi, [rip + {context} + {rsi}]",
+    "mov rdi, [rip + {context} + {rdi}]",
+    "mov rbp, [rip + {context} + {rbp}]",
+    "mov r8, [rip + {context} + {r8}]",
+    "mov r9, [rip + {context} + {r9}]",
+    "mov r10, [rip + {context} + {r10}]",
+    "mov r11, [rip + {context} + {r11}]",
+    "mov r12, [rip + {context} + {r12}]",
+    "mov r13, [rip + {context} + {r13}]",
+    "mov r14, [rip + {context} + {r14}]",
+    "mov r15, [rip + {context} + {r15}]",
+    ".endm",
     ".global km_boot_entry",
     "km_boot_entry:",
     "cld",
@@ -54,27 +76,26 @@ global_asm!(
     "call km_trap",
     ".global km_resume",
     "km_resume:",
+    "test qword ptr [rip + {context} + {rflags}], {trap}",
+    "jnz km_resume_stepping",
     "push qword ptr [rip + {context} + {rflags}]",
     "popfq",
-    "mov rax, [rip + {context} + {rax}]",
-    "mov rbx, [rip + {context} + {rbx}]",
-    "mov rcx, [rip + {context} + {rcx}]",
-    "mov rdx, [rip + {context} + {rdx}]",
-    "mov rsi, [rip + {context} + {rsi}]",
-    "mov rdi, [rip + {context} + {rdi}]",
-    "mov rbp, [rip + {context} + {rbp}]",
-    "mov r8, [rip + {context} + {r8}]",
-    "mov r9, [rip + {context} + {r9}]",
-    "mov r10, [rip + {context} + {r10}]",
-    "mov r11, [rip + {context} + {r11}]",
-    "mov r12, [rip + {context} + {r12}]",
-    "mov r13, [rip + {context} + {r13}]",
-    "mov r14, [rip + {context} + {r14}]",
-    "mov r15, [rip + {context} + {r15}]",
+    "km_load_registers",
     "mov rsp, [rip + {context} + {rsp}]",
     "km_resume_jump:",
     "jmp [rip + {context} + {rip}]",
-    // All registers are the program's but RIP, which the monitor has noted together with RFLAGS.
+    // With the trap flag set, the next instruction must be the program's: flags and address are loaded by one.
+    "km_resume_stepping:",
+    "push {ss}",
+    "push qword ptr [rip + {context} + {rsp}]",
+    "push qword ptr [rip + {context} + {rflags}]",
+    "push {cs}",
+    "push qword ptr [rip + {context} + {rip}]",
+    "km_load_registers",
+    "km_resume_return:",
+    "iretq",
+    // All registers are the program's but RIP, which the monitor has noted together with RFLAGS. The flags are still the
+    // program's: the alignment check and the trap flag go before anything of Rust's runs.
     ".balign 32",
     ".global km_interrupt_entry",
     "km_interrupt_entry:",
@@ -82,7 +103,8 @@ global_asm!(
     "mov [rip + {context} + {rax}], rax",
     "km_store_registers",
     "lea rsp, [rip + km_stack_top]",
-    "cld",
+    "push {clean}",
+    "popfq",
     "mov edi, {kind_interrupt}",
     "call km_trap",
     "jmp km_resume",
@@ -107,12 +129,17 @@ global_asm!(
     rsp = const offset_of!(UserContext, rsp),
     kind_syscall = const KIND_SYSCALL,
     kind_interrupt = const KIND_INTERRUPT,
+    trap = const RFLAGS_TRAP,
+    clean = const RFLAGS_FIXED,
+    cs = const USER_CS,
+    ss = const USER_SS,
 );
 
 // Exceptions. RSP is the fault stack; the CPU's frame is at a fixed place whether or not there is an error code:
 // error, RIP, CS, RFLAGS, RSP, SS.
 global_asm!(
     ".balign 32",
+    ".global km_vector_entries",
     "km_vector_entries:",
     ".set vector, 0",
     ".rept 32",
@@ -132,8 +159,8 @@ global_asm!(
     "mov [rip + {exception} + {saved_rcx}], rcx",
     "movabs rax, {frame}",
     "mov rcx, [rax + 8]",
-    "shr rcx, 39",
-    "cmp ecx, {image_slot}",
+    "shr rcx, {code_shift}",
+    "cmp rcx, {code_slot}",
     "je km_exception_inside",
     // From the program: take its registers from the frame and from where they were put aside.
     "mov rcx, [rip + {exception} + {saved_rcx}]",
@@ -156,6 +183,11 @@ global_asm!(
     "km_exception_inside:",
     "push rdx",
     "mov rdx, [rax + 8]",
+    "lea rcx, [rip + km_flush_return]",
+    "cmp rdx, rcx",
+    "je 4f",
+    "cmp byte ptr [rip + {exception} + {vector}], {debug}",
+    "je 5f",
     "lea rcx, [rip + km_copy_begin]",
     "cmp rdx, rcx",
     "jb 2f",
@@ -165,6 +197,9 @@ global_asm!(
     "2:",
     // The fault was at the jump to the program: its context is still complete in memory.
     "lea rcx, [rip + km_resume_jump]",
+    "cmp rdx, rcx",
+    "je km_exception_of_program",
+    "lea rcx, [rip + km_resume_return]",
     "cmp rdx, rcx",
     "je km_exception_of_program",
     "mov rdi, rax",
@@ -179,6 +214,23 @@ global_asm!(
     "mov rsp, [rax + 32]",
     "mov rax, rcx",
     "ret",
+    // The way back from the flush gate, which is a C function by its use of registers.
+    "4:",
+    "mov rsp, [rax + 32]",
+    "ret",
+    // A single step: on with it, without the flag.
+    "5:",
+    "pop rdx",
+    "push qword ptr [rax + 40]",
+    "push qword ptr [rax + 32]",
+    "mov rcx, [rax + 24]",
+    "and ecx, {no_trap}",
+    "push rcx",
+    "push qword ptr [rax + 16]",
+    "push qword ptr [rax + 8]",
+    "mov rcx, [rip + {exception} + {saved_rcx}]",
+    "mov rax, [rip + {exception} + {saved_rax}]",
+    "iretq",
     exception = sym KM_EXCEPTION,
     address = const offset_of!(ExceptionRecord, address),
     saved_rax = const offset_of!(ExceptionRecord, rax),
@@ -191,12 +243,15 @@ global_asm!(
     rflags = const offset_of!(UserContext, rflags),
     rsp = const offset_of!(UserContext, rsp),
     frame = const DIRECT_MAP + EXCEPTION_STACK_GPA + PAGE_SIZE - 48,
-    image_slot = const IMAGE_PML4,
+    code_shift = const CODE_BYTES.trailing_zeros(),
+    code_slot = const IMAGE_BASE / CODE_BYTES,
+    debug = const DEBUG_VECTOR,
+    no_trap = const !(RFLAGS_TRAP as u32),
     kind_exception = const KIND_EXCEPTION,
     fatal = sym super::fatal::exception,
 );
 
-// Copies from and to the program (RDI, RSI, RDX as `memcpy`), and the idle doorbell. `km_copy_*` return in RAX how
+// Copies from and to the program (RDI, RSI, RDX as `memcpy`), the flush gate, and the idle doorbell. `km_copy_*` return in RAX how
 // many bytes are left: 0, or more after a fault.
 global_asm!(
     ".balign 32",
@@ -214,6 +269,11 @@ global_asm!(
     "rep stosb",
     "ret",
     "km_copy_end:",
+    ".global km_flush",
+    "km_flush:",
+    "int {flush_vector}",
+    "km_flush_return:",
+    "ret",
     // A clone begins behind the doorbell with nothing but RSP and the page tables set, so what is needed is in memory.
     ".global km_ring_idle",
     "km_ring_idle:",
@@ -240,6 +300,7 @@ global_asm!(
     ".section .km.stack, \"aw\", @nobits",
     ".balign 16",
     ".skip {fault_stack}",
+    ".global km_fault_stack_top",
     "km_fault_stack_top:",
     ".skip {stack}",
     ".global km_stack_top",
@@ -250,6 +311,7 @@ global_asm!(
     ".skip 8",
     ".text",
     idle = const Port::Idle as u16,
+    flush_vector = const FLUSH_VECTOR,
     stack = const STACK_BYTES,
     fault_stack = const FAULT_STACK_BYTES,
 );

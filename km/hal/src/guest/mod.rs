@@ -22,7 +22,7 @@ use core::cell::UnsafeCell;
 use core::mem::offset_of;
 use core::ptr;
 use km_abi::hypercall::{HyperPage, Interrupted};
-use km_abi::layout::HYPER_GPA;
+use km_abi::layout::{BOOT_TABLES_GPA, HYPER_GPA};
 
 /// A global without a lock. There is one CPU, and the only entry that interrupts the library OS is the one that ends it
 /// ([`fatal`]), so one flow of control uses it.
@@ -83,6 +83,10 @@ pub(crate) struct ExceptionRecord {
 #[unsafe(no_mangle)]
 pub(crate) static KM_EXCEPTION: Global<ExceptionRecord> =
     Global::new(ExceptionRecord { rax: 0, rcx: 0, vector: 0, error: 0, address: 0 });
+
+/// Root of the page tables in use, which the flush gate loads.
+#[unsafe(no_mangle)]
+pub(crate) static KM_ROOT: Global<u64> = Global::new(BOOT_TABLES_GPA);
 
 /// The library OS, once it has booted. Its type is known to the two functions below alone.
 static LIBRARY: Global<*mut ()> = Global::new(ptr::null_mut());

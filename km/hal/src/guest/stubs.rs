@@ -4,7 +4,7 @@
 //! only loads a prepared frame and leaves. `iretq`, because `sysretq` is refused on such hosts. No vector
 //! instruction may appear. The CPU pushes its own frames at the end of the exception-stack page.
 
-use super::{ExceptionRecord, KM_CONTEXT, KM_EXCEPTION};
+use super::{ExceptionRecord, KM_CONTEXT, KM_EXCEPTION, KM_ROOT};
 use crate::context::UserContext;
 use core::arch::global_asm;
 use core::mem::offset_of;
@@ -21,8 +21,8 @@ global_asm!(
     "mov [rip + {context} + {rsp}], rsp",
     "lea rsp, [rip + km_frame_syscall]",
     "iretq",
-    // The page-fault stub leaves CR2 in RAX for the ring-3 entry. Vector 4 is the flush gate: its caller has put the
-    // root of the page tables into RAX.
+    // The page-fault stub leaves CR2 in RAX for the ring-3 entry. Vector 4 is the flush gate. A program may execute the
+    // instruction as well, so nothing of its registers counts here, and the ring-3 entry finds out who it was.
     ".balign 32",
     ".global km_vector_stubs",
     "km_vector_stubs:",
@@ -30,14 +30,14 @@ global_asm!(
     ".rept 32",
     ".balign 32",
     ".if vector == 4",
-    "mov cr3, rax",
-    ".else",
+    "mov rsp, [rip + {root}]",
+    "mov cr3, rsp",
+    ".endif",
     ".if vector == 14",
     "mov [rip + {exception} + {saved_rax}], rax",
     "mov rax, cr2",
     ".endif",
     "lea rsp, [rip + km_frame_vectors + vector * 40]",
-    ".endif",
     "iretq",
     ".set vector, vector + 1",
     ".endr",
@@ -55,6 +55,7 @@ global_asm!(
     ".endr",
     ".text",
     context = sym KM_CONTEXT,
+    root = sym KM_ROOT,
     rsp = const offset_of!(UserContext, rsp),
     exception = sym KM_EXCEPTION,
     saved_rax = const offset_of!(ExceptionRecord, rax),

@@ -156,8 +156,14 @@ fn maps(view: View<'_>, subject: Subject) -> Result<Vec<u8>> {
     let process = process(view, subject)?;
     let space = process.space.borrow();
     let marks = Marks { heap: space.heap(), stack: process.program.stack };
-    Ok(space.mappings().iter().map(|vma| mapping_line(vma, &marks)).collect::<String>().into_bytes())
+    let mut lines: String = space.mappings().iter().map(|vma| mapping_line(vma, &marks)).collect();
+    lines.push_str(VSYSCALL);
+    Ok(lines.into_bytes())
 }
+
+/// The line of the page at a fixed address that every program of x86-64 can call.
+const VSYSCALL: &str =
+    "ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsyscall]\n";
 
 fn smaps(view: View<'_>, subject: Subject) -> Result<Vec<u8>> {
     let process = process(view, subject)?;
