@@ -26,8 +26,13 @@ pub struct Message {
     pub from: Option<Address>,
     /// Where it was sent to.
     pub to: Option<SocketAddr>,
+    /// Hop limit and traffic class of its IP header.
+    pub header: (u8, u8),
+    /// How many messages the receiver had lost when it came (SO_RXQ_OVFL).
+    pub lost_before: u32,
+    /// Who sent it.
+    pub sender: Peer,
     files: Vec<Rc<OpenFile>>,
-    sender: Peer,
     arrived_ns: u64,
     charge: usize,
     budget: Rc<Budget>,
@@ -49,6 +54,8 @@ impl Message {
             start: 0,
             from: None,
             to: None,
+            header: (0, 0),
+            lost_before: 0,
             files: core::mem::take(&mut outgoing.files),
             sender: outgoing.sender,
             arrived_ns: crate::time::realtime_ns(),
@@ -89,7 +96,6 @@ impl Message {
     /// Hands over what goes along with the first byte.
     fn give_extras(&mut self, incoming: &mut Incoming<'_>) {
         incoming.from = self.from.clone();
-        incoming.to = self.to;
         incoming.sender = Some(self.sender);
         incoming.arrived_ns = Some(self.arrived_ns);
         incoming.files = if incoming.peeks() { self.files.clone() } else { core::mem::take(&mut self.files) };
@@ -161,6 +167,11 @@ impl Inbox {
         self.messages.push_back(message);
     }
 
+    /// The first message.
+    pub fn first(&self) -> Option<&Message> {
+        self.messages.front()
+    }
+
     /// Receives the first message whole: what does not fit is lost and MSG_TRUNC set.
     ///
     /// # Errors
@@ -182,11 +193,12 @@ impl Inbox {
         Ok(if incoming.flags & MSG_TRUNC != 0 { len } else { len.min(room) })
     }
 
-    /// Receives bytes across messages, up to and with the first one with open files.
+    /// Receives bytes across messages, up to and with the first one with open files. With `by_sender` they are of one
+    /// sender.
     ///
     /// # Errors
     /// EAGAIN without bytes, EFAULT.
-    pub fn receive_stream(&mut self, incoming: &mut Incoming<'_>) -> Result<usize> {
+    pub fn receive_stream(&mut self, incoming: &mut Incoming<'_>, by_sender: bool) -> Result<usize> {
         if self.messages.is_empty() {
             return Err(Errno::EAGAIN);
         }
@@ -194,6 +206,9 @@ impl Inbox {
         let mut index = 0;
         while let Some(message) = self.messages.get_mut(index) {
             if done > 0 && (!incoming.files.is_empty() || incoming.data.room() == 0) {
+                break;
+            }
+            if by_sender && incoming.sender.is_some_and(|sender| sender != message.sender) {
                 break;
             }
             let count = match put_all(incoming.data, message.rest()) {

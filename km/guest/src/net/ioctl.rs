@@ -3,8 +3,10 @@
 use super::socket::Protocol;
 use crate::errno::Errno;
 use crate::mm::user::UserMemory;
+use crate::time::NANOS_PER_SECOND;
 use crate::wait::SysResult;
 use linux_raw_sys::ioctl as raw;
+use linux_raw_sys::net::{AF_INET, AF_INET6};
 
 /// `SIOCGIF…` numbers of netdevice(7).
 const GET_NAME: u32 = 0x8910;
@@ -18,6 +20,10 @@ const GET_MTU: u32 = 0x8921;
 const GET_HARDWARE: u32 = 0x8927;
 const GET_INDEX: u32 = 0x8933;
 const GET_QUEUE_LENGTH: u32 = 0x8942;
+
+/// When the last message came (socket(7)): in microseconds and nanoseconds, by the old and the new number of each.
+const GET_STAMP: [u32; 2] = [0x8906, 0x8010_8906];
+const GET_STAMP_NS: [u32; 2] = [0x8907, 0x8010_8907];
 
 /// The name field of `struct ifreq`.
 const NAME: [u8; 16] = *b"lo\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
@@ -39,6 +45,8 @@ pub fn socket(socket: &dyn Protocol, memory: &UserMemory, request: u32, argument
         }
         raw::TIOCOUTQ => put_count(memory, argument, socket.unsent_bytes()),
         raw::SIOCATMARK => put_count(memory, argument, usize::from(socket.is_at_mark())),
+        request if GET_STAMP.contains(&request) => stamp(socket, memory, argument, 1000),
+        request if GET_STAMP_NS.contains(&request) => stamp(socket, memory, argument, 1),
         GET_LIST => list(memory, argument),
         GET_NAME | GET_FLAGS | GET_ADDRESS | GET_BROADCAST | GET_NETMASK | GET_METRIC | GET_MTU
         | GET_HARDWARE | GET_INDEX | GET_QUEUE_LENGTH => interface(memory, request, argument),
@@ -48,6 +56,17 @@ pub fn socket(socket: &dyn Protocol, memory: &UserMemory, request: u32, argument
 
 fn put_count(memory: &UserMemory, argument: u64, count: usize) -> SysResult {
     memory.store(argument, &i32::try_from(count).unwrap_or(i32::MAX))?;
+    Ok(0)
+}
+
+/// The time of the last message, its fraction in units of `unit_ns`.
+fn stamp(socket: &dyn Protocol, memory: &UserMemory, argument: u64, unit_ns: u64) -> SysResult {
+    let common = socket.common();
+    if !matches!(common.kind.domain, AF_INET | AF_INET6) {
+        return Err(Errno::ENOTTY.into());
+    }
+    let arrived_ns = common.last_arrival_ns.get().ok_or(Errno::ENOENT)?;
+    memory.store(argument, &[arrived_ns / NANOS_PER_SECOND, arrived_ns % NANOS_PER_SECOND / unit_ns])?;
     Ok(0)
 }
 

@@ -22,6 +22,8 @@ const V4: &[Number] = &[
     Number::switch(raw::IP_FREEBIND, 0),
     Number::switch(raw::IP_BIND_ADDRESS_NO_PORT, 0),
     Number::switch(raw::IP_RECVORIGDSTADDR, 0),
+    Number::switch(raw::IP_PASSSEC, 0),
+    Number::switch(raw::IP_RECVFRAGSIZE, 0),
     Number::new(raw::IP_MTU_DISCOVER, 1, 0, 5),
     Number::new(raw::IP_MULTICAST_TTL, 1, -1, 255),
     Number::switch(raw::IP_MULTICAST_LOOP, 1),
@@ -40,6 +42,13 @@ const V6: &[Number] = &[
     Number::switch(raw::IPV6_RECVHOPLIMIT, 0),
     Number::switch(raw::IPV6_RECVTCLASS, 0),
     Number::switch(raw::IPV6_RECVERR, 0),
+    Number::switch(raw::IPV6_2292PKTINFO, 0),
+    Number::switch(raw::IPV6_2292HOPLIMIT, 0),
+    Number::switch(raw::IPV6_RECVHOPOPTS, 0),
+    Number::switch(raw::IPV6_RECVRTHDR, 0),
+    Number::switch(raw::IPV6_RECVDSTOPTS, 0),
+    Number::switch(raw::IPV6_RECVPATHMTU, 0),
+    Number::switch(raw::IPV6_RECVFRAGSIZE, 0),
     Number::switch(raw::IPV6_DONTFRAG, 0),
     Number::switch(raw::IPV6_AUTOFLOWLABEL, 1),
     Number::switch(raw::IPV6_FREEBIND, 0),
@@ -64,9 +73,25 @@ impl IpOptions {
         self.v6.get(raw::IPV6_V6ONLY) == Ok(1)
     }
 
-    /// Whether the receiver of a message wants to know where it was sent to.
-    pub fn wants_destination(&self) -> bool {
-        self.v4.get(raw::IP_PKTINFO) == Ok(1) || self.v6.get(raw::IPV6_RECVPKTINFO) == Ok(1)
+    /// Whether a switch of level IPPROTO_IP is on.
+    pub fn is_on_v4(&self, name: u32) -> bool {
+        self.v4.get(name) == Ok(1)
+    }
+
+    /// Whether a switch of level IPPROTO_IPV6 is on.
+    pub fn is_on_v6(&self, name: u32) -> bool {
+        self.v6.get(name) == Ok(1)
+    }
+
+    /// Hop limit and traffic class of what is sent to an address of IPv4 or IPv6.
+    pub fn header(&self, is_v4: bool) -> (u8, u8) {
+        let (numbers, hop_limit, class) = if is_v4 {
+            (&self.v4, raw::IP_TTL, raw::IP_TOS)
+        } else {
+            (&self.v6, raw::IPV6_UNICAST_HOPS, raw::IPV6_TCLASS)
+        };
+        // The bounds of both are those of a byte.
+        (numbers.get(hop_limit).unwrap_or(64) as u8, numbers.get(class).unwrap_or(0) as u8)
     }
 
     /// What an accepted socket has of its listener's.
@@ -85,6 +110,7 @@ impl IpOptions {
             [byte] if level == raw::SOL_IP => Ok(i32::from(*byte)),
             value => options::int(value),
         };
+        let is_six = common.kind.domain == raw::AF_INET6;
         match (level, name) {
             (raw::SOL_IP, raw::IP_ADD_MEMBERSHIP | raw::IP_ADD_SOURCE_MEMBERSHIP | raw::IP_MULTICAST_IF)
             | (raw::SOL_IPV6, raw::IPV6_ADD_MEMBERSHIP | raw::IPV6_MULTICAST_IF) => Err(Errno::ENODEV),
@@ -93,8 +119,12 @@ impl IpOptions {
             }
             (raw::SOL_IP, raw::IP_TRANSPARENT) | (raw::SOL_IPV6, raw::IPV6_TRANSPARENT) => Err(Errno::EPERM),
             (raw::SOL_IP, raw::IP_TTL) if number() == Ok(0) => Err(Errno::EINVAL),
+            // -1 is the default.
+            (raw::SOL_IP, raw::IP_TTL) if number() == Ok(-1) => self.v4.set(name, 64),
+            (raw::SOL_IPV6, raw::IPV6_UNICAST_HOPS) if number() == Ok(-1) && is_six => self.v6.set(name, 64),
+            (raw::SOL_IPV6, raw::IPV6_TCLASS) if number() == Ok(-1) && is_six => self.v6.set(name, 0),
             (raw::SOL_IP, name) => self.v4.set(name, number()?),
-            (raw::SOL_IPV6, _) if common.kind.domain != raw::AF_INET6 => Err(Errno::ENOPROTOOPT),
+            (raw::SOL_IPV6, _) if !is_six => Err(Errno::ENOPROTOOPT),
             (raw::SOL_IPV6, raw::IPV6_V6ONLY) if is_bound => Err(Errno::EINVAL),
             (raw::SOL_IPV6, name) => self.v6.set(name, number()?),
             _ => Err(Errno::ENOPROTOOPT),

@@ -5,6 +5,7 @@ use crate::fs::file::OpenFile;
 use crate::fs::io::{Sink, Source};
 use alloc::rc::Rc;
 use alloc::vec::Vec;
+use core::net::IpAddr;
 use linux_raw_sys::net::{MSG_DONTWAIT, MSG_PEEK};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -20,6 +21,31 @@ pub struct Peer {
     pub gid: u32,
 }
 
+/// Whom SCM_CREDENTIALS names where the sender was not asked for its name.
+pub const NOBODY: Peer = Peer { pid: 0, uid: 65534, gid: 65534 };
+
+/// What a sender chooses for one datagram (ip(7), ipv6(7)).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IpChoice {
+    /// IP_TTL, IPV6_HOPLIMIT.
+    pub hop_limit: Option<u8>,
+    /// IP_TOS, IPV6_TCLASS.
+    pub traffic_class: Option<u8>,
+    /// Source address of IP_PKTINFO and IPV6_PKTINFO.
+    pub source: Option<IpAddr>,
+}
+
+/// One item of ancillary data for a receiver (cmsg(3)).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Control {
+    /// `cmsg_level`: the protocol.
+    pub level: u32,
+    /// `cmsg_type`.
+    pub kind: u32,
+    /// What it says.
+    pub data: Vec<u8>,
+}
+
 /// A message on its way out.
 pub struct Outgoing<'a> {
     /// What is sent; a stream may take a part of it.
@@ -32,6 +58,10 @@ pub struct Outgoing<'a> {
     pub files: Vec<Rc<OpenFile>>,
     /// The sender, or who it says it is (SCM_CREDENTIALS).
     pub sender: Peer,
+    /// The sender gave SCM_CREDENTIALS itself.
+    pub names_sender: bool,
+    /// What goes into the IP header.
+    pub ip: IpChoice,
 }
 
 /// Where a message that comes in goes to.
@@ -48,8 +78,8 @@ pub struct Incoming<'a> {
     pub files: Vec<Rc<OpenFile>>,
     /// Result: who sent it (SO_PASSCRED).
     pub sender: Option<Peer>,
-    /// Result: the address that the message was sent to.
-    pub to: Option<core::net::SocketAddr>,
+    /// Result: what the protocol tells of the message.
+    pub control: Vec<Control>,
     /// Result: when the message came, as CLOCK_REALTIME has it.
     pub arrived_ns: Option<u64>,
 }
@@ -57,7 +87,8 @@ pub struct Incoming<'a> {
 impl<'a> Outgoing<'a> {
     /// Bytes for the connected peer.
     pub fn plain(data: &'a mut dyn Source, sender: Peer) -> Self {
-        Self { data, to: None, flags: 0, files: Vec::new(), sender }
+        let ip = IpChoice::default();
+        Self { data, to: None, flags: 0, files: Vec::new(), sender, names_sender: false, ip }
     }
 }
 
@@ -71,7 +102,7 @@ impl<'a> Incoming<'a> {
             result_flags: 0,
             files: Vec::new(),
             sender: None,
-            to: None,
+            control: Vec::new(),
             arrived_ns: None,
         }
     }

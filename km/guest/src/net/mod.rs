@@ -3,7 +3,7 @@
 //! * [`socket`]: a socket as an open file, and the [`socket::Protocol`] behind it.
 //! * [`tcp`], [`udp`], [`unix`], [`netlink`]: the protocols. There is no IP stack: a connection is a pair of queues.
 //! * [`inet`]: addresses and ports of TCP and UDP; [`address`]: `sockaddr`.
-//! * [`options`], [`ip_options`], [`numbers`]: socket options. [`ioctl`]: interfaces and queue lengths.
+//! * [`options`], [`ip_options`], [`numbers`]: socket options. [`ip_control`]: ancillary data of datagrams. [`ioctl`]: interfaces and queue lengths.
 //! * [`ring`], [`inbox`], [`budget`]: bounded buffers.
 
 pub mod address;
@@ -11,6 +11,7 @@ pub mod budget;
 pub mod inbox;
 pub mod inet;
 pub mod ioctl;
+pub mod ip_control;
 pub mod ip_options;
 pub mod message;
 pub mod netlink;

@@ -17,11 +17,13 @@ const SWITCHES: &[u32] = &[
     raw::SO_REUSEPORT,
     raw::SO_PASSCRED,
     raw::SO_PASSSEC,
-    raw::SO_TIMESTAMP_OLD,
-    raw::SO_TIMESTAMPNS_OLD,
     raw::SO_RXQ_OVFL,
     raw::SO_SELECT_ERR_QUEUE,
 ];
+
+/// Time-stamp options, which exclude each other: the one that was set last counts, and setting any to 0 ends them all.
+const STAMPS: [u32; 4] =
+    [raw::SO_TIMESTAMP_OLD, raw::SO_TIMESTAMPNS_OLD, raw::SO_TIMESTAMP_NEW, raw::SO_TIMESTAMPNS_NEW];
 
 /// Largest SO_SNDBUF and SO_RCVBUF before doubling (net.core.wmem_max, rmem_max).
 const BUFFER_MAX: u32 = 212_992;
@@ -35,6 +37,8 @@ const STREAM_BUFFER: usize = 256 << 10;
 /// The options of a socket.
 pub struct Options {
     switches: Cell<u64>,
+    /// Which of [`STAMPS`] is on.
+    stamp: Cell<Option<u32>>,
     priority: Cell<i32>,
     pacing: Cell<u32>,
     send_buffer: Cell<u32>,
@@ -57,6 +61,7 @@ impl Options {
         let is_tcp = kind.kind == raw::SOCK_STREAM && kind.domain != raw::AF_UNIX;
         Self {
             switches: Cell::new(0),
+            stamp: Cell::new(None),
             priority: Cell::new(0),
             pacing: Cell::new(u32::MAX),
             send_buffer: Cell::new(if is_tcp { 16384 } else { BUFFER_MAX }),
@@ -73,6 +78,7 @@ impl Options {
     /// What an accepted socket has of its listener's.
     pub fn inherit(&self, listener: &Self) {
         self.switches.set(listener.switches.get());
+        self.stamp.set(listener.stamp.get());
         self.priority.set(listener.priority.get());
         self.send_buffer.set(listener.send_buffer.get());
         self.receive_buffer.set(listener.receive_buffer.get());
@@ -87,6 +93,23 @@ impl Options {
     /// Whether an option of [`SWITCHES`] is on.
     pub fn is_on(&self, name: u32) -> bool {
         self.switches.get() & (1 << name) != 0
+    }
+
+    /// The time-stamp option that was set last; it is also the type of the ancillary data.
+    pub fn stamp(&self) -> Option<u32> {
+        self.stamp.get()
+    }
+
+    /// Whether a time stamp is in microseconds (SO_TIMESTAMP) rather than nanoseconds.
+    pub fn stamps_in_micros(stamp: u32) -> bool {
+        matches!(stamp, raw::SO_TIMESTAMP_OLD | raw::SO_TIMESTAMP_NEW)
+    }
+
+    /// What getsockopt(2) says of a time-stamp option. The new one in microseconds is also on with the one in nanoseconds.
+    fn is_stamp(&self, name: u32) -> bool {
+        self.stamp.get().is_some_and(|stamp| {
+            stamp == name || (name == raw::SO_TIMESTAMP_NEW && stamp == raw::SO_TIMESTAMPNS_NEW)
+        })
     }
 
     /// Most bytes that may wait in a connection: what the reader's options and those of its `sender` allow together.
@@ -161,12 +184,7 @@ pub fn set(socket: &dyn Protocol, name: u32, value: &[u8]) -> Result<()> {
     }
     let number = int(value)?;
     match name {
-        raw::SO_TIMESTAMP_OLD | raw::SO_TIMESTAMPNS_OLD => {
-            // The two time-stamp options exclude each other: the one that was set last counts.
-            options.switch(raw::SO_TIMESTAMP_OLD, false);
-            options.switch(raw::SO_TIMESTAMPNS_OLD, false);
-            options.switch(name, number != 0);
-        }
+        _ if STAMPS.contains(&name) => options.stamp.set((number != 0).then_some(name)),
         _ if SWITCHES.contains(&name) => options.switch(name, number != 0),
         raw::SO_TYPE | raw::SO_ERROR | raw::SO_ACCEPTCONN | raw::SO_PROTOCOL | raw::SO_DOMAIN => {
             return Err(Errno::ENOPROTOOPT);
@@ -213,6 +231,7 @@ pub fn get(socket: &dyn Protocol, name: u32) -> Result<Vec<u8>> {
     let options = &common.options;
     Ok(match name {
         _ if SWITCHES.contains(&name) => bytes(i32::from(options.is_on(name))),
+        _ if STAMPS.contains(&name) => bytes(i32::from(options.is_stamp(name))),
         raw::SO_DEBUG | raw::SO_MARK | raw::SO_BUSY_POLL | raw::SO_INCOMING_CPU => bytes(0),
         raw::SO_TYPE => bytes(common.kind.kind.cast_signed()),
         raw::SO_ERROR => bytes(common.error.take().map_or(0, Errno::number)),

@@ -46,6 +46,8 @@ pub struct Common {
     pub queue: WaitQueue,
     /// What SO_ERROR or the next operation reports.
     pub error: Cell<Option<Errno>>,
+    /// When the message came that was received last, CLOCK_REALTIME (SIOCGSTAMP).
+    pub last_arrival_ns: Cell<Option<u64>>,
     /// Somebody found no room: room is worth a wake.
     pub no_space: Cell<bool>,
     /// Options of level SOL_SOCKET.
@@ -74,6 +76,7 @@ impl Common {
             kind,
             queue: WaitQueue::default(),
             error: Cell::new(None),
+            last_arrival_ns: Cell::new(None),
             no_space: Cell::new(false),
             options: Options::new(kind),
             number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
@@ -213,6 +216,7 @@ impl File for Socket {
     }
 
     fn write(&self, _offset: u64, from: &mut dyn Source) -> Result<usize> {
+        // write(2) names the writer itself; this is for callers without a process.
         self.protocol.send(&mut Outgoing::plain(from, self.protocol.common().owner))
     }
 

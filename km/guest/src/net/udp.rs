@@ -4,8 +4,9 @@ use super::Shared;
 use super::address::Address;
 use super::inbox::{Inbox, Message};
 use super::inet::{self, Scope};
+use super::ip_control;
 use super::ip_options::IpOptions;
-use super::message::{Incoming, Outgoing, Peer};
+use super::message::{Control, Incoming, Outgoing, Peer};
 use super::socket::{Common, Halves, Protocol, SocketKind};
 use crate::errno::{Errno, Result};
 use crate::fs::file::Ready;
@@ -38,6 +39,10 @@ pub struct Udp {
     is_corked: Cell<bool>,
     /// The datagram that is gathered by UDP_CORK or MSG_MORE; it has its addresses from the first piece.
     gathered: RefCell<Option<Message>>,
+    /// What was refused: datagrams that came back (MSG_ERRQUEUE).
+    errors: RefCell<Inbox>,
+    /// How many datagrams found the inbox full.
+    lost: Cell<u32>,
     shut: Cell<Halves>,
 }
 
@@ -56,6 +61,8 @@ impl Udp {
             inbox: RefCell::default(),
             is_corked: Cell::new(false),
             gathered: RefCell::default(),
+            errors: RefCell::default(),
+            lost: Cell::new(0),
             shut: Cell::new(Halves::empty()),
         })
     }
@@ -144,10 +151,16 @@ impl Udp {
         if to.port() == 0 && to.is_ipv4() && self.common.kind.domain == raw::AF_INET6 {
             return Err(Errno::EINVAL);
         }
-        let from = self.source(to)?;
+        let mut from = self.source(to)?;
+        if let Some(ip) = outgoing.ip.source {
+            from.set_ip(inet::route(ip)?);
+        }
+        let (hop_limit, class) = self.options.header(to.is_ipv4());
+        let choice = outgoing.ip;
         let mut message = Message::of(outgoing, len, &self.net.budget)?;
         message.from = Some(Address::Ip(from));
         message.to = Some(to);
+        message.header = (choice.hop_limit.unwrap_or(hop_limit), choice.traffic_class.unwrap_or(class));
         Ok(message)
     }
 
@@ -156,13 +169,53 @@ impl Udp {
         let (Some(Address::Ip(from)), Some(to)) = (&message.from, message.to) else { return };
         match self.receiver(*from, to) {
             Some(receiver) => receiver.deliver(message),
-            // No socket has the address: a connected sender gets ECONNREFUSED, any other nothing (udp(7)).
-            None if self.remote.get().is_some() => {
-                self.common.error.set(Some(Errno::ECONNREFUSED));
-                self.common.queue.wake();
-            }
-            None => {}
+            None => self.refused(message, to),
         }
+    }
+
+    /// No socket has the address: a connected sender gets ECONNREFUSED (udp(7)), and one that wants to know more gets its
+    /// datagram back (IP_RECVERR). Any other gets nothing.
+    fn refused(&self, mut message: Message, to: SocketAddr) {
+        let wants_more = if to.is_ipv4() {
+            self.options.is_on_v4(raw::IP_RECVERR)
+        } else {
+            self.options.is_on_v6(raw::IPV6_RECVERR)
+        };
+        if wants_more && self.errors.borrow().bytes() + message.size() <= self.common.options.message_limit()
+        {
+            message.from = Some(Address::Ip(to));
+            self.errors.borrow_mut().push(message);
+        }
+        if wants_more || self.remote.get().is_some() {
+            self.common.error.set(Some(Errno::ECONNREFUSED));
+            self.common.queue.wake();
+        }
+    }
+
+    /// Receives what came back (MSG_ERRQUEUE). The error that waits is that of the next one, if there is one.
+    fn receive_refused(&self, message: &mut Incoming<'_>) -> Result<usize> {
+        let mut errors = self.errors.borrow_mut();
+        let to = errors.first().and_then(|first| first.to);
+        let count = errors.receive(message)?;
+        message.control.extend(to.map(|to| ip_control::refusal(self.common.kind.domain, to)));
+        message.result_flags |= raw::MSG_ERRQUEUE;
+        self.common.error.set((!errors.is_empty()).then_some(Errno::ECONNREFUSED));
+        Ok(count)
+    }
+
+    /// Receives the first datagram, with what the options ask for.
+    fn receive_first(&self, message: &mut Incoming<'_>) -> Result<usize> {
+        let mut inbox = self.inbox.borrow_mut();
+        if let Some(first) = inbox.first() {
+            if first.lost_before > 0 && self.common.options.is_on(raw::SO_RXQ_OVFL) {
+                let data = first.lost_before.to_ne_bytes().to_vec();
+                message.control.push(Control { level: raw::SOL_SOCKET, kind: raw::SO_RXQ_OVFL, data });
+            }
+            message.control.extend(ip_control::told(&self.options, self.common.kind.domain, first));
+        }
+        let count = inbox.receive(message)?;
+        self.common.last_arrival_ns.set(message.arrived_ns);
+        Ok(count)
     }
 
     fn cork(&self, on: bool) {
@@ -172,9 +225,12 @@ impl Udp {
         }
     }
 
-    fn deliver(&self, message: Message) {
+    fn deliver(&self, mut message: Message) {
         // A full socket loses datagrams, as udp(7) has it.
-        if self.inbox.borrow().bytes() + message.size() <= self.common.options.message_limit() {
+        if self.inbox.borrow().bytes() + message.size() > self.common.options.message_limit() {
+            self.lost.set(self.lost.get().wrapping_add(1));
+        } else {
+            message.lost_before = self.lost.get();
             self.inbox.borrow_mut().push(message);
             self.common.wake_readers();
         }
@@ -230,15 +286,14 @@ impl Protocol for Udp {
     }
 
     fn receive(&self, message: &mut Incoming<'_>) -> Result<usize> {
-        if message.flags & (raw::MSG_ERRQUEUE | raw::MSG_OOB) != 0 {
-            return Err(if message.flags & raw::MSG_OOB != 0 { Errno::EOPNOTSUPP } else { Errno::EAGAIN });
+        if message.flags & raw::MSG_OOB != 0 {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        if message.flags & raw::MSG_ERRQUEUE != 0 {
+            return self.receive_refused(message);
         }
         self.common.take_error()?;
-        let result = self.inbox.borrow_mut().receive(message);
-        if !self.options.wants_destination() {
-            message.to = None;
-        }
-        match result {
+        match self.receive_first(message) {
             Err(Errno::EAGAIN) if self.shut.get().contains(Halves::READ) => Ok(0),
             result => result,
         }
@@ -273,7 +328,7 @@ impl Protocol for Udp {
         if shut == Halves::all() {
             ready |= Ready::HUP;
         }
-        if self.common.error.get().is_some() {
+        if self.common.error.get().is_some() || !self.errors.borrow().is_empty() {
             ready |= Ready::ERR;
         }
         ready

@@ -1,6 +1,7 @@
 //! Reading and writing: read(2), write(2) and their relatives, lseek(2).
 
 use super::row::Row;
+use super::socket::sender;
 use super::waiting::wait_for;
 use crate::errno::{Errno, Result};
 use crate::fs::file::{O_APPEND, O_NOATIME, O_PATH, OpenFile, Ready};
@@ -13,6 +14,7 @@ use crate::fs::pty::background;
 use crate::fs::synthetic::View;
 use crate::kernel::{Args, Ctx};
 use crate::mm::user::UserRanges;
+use crate::net::message::Outgoing;
 use crate::net::socket::Socket;
 use crate::wait::{Stop, SysResult};
 use alloc::rc::Rc;
@@ -213,6 +215,10 @@ pub(super) fn write_once(
         super::hooks::check_size(ctx, offset.saturating_add(u64::from(offset >= limit)))?;
         let limit = usize::try_from(limit - offset).unwrap_or(usize::MAX);
         return file.file.write(offset, &mut Limited { source: from, limit });
+    }
+    if let Some(socket) = socket(file) {
+        let sender = sender(ctx);
+        return socket.protocol.send(&mut Outgoing::plain(from, sender));
     }
     let Some(generated) = file.file.as_any().downcast_ref::<GeneratedFile>() else {
         return file.file.write(offset, from);

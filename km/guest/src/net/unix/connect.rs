@@ -32,6 +32,7 @@ impl Unix {
             return Err(Errno::EINVAL);
         }
         let child = listening.arrived.pop_front().ok_or(Errno::EAGAIN)?;
+        child.is_accepted.set(true);
         self.wake_waiting();
         Ok(child)
     }
@@ -58,6 +59,7 @@ impl Unix {
         let child = Self::new(&self.net, listener.common.kind, listener.common.owner);
         child.common.options.inherit(&listener.common.options);
         *child.name.borrow_mut() = listener.name.borrow().clone();
+        child.is_accepted.set(false);
         child.join(&me, caller);
         self.join(&child, listener.peer_credentials.get().unwrap_or(listener.common.owner));
         queue.arrived.push_back(child);

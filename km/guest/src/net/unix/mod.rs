@@ -49,6 +49,8 @@ pub struct Unix {
     inbox: RefCell<Inbox>,
     /// Sockets whose senders wait for room in this inbox or backlog.
     waiting: RefCell<Vec<Weak<Unix>>>,
+    /// Some process has it; false while a connection waits for accept(2).
+    is_accepted: Cell<bool>,
     shut: Cell<Halves>,
 }
 
@@ -68,6 +70,7 @@ impl Unix {
             peer_credentials: Cell::new(None),
             inbox: RefCell::default(),
             waiting: RefCell::default(),
+            is_accepted: Cell::new(true),
             shut: Cell::new(Halves::empty()),
         })
     }
@@ -126,7 +129,7 @@ impl Unix {
 
     fn receive_from_inbox(&self, message: &mut Incoming<'_>) -> Result<usize> {
         let result = if self.common.kind.kind == STREAM {
-            self.inbox.borrow_mut().receive_stream(message)
+            self.inbox.borrow_mut().receive_stream(message, self.common.options.is_on(raw::SO_PASSCRED))
         } else {
             self.inbox.borrow_mut().receive(message)
         };

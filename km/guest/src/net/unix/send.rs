@@ -4,9 +4,10 @@ use super::{STREAM, Unix};
 use crate::errno::{Errno, Result};
 use crate::net::address::{Address, UnixName};
 use crate::net::inbox::{Message, PIECE_MAX};
-use crate::net::message::Outgoing;
+use crate::net::message::{NOBODY, Outgoing};
 use crate::net::socket::Halves;
 use alloc::rc::Rc;
+use linux_raw_sys::net::SO_PASSCRED;
 
 /// Datagrams that wait in a socket (net.unix.max_dgram_qlen of Debian).
 const QUEUE_MAX: usize = 512;
@@ -49,6 +50,16 @@ impl Unix {
         }
     }
 
+    /// A message says who sent it only if one of the two wants to know at that time, the receiver is not accepted yet and
+    /// may come to want it, or the sender has named itself (unix(7), SO_PASSCRED).
+    fn signed(&self, mut message: Message, names_sender: bool, to: &Self) -> Message {
+        let asks = |socket: &Self| socket.common.options.is_on(SO_PASSCRED);
+        if !names_sender && !asks(self) && !asks(to) && to.is_accepted.get() {
+            message.sender = NOBODY;
+        }
+        message
+    }
+
     fn send_stream(&self, message: &mut Outgoing<'_>, peer: &Self) -> Result<usize> {
         let mut done = 0;
         while message.data.left() > 0 {
@@ -57,7 +68,7 @@ impl Unix {
                 break;
             }
             let piece = match Message::of(message, PIECE_MAX, &self.net.budget) {
-                Ok(piece) => piece,
+                Ok(piece) => self.signed(piece, message.names_sender, peer),
                 Err(_) if done > 0 => break,
                 Err(errno) => return Err(errno),
             };
@@ -80,7 +91,8 @@ impl Unix {
             return Err(Errno::EAGAIN);
         }
         let len = message.data.left();
-        let mut message = Message::of(message, len, &self.net.budget)?;
+        let names_sender = message.names_sender;
+        let mut message = self.signed(Message::of(message, len, &self.net.budget)?, names_sender, peer);
         let name = self.name.borrow().clone();
         message.from = (name != UnixName::Unnamed).then_some(Address::Unix(name));
         let len = message.size();

@@ -4,12 +4,16 @@ use super::sender;
 use crate::errno::{Errno, Result};
 use crate::fs::file::OpenFile;
 use crate::kernel::Ctx;
-use crate::net::message::Peer;
+use crate::net::address::Address;
+use crate::net::ip_control;
+use crate::net::message::{IpChoice, Peer};
+use crate::net::options::Options;
+use crate::net::socket::Protocol;
 use crate::task::credentials::{CAP_SETGID, CAP_SETUID};
 use crate::time::NANOS_PER_SECOND;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
-use core::net::{IpAddr, SocketAddr};
+use core::net::SocketAddr;
 use linux_raw_sys::net as raw;
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -24,11 +28,27 @@ const LONGEST: u64 = 20480;
 pub(super) struct Given {
     pub files: Vec<Rc<OpenFile>>,
     pub sender: Peer,
+    /// The sender is who SCM_CREDENTIALS says.
+    pub names_sender: bool,
+    pub ip: IpChoice,
 }
 
-/// Reads the ancillary data of a message that is sent.
-pub(super) fn read(ctx: &mut Ctx<'_>, address: u64, len: u64) -> Result<Given> {
-    let mut given = Given { files: Vec::new(), sender: sender(ctx) };
+impl Given {
+    /// Nothing but the sender's name.
+    pub(super) fn by(sender: Peer) -> Self {
+        Self { files: Vec::new(), sender, names_sender: false, ip: IpChoice::default() }
+    }
+}
+
+/// Reads the ancillary data of a message that is sent by `socket`, to `to` if it says so.
+pub(super) fn read(
+    ctx: &mut Ctx<'_>,
+    socket: &dyn Protocol,
+    to: Option<&Address>,
+    address: u64,
+    len: u64,
+) -> Result<Given> {
+    let mut given = Given::by(sender(ctx));
     if address == 0 || len == 0 {
         return Ok(given);
     }
@@ -43,11 +63,44 @@ pub(super) fn read(ctx: &mut Ctx<'_>, address: u64, len: u64) -> Result<Given> {
         if len < HEADER || len > rest.len() {
             return Err(Errno::EINVAL);
         }
-        let (level, kind) = (word(&rest[8..]), word(&rest[12..]));
-        take(ctx, &mut given, level, kind, &rest[HEADER..len])?;
+        let (level, kind, data) = (word(&rest[8..]), word(&rest[12..]), &rest[HEADER..len]);
+        match way(socket, to) {
+            Way::Local => take(ctx, &mut given, level, kind, data)?,
+            Way::Connection if level != raw::SOL_SOCKET => {}
+            Way::Connection => ip_control::choose(&mut given.ip, false, level, kind, data)?,
+            Way::Datagram { is_six } => ip_control::choose(&mut given.ip, is_six, level, kind, data)?,
+        }
         rest = rest.get(len.next_multiple_of(8)..).unwrap_or_default();
     }
     Ok(given)
+}
+
+/// Whose ancillary data it is.
+enum Way {
+    /// Of unix and netlink sockets.
+    Local,
+    /// Of TCP, which knows what all sockets know.
+    Connection,
+    /// Of datagrams by IPv4 or IPv6.
+    Datagram { is_six: bool },
+}
+
+fn way(socket: &dyn Protocol, to: Option<&Address>) -> Way {
+    let kind = socket.common().kind;
+    let is_mapped = |address: &Address| match address {
+        Address::Ip(SocketAddr::V6(address)) => address.ip().to_ipv4_mapped().is_some(),
+        Address::Ip(SocketAddr::V4(_)) => true,
+        _ => false,
+    };
+    match (kind.domain, kind.kind) {
+        (raw::AF_INET | raw::AF_INET6, raw::SOCK_STREAM) => Way::Connection,
+        (raw::AF_INET, _) => Way::Datagram { is_six: false },
+        (raw::AF_INET6, _) => {
+            let is_four = to.map_or_else(|| socket.peer().is_ok_and(|peer| is_mapped(&peer)), is_mapped);
+            Way::Datagram { is_six: !is_four }
+        }
+        _ => Way::Local,
+    }
 }
 
 fn word(bytes: &[u8]) -> u32 {
@@ -66,11 +119,12 @@ fn take(ctx: &mut Ctx<'_>, given: &mut Given, level: u32, kind: u32, data: &[u8]
             Ok(())
         }
         (raw::SOL_SOCKET, raw::SCM_CREDENTIALS) => {
+            given.names_sender = true;
             given.sender = claim(ctx, Peer::read_from_bytes(data).map_err(|_| Errno::EINVAL)?)?;
             Ok(())
         }
         (raw::SOL_SOCKET, _) => Err(Errno::EINVAL),
-        // Ignored: packet information chooses among networks, and there is one.
+        // Of other protocols: passed over.
         _ => Ok(()),
     }
 }
@@ -107,16 +161,16 @@ impl Writer {
         Ok((self.bytes.len() as u64, if self.is_cut { raw::MSG_CTRUNC } else { 0 }))
     }
 
-    fn put(&mut self, level: u32, kind: u32, data: &[u8]) {
-        let len = HEADER + data.len();
-        if self.bytes.len() + len > self.room {
-            self.is_cut = true;
-            return;
-        }
+    /// Adds an item, or as much of it as there is room for.
+    pub(super) fn put(&mut self, level: u32, kind: u32, data: &[u8]) {
+        let left = self.room - self.bytes.len();
+        let len = left.min(HEADER + data.len());
+        self.is_cut |= len < HEADER + data.len();
+        let Some(fits) = len.checked_sub(HEADER) else { return };
         self.bytes.extend_from_slice((len as u64).as_bytes());
         self.bytes.extend_from_slice(level.as_bytes());
         self.bytes.extend_from_slice(kind.as_bytes());
-        self.bytes.extend_from_slice(data);
+        self.bytes.extend_from_slice(&data[..fits]);
         let padded = self.bytes.len().next_multiple_of(8).min(self.room);
         self.bytes.resize(padded, 0);
     }
@@ -126,33 +180,11 @@ impl Writer {
         self.put(raw::SOL_SOCKET, raw::SCM_CREDENTIALS, sender.as_bytes());
     }
 
-    /// When the message came (SO_TIMESTAMP, SO_TIMESTAMPNS).
-    pub(super) fn arrival(&mut self, realtime_ns: u64, in_micros: bool) {
+    /// When the message came, as the option `stamp` asks for it (SO_TIMESTAMP, SO_TIMESTAMPNS).
+    pub(super) fn arrival(&mut self, realtime_ns: u64, stamp: u32) {
         let (seconds, nanos) = (realtime_ns / NANOS_PER_SECOND, realtime_ns % NANOS_PER_SECOND);
-        if in_micros {
-            self.put(raw::SOL_SOCKET, raw::SO_TIMESTAMP_OLD, [seconds, nanos / 1000].as_bytes());
-        } else {
-            self.put(raw::SOL_SOCKET, raw::SO_TIMESTAMPNS_OLD, [seconds, nanos].as_bytes());
-        }
-    }
-
-    /// Where the message was sent to (IP_PKTINFO, IPV6_RECVPKTINFO).
-    pub(super) fn destination(&mut self, to: SocketAddr, domain: u32) {
-        const LOOPBACK_INDEX: u32 = 1;
-        match to.ip() {
-            IpAddr::V4(ip) if domain == raw::AF_INET => {
-                let fields = [LOOPBACK_INDEX.to_ne_bytes(), ip.octets(), ip.octets()];
-                self.put(raw::SOL_IP, raw::IP_PKTINFO, fields.as_flattened());
-            }
-            ip => {
-                let ip = match ip {
-                    IpAddr::V4(ip) => ip.to_ipv6_mapped(),
-                    IpAddr::V6(ip) => ip,
-                };
-                let fields = [&ip.octets()[..], &LOOPBACK_INDEX.to_ne_bytes()].concat();
-                self.put(raw::SOL_IPV6, raw::IPV6_PKTINFO, &fields);
-            }
-        }
+        let fraction = if Options::stamps_in_micros(stamp) { nanos / 1000 } else { nanos };
+        self.put(raw::SOL_SOCKET, stamp, [seconds, fraction].as_bytes());
     }
 
     /// Open files, as many as there is room and descriptors for; the others are closed.

@@ -43,9 +43,9 @@ fn each(
 
 pub(super) fn sys_sendmmsg(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let file = ctx.file(args[0])?;
-    socket_of(&file)?;
+    let socket = socket_of(&file)?;
     each(ctx, args, |ctx, address, _, bytes| {
-        let mut message = transfer::load(ctx, address, args[3] as u32, *bytes)?;
+        let mut message = transfer::load(ctx, socket, address, args[3] as u32, *bytes)?;
         let result = transfer::send(ctx, &file, &mut message);
         *bytes = message.done;
         result

@@ -30,13 +30,18 @@ pub const ROWS: &[Row] = &[
     Row::partial(42, "connect", sys_connect, "beyond loopback everything is ENETUNREACH"),
     Row::full(43, "accept", sys_accept),
     Row::partial(44, "sendto", transfer::sys_sendto, "no MSG_FASTOPEN"),
-    Row::partial(45, "recvfrom", transfer::sys_recvfrom, "the error queue is always empty"),
-    Row::partial(46, "sendmsg", transfer::sys_sendmsg, "ancillary data: SCM_RIGHTS, SCM_CREDENTIALS"),
+    Row::partial(45, "recvfrom", transfer::sys_recvfrom, "the error queue of TCP is always empty"),
+    Row::partial(
+        46,
+        "sendmsg",
+        transfer::sys_sendmsg,
+        "ancillary data: SCM_RIGHTS, SCM_CREDENTIALS, hop limit, traffic class, source address",
+    ),
     Row::partial(
         47,
         "recvmsg",
         transfer::sys_recvmsg,
-        "ancillary data: SCM_RIGHTS, SCM_CREDENTIALS, packet information, times of arrival",
+        "ancillary data: SCM_RIGHTS, SCM_CREDENTIALS, what IP headers say, errors, times of arrival",
     ),
     Row::full(48, "shutdown", sys_shutdown),
     Row::partial(49, "bind", sys_bind, "loopback and wildcard addresses"),
@@ -82,7 +87,7 @@ fn caller(ctx: &mut Ctx<'_>) -> Peer {
 }
 
 /// Who sends a message, as SCM_CREDENTIALS says it: with the real user and group.
-fn sender(ctx: &mut Ctx<'_>) -> Peer {
+pub(super) fn sender(ctx: &mut Ctx<'_>) -> Peer {
     let process = ctx.process();
     Peer { pid: process.pid, uid: process.credentials.real_uid, gid: process.credentials.real_gid }
 }

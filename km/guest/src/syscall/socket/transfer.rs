@@ -9,7 +9,7 @@ use crate::kernel::{Args, Ctx};
 use crate::mm::user::UserRanges;
 use crate::net::address::Address;
 use crate::net::message::{Incoming, Outgoing, does_not_wait};
-use crate::net::socket::Protocol;
+use crate::net::socket::{Common, Protocol};
 use crate::syscall::{hooks, waiting};
 use crate::wait::{Stop, SysResult};
 use linux_raw_sys::net as raw;
@@ -47,6 +47,8 @@ pub(super) fn send(ctx: &mut Ctx<'_>, file: &OpenFile, message: &mut Sending) ->
         // Files go with the first bytes.
         files: if message.done == 0 { core::mem::take(&mut message.given.files) } else { alloc::vec![] },
         sender: message.given.sender,
+        names_sender: message.given.names_sender,
+        ip: message.given.ip,
     };
     let is_stream = socket.common().kind.kind == STREAM;
     let stop = match socket.send(&mut outgoing) {
@@ -82,7 +84,7 @@ pub(super) struct Received {
     pub flags: u32,
     pub files: alloc::vec::Vec<alloc::rc::Rc<OpenFile>>,
     pub sender: Option<crate::net::message::Peer>,
-    pub to: Option<core::net::SocketAddr>,
+    pub control: alloc::vec::Vec<crate::net::message::Control>,
     pub arrived_ns: Option<u64>,
 }
 
@@ -122,8 +124,8 @@ pub(super) fn receive(
         Err(errno) if *done == 0 => return Err(errno.into()),
         Err(_) => {}
     }
-    let Incoming { from, result_flags, files, sender, to, arrived_ns, .. } = incoming;
-    Ok(Received { len: *done as u64, from, flags: result_flags, files, sender, to, arrived_ns })
+    let Incoming { from, result_flags, files, sender, control, arrived_ns, .. } = incoming;
+    Ok(Received { len: *done as u64, from, flags: result_flags, files, sender, control, arrived_ns })
 }
 
 /// Keeps in the progress of the call how far it is.
@@ -141,16 +143,15 @@ pub(super) fn sys_sendto(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
         address => Some(name::read(ctx, address, args[5]).and_then(|address| name::find(ctx, address))?),
     };
     let ranges = UserRanges::one(ctx.memory(), args[1], args[2]);
-    let given = control::Given { files: alloc::vec![], sender: sender(ctx) };
+    let given = control::Given::by(sender(ctx));
     let done = ctx.progress().done as usize;
     send_kept(ctx, &file, Sending { ranges, to, given, flags: args[3] as u32, done })
 }
 
 pub(super) fn sys_sendmsg(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let file = ctx.file(args[0])?;
-    socket_of(&file)?;
     let done = ctx.progress().done as usize;
-    let message = load(ctx, args[1], args[2] as u32, done)?;
+    let message = load(ctx, socket_of(&file)?, args[1], args[2] as u32, done)?;
     send_kept(ctx, &file, message)
 }
 
@@ -161,10 +162,16 @@ fn send_kept(ctx: &mut Ctx<'_>, file: &OpenFile, mut message: Sending) -> SysRes
 }
 
 /// The message that a `struct msghdr` at `address` describes.
-pub(super) fn load(ctx: &mut Ctx<'_>, address: u64, flags: u32, done: usize) -> Result<Sending> {
+pub(super) fn load(
+    ctx: &mut Ctx<'_>,
+    socket: &dyn Protocol,
+    address: u64,
+    flags: u32,
+    done: usize,
+) -> Result<Sending> {
     let header = MessageHeader::load(ctx, address)?;
     let to = header.destination(ctx)?;
-    let given = control::read(ctx, header.control, header.control_len)?;
+    let given = control::read(ctx, socket, to.as_ref(), header.control, header.control_len)?;
     Ok(Sending { ranges: header.ranges(ctx)?, to, given, flags, done })
 }
 
@@ -210,6 +217,11 @@ pub(super) fn receive_header(
     Ok(len)
 }
 
+/// Whether a receiver is told who sent: only unix and netlink sockets are.
+fn names_senders(common: &Common) -> bool {
+    matches!(common.kind.domain, raw::AF_UNIX | raw::AF_NETLINK) && common.options.is_on(raw::SO_PASSCRED)
+}
+
 fn put_ancillary(
     ctx: &mut Ctx<'_>,
     socket: &dyn Protocol,
@@ -225,16 +237,14 @@ fn put_ancillary(
     };
     let mut writer = control::Writer::new(header.control_len);
     let common = socket.common();
-    let [micros, nanos] =
-        [raw::SO_TIMESTAMP_OLD, raw::SO_TIMESTAMPNS_OLD].map(|name| common.options.is_on(name));
-    if let Some(arrived_ns) = received.arrived_ns.filter(|_| micros || nanos) {
-        writer.arrival(arrived_ns, micros);
+    if let (Some(arrived_ns), Some(stamp)) = (received.arrived_ns, common.options.stamp()) {
+        writer.arrival(arrived_ns, stamp);
     }
-    if let Some(sender) = received.sender.filter(|_| common.options.is_on(raw::SO_PASSCRED)) {
+    if let Some(sender) = received.sender.filter(|_| names_senders(common)) {
         writer.credentials(sender);
     }
-    if let Some(to) = received.to {
-        writer.destination(to, common.kind.domain);
+    for item in &received.control {
+        writer.put(item.level, item.kind, &item.data);
     }
     if !received.files.is_empty() {
         writer.files(ctx, received.files, flags & raw::MSG_CMSG_CLOEXEC != 0);
