@@ -73,6 +73,12 @@ fn killed_at_any_moment() {
     // Where a blob came from may be forgotten, when a collection came before its bundle.
     let (origins, files): (BTreeSet<_>, BTreeSet<_>) =
         site.files().into_iter().partition(|path| path.starts_with("layers/origins/"));
+    // What is said of an Image is written a moment after its record.
+    let (statuses, files): (BTreeSet<_>, BTreeSet<_>) =
+        files.into_iter().partition(|path| path.starts_with("images/"));
+    assert!(
+        statuses.iter().all(|path| NAMES.iter().any(|name| *path == format!("images/default/{name}.json")))
+    );
     assert_eq!(files, expected(wanted));
     let possible = origins_of(&site, wanted);
     assert!(possible.is_superset(&origins), "{origins:?} are not all of {possible:?}");

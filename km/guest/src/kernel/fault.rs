@@ -71,10 +71,11 @@ impl Kernel {
     fn signal_of(&mut self, tid: Tid, vector: u8) -> Option<Info> {
         let thread = self.tasks.thread_mut(tid);
         let (rip, steps) = (thread.context.rip, thread.context.rflags & RFLAGS_TRAP != 0);
+        // The byte before may lie in a page that cannot be read.
+        let mut is_icebp_at = |address| self.code_at(tid, address).first() == Some(&ICEBP);
         match vector {
             DEBUG => {
-                let around = self.code_at(tid, rip.wrapping_sub(1));
-                let is_icebp = !steps && around.iter().take(2).any(|byte| *byte == ICEBP);
+                let is_icebp = !steps && (is_icebp_at(rip.wrapping_sub(1)) || is_icebp_at(rip));
                 let code = if is_icebp { code::TRAP_BRKPT } else { code::TRAP_TRACE };
                 Some(Info::fault(Signal::TRAP, code, rip))
             }
