@@ -24,6 +24,7 @@ use node::pool::budget::Budget;
 use node::pool::node::{Node, NodeOptions};
 use node::pool::snapshots::Snapshots;
 use node::server::listen::Limits;
+use node::server::problem::Reader;
 use node::server::{Server, ServerOptions};
 use volume::Volume;
 
@@ -79,6 +80,9 @@ pub struct Args {
     /// Disk space for snapshots; the least recently used go first.
     #[arg(long, env = "KONTAIN_SNAPSHOT_BUDGET", value_name = "SIZE", default_value = "20Gi")]
     pub snapshot_budget: Quantity,
+    /// Tell callers what went wrong inside: the program's last output, its exit, addresses. For a machine of one's own.
+    #[arg(long, env = "KONTAIN_VERBOSE_ERRORS", value_parser = clap::builder::FalseyValueParser::new())]
+    pub verbose_errors: bool,
     /// Jailed worker processes that wait for a function.
     #[arg(long, env = "KONTAIN_STOCK", value_name = "N", default_value_t = 2)]
     pub stock: usize,
@@ -162,6 +166,7 @@ async fn serve(args: Args, publishing: &Handle) -> anyhow::Result<()> {
             write_timeout: args.write_timeout.duration(),
             body_timeout: args.body_timeout.duration(),
         },
+        problems: if args.verbose_errors { Reader::Owner } else { Reader::Caller },
     };
     let signals = Signals::default();
     let changed = signals.changed.clone();

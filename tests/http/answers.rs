@@ -7,6 +7,7 @@ use crate::node::{Answer, Node, shared, wait};
 crate::trials!(
     a_plain_call,
     rows_of_the_error_table,
+    callers_see_no_insides,
     half_an_answer_is_cut_off,
     the_deadline,
     names_that_are_no_names,
@@ -48,6 +49,37 @@ fn rows_of_the_error_table() {
     }
     let old = shared().get("/default/f/old");
     assert_eq!((old.status, old.body.contains("until the end")), (200, true), "{old:?}");
+}
+
+/// What no caller may learn of a function: its output, its exit, its machine's addresses, this host's paths.
+const INSIDES: [&str; 6] = ["no such module", "status 1", "status 3", "signal 11", "0x7f001234", "/volume"];
+
+fn callers_see_no_insides() {
+    let node = Node::start(&[]);
+    node.publish("f", json!({}));
+    for name in ["crash", "silent"] {
+        node.put(name, &format!("/{name}"), json!({}));
+        node.settled(name);
+    }
+    let paths = ["crash", "silent", "f/exit", "f/segv", "f/fault", "f/garbage", "f/abort", "f/stray", "none"];
+    for path in paths {
+        let answer = node.get(&format!("/default/{path}"));
+        assert!(answer.status >= 400 && !answer.reason().is_empty(), "{path}: {answer:?}");
+        let shown = INSIDES.iter().find(|inside| answer.body.contains(**inside));
+        assert_eq!(shown, None, "{path}: {answer:?}");
+    }
+    // Its owner learns it all: on the admin port, in the log, and once.
+    let message = node.entry("crash").unwrap()["message"].to_string();
+    assert_eq!(message.matches("no such module").count(), 1, "{message}");
+    let calls = wait("record", || {
+        Some(node.ask("/calls?function=default/f").body).filter(|calls| calls.contains("0x7f001234"))
+    });
+    assert!(calls.contains("status 3") && calls.contains("signal 11"), "{calls}");
+    assert!(node.log().contains("0x7f001234") && node.log().contains("no such module"));
+    let node = Node::start(&["--verbose-errors"]);
+    node.publish("f", json!({}));
+    let answer = node.get("/default/f/fault");
+    assert!(answer.status == 502 && answer.body.contains("0x7f001234"), "{answer:?}");
 }
 
 fn half_an_answer_is_cut_off() {

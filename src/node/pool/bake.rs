@@ -44,6 +44,18 @@ impl BakeFailure {
         Self { reason, message: message.into(), output: Vec::new() }
     }
 
+    /// The message with the last lines of output, as far as it does not quote them itself: the monitor adds those that it
+    /// has seen.
+    pub fn text(&self) -> String {
+        let quoted = |line: &&str| self.message.contains(*line);
+        let fresh: Vec<&str> =
+            self.output.iter().map(String::as_str).filter(|line| !quoted(line)).collect();
+        match fresh.as_slice() {
+            [] => self.message.clone(),
+            lines => format!("{}; last output: {}", self.message, lines.join(" ⏎ ")),
+        }
+    }
+
     /// Nothing is wrong but that there is no room for a snapshot: cold boots can answer calls.
     pub fn is_of_disk(&self) -> bool {
         self.reason == FailureReason::Disk

@@ -10,7 +10,7 @@ use volume::statuses;
 use super::Server;
 use super::body::Body;
 use super::functions::{Function, Serving};
-use super::problem::{Component, Problem};
+use super::problem::{Component, Problem, Reader};
 use crate::metrics::{OfFunction, OfState};
 use crate::pool::table::Counts;
 use api::ImageSpec;
@@ -41,7 +41,7 @@ pub fn answer<B>(server: &Server, request: &Request<B>) -> Response<Body> {
             "MethodNotAllowed",
             "only GET is answered here",
         );
-        return problem.response("");
+        return problem.response("", Reader::Owner);
     }
     let query = request.uri().query().unwrap_or_default();
     match request.uri().path() {
@@ -62,7 +62,7 @@ pub fn answer<B>(server: &Server, request: &Request<B>) -> Response<Body> {
         "/images" => json(&statuses::all(&server.volume)),
         _ => {
             Problem::not_found("there are /healthz, /readyz, /metrics, /functions, /images, /calls and /logs")
-                .response("")
+                .response("", Reader::Owner)
         }
     }
 }
@@ -93,11 +93,14 @@ fn logs(server: &Server, query: &str) -> Response<Body> {
     let Some(name) = parameter(query, "function") else {
         let why = "name the function: /logs?function=NAMESPACE/FUNCTION";
         return Problem::new(StatusCode::BAD_REQUEST, Component::Request, "FunctionMissing", why)
-            .response("");
+            .response("", Reader::Owner);
     };
     match server.functions.get(&name) {
         Some(function) => json(&function.log.lines(parameter(query, "call").as_deref())),
-        None => Problem::not_found(format!("no function {name} is published")).response(""),
+        None => {
+            let problem = Problem::not_found("no function of this name is published");
+            problem.with_detail(format!("no function {name} is published")).response("", Reader::Owner)
+        }
     }
 }
 

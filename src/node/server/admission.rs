@@ -123,8 +123,8 @@ impl Admission {
     }
 
     fn full(&self) -> Problem {
-        let detail = format!("the function has {} calls in flight and its queue is full", self.concurrency);
-        Problem::new(StatusCode::TOO_MANY_REQUESTS, Component::Admission, "FunctionBusy", detail)
+        let told = "the function has all the calls in flight that it may have, and its queue is full";
+        Problem::new(StatusCode::TOO_MANY_REQUESTS, Component::Admission, "FunctionBusy", told)
             .retry_after(RETRY_SECS)
     }
 }
@@ -147,8 +147,8 @@ impl Drop for Place<'_> {
 }
 
 /// The node's answer when it has no room.
-pub fn node_full(detail: impl Into<String>) -> Problem {
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, Component::Admission, "NodeBusy", detail)
+pub fn node_full(told: &'static str) -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, Component::Admission, "NodeBusy", told)
         .retry_after(RETRY_SECS)
 }
 

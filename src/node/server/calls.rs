@@ -8,6 +8,7 @@ use km_vmm::protocol::{Ended, Outcome};
 use serde::Serialize;
 
 use super::functions::Function;
+use super::problem::Problem;
 use crate::metrics::seconds;
 
 /// Records that are kept.
@@ -46,6 +47,9 @@ pub struct CallRecord {
     pub dirty_pages: u64,
     /// Exits to the monitor.
     pub exits: u64,
+    /// What went wrong, for the function's owner.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<Arc<str>>,
 }
 
 /// The last calls.
@@ -81,7 +85,7 @@ pub struct CallFacts {
     seen: Mutex<Seen>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Seen {
     status: u16,
     result: &'static str,
@@ -89,6 +93,7 @@ struct Seen {
     queue: Duration,
     head: Duration,
     total: Option<Duration>,
+    detail: Option<Arc<str>>,
 }
 
 impl CallFacts {
@@ -102,6 +107,7 @@ impl CallFacts {
             queue: none,
             head: none,
             total: None,
+            detail: None,
         };
         function.metrics.active.inc();
         Arc::new(Self { function, call, begun, seen: Mutex::new(seen) })
@@ -122,9 +128,18 @@ impl CallFacts {
 
     /// Microseconds: request → machine, machine → head of the response.
     pub fn so_far(&self) -> (u64, u64) {
-        let seen = *self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         (micros(seen.queue), micros(seen.head.saturating_sub(seen.queue)))
+    }
+
+    /// The client gets a problem document instead of an answer.
+    pub fn refused(&self, problem: &Problem) {
+        let (head, detail) = (self.begun.elapsed(), problem.detail.as_deref().map(Arc::from));
+        self.change(|seen| {
+            (seen.status, seen.head, seen.detail) = (problem.status.as_u16(), head, detail);
+            seen.result = problem.reason_word();
+        });
     }
 
     /// The response ends, well or not.
@@ -135,7 +150,7 @@ impl CallFacts {
 
     /// The machine is gone: writes the record.
     pub fn record(&self, calls: &Calls, ended: Option<&Ended>) {
-        let seen = *self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let total = seen.total.unwrap_or_else(|| self.begun.elapsed());
         let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
         let age = self.begun.elapsed();
@@ -158,6 +173,7 @@ impl CallFacts {
             teardown_us: ended.map_or(0, |ended| ended.teardown_us),
             dirty_pages: ended.map_or(0, |ended| ended.dirty_pages),
             exits: ended.map_or(0, |ended| ended.exits),
+            detail: seen.detail,
         };
         self.count(&record);
         self.log(&record, ended);
@@ -184,7 +200,11 @@ impl CallFacts {
             tracing::info!(%function, %call, status, queue_us, boot_us, total_us, "call");
         } else {
             let outcome = ended.map(|ended| describe(&ended.outcome)).unwrap_or_default();
-            tracing::warn!(%function, %call, status, result, queue_us, boot_us, total_us, outcome, "call failed");
+            // A detail that says how the machine ended says the same.
+            let detail = record.detail.as_deref().filter(|detail| *detail != outcome);
+            tracing::warn!(
+                %function, %call, status, result, queue_us, boot_us, total_us, outcome, detail, "call failed"
+            );
         }
     }
 

@@ -170,7 +170,7 @@ impl Exchange {
             Ok(Output::Closed) => None,
             Ok(Output::Ended(ended)) if super::stdio::is_success(&ended.outcome) => None,
             Ok(Output::Ended(ended)) => Some(Err(super::calls::describe(&ended.outcome))),
-            Err(problem) => Some(Err(problem.detail)),
+            Err(problem) => Some(Err(problem.detail().to_owned())),
         })
     }
 }

@@ -44,7 +44,9 @@ impl SecretError {
     /// The answer to a call.
     pub fn problem(&self) -> Problem {
         let reason = self.reason().word();
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, Component::Bake, reason, self.to_string())
+        let told = "the function's secrets cannot be had; its status has the details";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, Component::Bake, reason, told)
+            .with_detail(self.to_string())
             .retry_after(RETRY_SECS)
     }
 }

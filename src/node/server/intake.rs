@@ -21,20 +21,27 @@ const FLOOR_BYTES_PER_SEC: u64 = 1024;
 
 /// What is wrong with a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.told())]
 #[repr(u8)]
 pub enum Fault {
     /// Longer than allowed.
-    #[error("the body is larger than this server accepts")]
     TooLarge = 1,
     /// Slower than allowed.
-    #[error("the body comes too slowly")]
     TooSlow = 2,
     /// Malformed, or its sender is gone.
-    #[error("the body is malformed or incomplete")]
     Broken = 3,
 }
 
 impl Fault {
+    /// What is wrong, in words.
+    const fn told(self) -> &'static str {
+        match self {
+            Self::TooLarge => "the body is larger than this server accepts",
+            Self::TooSlow => "the body comes too slowly",
+            Self::Broken => "the body is malformed or incomplete",
+        }
+    }
+
     /// The answer to it.
     pub fn problem(self) -> Problem {
         let (status, reason) = match self {
@@ -42,7 +49,7 @@ impl Fault {
             Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, "BodyTooSlow"),
             Self::Broken => (StatusCode::BAD_REQUEST, "BodyMalformed"),
         };
-        Problem::new(status, Component::Request, reason, self.to_string())
+        Problem::new(status, Component::Request, reason, self.told())
     }
 }
 

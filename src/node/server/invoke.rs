@@ -25,7 +25,7 @@ use super::problem::{Component, Problem};
 use super::route::route;
 use super::{inlay, kontain, stdio, tunnel, variables, verdict};
 use crate::logs::CallLog;
-use crate::pool::ActiveCall;
+use crate::pool::{ActiveCall, Pool};
 use crate::pool::demand::Found;
 use crate::pool::machine::BootError;
 use crate::pool::table::{Shell, TakeError};
@@ -71,8 +71,8 @@ pub async fn invoke(
     let routed = route(&target)
         .ok_or_else(|| Problem::not_found("the path names no function: /NAMESPACE/FUNCTION/…"))?;
     let function = server.functions.get(routed.function);
-    let function = function
-        .ok_or_else(|| Problem::not_found(format!("no function {} is published", routed.function)))?;
+    let function =
+        function.ok_or_else(|| Problem::not_found("no function of this name is published"))?;
     let revision = function.revision()?;
     let (max, patience) = (server.options.max_body, server.options.limits.body_timeout);
     let intake = Intake::new(body, max, patience).map_err(|fault| fault.problem())?;
@@ -100,8 +100,8 @@ pub async fn invoke(
     call.run(parts, body, upgrade).await
 }
 
-fn bad_request(reason: &'static str, detail: &str) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, Component::Request, reason, detail)
+fn bad_request(reason: &'static str, told: &'static str) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, Component::Request, reason, told)
 }
 
 /// Says how long the body is, where that is known; else it goes out in chunks.
@@ -144,12 +144,16 @@ impl Call {
         let end = tokio::select! {
             biased;
             end = self.machine(limit) => end?,
-            () = deadline.as_mut() => return Err(Problem::deadline()),
+            () = deadline.as_mut() => {
+                let problem = Problem::deadline();
+                self.facts.refused(&problem);
+                return Err(problem);
+            }
         };
         let answer = match self.revision.published.spec.protocol {
             Protocol::Http => match self.exchange(&end, &mut deadline, parts, body, upgrade.as_ref()).await {
                 Ok((response, connection)) => {
-                    return Ok(self.respond(response, connection, deadline, end, upgrade));
+                    return self.respond(response, connection, deadline, end, upgrade);
                 }
                 Err(problem) => Err((end, problem)),
             },
@@ -157,8 +161,7 @@ impl Call {
             Protocol::Kontain => kontain::answer(&self, end, deadline, &parts, body).await,
         };
         answer.map_err(|(end, problem)| {
-            end.facts().head(problem.status.as_u16());
-            end.fail(problem.reason_word());
+            give_up(end, &problem);
             problem
         })
     }
@@ -190,28 +193,37 @@ impl Call {
         let turn = self.revision.admission.enter().await?;
         let (pool, shell, found) = self.take().await?;
         self.facts.taken(found == Found::Nothing);
-        let boots = pool.boots();
         let (facts, server) = (self.facts.clone(), self.server.clone());
         let epilogue = Box::new(move |ended: Option<_>| facts.record(&server.calls, ended.as_ref()));
         let log = CallLog::new(self.function.log.clone(), self.id.clone());
         let call = ActiveCall::new(pool.clone(), shell, log, epilogue);
         let end = CallEnd::new(call, self.facts.clone(), (turn, node_turn));
+        match self.begin(&end, &pool, limit).await {
+            Ok(()) => Ok(end),
+            Err(problem) => {
+                give_up(end, &problem);
+                Err(problem)
+            }
+        }
+    }
+
+    /// Brings the machine to where it waits for the request.
+    async fn begin(&self, end: &CallEnd, pool: &Pool, limit: Duration) -> Result<(), Problem> {
         let failed =
             |error: SlotError| Problem::bad_gateway(Component::Worker, "WorkerFailed", error.to_string());
         if let Some(inlay) = &self.inlay {
             end.call().put_in(inlay).map_err(failed)?;
         }
-        if boots {
+        if pool.boots() {
             // A cold boot has this time, whatever the call's own is.
             let ready_limit = self.server.node.ready_limit;
             end.call().boot(ready_limit).await.map_err(|error| boot_problem(&error))?;
         }
         let left = limit.saturating_sub(self.begun.elapsed());
-        end.call().begin(&self.id, pool.port(), left).map_err(failed)?;
-        Ok(end)
+        end.call().begin(&self.id, pool.port(), left).map_err(failed)
     }
 
-    async fn take(&self) -> Result<(Arc<crate::pool::Pool>, Shell, Found), Problem> {
+    async fn take(&self) -> Result<(Arc<Pool>, Shell, Found), Problem> {
         let mut pool = self.revision.pool.clone();
         loop {
             // Before the pool is asked: what takes its place meanwhile is not missed.
@@ -228,7 +240,7 @@ impl Call {
                     }
                     pool = next;
                 }
-                Err(TakeError::Memory) => return Err(node_full(TakeError::Memory.to_string())),
+                Err(TakeError::Memory) => return Err(node_full("the node's memory for machines is used up")),
                 Err(error @ TakeError::Worker(_)) => {
                     return Err(Problem::bad_gateway(Component::Worker, "WorkerFailed", error.to_string()));
                 }
@@ -299,7 +311,7 @@ impl Call {
         deadline: Pin<Box<Sleep>>,
         end: CallEnd,
         upgrade: Option<Upgrade>,
-    ) -> Response<Body> {
+    ) -> Result<Response<Body>, Problem> {
         let status = response.status();
         end.facts().head(status.as_u16());
         let timing = self.server_timing(&end);
@@ -308,9 +320,10 @@ impl Call {
                 tunnel::switch(response, connection, deadline, end, upgrade.client)
             }
             (StatusCode::SWITCHING_PROTOCOLS, None) => {
-                end.fail("not http");
                 let why = "the function switched protocols without being asked to";
-                return Problem::bad_gateway(Component::Function, "NotHttp", why).response(&self.id);
+                let problem = Problem::bad_gateway(Component::Function, "NotHttp", why);
+                give_up(end, &problem);
+                return Err(problem);
             }
             _ => {
                 let (mut parts, body) = response.into_parts();
@@ -322,7 +335,7 @@ impl Call {
         if let Ok(value) = HeaderValue::try_from(timing) {
             response.headers_mut().append(SERVER_TIMING, value);
         }
-        response
+        Ok(response)
     }
 
     fn server_timing(&self, end: &CallEnd) -> String {
@@ -336,6 +349,12 @@ impl Call {
             millis(run.saturating_sub(boot))
         )
     }
+}
+
+/// Ends a call that the client gets a problem document for.
+fn give_up(end: CallEnd, problem: &Problem) {
+    end.facts().refused(problem);
+    end.fail(problem.reason_word());
 }
 
 /// A request that speaks no HTTP cannot be told from a response that speaks none; both end here.

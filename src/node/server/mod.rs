@@ -52,6 +52,7 @@ use self::calls::Calls;
 use self::functions::Functions;
 use self::headers::{CALL_ID, Peer};
 use self::listen::Limits;
+use self::problem::Reader;
 use crate::metrics::{Metrics, OfReason, OfStatus};
 use crate::pool::Node;
 use volume::Volume;
@@ -71,6 +72,8 @@ pub struct ServerOptions {
     pub drain_delay: Duration,
     /// Limits of connections.
     pub limits: Limits,
+    /// Who reads the problem documents of the function port.
+    pub problems: Reader,
 }
 
 /// Who still calls after the delay has not learnt that this node leaves, as proxies under load do late. It is answered
@@ -243,9 +246,9 @@ impl Server {
                     status,
                     reason = problem.reason,
                     "{}",
-                    problem.detail
+                    problem.detail()
                 );
-                problem.response(&id)
+                problem.response(&id, self.options.problems)
             }
         };
         self.count(&name, response.status().as_u16());

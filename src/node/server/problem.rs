@@ -1,4 +1,7 @@
 //! Answers that are ours and not a function's: RFC 9457 problem documents, one per row of the error table.
+//!
+//! Callers are strangers: what they are told is chosen among fixed texts ([`Problem::told`]), so that nothing of a program,
+//! of its machine or of this host can get into it. The owner's detail is for log, status and admin port.
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
@@ -25,6 +28,16 @@ pub enum Component {
     Worker,
 }
 
+/// Who reads problem documents.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reader {
+    /// Anybody: status, reason and call id, and a fixed text for them.
+    #[default]
+    Caller,
+    /// The owner of node and functions, who may see the detail.
+    Owner,
+}
+
 /// A problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -34,8 +47,10 @@ pub struct Problem {
     pub component: Component,
     /// One word for machines.
     pub reason: &'static str,
-    /// One line for people.
-    pub detail: String,
+    /// One line for the caller.
+    pub told: &'static str,
+    /// One line for the function's owner, where it says more than `told`.
+    pub detail: Option<String>,
     /// When to try again, in seconds.
     pub retry_after: Option<u32>,
 }
@@ -58,9 +73,20 @@ impl Problem {
         status: StatusCode,
         component: Component,
         reason: &'static str,
-        detail: impl Into<String>,
+        told: &'static str,
     ) -> Self {
-        Self { status, component, reason, detail: detail.into(), retry_after: None }
+        Self { status, component, reason, told, detail: None, retry_after: None }
+    }
+
+    /// The same, with a line for the owner alone.
+    pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+
+    /// The line for the owner.
+    pub fn detail(&self) -> &str {
+        self.detail.as_deref().unwrap_or(self.told)
     }
 
     /// The same, with the time after which to try again.
@@ -70,19 +96,24 @@ impl Problem {
     }
 
     /// Nothing is published there.
-    pub fn not_found(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::NOT_FOUND, Component::Router, "NotFound", detail)
+    pub fn not_found(told: &'static str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, Component::Router, "NotFound", told)
     }
 
     /// The deadline of the call passed.
     pub fn deadline() -> Self {
-        let detail = "the call took longer than the function's timeout and was ended";
-        Self::new(StatusCode::GATEWAY_TIMEOUT, Component::Function, "Deadline", detail)
+        let told = "the call took longer than the function's timeout and was ended";
+        Self::new(StatusCode::GATEWAY_TIMEOUT, Component::Function, "Deadline", told)
     }
 
-    /// The function did not answer well.
+    /// The function did not answer well; `detail` is for its owner.
     pub fn bad_gateway(component: Component, reason: &'static str, detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_GATEWAY, component, reason, detail)
+        let told = match component {
+            Component::Worker => "the machine of the call failed; the server's log has the details",
+            Component::Bake => "the function cannot be made ready; its status has the details",
+            _ => "the function did not answer as it must; its log has the details under the call's id",
+        };
+        Self::new(StatusCode::BAD_GATEWAY, component, reason, told).with_detail(detail)
     }
 
     /// The result that a call's record shows.
@@ -91,12 +122,15 @@ impl Problem {
     }
 
     /// The document that says so.
-    pub fn document(&self, call_id: &str) -> Vec<u8> {
+    pub fn document(&self, call_id: &str, reader: Reader) -> Vec<u8> {
         let document = Document {
             r#type: "about:blank",
             title: self.status.canonical_reason().unwrap_or_default(),
             status: self.status.as_u16(),
-            detail: &self.detail,
+            detail: match reader {
+                Reader::Caller => self.told,
+                Reader::Owner => self.detail(),
+            },
             component: self.component,
             reason: self.reason,
             call_id,
@@ -106,8 +140,8 @@ impl Problem {
     }
 
     /// The response that says so.
-    pub fn response(&self, call_id: &str) -> Response<Body> {
-        let mut response = Response::new(Body::full(Bytes::from(self.document(call_id))));
+    pub fn response(&self, call_id: &str, reader: Reader) -> Response<Body> {
+        let mut response = Response::new(Body::full(Bytes::from(self.document(call_id, reader))));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));

@@ -15,7 +15,7 @@ use http_body::{Frame, SizeHint};
 
 use super::body::{Body, BodyError};
 use super::headers;
-use super::problem::{Component, Problem};
+use super::problem::{Component, Problem, Reader};
 
 /// Longest head that hyper writes of itself.
 const HEAD_MAX: usize = 256;
@@ -87,7 +87,7 @@ fn replacement(bytes: &[u8]) -> Option<Vec<u8>> {
     let head = bytes.strip_suffix(b"\r\n\r\n").filter(|head| head.len() <= HEAD_MAX)?;
     let mut lines = std::str::from_utf8(head).ok()?.split("\r\n");
     let status = lines.next()?.strip_prefix("HTTP/1.1 ")?.get(..3)?;
-    let (status, reason, detail) = match status {
+    let (status, reason, told) = match status {
         "400" => (StatusCode::BAD_REQUEST, "Malformed", "the request is not HTTP as RFC 9112 has it"),
         "414" => (StatusCode::URI_TOO_LONG, "TargetTooLong", "the target of the request is too long"),
         "431" => (
@@ -105,7 +105,7 @@ fn replacement(bytes: &[u8]) -> Option<Vec<u8>> {
         return None;
     }
     let id = headers::call_id(&http::HeaderMap::new());
-    let document = Problem::new(status, Component::Request, reason, detail).document(&id);
+    let document = Problem::new(status, Component::Request, reason, told).document(&id, Reader::Caller);
     let mut text = format!(
         "HTTP/1.1 {status}\r\nContent-Type: application/problem+json\r\nContent-Length: {}\r\nX-Call-Id: {id}\r\n\
          Connection: close\r\n",

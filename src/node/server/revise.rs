@@ -255,10 +255,7 @@ impl Reviser<'_> {
 
     /// Notes a failed bake; what served before goes on.
     fn failed(&self, failure: &BakeFailure) {
-        let mut message = failure.message.clone();
-        if !failure.output.is_empty() {
-            message = format!("{message}; last output: {}", failure.output.join(" ⏎ "));
-        }
+        let message = failure.text();
         tracing::error!(function = %self.function.name, reason = failure.reason.word(), "bake failed: {message}");
         if failure.is_of_disk() && self.serves() {
             let message = format!("{message}; each call is served by a cold boot meanwhile");
@@ -267,13 +264,10 @@ impl Reviser<'_> {
         }
         if !matches!(*self.function.serving(), Serving::Ready(_)) {
             let problem = if failure.reason.is_of_host() {
-                Problem::new(
-                    StatusCode::SERVICE_UNAVAILABLE,
-                    Component::Bake,
-                    failure.reason.word(),
-                    message.clone(),
-                )
-                .retry_after(HOST_RETRY_SECS)
+                let told = "the host cannot make the function ready now; its status has the details";
+                Problem::new(StatusCode::SERVICE_UNAVAILABLE, Component::Bake, failure.reason.word(), told)
+                    .with_detail(message.clone())
+                    .retry_after(HOST_RETRY_SECS)
             } else {
                 Problem::bad_gateway(Component::Bake, failure.reason.word(), message.clone())
             };

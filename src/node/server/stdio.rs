@@ -63,7 +63,8 @@ fn of_exit(output: &Bytes, outcome: &Outcome) -> Result<StatusCode, Problem> {
         Outcome::Exited { status } if output.is_empty() => {
             let detail = format!("the program exited with status {status}; its log may say why");
             let server_error = StatusCode::INTERNAL_SERVER_ERROR;
-            Err(Problem::new(server_error, Component::Function, "ExitStatus", detail))
+            let told = "the program says by its exit status that it failed; its log may say why";
+            Err(Problem::new(server_error, Component::Function, "ExitStatus", told).with_detail(detail))
         }
         Outcome::Exited { .. } => Ok(StatusCode::INTERNAL_SERVER_ERROR),
         other => Err(verdict::outcome(other)),

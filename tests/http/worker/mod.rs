@@ -104,7 +104,9 @@ fn boot(slot: &mut Slot, assign: &Assign, frame: &Frame) -> Result<(), SlotEnd> 
         }
         Some("/crash") => {
             slot.log(2, b"no such module\n")?;
-            slot.json(Kind::NotReady, &not_ready(NotReadyReason::Exited, "the program exited with status 1"))
+            // As the monitor has it: with what it has seen of the output.
+            let message = "exited with status 1 while starting; last output: no such module";
+            slot.json(Kind::NotReady, &not_ready(NotReadyReason::Exited, message))
         }
         Some("/slow-boot") => {
             std::thread::sleep(std::time::Duration::from_secs(3));
@@ -194,7 +196,7 @@ fn answer(slot: &mut Slot, head: &str) -> Result<Option<Outcome>, SlotEnd> {
         "exit" => return Ok(Some(Outcome::Exited { status: 3 })),
         "segv" => return Ok(Some(Outcome::Signaled { signal: 11 })),
         "memory" => return Ok(Some(Outcome::OutOfMemory)),
-        "fault" => return Ok(Some(Outcome::Fault { message: "triple fault".into() })),
+        "fault" => return Ok(Some(Outcome::Fault { message: "triple fault at rip=0x7f001234".into() })),
         "abort" => std::process::abort(),
         _ => slot.respond("200 OK", b"hello\n")?,
     }
