@@ -12,6 +12,8 @@ use crate::node::{Answer, Node, read_answer, shared, wait};
 crate::trials!(
     slow_bodies_meet_the_floor,
     slow_readers_meet_the_deadline,
+    who_does_not_read_loses_call_and_stream_at_the_deadline,
+    streams_that_are_not_read_meet_the_write_limit,
     refusals_are_problem_documents,
     bare_line_feeds_are_never_forwarded,
     departures_at_every_byte_free_the_machine,
@@ -207,4 +209,71 @@ fn invoke_from_the_command_line() {
     assert_eq!(invoke(&["default/f", "-H", "no header"]).0, Some(2));
     let (code, _, error) = invoke(&["default/f", "--server", "127.0.0.1:1"]);
     assert!(code != Some(0) && (error.contains("no server at") || code == Some(2)), "{code:?} {error}");
+}
+
+/// The start of an HTTP/2 connection whose streams may send nothing, with a GET on stream 1.
+fn deaf(path: &str) -> Vec<u8> {
+    let window = [0, 4, 0, 0, 0, 0];
+    let target = [&[0x04, u8::try_from(path.len()).unwrap()], path.as_bytes()].concat();
+    let fields = [&[0x82, 0x86][..], &target, &[0x41, 0x01], b"h"].concat();
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    [&preface[..], &frame(4, 0, 0, &window), &frame(1, 5, 1, &fields)].concat()
+}
+
+/// Reads frames until one resets stream 1.
+fn reset_of(stream: &mut TcpStream) {
+    loop {
+        let mut head = [0; 9];
+        stream.read_exact(&mut head).expect("the connection goes on");
+        let mut payload = vec![0; usize::from(head[1]) << 8 | usize::from(head[2])];
+        stream.read_exact(&mut payload).expect("a whole frame");
+        if (head[3], head[8]) == (3, 1) {
+            return;
+        }
+    }
+}
+
+fn who_does_not_read_loses_call_and_stream_at_the_deadline() {
+    let node = Node::start(&["--write-timeout", "1h"]);
+    node.publish("f", json!({"timeout": "1500ms"}));
+    let running = || wait("call", || (node.entry("f")?["in_flight"] == 1).then_some(()));
+    let free = || wait("free machine", || (node.entry("f")?["in_flight"] == 0).then_some(()));
+    // A window that is never opened: hyper asks the body for nothing at all.
+    let mut deaf_stream = node.connect();
+    deaf_stream.write_all(&deaf("/default/f/bytes/1000000")).unwrap();
+    running();
+    free();
+    reset_of(&mut deaf_stream);
+    // A trickle: the socket always makes progress.
+    let mut trickle = node.connect();
+    trickle.write_all(b"GET /default/f/bytes/1000000000 HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+    running();
+    let mut one = [0];
+    wait("free machine", || {
+        trickle.read_exact(&mut one).expect("it is still being answered");
+        (node.entry("f")?["in_flight"] == 0).then_some(())
+    });
+    // What is on its way may still come; the rest of a gigabyte does not.
+    let mut rest = Vec::new();
+    trickle.read_to_end(&mut rest).ok();
+    assert!(rest.len() < 100_000_000, "{}", rest.len());
+    wait("end of the connections", || {
+        let metrics = node.ask("/metrics").body;
+        metrics.contains("\nkontain_connections 1\n").then_some(())
+    });
+    let record = node.ask("/calls?function=default/f").body;
+    assert_eq!(record.matches("\"result\":\"deadline\"").count(), 2, "{record}");
+    assert_eq!(node.get("/default/f").status, 200);
+}
+
+fn streams_that_are_not_read_meet_the_write_limit() {
+    let node = Node::start(&["--write-timeout", "500ms"]);
+    node.publish("f", json!({"timeout": "1h"}));
+    for path in ["/default/f/bytes/1000000", "/default/f", "/default/none"] {
+        let mut stream = node.connect();
+        stream.write_all(&deaf(path)).unwrap();
+        reset_of(&mut stream);
+        wait("free machine", || (node.entry("f")?["in_flight"] == 0).then_some(()));
+    }
+    assert_eq!(node.get("/default/f").status, 200);
 }

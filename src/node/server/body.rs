@@ -1,18 +1,23 @@
 //! The response's body on its way out.
 //!
 //! A function's response is driven by whoever sends it to the client: each poll also moves the connection to the program.
-//! There is no task and no buffer in between, so a client that reads slowly slows the function down and nothing else.
+//! No task and no buffer in between moves bytes, so a client that reads slowly slows the function down and nothing else; what
+//! looks after the time is [`super::watch`].
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
-use http_body::{Body as _, Frame, SizeHint};
-use hyper::body::Incoming;
+use bytes::{Buf, Bytes};
+use http_body::{Frame, SizeHint};
 use tokio::time::Sleep;
 
 use super::exchange::Exchange;
 use super::finish::CallEnd;
+use super::opening::{Frames, Source};
+use super::watch::Watched;
+
+/// Bytes that are handed over at once of what is held here as a whole.
+const PIECE: usize = 64 << 10;
 
 /// The connection to the program, to be polled until the response is whole.
 pub type Connection = Pin<Box<dyn Future<Output = hyper::Result<()>> + Send>>;
@@ -47,10 +52,10 @@ pub enum Body {
 
 /// Output that is passed on as it comes.
 pub struct LongOutput {
-    first: Option<Bytes>,
+    first: Bytes,
     exchange: Exchange,
     deadline: Pin<Box<Sleep>>,
-    end: Option<CallEnd>,
+    end: Option<Watched>,
 }
 
 impl std::fmt::Debug for LongOutput {
@@ -61,16 +66,18 @@ impl std::fmt::Debug for LongOutput {
 
 impl LongOutput {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if self.end.is_none() {
-            return Poll::Ready(None);
+        let Some(end) = &self.end else { return Poll::Ready(None) };
+        if end.is_over() {
+            self.end = None;
+            return Poll::Ready(Some(Err(BodyError::Deadline)));
         }
-        if let Some(bytes) = self.first.take() {
-            return Poll::Ready(Some(Ok(Frame::data(bytes))));
+        if !self.first.is_empty() {
+            return Poll::Ready(Some(Ok(Frame::data(piece(&mut self.first)))));
         }
         let (reason, error) = match self.exchange.poll_rest(cx) {
             Poll::Ready(Some(Ok(bytes))) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
             Poll::Ready(None) => {
-                self.end.take().into_iter().for_each(CallEnd::complete);
+                self.end.take().into_iter().for_each(Watched::complete);
                 return Poll::Ready(None);
             }
             Poll::Ready(Some(Err(why))) => ("response ended early", BodyError::Program(why)),
@@ -82,17 +89,24 @@ impl LongOutput {
     }
 }
 
-/// A function's response.
+/// A function's response: what was taken of it already, then what is still to come.
+#[derive(Debug)]
 pub struct Stream {
-    body: Incoming,
-    connection: Option<Connection>,
-    deadline: Pin<Box<Sleep>>,
-    end: Option<CallEnd>,
+    frames: Frames,
+    size: SizeHint,
+    rest: Option<Rest>,
 }
 
-impl std::fmt::Debug for Stream {
+/// What is still to come.
+struct Rest {
+    source: Source,
+    deadline: Pin<Box<Sleep>>,
+    end: Watched,
+}
+
+impl std::fmt::Debug for Rest {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Stream").field("end", &self.end).finish_non_exhaustive()
+        f.debug_struct("Rest").field("end", &self.end).finish_non_exhaustive()
     }
 }
 
@@ -104,38 +118,67 @@ impl Body {
 
     /// Output of which `first` is here already.
     pub fn output(first: Bytes, exchange: Exchange, deadline: Pin<Box<Sleep>>, end: CallEnd) -> Self {
-        Self::Output(Box::new(LongOutput { first: Some(first), exchange, deadline, end: Some(end) }))
+        let end = Some(Watched::new(end, deadline.deadline()));
+        Self::Output(Box::new(LongOutput { first, exchange, deadline, end }))
     }
 
-    /// The response of a function; one without a body ends its call here.
-    pub fn stream(body: Incoming, connection: Connection, deadline: Pin<Box<Sleep>>, end: CallEnd) -> Self {
-        if body.is_end_stream() {
-            drop(connection);
-            end.complete();
-            return Self::Empty;
+    /// A response that is here as a whole; `size` is what its head says of its length.
+    pub fn whole(mut frames: Frames, size: SizeHint) -> Self {
+        match (frames.pop_front().map(Frame::into_data), size.exact()) {
+            (None, _) => Self::Empty,
+            (Some(Ok(bytes)), Some(_)) if frames.is_empty() => Self::full(bytes),
+            (Some(first), _) => {
+                frames.push_front(first.map_or_else(|frame| frame, Frame::data));
+                Self::Stream(Box::new(Stream { frames, size, rest: None }))
+            }
         }
-        Self::Stream(Box::new(Stream { body, connection: Some(connection), deadline, end: Some(end) }))
     }
+
+    /// A response of which `frames` are here, and the rest comes from `source`.
+    pub fn stream(
+        frames: Frames,
+        size: SizeHint,
+        source: Source,
+        deadline: Pin<Box<Sleep>>,
+        end: CallEnd,
+    ) -> Self {
+        let end = Watched::new(end, deadline.deadline());
+        let rest = Some(Rest { source, deadline, end });
+        Self::Stream(Box::new(Stream { frames, size, rest }))
+    }
+
+    /// It is here as a whole and of more than one piece.
+    pub fn is_long(&self) -> bool {
+        matches!(self, Self::Full(bytes) if bytes.len() > PIECE)
+    }
+}
+
+/// Takes a piece off the front. Of many bytes it is a copy: what a client leaves untaken must not keep all of them.
+fn piece(bytes: &mut Bytes) -> Bytes {
+    if bytes.len() <= PIECE {
+        return std::mem::take(bytes);
+    }
+    let piece = Bytes::copy_from_slice(&bytes[..PIECE]);
+    bytes.advance(PIECE);
+    piece
 }
 
 impl Stream {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if self.end.is_none() {
-            return Poll::Ready(None);
-        }
-        let mut polled = Pin::new(&mut self.body).poll_frame(cx);
-        if polled.is_pending()
-            && let Some(connection) = &mut self.connection
+        if let Some(Rest { end, .. }) = &self.rest
+            && end.is_over()
         {
-            if connection.as_mut().poll(cx).is_ready() {
-                self.connection = None;
-            }
-            polled = Pin::new(&mut self.body).poll_frame(cx);
+            self.rest = None;
+            return Poll::Ready(Some(Err(BodyError::Deadline)));
         }
-        match polled {
+        if let Some(frame) = self.frames.pop_front() {
+            return Poll::Ready(Some(Ok(frame)));
+        }
+        let Some(rest) = &mut self.rest else { return Poll::Ready(None) };
+        match rest.source.poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 // The machine may go to rest while the client still reads the last bytes.
-                if self.body.is_end_stream() {
+                if rest.source.is_end() {
                     self.complete();
                 }
                 Poll::Ready(Some(Ok(frame)))
@@ -148,7 +191,7 @@ impl Stream {
                 self.complete();
                 Poll::Ready(None)
             }
-            Poll::Pending if self.deadline.as_mut().poll(cx).is_ready() => {
+            Poll::Pending if rest.deadline.as_mut().poll(cx).is_ready() => {
                 self.fail("deadline");
                 Poll::Ready(Some(Err(BodyError::Deadline)))
             }
@@ -157,17 +200,11 @@ impl Stream {
     }
 
     fn complete(&mut self) {
-        self.connection = None;
-        if let Some(end) = self.end.take() {
-            end.complete();
-        }
+        self.rest.take().into_iter().for_each(|rest| rest.end.complete());
     }
 
     fn fail(&mut self, reason: &'static str) {
-        self.connection = None;
-        if let Some(end) = self.end.take() {
-            end.fail(reason);
-        }
+        self.rest.take().into_iter().for_each(|rest| rest.end.fail(reason));
     }
 }
 
@@ -181,10 +218,14 @@ impl http_body::Body for Body {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.get_mut() {
             Self::Empty => Poll::Ready(None),
-            full @ Self::Full(_) => match std::mem::take(full) {
-                Self::Full(bytes) => Poll::Ready(Some(Ok(Frame::data(bytes)))),
-                _ => Poll::Ready(None),
-            },
+            full @ Self::Full(_) => {
+                let Self::Full(bytes) = full else { return Poll::Ready(None) };
+                let piece = piece(bytes);
+                if bytes.is_empty() {
+                    *full = Self::Empty;
+                }
+                Poll::Ready(Some(Ok(Frame::data(piece))))
+            }
             Self::Stream(stream) => stream.poll(cx),
             Self::Output(output) => output.poll(cx),
         }
@@ -194,7 +235,7 @@ impl http_body::Body for Body {
         match self {
             Self::Empty => true,
             Self::Full(_) => false,
-            Self::Stream(stream) => stream.end.is_none(),
+            Self::Stream(stream) => stream.frames.is_empty() && stream.rest.is_none(),
             Self::Output(output) => output.end.is_none(),
         }
     }
@@ -203,7 +244,7 @@ impl http_body::Body for Body {
         match self {
             Self::Empty => SizeHint::with_exact(0),
             Self::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Self::Stream(stream) => stream.body.size_hint(),
+            Self::Stream(stream) => stream.size.clone(),
             Self::Output(_) => SizeHint::new(),
         }
     }

@@ -16,6 +16,7 @@ use tokio::time::Sleep;
 use super::Server;
 use super::admission::node_full;
 use super::body::{Body, Connection};
+use super::opening::{Broken, Ended, Source};
 use super::calls::CallFacts;
 use super::finish::CallEnd;
 use super::functions::{Function, Revision};
@@ -152,9 +153,7 @@ impl Call {
         };
         let answer = match self.revision.published.spec.protocol {
             Protocol::Http => match self.exchange(&end, &mut deadline, parts, body, upgrade.as_ref()).await {
-                Ok((response, connection)) => {
-                    return self.respond(response, connection, deadline, end, upgrade);
-                }
+                Ok(answer) => return self.respond(answer, deadline, end, upgrade).await,
                 Err(problem) => Err((end, problem)),
             },
             Protocol::Stdio => stdio::answer(&self, end, deadline, body).await,
@@ -256,7 +255,7 @@ impl Call {
         mut parts: request::Parts,
         body: RequestBody,
         upgrade: Option<&Upgrade>,
-    ) -> Result<(Response<Incoming>, Connection), Problem> {
+    ) -> Result<Answer, Problem> {
         if let Some(upgrade) = upgrade {
             parts.headers.insert(http::header::CONNECTION, HeaderValue::from_static("Upgrade"));
             for protocol in &upgrade.protocol {
@@ -290,7 +289,7 @@ impl Call {
         }
         match answer {
             None => Err(Problem::deadline()),
-            Some(Ok(response)) => Ok((response, connection)),
+            Some(Ok(response)) => Ok(Answer { response, connection, fault }),
             Some(Err(error)) => Err(self.explain(end, &fault, &error).await),
         }
     }
@@ -304,19 +303,19 @@ impl Call {
     }
 
     /// Makes the client's response of the function's.
-    fn respond(
+    async fn respond(
         &self,
-        response: Response<Incoming>,
-        connection: Connection,
+        answer: Answer,
         deadline: Pin<Box<Sleep>>,
         end: CallEnd,
         upgrade: Option<Upgrade>,
     ) -> Result<Response<Body>, Problem> {
-        let status = response.status();
+        let status = answer.response.status();
         end.facts().head(status.as_u16());
         let timing = self.server_timing(&end);
         let mut response = match (status, upgrade) {
             (StatusCode::SWITCHING_PROTOCOLS, Some(upgrade)) => {
+                let Answer { response, connection, .. } = answer;
                 tunnel::switch(response, connection, deadline, end, upgrade.client)
             }
             (StatusCode::SWITCHING_PROTOCOLS, None) => {
@@ -325,17 +324,42 @@ impl Call {
                 give_up(end, &problem);
                 return Err(problem);
             }
-            _ => {
-                let (mut parts, body) = response.into_parts();
-                headers::strip_hop_by_hop(&mut parts.headers);
-                parts.version = Version::HTTP_11;
-                Response::from_parts(parts, Body::stream(body, connection, deadline, end))
-            }
+            _ => self.stream(answer, deadline, end).await?,
         };
         if let Ok(value) = HeaderValue::try_from(timing) {
             response.headers_mut().append(SERVER_TIMING, value);
         }
         Ok(response)
+    }
+
+    /// The response with its body, as far as it is here or as it comes.
+    async fn stream(
+        &self,
+        answer: Answer,
+        mut deadline: Pin<Box<Sleep>>,
+        end: CallEnd,
+    ) -> Result<Response<Body>, Problem> {
+        let (mut parts, body) = answer.response.into_parts();
+        headers::strip_hop_by_hop(&mut parts.headers);
+        parts.version = Version::HTTP_11;
+        let mut source = Source::new(body, answer.connection);
+        let size = source.size_hint();
+        let body = match source.open(&mut deadline).await {
+            Ok((frames, Ended::Yes)) => {
+                end.complete();
+                Body::whole(frames, size)
+            }
+            Ok((frames, Ended::No)) => Body::stream(frames, size, source, deadline, end),
+            Err(broken) => {
+                let problem = match broken {
+                    Broken::Deadline => Problem::deadline(),
+                    Broken::Response(error) => self.explain(&end, &answer.fault, &error).await,
+                };
+                give_up(end, &problem);
+                return Err(problem);
+            }
+        };
+        Ok(Response::from_parts(parts, body))
     }
 
     fn server_timing(&self, end: &CallEnd) -> String {
@@ -349,6 +373,13 @@ impl Call {
             millis(run.saturating_sub(boot))
         )
     }
+}
+
+/// What a function answers, when its head is here.
+struct Answer {
+    response: Response<Incoming>,
+    connection: Connection,
+    fault: FaultCell,
 }
 
 /// Ends a call that the client gets a problem document for.

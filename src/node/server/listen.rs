@@ -8,20 +8,22 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::{Request, Response, Version};
+use http_body::Body as _;
 use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::body::Body;
 use super::refusal::{Answered, Answering};
+use super::watch::{Pace, Sender, Streams};
 
 /// Most headers of a request.
 const HEADERS_MAX: usize = 100;
@@ -47,7 +49,7 @@ pub struct Limits {
     pub connections: usize,
     /// A head must be whole, and the next request begin, within this time.
     pub header_timeout: Duration,
-    /// A client must take something of its response within this time.
+    /// A client must take something of its response within this time; each KiB that was handed over gives it another second.
     pub write_timeout: Duration,
     /// A client may pause so long in all while it sends a body; each KiB of it gives it another second.
     pub body_timeout: Duration,
@@ -83,32 +85,56 @@ pub async fn serve<F, R>(
         let handle = handle.clone();
         let answering = Answering::default();
         let patient = Patient::new(stream, limits.write_timeout, answering.clone());
-        let service = hyper::service::service_fn(move |request| {
-            let answer = answering.begin();
+        let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+            let (answer, version) = (answering.begin(), request.version());
             let response = handle(peer, request);
-            async move { Ok::<_, Infallible>(response.await.map(|body| Answered::new(body, answer))) }
+            async move {
+                let response = response.await;
+                // The socket shows who takes nothing of a connection, but not of which stream, nor of how much.
+                let paced =
+                    response.body().is_long() || (version == Version::HTTP_2 && !response.body().is_end_stream());
+                let pace = if paced { Pace::new(limits.write_timeout) } else { None };
+                Ok::<_, Infallible>(response.map(|body| Answered::new(body, pace, answer)))
+            }
         });
         let io = TokioIo::new(patient);
         let connection = builder.serve_connection_with_upgrades(io, service).into_owned();
         let connection = graceful.watch(connection);
-        let open = open.clone();
-        open.inc();
-        tokio::spawn(async move {
+        let counted = Counted::new(open.clone(), place);
+        Sender::spawn(async move {
+            let _counted = counted;
             if let Err(error) = connection.await {
                 tracing::trace!(%error, %peer, "connection ended");
             }
-            open.dec();
-            drop(place);
         });
     }
     drop(listener);
     graceful.shutdown().await;
 }
 
+/// An open connection: its place, and its part of the number of them.
+struct Counted {
+    open: Gauge,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Counted {
+    fn new(open: Gauge, place: OwnedSemaphorePermit) -> Self {
+        open.inc();
+        Self { open, _place: place }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.open.dec();
+    }
+}
+
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
+) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
     let place = places.clone().acquire_owned().await.map_err(io::Error::other)?;
     let (stream, peer) = listener.accept().await?;
     // A response is often two writes; waiting for the first one's acknowledgement would cost 40 ms.
@@ -116,8 +142,8 @@ async fn accept(
     Ok((stream, peer, place))
 }
 
-fn builder(limits: Limits) -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
+fn builder(limits: Limits) -> auto::Builder<Streams> {
+    let mut builder = auto::Builder::new(Streams);
     builder
         .http1()
         .timer(TokioTimer::new())

@@ -2,7 +2,7 @@
 //!
 //! * [`listen`]: connections and their limits. [`admin`]: the admin port.
 //! * [`invoke`]: the way of a call, with [`route`], [`headers`], [`intake`] (request body), [`admission`], [`body`]
-//!   (response body), [`tunnel`] (switched protocols), [`verdict`] and [`problem`] (what went wrong; [`refusal`] for what
+//!   (response body, with [`opening`] and [`watch`]), [`tunnel`] (switched protocols), [`verdict`] and [`problem`] (what went wrong; [`refusal`] for what
 //!   hyper refuses), [`calls`] (records).
 //! * [`exchange`]: calls that are no HTTP to the program, as [`stdio`] and [`kontain`] have them; [`inlay`] and [`variables`]:
 //!   what a machine is given beside the request.
@@ -22,6 +22,7 @@ pub mod intake;
 pub mod invoke;
 pub mod kontain;
 pub mod listen;
+pub mod opening;
 pub mod problem;
 pub mod refusal;
 pub mod report;
@@ -31,6 +32,7 @@ pub mod stdio;
 pub mod tunnel;
 pub mod variables;
 pub mod verdict;
+pub mod watch;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -16,6 +16,7 @@ use http_body::{Frame, SizeHint};
 use super::body::{Body, BodyError};
 use super::headers;
 use super::problem::{Component, Problem, Reader};
+use super::watch::Pace;
 
 /// Longest head that hyper writes of itself.
 const HEAD_MAX: usize = 256;
@@ -53,13 +54,14 @@ impl Drop for Answer {
 #[derive(Debug)]
 pub struct Answered {
     body: Body,
+    pace: Option<Pace>,
     _answer: Answer,
 }
 
 impl Answered {
-    /// The body of an answer.
-    pub fn new(body: Body, answer: Answer) -> Self {
-        Self { body, _answer: answer }
+    /// The body of an answer, and the limit on its client, if it has one of its own.
+    pub fn new(body: Body, pace: Option<Pace>, answer: Answer) -> Self {
+        Self { body, pace, _answer: answer }
     }
 }
 
@@ -71,7 +73,13 @@ impl http_body::Body for Answered {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        let Some(pace) = &self.pace else { return Pin::new(&mut self.body).poll_frame(cx) };
+        pace.taken();
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if let (Poll::Ready(Some(Ok(frame))), Some(pace)) = (&polled, &self.pace) {
+            pace.handed(frame.data_ref().map_or(0, Bytes::len));
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

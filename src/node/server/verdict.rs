@@ -26,7 +26,12 @@ pub fn problem(verdict: &Verdict, error: &hyper::Error) -> Problem {
 }
 
 fn is_malformed(error: &hyper::Error) -> bool {
-    error.is_parse() || error.is_parse_status() || error.is_parse_too_large()
+    use std::error::Error as _;
+    use std::io::{Error, ErrorKind};
+    // A body that is no body as its head announced it is an error of reading, and only its kind says which.
+    let kind = error.source().and_then(|source| source.downcast_ref::<Error>()).map(Error::kind);
+    let of_body = matches!(kind, Some(ErrorKind::InvalidInput | ErrorKind::InvalidData));
+    of_body || error.is_parse() || error.is_parse_status() || error.is_parse_too_large()
 }
 
 /// The answer for a machine that ended without one.
