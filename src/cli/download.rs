@@ -64,7 +64,7 @@ pub struct Args {
 /// # Errors
 /// When there is no source, or the volume cannot be used.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    logging::start(&args.log)?;
+    let _log = logging::start(&args.log)?;
     if !args.follow.names_a_source() {
         return Err(Usage("name a source: --images DIR or --kube".to_owned()).into());
     }

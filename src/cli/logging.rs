@@ -1,8 +1,13 @@
 //! Log records: for people on a terminal, JSON otherwise.
+//!
+//! A thread of its own writes them. When nobody reads standard error, records wait up to [`WAITING_MAX`] and are then
+//! dropped and counted: a log that is not read never stops the server.
 
 use std::io::IsTerminal;
+use std::sync::OnceLock;
 
 use clap::ValueEnum;
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
 use super::Usage;
@@ -30,15 +35,32 @@ pub struct LogArgs {
     pub log: String,
 }
 
-/// Begins to log.
+/// Records that wait for standard error to be read.
+const WAITING_MAX: usize = 4096;
+
+static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
+
+/// Records that were dropped because nobody read standard error.
+pub fn dropped() -> u64 {
+    DROPPED.get().map_or(0, |counter| counter.dropped_lines() as u64)
+}
+
+/// Begins to log. What is given back writes the records that still wait when it is dropped, for a second at most.
 ///
 /// # Errors
 /// When the filter is malformed.
-pub fn start(args: &LogArgs) -> anyhow::Result<()> {
+pub fn start(args: &LogArgs) -> anyhow::Result<WorkerGuard> {
     let filter =
         EnvFilter::try_new(&args.log).map_err(|error| Usage(format!("--log {}: {error}", args.log)))?;
     let terminal = std::io::stderr().is_terminal();
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let (writer, guard) = NonBlockingBuilder::default()
+        .lossy(true)
+        .buffered_lines_limit(WAITING_MAX)
+        .thread_name("log")
+        .finish(std::io::stderr());
+    // There is one log.
+    let _ = DROPPED.set(writer.error_counter());
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     let json = match args.log_format {
         LogFormat::Auto => !terminal,
         LogFormat::Text => false,
@@ -49,5 +71,6 @@ pub fn start(args: &LogArgs) -> anyhow::Result<()> {
     } else {
         builder.with_ansi(terminal).with_target(false).try_init()
     };
-    started.map_err(|error| anyhow::anyhow!("cannot log: {error}"))
+    started.map_err(|error| anyhow::anyhow!("cannot log: {error}"))?;
+    Ok(guard)
 }

@@ -83,6 +83,9 @@ pub struct Args {
     /// Tell callers what went wrong inside: the program's last output, its exit, addresses. For a machine of one's own.
     #[arg(long, env = "KONTAIN_VERBOSE_ERRORS", value_parser = clap::builder::FalseyValueParser::new())]
     pub verbose_errors: bool,
+    /// Output of one function that reaches the log in a second; the admin port has the last of it in any case.
+    #[arg(long, env = "KONTAIN_LOG_RATE", value_name = "SIZE", default_value = "1Mi")]
+    pub log_rate: Quantity,
     /// Jailed worker processes that wait for a function.
     #[arg(long, env = "KONTAIN_STOCK", value_name = "N", default_value_t = 2)]
     pub stock: usize,
@@ -108,7 +111,7 @@ pub struct Args {
 /// # Errors
 /// When it cannot begin.
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
-    logging::start(&args.log)?;
+    let _log = logging::start(&args.log)?;
     raise_file_limit();
     let front = runtime("front", front_threads(), Urgency::Prompt)?;
     let publishing = runtime("publish", 1, Urgency::Patient)?;
@@ -166,6 +169,8 @@ async fn serve(args: Args, publishing: &Handle) -> anyhow::Result<()> {
             write_timeout: args.write_timeout.duration(),
             body_timeout: args.body_timeout.duration(),
         },
+        log_rate: args.log_rate.bytes(),
+        dropped_records: logging::dropped,
         problems: if args.verbose_errors { Reader::Owner } else { Reader::Caller },
     };
     let signals = Signals::default();

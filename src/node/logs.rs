@@ -1,12 +1,14 @@
 //! What functions write on stdout and stderr: log records, and a ring per function to look back into.
 //!
-//! Everything here is a guest's word: lines are bounded in length and number and escaped before they reach a terminal.
+//! Everything here is a guest's word: lines are bounded in length and number and escaped before they reach a terminal, and
+//! a function that writes faster than its rate reaches its ring alone.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use km_vmm::protocol::LogStream;
+use prometheus_client::metrics::counter::Counter;
 use serde::Serialize;
 
 use api::FunctionName;
@@ -38,7 +40,42 @@ pub struct Line {
 #[derive(Debug)]
 pub struct FunctionLog {
     name: FunctionName,
+    allowance: Mutex<Allowance>,
+    left_out: Counter,
     ring: Mutex<Ring>,
+}
+
+/// How much of a function's output may reach the log now: as much as comes in a second, less what was taken.
+#[derive(Debug)]
+struct Allowance {
+    rate: i64,
+    /// Bytes; a long line may take more than there are.
+    left: i64,
+    since: Instant,
+    /// Lines that were left out since the last one that was not.
+    missed: u64,
+}
+
+impl Allowance {
+    fn new(rate: u64) -> Self {
+        let rate = i64::try_from(rate).unwrap_or(i64::MAX);
+        Self { rate, left: rate, since: Instant::now(), missed: 0 }
+    }
+
+    /// Takes a line of so many bytes; says how many were left out before it, or nothing when this one is.
+    fn take(&mut self, bytes: usize, now: Instant) -> Option<u64> {
+        let micros = i64::try_from(now.saturating_duration_since(self.since).as_micros()).unwrap_or(i64::MAX);
+        let more = self.rate.saturating_mul(micros) / 1_000_000;
+        if more > 0 {
+            (self.left, self.since) = (self.left.saturating_add(more).min(self.rate), now);
+        }
+        if self.left <= 0 {
+            self.missed += 1;
+            return None;
+        }
+        self.left -= i64::try_from(bytes + LINE_COST).unwrap_or(i64::MAX);
+        Some(std::mem::take(&mut self.missed))
+    }
 }
 
 #[derive(Debug, Default)]
@@ -48,9 +85,27 @@ struct Ring {
 }
 
 impl FunctionLog {
-    /// An empty log.
-    pub fn new(name: FunctionName) -> Arc<Self> {
-        Arc::new(Self { name, ring: Mutex::default() })
+    /// An empty log, of which `rate` bytes in a second reach the server's; lines beyond are counted in `left_out`.
+    pub fn new(name: FunctionName, rate: u64, left_out: Counter) -> Arc<Self> {
+        let allowance = Mutex::new(Allowance::new(rate));
+        Arc::new(Self { name, allowance, left_out, ring: Mutex::default() })
+    }
+
+    /// Writes a line to the server's log, if the function's rate allows it.
+    fn tell(&self, call: &str, stream: &str, text: &str) {
+        let taken = {
+            let mut allowance = self.allowance.lock().unwrap_or_else(PoisonError::into_inner);
+            allowance.take(text.len(), Instant::now())
+        };
+        let Some(missed) = taken else {
+            self.left_out.inc();
+            return;
+        };
+        if missed > 0 {
+            let rate = "it writes faster than --log-rate";
+            tracing::warn!(target: "function", function = %self.name, missed, "lines are left out here: {rate}");
+        }
+        tracing::info!(target: "function", function = %self.name, call, stream, "{text}");
     }
 
     /// The lines that are kept, of one call or of all.
@@ -145,7 +200,7 @@ impl CallLog {
 
     fn emit(&self, stream: LogStream, text: String) {
         let stream = ["stdout", "stderr"][index(stream)];
-        tracing::info!(target: "function", function = %self.function.name, call = &*self.call, stream, "{text}");
+        self.function.tell(&self.call, stream, &text);
         self.function.push(Line { time: SystemTime::now(), call: self.call.clone(), stream, text });
     }
 }
@@ -187,7 +242,7 @@ mod tests {
     use super::*;
 
     fn log() -> (Arc<FunctionLog>, CallLog) {
-        let function = FunctionLog::new(FunctionName::new("a", "b").unwrap());
+        let function = FunctionLog::new(FunctionName::new("a", "b").unwrap(), 1 << 20, Counter::default());
         let call = CallLog::new(function.clone(), "id".into());
         (function, call)
     }
@@ -207,6 +262,21 @@ mod tests {
             [("stderr", "oops\\u{1b}[31m".into()), ("stdout", "hello".into()), ("stdout", "rest".to_owned())]
         );
         assert!(function.lines(Some("other")).is_empty());
+    }
+
+    #[test]
+    fn a_rate_is_held_and_says_what_is_missing() {
+        let mut allowance = Allowance::new(1000);
+        let begun = allowance.since;
+        let mut passed = 0;
+        while allowance.take(100, begun).is_some() {
+            passed += 1;
+        }
+        assert_eq!(passed, 6, "a second's worth at once, the last line by its beginning");
+        assert_eq!(allowance.take(100, begun), None);
+        let later = begun + std::time::Duration::from_secs(1);
+        assert_eq!(allowance.take(100_000, later), Some(2));
+        assert_eq!(allowance.take(1, later + std::time::Duration::from_secs(1)), None, "it is in debt");
     }
 
     #[test]

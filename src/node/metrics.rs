@@ -89,6 +89,10 @@ pub struct Metrics {
     pub snapshot_bytes: Gauge<u64, AtomicU64>,
     /// Open client connections.
     pub connections: Gauge,
+    /// Log records that nobody read in time.
+    pub log_dropped: Counter<u64, AtomicU64>,
+    /// Lines of functions that were left out of the log, for their rate.
+    pub left_out: Family<OfFunction, Counter>,
 }
 
 fn histogram() -> Histogram {
@@ -119,6 +123,8 @@ impl Default for Metrics {
             memory_limit: Gauge::default(),
             snapshot_bytes: Gauge::default(),
             connections: Gauge::default(),
+            log_dropped: Counter::default(),
+            left_out: Family::default(),
         };
         metrics.register();
         metrics
@@ -178,6 +184,8 @@ impl Metrics {
         own.register_with_unit("memory_limit", "Memory for machines", Unit::Bytes, self.memory_limit.clone());
         own.register_with_unit("snapshot", "Snapshots on disk", Unit::Bytes, self.snapshot_bytes.clone());
         own.register("connections", "Open client connections", self.connections.clone());
+        own.register("log_dropped_records", "Log records nobody read in time", self.log_dropped.clone());
+        own.register("log_left_out_lines", "Lines of functions beyond --log-rate", self.left_out.clone());
     }
 
     /// The handles of one function, looked up once.
@@ -186,6 +194,7 @@ impl Metrics {
         FunctionMetrics {
             coldstarts: self.coldstarts.get_or_create_owned(&label),
             timeouts: self.timeouts.get_or_create_owned(&label),
+            left_out: self.left_out.get_or_create_owned(&label),
             invoke: self.invoke.get_or_create_owned(&label),
             queue: self.queue.get_or_create_owned(&label),
             init: self.init.get_or_create_owned(&label),
@@ -197,7 +206,7 @@ impl Metrics {
     /// Forgets a function that was removed.
     pub fn forget(&self, name: &str) {
         let label = OfFunction { faas_name: name.to_owned() };
-        for family in [&self.coldstarts, &self.timeouts] {
+        for family in [&self.coldstarts, &self.timeouts, &self.left_out] {
             family.remove(&label);
         }
         for family in [&self.invoke, &self.queue, &self.init, &self.teardown] {
@@ -218,6 +227,8 @@ pub struct FunctionMetrics {
     pub coldstarts: Counter,
     /// See [`Metrics::timeouts`].
     pub timeouts: Counter,
+    /// See [`Metrics::left_out`].
+    pub left_out: Counter,
     /// See [`Metrics::invoke`].
     pub invoke: Histogram,
     /// See [`Metrics::queue`].

@@ -9,6 +9,7 @@ mod clients;
 mod headers;
 mod hostile;
 mod life;
+mod logs;
 mod node;
 mod streams;
 mod worker;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         headers::trials(),
         hostile::trials(),
         life::trials(),
+        logs::trials(),
         streams::trials(),
     ]
     .into_iter()

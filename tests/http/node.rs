@@ -1,10 +1,10 @@
 //! A server under test, and sockets to talk to it byte by byte.
 
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -23,6 +23,8 @@ pub struct Node {
     pub folder: TempDir,
     pub functions: SocketAddr,
     pub admin: SocketAddr,
+    /// The server's standard error, read up to its addresses and no further.
+    unread: Option<BufReader<ChildStderr>>,
 }
 
 static SHARED: OnceLock<Node> = OnceLock::new();
@@ -55,8 +57,27 @@ impl Node {
 
     /// Starts a server on a volume that is there already.
     pub fn start_in(folder: TempDir, options: &[&str]) -> Self {
-        let log = folder.path().join("log");
-        let errors = File::create(&log).expect("a log file");
+        let errors = File::create(folder.path().join("log")).expect("a log file");
+        let mut node = Self::spawn(folder, options, errors.into());
+        (node.functions, node.admin) = wait("addresses", || node.log().lines().find_map(addresses));
+        node
+    }
+
+    /// Starts a server whose log nobody reads once it serves.
+    pub fn start_unread(options: &[&str]) -> Self {
+        let mut node = Self::spawn(tempfile::tempdir().expect("a folder"), options, Stdio::piped());
+        let mut errors = BufReader::new(node.child.stderr.take().expect("standard error is piped"));
+        let mut line = String::new();
+        while !line.contains("\"serving\"") {
+            line.clear();
+            errors.read_line(&mut line).expect("the server logs");
+        }
+        (node.functions, node.admin) = addresses(&line).expect("addresses");
+        node.unread = Some(errors);
+        node
+    }
+
+    fn spawn(folder: TempDir, options: &[&str], errors: Stdio) -> Self {
         let child = Command::new(env!("CARGO_BIN_EXE_kontain-faas"))
             .args([
                 "serve",
@@ -78,14 +99,7 @@ impl Node {
             .spawn()
             .expect("the server starts");
         let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut node = Self { child, folder, functions: unknown, admin: unknown };
-        (node.functions, node.admin) = wait("addresses", || {
-            let line = node.log().lines().find(|line| line.contains("\"serving\""))?.to_owned();
-            let record: Value = serde_json::from_str(&line).ok()?;
-            let field = |name: &str| record[name].as_str()?.parse().ok();
-            Some((field("functions")?, field("admin")?))
-        });
-        node
+        Self { child, folder, functions: unknown, admin: unknown, unread: None }
     }
 
     /// What the server logged.
@@ -187,6 +201,13 @@ impl Drop for Node {
         self.child.kill().ok();
         self.child.wait().ok();
     }
+}
+
+/// The addresses that a line of the log names, if it is the one.
+fn addresses(line: &str) -> Option<(SocketAddr, SocketAddr)> {
+    let record: Value = serde_json::from_str(line).ok()?;
+    let field = |name: &str| record[name].as_str()?.parse().ok();
+    (record["message"] == "serving").then_some((field("functions")?, field("admin")?))
 }
 
 /// A response, as far as it came.

@@ -1,5 +1,7 @@
 //! The admin port: health, metrics, the functions and what they wrote.
 
+use std::sync::atomic::Ordering;
+
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
@@ -120,6 +122,7 @@ fn metrics(server: &Server) -> Response<Body> {
         }
         metrics.workers.get_or_create(&OfFunction { faas_name: name.to_owned() }).set(signed(counts.workers));
     }
+    metrics.log_dropped.inner().store((server.options.dropped_records)(), Ordering::Relaxed);
     metrics.memory_used.set(server.node.budget.used());
     metrics.memory_limit.set(server.node.budget.limit());
     metrics.snapshot_bytes.set(server.node.snapshots.bytes());

@@ -55,7 +55,7 @@ fn apply(server: &Arc<Server>, followed: &mut Followed, news: News) {
             versions.send_replace(published);
             continue;
         }
-        let function = Function::new(&published, &server.metrics);
+        let function = Function::new(&published, &server.metrics, server.options.log_rate);
         let (sender, receiver) = watch::channel(published.clone());
         followed.insert(published.name.clone(), sender);
         begun.push((function, receiver));

@@ -61,12 +61,13 @@ pub struct Revision {
 
 impl Function {
     /// A function that was just published.
-    pub fn new(published: &Published, metrics: &Metrics) -> Arc<Self> {
+    pub fn new(published: &Published, metrics: &Metrics, log_rate: u64) -> Arc<Self> {
         let name = published.name.clone();
+        let metrics = metrics.of(name.as_str());
         Arc::new(Self {
             label: name.as_str().into(),
-            log: FunctionLog::new(name.clone()),
-            metrics: metrics.of(name.as_str()),
+            log: FunctionLog::new(name.clone(), log_rate, metrics.left_out.clone()),
+            metrics,
             writing: Mutex::default(),
             serving: ArcSwap::from_pointee(Serving::Baking),
             replaced: Notify::new(),

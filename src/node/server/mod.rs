@@ -74,6 +74,10 @@ pub struct ServerOptions {
     pub drain_delay: Duration,
     /// Limits of connections.
     pub limits: Limits,
+    /// Bytes of one function's output that reach the log in a second.
+    pub log_rate: u64,
+    /// Log records that were dropped so far.
+    pub dropped_records: fn() -> u64,
     /// Who reads the problem documents of the function port.
     pub problems: Reader,
 }
