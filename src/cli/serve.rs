@@ -52,6 +52,12 @@ pub struct Args {
     /// Longest body of a request.
     #[arg(long, env = "KONTAIN_MAX_BODY", value_name = "SIZE", default_value = "4Gi")]
     pub max_body: Quantity,
+    /// Bytes of requests that are held before they have a machine.
+    #[arg(long, env = "KONTAIN_MAX_AHEAD", value_name = "SIZE", default_value = "256Mi")]
+    pub max_ahead: Quantity,
+    /// The same of one client (of a /64 with IPv6); trusted proxies have no share of their own.
+    #[arg(long, env = "KONTAIN_MAX_AHEAD_PER_PEER", value_name = "SIZE", default_value = "32Mi")]
+    pub max_ahead_per_peer: Quantity,
     /// Calls in flight on this node.
     #[arg(long, env = "KONTAIN_MAX_CALLS", value_name = "N", default_value_t = 4096)]
     pub max_calls: usize,
@@ -169,6 +175,7 @@ async fn serve(args: Args, publishing: &Handle) -> anyhow::Result<()> {
             write_timeout: args.write_timeout.duration(),
             body_timeout: args.body_timeout.duration(),
         },
+        max_ahead: (args.max_ahead.bytes(), args.max_ahead_per_peer.bytes()),
         log_rate: args.log_rate.bytes(),
         dropped_records: logging::dropped,
         problems: if args.verbose_errors { Reader::Owner } else { Reader::Caller },

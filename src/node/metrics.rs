@@ -89,6 +89,8 @@ pub struct Metrics {
     pub snapshot_bytes: Gauge<u64, AtomicU64>,
     /// Open client connections.
     pub connections: Gauge,
+    /// Bytes of requests that no machine has taken yet.
+    pub ahead: Gauge<u64, AtomicU64>,
     /// Log records that nobody read in time.
     pub log_dropped: Counter<u64, AtomicU64>,
     /// Lines of functions that were left out of the log, for their rate.
@@ -123,6 +125,7 @@ impl Default for Metrics {
             memory_limit: Gauge::default(),
             snapshot_bytes: Gauge::default(),
             connections: Gauge::default(),
+            ahead: Gauge::default(),
             log_dropped: Counter::default(),
             left_out: Family::default(),
         };
@@ -184,6 +187,7 @@ impl Metrics {
         own.register_with_unit("memory_limit", "Memory for machines", Unit::Bytes, self.memory_limit.clone());
         own.register_with_unit("snapshot", "Snapshots on disk", Unit::Bytes, self.snapshot_bytes.clone());
         own.register("connections", "Open client connections", self.connections.clone());
+        own.register_with_unit("ahead", "Requests read ahead", Unit::Bytes, self.ahead.clone());
         own.register("log_dropped_records", "Log records nobody read in time", self.log_dropped.clone());
         own.register("log_left_out_lines", "Lines of functions beyond --log-rate", self.left_out.clone());
     }

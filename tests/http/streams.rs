@@ -5,14 +5,16 @@ use std::net::TcpStream;
 
 use serde_json::json;
 
-use crate::node::{Answer, Node, shared};
+use crate::node::{Answer, Node, read_answer, shared, wait};
 
 crate::trials!(
     gigabytes_both_ways,
     chunked_answers,
     events_come_one_by_one,
     a_tunnel,
-    slow_senders_hold_no_machine
+    slow_senders_hold_no_machine,
+    bytes_ahead_are_bounded_and_come_back,
+    small_chunks_cost_what_they_hold,
 );
 
 /// Bytes that go each way.
@@ -106,4 +108,69 @@ fn slow_senders_hold_no_machine() {
         .collect();
     assert_eq!(node.get("/default/f").status, 200);
     assert_eq!(node.entry("f").unwrap()["in_flight"], 0);
+}
+
+/// Bodies of which 60,000 bytes come and no more, until one is refused: how many were held, and its answer.
+fn held(node: &Node) -> (Vec<TcpStream>, Answer) {
+    let mut held = Vec::new();
+    loop {
+        let mut stream = node.connect();
+        write!(stream, "POST /default/f/discard HTTP/1.1\r\nHost: h\r\nContent-Length: 64000\r\n\r\n").unwrap();
+        stream.write_all(&[b'a'; 60_000]).unwrap();
+        let charged = (held.len() as u64 + 1) * (64 << 10);
+        let mut refused = false;
+        wait("bytes or a refusal", || {
+            stream.set_nonblocking(true).unwrap();
+            refused = stream.peek(&mut [0]).is_ok();
+            stream.set_nonblocking(false).unwrap();
+            (refused || ahead(node) == charged).then_some(())
+        });
+        if refused {
+            return (held, Answer::of(&read_answer(&mut stream)));
+        }
+        held.push(stream);
+    }
+}
+
+fn ahead(node: &Node) -> u64 {
+    let metrics = node.ask("/metrics").body;
+    let line = metrics.lines().find_map(|line| line.strip_prefix("kontain_ahead_bytes "));
+    line.and_then(|value| value.parse().ok()).unwrap_or(0)
+}
+
+fn bytes_ahead_are_bounded_and_come_back() {
+    let limits = ["--max-ahead", "1Mi", "--max-ahead-per-peer", "512Ki"];
+    let untrusted = [&limits[..], &["--trusted-proxies", "10.0.0.0/8"]].concat();
+    for (options, most, refusal) in [(&limits[..], 16, (503, "NodeBusy")), (&untrusted, 8, (429, "PeerBusy"))] {
+        let node = Node::start(options);
+        node.publish("f", json!({}));
+        let (streams, answer) = held(&node);
+        assert_eq!((streams.len(), (answer.status, answer.reason().as_str())), (most, refusal), "{answer:?}");
+        assert!(answer.header("retry-after").is_some());
+        assert_eq!(node.get("/default/f").status, 200, "a call without a body holds nothing");
+        drop(streams);
+        wait("memory back", || (ahead(&node) == 0).then_some(()));
+        let whole = "POST /default/f/discard HTTP/1.1\r\nHost: h\r\nContent-Length: 5000\r\n\r\n".to_owned();
+        assert_eq!(node.send((whole + &"b".repeat(5000)).as_bytes()).body, "5000\n");
+        wait("memory back", || (ahead(&node) == 0).then_some(()));
+    }
+}
+
+fn small_chunks_cost_what_they_hold() {
+    const CONNECTIONS: u64 = 100;
+    let node = Node::start(&[]);
+    node.publish("f", json!({}));
+    node.get("/default/f");
+    let before = resident_kib(&node);
+    let chunks = "1\r\na\r\n".repeat(60_000);
+    let mut streams = Vec::new();
+    for _ in 0..CONNECTIONS {
+        let mut stream = node.connect();
+        write!(stream, "POST /default/f/discard HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap();
+        stream.write_all(chunks.as_bytes()).unwrap();
+        streams.push(stream);
+    }
+    wait("all that was sent", || (ahead(&node) == CONNECTIONS * (64 << 10)).then_some(()));
+    let grown = resident_kib(&node).saturating_sub(before);
+    assert!(grown < 64 << 10, "6 MiB of bodies cost {grown} KiB");
 }

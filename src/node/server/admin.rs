@@ -123,6 +123,7 @@ fn metrics(server: &Server) -> Response<Body> {
         metrics.workers.get_or_create(&OfFunction { faas_name: name.to_owned() }).set(signed(counts.workers));
     }
     metrics.log_dropped.inner().store((server.options.dropped_records)(), Ordering::Relaxed);
+    metrics.ahead.set(server.ahead.held());
     metrics.memory_used.set(server.node.budget.used());
     metrics.memory_limit.set(server.node.budget.limit());
     metrics.snapshot_bytes.set(server.node.snapshots.bytes());

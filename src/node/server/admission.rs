@@ -18,7 +18,7 @@ const QUEUE_WAIT: Duration = Duration::from_secs(10);
 /// Calls that may wait, at least.
 const QUEUE_MIN: usize = 16;
 /// What clients that are turned away are told to wait.
-const RETRY_SECS: u32 = 1;
+pub const RETRY_SECS: u32 = 1;
 
 /// A function's limit.
 #[derive(Debug)]

@@ -6,16 +6,19 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Sleep;
 
+use super::ahead::Held;
 use super::problem::{Component, Problem};
 
 /// Bytes that come before a machine is taken.
 pub const AHEAD_MAX: usize = 64 << 10;
+/// Bytes that are rather copied than kept with the buffer that they were read into; the least that is charged.
+const COPY_MAX: usize = 4 << 10;
 /// A client is given another second for each so many bytes.
 const FLOOR_BYTES_PER_SEC: u64 = 1024;
 
@@ -121,30 +124,38 @@ impl Intake {
         }
     }
 
-    /// Reads ahead until the body is whole or [`AHEAD_MAX`] bytes of it are here.
+    /// Reads ahead until the body is whole or [`AHEAD_MAX`] bytes of it are here, and charges `held` with what that takes.
     ///
     /// # Errors
-    /// See [`Fault`].
-    pub async fn ahead(mut self) -> Result<RequestBody, Fault> {
-        let mut chunks = Vec::new();
-        let mut len = 0;
-        while len < AHEAD_MAX && !self.is_end() {
-            match std::future::poll_fn(|cx| self.poll_next(cx)).await {
-                Some(bytes) => {
-                    let bytes = bytes?;
-                    len += bytes.len();
-                    chunks.push(bytes);
-                }
-                None => return Ok(RequestBody::whole(chunks, len, self.fault)),
+    /// The answer to the call: see [`Fault`] and [`Held::cover`].
+    pub async fn ahead(mut self, mut held: Held) -> Result<RequestBody, Problem> {
+        let mut ahead = BytesMut::new();
+        while ahead.len() < AHEAD_MAX && !self.is_end() {
+            let Some(bytes) = std::future::poll_fn(|cx| self.poll_next(cx)).await else {
+                return Ok(RequestBody::whole(ahead.freeze(), held, self.fault));
+            };
+            let bytes = bytes.map_err(Fault::problem)?;
+            if ahead.is_empty() && self.is_end() && bytes.len() >= COPY_MAX {
+                held.cover(bytes.len() as u64)?;
+                return Ok(RequestBody::whole(bytes, held, self.fault));
             }
+            // Pieces are copied together: one of a byte keeps all of the buffer that it was read into.
+            let needed = ahead.len() + bytes.len();
+            if needed > ahead.capacity() {
+                let room = needed.next_power_of_two().max(COPY_MAX);
+                held.cover(room as u64)?;
+                ahead.reserve_exact(room - ahead.len());
+            }
+            ahead.extend_from_slice(&bytes);
         }
         if self.is_end() {
-            return Ok(RequestBody::whole(chunks, len, self.fault));
+            return Ok(RequestBody::whole(ahead.freeze(), held, self.fault));
         }
         // A declared length stays what it is; without one the program gets chunks.
         let rest = self.body.size_hint().exact();
-        let total = rest.map(|rest| rest + len as u64);
-        Ok(RequestBody { total, fault: self.fault.clone(), ahead: chunks.into_iter(), rest: Some(self) })
+        let total = rest.map(|rest| rest + ahead.len() as u64);
+        let (fault, ahead) = (self.fault.clone(), Some((ahead.freeze(), held)));
+        Ok(RequestBody { total, fault, ahead, rest: Some(self) })
     }
 
     fn count(&mut self, bytes: Bytes) -> Result<Bytes, Fault> {
@@ -176,13 +187,15 @@ impl Intake {
 pub struct RequestBody {
     total: Option<u64>,
     fault: FaultCell,
-    ahead: std::vec::IntoIter<Bytes>,
+    ahead: Option<(Bytes, Held)>,
     rest: Option<Intake>,
 }
 
 impl RequestBody {
-    fn whole(chunks: Vec<Bytes>, len: usize, fault: FaultCell) -> Self {
-        Self { total: Some(len as u64), fault, ahead: chunks.into_iter(), rest: None }
+    fn whole(bytes: Bytes, held: Held, fault: FaultCell) -> Self {
+        let total = Some(bytes.len() as u64);
+        let ahead = (!bytes.is_empty()).then_some((bytes, held));
+        Self { total, fault, ahead, rest: None }
     }
 
     /// Its length, if it is known.
@@ -204,7 +217,7 @@ impl http_body::Body for RequestBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Fault>>> {
-        if let Some(bytes) = self.ahead.next() {
+        if let Some((bytes, _)) = self.ahead.take() {
             return Poll::Ready(Some(Ok(Frame::data(bytes))));
         }
         let Some(rest) = &mut self.rest else { return Poll::Ready(None) };
@@ -212,11 +225,11 @@ impl http_body::Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.ahead.len() == 0 && self.rest.as_ref().is_none_or(Intake::is_end)
+        self.ahead.is_none() && self.rest.as_ref().is_none_or(Intake::is_end)
     }
 
     fn size_hint(&self) -> SizeHint {
-        let ahead: u64 = self.ahead.as_slice().iter().map(|bytes| bytes.len() as u64).sum();
+        let ahead = self.ahead.as_ref().map_or(0, |(bytes, _)| bytes.len() as u64);
         match (&self.rest, self.total) {
             (None, _) => SizeHint::with_exact(ahead),
             (Some(rest), Some(_)) => rest

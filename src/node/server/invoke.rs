@@ -85,7 +85,7 @@ pub async fn invoke(
         HeaderValue::try_from(id).map_err(|_| bad_request("CallIdInvalid", "the call id is malformed"))?;
     headers::for_function(&mut parts.headers, peer, host, &id_value, routed.function);
     parts.uri = Uri::from(routed.rest);
-    let body = intake.ahead().await.map_err(|fault| fault.problem())?;
+    let body = intake.ahead(server.ahead.open(peer)).await?;
     frame_body(&mut parts, &body, had_body);
     let published = &revision.published;
     let inlay = match inlay::is_needed(&published.spec) {

@@ -1,7 +1,7 @@
 //! The server: listens, routes, invokes, drains.
 //!
 //! * [`listen`]: connections and their limits. [`admin`]: the admin port.
-//! * [`invoke`]: the way of a call, with [`route`], [`headers`], [`intake`] (request body), [`admission`], [`body`]
+//! * [`invoke`]: the way of a call, with [`route`], [`headers`], [`intake`] (request body, with [`ahead`]), [`admission`], [`body`]
 //!   (response body, with [`opening`] and [`watch`]), [`tunnel`] (switched protocols), [`verdict`] and [`problem`] (what went wrong; [`refusal`] for what
 //!   hyper refuses), [`calls`] (records).
 //! * [`exchange`]: calls that are no HTTP to the program, as [`stdio`] and [`kontain`] have them; [`inlay`] and [`variables`]:
@@ -10,6 +10,7 @@
 
 pub mod admin;
 pub mod admission;
+pub mod ahead;
 pub mod body;
 pub mod calls;
 pub mod exchange;
@@ -49,6 +50,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use self::admission::Turns;
+use self::ahead::Ledger;
 use self::body::Body;
 use self::calls::Calls;
 use self::functions::Functions;
@@ -74,6 +76,8 @@ pub struct ServerOptions {
     pub drain_delay: Duration,
     /// Limits of connections.
     pub limits: Limits,
+    /// Bytes of requests that are held before they have a machine: in all, and of one peer.
+    pub max_ahead: (u64, u64),
     /// Bytes of one function's output that reach the log in a second.
     pub log_rate: u64,
     /// Log records that were dropped so far.
@@ -110,6 +114,8 @@ pub struct Server {
     pub calls: Calls,
     /// Turns of the node.
     pub turns: Arc<Turns>,
+    /// Bytes of requests that no machine has taken yet.
+    pub ahead: Arc<Ledger>,
     /// Bundles that are opened at once.
     pub openers: Semaphore,
     scanned: AtomicBool,
@@ -123,6 +129,7 @@ impl Server {
     /// A server that serves nothing yet.
     pub fn new(options: ServerOptions, volume: Volume, node: Arc<Node>) -> Arc<Self> {
         let turns = Turns::new(options.max_calls);
+        let ahead = Ledger::new(options.max_ahead.0, options.max_ahead.1);
         Arc::new(Self {
             options,
             volume,
@@ -132,6 +139,7 @@ impl Server {
             secrets: Secrets::default(),
             calls: Calls::default(),
             turns,
+            ahead,
             openers: Semaphore::new(OPENERS),
             scanned: AtomicBool::new(false),
             draining: AtomicBool::new(false),
