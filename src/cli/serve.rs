@@ -187,9 +187,7 @@ async fn serve(args: Args, publishing: &Handle) -> anyhow::Result<()> {
         publishing.spawn(args.collect.collector(volume.clone()).run());
         let publisher = Arc::new(Publisher::open(volume.clone(), args.registry.open(&volume)?)?);
         let follow = args.follow;
-        if follow.kube {
-            server.follows(signals.readiness.clone());
-        }
+        server.follows(signals.readiness.clone());
         publishing.spawn(async move {
             if let Err(error) = follow.follow(publisher, volume, signals).await {
                 tracing::error!("nothing can be published: {error:#}");

@@ -10,6 +10,7 @@ use crate::node::{Answer, Node, read_answer, wait};
 
 crate::trials!(
     published_changed_removed,
+    ready_is_a_latch,
     bakes_that_fail_say_why,
     concurrency_and_queue,
     restart_serves_from_the_snapshot,
@@ -43,6 +44,33 @@ fn published_changed_removed() {
     assert_eq!(node.get("/default/a").status, 200);
     node.withdraw("a");
     wait("404", || (node.get("/default/a").status == 404).then_some(()));
+}
+
+fn ready_is_a_latch() {
+    let node = Node::start(&[]);
+    for name in ["a", "b"] {
+        node.put(name, "/ready", json!({}));
+        node.settled(name);
+    }
+    wait("ready", || (node.ask("/readyz").status == 200).then_some(()));
+    // One more, and a change: the others answer, so the node is ready.
+    node.put("slow", "/slow-boot", json!({}));
+    node.put("a", "/slow-boot", json!({"timeout": "1m"}));
+    wait("bake", || (node.entry("slow")?["phase"] == "Baking").then_some(()));
+    assert_eq!(node.ask("/readyz").status, 200);
+    assert_eq!(node.entry("slow").unwrap()["phase"], "Baking", "it was asked meanwhile");
+    node.settled("slow");
+    // What is there at the start counts, until it was tried or is gone.
+    let folder = node.stop();
+    std::fs::remove_dir_all(folder.path().join("volume/reports")).ok();
+    for entry in std::fs::read_dir(folder.path().join("volume/snapshots")).unwrap() {
+        std::fs::remove_file(entry.unwrap().path()).unwrap();
+    }
+    let node = Node::start_in(folder, &[]);
+    let early = node.ask("/readyz");
+    assert_eq!(early.status, 503, "{early:?}");
+    wait("ready", || (node.ask("/readyz").status == 200).then_some(()));
+    assert_ne!(node.entry("slow").unwrap()["phase"], "Baking");
 }
 
 fn bakes_that_fail_say_why() {

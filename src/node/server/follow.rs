@@ -24,7 +24,7 @@ pub async fn follow(server: Arc<Server>, changed: Arc<Notify>) {
     let mut followed = Followed::new();
     let mut records = Records::default();
     loop {
-        let scanner = server.clone();
+        let (scanner, listed) = (server.clone(), server.is_listed());
         let scanned = tokio::task::spawn_blocking(move || {
             // Secrets afterwards: whoever writes a record wrote what it needs before.
             let news = records.news(&scanner.volume.functions());
@@ -39,7 +39,7 @@ pub async fn follow(server: Arc<Server>, changed: Arc<Notify>) {
                 tracing::warn!(%error, "cannot read the published functions; going on with those known")
             }
         }
-        server.scanned();
+        server.scanned(listed);
         let _ = tokio::time::timeout(INTERVAL, changed.notified()).await;
     }
 }

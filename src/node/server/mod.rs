@@ -53,7 +53,7 @@ use self::admission::Turns;
 use self::ahead::Ledger;
 use self::body::Body;
 use self::calls::Calls;
-use self::functions::Functions;
+use self::functions::{Function, Functions};
 use self::headers::{CALL_ID, Peer};
 use self::listen::Limits;
 use self::problem::Reader;
@@ -119,6 +119,10 @@ pub struct Server {
     /// Bundles that are opened at once.
     pub openers: Semaphore,
     scanned: AtomicBool,
+    /// What was there at the start.
+    first: OnceLock<Vec<Arc<Function>>>,
+    /// All of that was tried once: from then on no function keeps calls from the others.
+    settled: AtomicBool,
     draining: AtomicBool,
     /// Calls that came, to notice when none do any more.
     arrived: AtomicU64,
@@ -142,6 +146,8 @@ impl Server {
             ahead,
             openers: Semaphore::new(OPENERS),
             scanned: AtomicBool::new(false),
+            first: OnceLock::new(),
+            settled: AtomicBool::new(false),
             draining: AtomicBool::new(false),
             arrived: AtomicU64::new(0),
             source: OnceLock::new(),
@@ -213,12 +219,23 @@ impl Server {
         let _ = self.source.set(source);
     }
 
-    /// The volume was read once.
-    pub fn scanned(&self) {
+    /// What the source listed first stands on the volume.
+    pub fn is_listed(&self) -> bool {
+        self.source.get().is_none_or(|source| source.unready().is_none())
+    }
+
+    /// The volume was read, and before that [`Self::is_listed`] said `listed`. Without a source in this process another one
+    /// fills the volume: then the start ends with the first functions that it brings.
+    pub fn scanned(&self, listed: bool) {
+        let all = self.functions.all();
+        if listed && (self.source.get().is_some() || !all.is_empty()) {
+            self.first.get_or_init(|| all);
+        }
         self.scanned.store(true, Ordering::Relaxed);
     }
 
-    /// Why this node should get no calls, if so.
+    /// Why this node should get no calls, if so. Ready is a latch: once all that was there at the start was tried, only
+    /// the end of the node, or a host that starts no worker, takes it back.
     pub fn unready(&self) -> Option<String> {
         if self.draining.load(Ordering::Relaxed) {
             return Some("draining".to_owned());
@@ -226,15 +243,26 @@ impl Server {
         if let Some(problem) = self.node.stock.problem() {
             return Some(problem);
         }
+        if self.settled.load(Ordering::Relaxed) {
+            return None;
+        }
         if let Some(reason) = self.source.get().and_then(|source| source.unready()) {
             return Some(reason);
         }
-        if !self.scanned.load(Ordering::Relaxed) {
-            return Some("the published functions are not read yet".to_owned());
+        let Some(first) = self.first.get() else {
+            let empty = self.scanned.load(Ordering::Relaxed) && self.source.get().is_none();
+            return (!empty).then(|| "the published functions are not read yet".to_owned());
+        };
+        let is_awaited = |function: &&Arc<Function>| {
+            let known = self.functions.get(function.name.as_str());
+            !function.was_tried() && known.is_some_and(|known| Arc::ptr_eq(&known, function))
+        };
+        let untried = first.iter().filter(is_awaited).count();
+        if untried > 0 {
+            return Some(format!("{untried} of {} functions are being made ready", first.len()));
         }
-        let all = self.functions.all();
-        let untried = all.iter().filter(|function| !function.was_tried()).count();
-        (untried > 0).then(|| format!("{untried} of {} functions are being made ready", all.len()))
+        self.settled.store(true, Ordering::Relaxed);
+        None
     }
 
     /// Answers a request to the function port.
