@@ -1,10 +1,14 @@
 //! What a function sees of a request, and a client of a response.
 
-use crate::node::{Answer, shared};
+use serde_json::json;
+
+use crate::node::{Answer, Node, shared};
 
 crate::trials!(
     the_function_sees,
     spoofed_headers_are_replaced,
+    identities_are_a_proxys_to_say,
+    hosts_have_no_user,
     names_keep_their_case,
     lengths_and_chunks,
     bodies_too_large_get_no_continue,
@@ -55,6 +59,27 @@ fn spoofed_headers_are_replaced() {
             && !head.contains("X-Mine"),
         "{head}"
     );
+}
+
+fn identities_are_a_proxys_to_say() {
+    let names = ["X_Forwarded_For", "X_Call_Id", "Proxy", "X-Real-IP", "X.Real.Ip", "X_REMOTE_USER", "X-Forwarded-Port"];
+    let spoofed: String = names.iter().map(|name| format!("\r\n{name}: spoofed")).collect();
+    let request = format!("GET /default/f/head HTTP/1.1\r\nAuthorization: mine{spoofed}");
+    let head = seen(&request, "").body;
+    assert!(head.contains("\r\nAuthorization: mine\r\n") && !head.contains("spoofed"), "{head}");
+    // A proxy that is trusted knows what it says.
+    let node = Node::start(&[]);
+    node.publish("f", json!({}));
+    let request = format!("{request}\r\nHost: h\r\nConnection: close\r\n\r\n");
+    assert_eq!(node.send(request.as_bytes()).body.matches(": spoofed").count(), names.len());
+}
+
+fn hosts_have_no_user() {
+    for (target, host) in [("/default/f", "u@h"), ("http://u@h/default/f", "h"), ("http://u:p@h/default/f", "h")] {
+        let request = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        let answer = shared().send(request.as_bytes());
+        assert_eq!((answer.status, answer.reason().as_str()), (400, "HostInvalid"), "{target}: {answer:?}");
+    }
 }
 
 fn names_keep_their_case() {

@@ -29,6 +29,25 @@ const HOP_BY_HOP: [HeaderName; 7] = [
     TRANSFER_ENCODING,
     UPGRADE,
 ];
+/// Names that proxies set, in order; `Proxy` becomes `HTTP_PROXY`.
+const IDENTITIES: [&str; 16] = [
+    "cf-connecting-ip",
+    "client-ip",
+    "fastly-client-ip",
+    "forwarded-for",
+    "proxy",
+    "remote-addr",
+    "remote-user",
+    "true-client-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "x-original-host",
+    "x-original-uri",
+    "x-original-url",
+    "x-real-ip",
+    "x-remote-user",
+    "x-rewrite-url",
+];
 /// Longest call id that a client may choose.
 const CALL_ID_MAX: usize = 128;
 
@@ -59,7 +78,9 @@ pub fn check_host(parts: &request::Parts) -> Result<HeaderValue, &'static str> {
     // RFC 9112, 3.2.2: the authority of an absolute target replaces Host; HTTP/2 has only the authority.
     let authority = parts.uri.authority().map(|authority| HeaderValue::from_str(authority.as_str()));
     match (authority, header) {
-        (Some(Ok(authority)), _) if parts.version == Version::HTTP_2 || header.is_some() => Ok(authority),
+        (Some(Ok(authority)), _) if parts.version == Version::HTTP_2 || header.is_some() => {
+            if is_host(&authority) { Ok(authority) } else { Err("the target's authority is malformed") }
+        }
         (_, Some(host)) if is_host(host) => Ok(host.clone()),
         (_, Some(_)) => Err("the Host header is malformed"),
         (_, None) if parts.version <= Version::HTTP_10 => Ok(HeaderValue::from_static("localhost")),
@@ -129,6 +150,9 @@ pub fn for_function(
 ) {
     strip_hop_by_hop(headers);
     headers.remove(EXPECT);
+    if !peer.trusted {
+        strip_identities(headers);
+    }
     forwarded(headers, peer, &host);
     let prefix = HeaderValue::try_from(format!("/{function}"));
     if let Ok(prefix) = prefix {
@@ -141,6 +165,19 @@ pub fn for_function(
             HeaderValue::try_from(format!("00-{:032x}-{:016x}-00", fastrand::u128(1..), fastrand::u64(1..)))
     {
         headers.insert(TRACEPARENT, value);
+    }
+}
+
+/// Removes what other programs take for the word of a proxy: names that say who the client is or what it asked for, and
+/// names that become one of those, or a variable with a meaning of its own, where everything but letters and digits becomes `_`.
+fn strip_identities(headers: &mut HeaderMap) {
+    let is_plain = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let is_taken = |name: &str| {
+        !is_plain(name) || name.starts_with("x-forwarded-") || IDENTITIES.binary_search(&name).is_ok()
+    };
+    let taken: Vec<HeaderName> = headers.keys().filter(|name| is_taken(name.as_str())).cloned().collect();
+    for name in &taken {
+        headers.remove(name);
     }
 }
 
@@ -254,6 +291,25 @@ mod tests {
     }
 
     #[test]
+    fn identities_are_a_proxys_to_say() {
+        assert!(IDENTITIES.is_sorted());
+        let spoofed = [
+            ("x_forwarded_for", "1"),
+            ("x_call_id", "1"),
+            ("x.real.ip", "1"),
+            ("proxy", "1"),
+            ("x-real-ip", "1"),
+            ("x-forwarded-port", "1"),
+            ("authorization", "1"),
+        ];
+        let headers = seen(&spoofed, false);
+        let passed: Vec<_> = spoofed.iter().filter(|(name, _)| headers.contains_key(*name)).collect();
+        assert_eq!(passed, [&("authorization", "1")]);
+        let headers = seen(&spoofed, true);
+        assert!(spoofed.iter().all(|(name, _)| headers.contains_key(*name)));
+    }
+
+    #[test]
     fn call_ids_are_validated() {
         assert_eq!(call_id(&map(&[("x-call-id", "mine-1")])), "mine-1");
         for wrong in ["", "a b", "é"] {
@@ -285,9 +341,15 @@ mod tests {
         };
         assert_eq!(check_host(&parts("/", &["a:1"])).unwrap(), "a:1");
         assert_eq!(check_host(&parts("http://b/", &["a"])).unwrap(), "b");
-        for (uri, hosts) in
-            [("/", &[][..]), ("/", &["a", "a"]), ("/", &["a b"]), ("/", &["a@b"]), ("/", &["a/b"])]
-        {
+        for (uri, hosts) in [
+            ("/", &[][..]),
+            ("/", &["a", "a"]),
+            ("/", &["a b"]),
+            ("/", &["a@b"]),
+            ("/", &["a/b"]),
+            ("http://u@b/", &["b"]),
+            ("http://u:p@b/", &["b"]),
+        ] {
             assert!(check_host(&parts(uri, hosts)).is_err(), "{hosts:?}");
         }
     }
