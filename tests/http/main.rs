@@ -6,6 +6,7 @@
 
 mod answers;
 mod clients;
+mod framing;
 mod headers;
 mod hostile;
 mod life;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
     let trials: Vec<Trial> = [
         answers::trials(),
         clients::trials(),
+        framing::trials(),
         headers::trials(),
         hostile::trials(),
         life::trials(),

@@ -20,12 +20,11 @@ const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto")
 const FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// Hop-by-hop headers beside those that `Connection` names.
-const HOP_BY_HOP: [HeaderName; 7] = [
+const HOP_BY_HOP: [HeaderName; 6] = [
     CONNECTION,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
     TE,
-    TRAILER,
     TRANSFER_ENCODING,
     UPGRADE,
 ];
@@ -150,6 +149,8 @@ pub fn for_function(
 ) {
     strip_hop_by_hop(headers);
     headers.remove(EXPECT);
+    // Those of requests are dropped; those of responses pass.
+    headers.remove(TRAILER);
     if !peer.trusted {
         strip_identities(headers);
     }

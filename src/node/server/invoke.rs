@@ -24,7 +24,7 @@ use super::headers::{self, Peer};
 use super::intake::{FaultCell, Intake, RequestBody};
 use super::problem::{Component, Problem};
 use super::route::route;
-use super::{inlay, kontain, stdio, tunnel, variables, verdict};
+use super::{framing, inlay, kontain, stdio, tunnel, variables, verdict};
 use crate::logs::CallLog;
 use crate::pool::{ActiveCall, Pool};
 use crate::pool::demand::Found;
@@ -267,6 +267,9 @@ impl Call {
             .preserve_header_case(true)
             .title_case_headers(true)
             .max_buf_size(HEAD_MAX)
+            // Repaired, as RFC 9112, 5.1 and 5.2 ask of proxies.
+            .allow_spaces_after_header_name_in_responses(true)
+            .allow_obsolete_multiline_headers_in_responses(true)
             .handshake(end.call().io())
             .await;
         let (mut sender, connection) = handshake.map_err(|error| not_http(&error))?;
@@ -340,6 +343,11 @@ impl Call {
         end: CallEnd,
     ) -> Result<Response<Body>, Problem> {
         let (mut parts, body) = answer.response.into_parts();
+        if let Err(why) = framing::check(&mut parts) {
+            let problem = not_http(&why);
+            give_up(end, &problem);
+            return Err(problem);
+        }
         headers::strip_hop_by_hop(&mut parts.headers);
         parts.version = Version::HTTP_11;
         let mut source = Source::new(body, answer.connection);
@@ -389,7 +397,7 @@ fn give_up(end: CallEnd, problem: &Problem) {
 }
 
 /// A request that speaks no HTTP cannot be told from a response that speaks none; both end here.
-fn not_http(error: &hyper::Error) -> Problem {
+fn not_http(error: &dyn std::fmt::Display) -> Problem {
     Problem::bad_gateway(
         Component::Function,
         "NotHttp",

@@ -2,7 +2,7 @@
 //!
 //! * [`listen`]: connections and their limits. [`admin`]: the admin port.
 //! * [`invoke`]: the way of a call, with [`route`], [`headers`], [`intake`] (request body, with [`ahead`]), [`admission`], [`body`]
-//!   (response body, with [`opening`] and [`watch`]), [`tunnel`] (switched protocols), [`verdict`] and [`problem`] (what went wrong; [`refusal`] for what
+//!   (response body, with [`framing`], [`origin`], [`opening`] and [`watch`]), [`tunnel`] (switched protocols), [`verdict`] and [`problem`] (what went wrong; [`refusal`] for what
 //!   hyper refuses), [`calls`] (records).
 //! * [`exchange`]: calls that are no HTTP to the program, as [`stdio`] and [`kontain`] have them; [`inlay`] and [`variables`]:
 //!   what a machine is given beside the request.
@@ -16,6 +16,7 @@ pub mod calls;
 pub mod exchange;
 pub mod finish;
 pub mod follow;
+pub mod framing;
 pub mod functions;
 pub mod headers;
 pub mod inlay;
@@ -24,6 +25,7 @@ pub mod invoke;
 pub mod kontain;
 pub mod listen;
 pub mod opening;
+pub mod origin;
 pub mod problem;
 pub mod refusal;
 pub mod report;

@@ -183,6 +183,23 @@ fn answer(slot: &mut Slot, head: &str) -> Result<Option<Outcome>, SlotEnd> {
             slot.data(b"HTTP/1.0 200 OK\r\n\r\nhalf")?;
             return Ok(Some(Outcome::Signaled { signal: 11 }));
         }
+        "half-length-exit" => {
+            slot.data(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")?;
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            return Ok(Some(Outcome::Signaled { signal: 11 }));
+        }
+        "long-exit" => {
+            slot.data(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")?;
+            slot.data(&[b'l'; 60_000])?;
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            return Ok(Some(Outcome::Signaled { signal: 11 }));
+        }
+        // The bytes that the path has in hexadecimal.
+        "raw" => {
+            let bytes = path.rsplit('/').next().and_then(|text| hex::decode(text).ok());
+            slot.data(&bytes.unwrap_or_default())?;
+            slot.eof()?;
+        }
         "garbage" => {
             slot.data(b"this is no HTTP\r\n\r\n")?;
             slot.eof()?;
