@@ -154,7 +154,11 @@ fn programs_that_cannot_be_baked() {
         assert_eq!((&entry["phase"], &entry["reason"]), (&"Failed".into(), &reason.into()), "{entry}");
         let answer = node.get(&format!("/default/{published}/"));
         assert_eq!(answer.status, 502, "{}", answer.text());
-        assert!(!answer.text().contains("cannot read"), "its last words are for its owner: {}", answer.text());
+        assert!(
+            !answer.text().contains("cannot read"),
+            "its last words are for its owner: {}",
+            answer.text()
+        );
     }
     // The program's last words are in the message, once: that is what its author needs.
     let message = node.settled("exits")["message"].to_string();

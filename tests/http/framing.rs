@@ -85,7 +85,9 @@ fn body(answer: &Answer) -> String {
 
 fn holds(bytes: &str, answer: &Answer, expected: Expected) {
     match expected {
-        Whole(text) => assert_eq!((answer.status, body(answer).as_str()), (200, text), "{bytes:?}: {answer:?}"),
+        Whole(text) => {
+            assert_eq!((answer.status, body(answer).as_str()), (200, text), "{bytes:?}: {answer:?}")
+        }
         Refused(reasons) => {
             assert_eq!(answer.status, 502, "{bytes:?}: {answer:?}");
             assert!(reasons.contains(&answer.reason().as_str()), "{bytes:?}: {answer:?}");
@@ -102,7 +104,8 @@ fn answers_by_table() {
                 let answer = answered(&bytes);
                 holds(&bytes, &answer, if value.is_some() { expected } else { NOT_HTTP });
                 if answer.status == 200 {
-                    let words: Vec<&str> = answer.header("x-a").unwrap_or_default().split_whitespace().collect();
+                    let words: Vec<&str> =
+                        answer.header("x-a").unwrap_or_default().split_whitespace().collect();
                     assert_eq!(Some(words.join(" ").as_str()), value, "{bytes:?}: {answer:?}");
                 }
                 cells += 1;
@@ -122,7 +125,10 @@ fn answers_by_table() {
 fn statuses_and_heads() {
     for (bytes, expected) in [
         ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", Whole("hi")),
-        ("HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", Whole("hi")),
+        (
+            "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
+            Whole("hi"),
+        ),
         ("HTTP/1.1 200\r\nContent-Length: 2\r\n\r\nhi", Whole("hi")),
         ("HTTP/1.1 200 OK\nContent-Length: 2\n\nhi", Whole("hi")),
         ("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n", NOT_HTTP),

@@ -9,6 +9,7 @@ crate::trials!(
     spoofed_headers_are_replaced,
     identities_are_a_proxys_to_say,
     hosts_have_no_user,
+    a_function_speaks_for_itself_alone,
     names_keep_their_case,
     lengths_and_chunks,
     bodies_too_large_get_no_continue,
@@ -62,7 +63,15 @@ fn spoofed_headers_are_replaced() {
 }
 
 fn identities_are_a_proxys_to_say() {
-    let names = ["X_Forwarded_For", "X_Call_Id", "Proxy", "X-Real-IP", "X.Real.Ip", "X_REMOTE_USER", "X-Forwarded-Port"];
+    let names = [
+        "X_Forwarded_For",
+        "X_Call_Id",
+        "Proxy",
+        "X-Real-IP",
+        "X.Real.Ip",
+        "X_REMOTE_USER",
+        "X-Forwarded-Port",
+    ];
     let spoofed: String = names.iter().map(|name| format!("\r\n{name}: spoofed")).collect();
     let request = format!("GET /default/f/head HTTP/1.1\r\nAuthorization: mine{spoofed}");
     let head = seen(&request, "").body;
@@ -75,11 +84,36 @@ fn identities_are_a_proxys_to_say() {
 }
 
 fn hosts_have_no_user() {
-    for (target, host) in [("/default/f", "u@h"), ("http://u@h/default/f", "h"), ("http://u:p@h/default/f", "h")] {
+    for (target, host) in
+        [("/default/f", "u@h"), ("http://u@h/default/f", "h"), ("http://u:p@h/default/f", "h")]
+    {
         let request = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
         let answer = shared().send(request.as_bytes());
         assert_eq!((answer.status, answer.reason().as_str()), (400, "HostInvalid"), "{target}: {answer:?}");
     }
+}
+
+fn a_function_speaks_for_itself_alone() {
+    let of_origin = [
+        "Service-Worker-Allowed",
+        "Clear-Site-Data",
+        "Strict-Transport-Security",
+        "NEL",
+        "Report-To",
+        "Alt-Svc",
+    ];
+    let lines: String = of_origin.iter().map(|name| format!("{name}: x\r\n")).collect();
+    let cookies = "Set-Cookie: a=1; Path=/; Domain=h\r\nSet-Cookie: b=2; Path=/sub; Secure\r\n";
+    let bytes = format!("HTTP/1.1 200 OK\r\n{lines}{cookies}X-Own: kept\r\nContent-Length: 0\r\n\r\n");
+    let hex: String = bytes.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let answer = shared().get(&format!("/default/f/raw/{hex}"));
+    assert_eq!((answer.status, answer.header("x-own")), (200, Some("kept")), "{answer:?}");
+    for name in of_origin {
+        assert_eq!(answer.header(name), None, "{name}");
+    }
+    let head = answer.head.to_ascii_lowercase();
+    let cookies: Vec<_> = head.lines().filter_map(|line| line.strip_prefix("set-cookie: ")).collect();
+    assert_eq!(cookies, ["a=1; path=/default/f", "b=2; secure; path=/default/f/sub"]);
 }
 
 fn names_keep_their_case() {

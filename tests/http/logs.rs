@@ -36,7 +36,10 @@ fn a_function_has_a_rate_of_its_own() {
     assert!(metric(&node, "kontain_log_left_out_lines_total{faas_name=\"default/loud\"}") > 0);
     node.get("/default/quiet/log");
     wait("line of the other function", || {
-        node.log().lines().any(|line| line.contains("default/quiet") && line.contains("to stdout")).then_some(())
+        node.log()
+            .lines()
+            .any(|line| line.contains("default/quiet") && line.contains("to stdout"))
+            .then_some(())
     });
     assert_eq!(metric(&node, "kontain_log_left_out_lines_total{faas_name=\"default/quiet\"}"), 0);
     let logged = node.log().len();

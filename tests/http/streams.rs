@@ -115,7 +115,8 @@ fn held(node: &Node) -> (Vec<TcpStream>, Answer) {
     let mut held = Vec::new();
     loop {
         let mut stream = node.connect();
-        write!(stream, "POST /default/f/discard HTTP/1.1\r\nHost: h\r\nContent-Length: 64000\r\n\r\n").unwrap();
+        write!(stream, "POST /default/f/discard HTTP/1.1\r\nHost: h\r\nContent-Length: 64000\r\n\r\n")
+            .unwrap();
         stream.write_all(&[b'a'; 60_000]).unwrap();
         let charged = (held.len() as u64 + 1) * (64 << 10);
         let mut refused = false;
@@ -141,7 +142,8 @@ fn ahead(node: &Node) -> u64 {
 fn bytes_ahead_are_bounded_and_come_back() {
     let limits = ["--max-ahead", "1Mi", "--max-ahead-per-peer", "512Ki"];
     let untrusted = [&limits[..], &["--trusted-proxies", "10.0.0.0/8"]].concat();
-    for (options, most, refusal) in [(&limits[..], 16, (503, "NodeBusy")), (&untrusted, 8, (429, "PeerBusy"))] {
+    for (options, most, refusal) in [(&limits[..], 16, (503, "NodeBusy")), (&untrusted, 8, (429, "PeerBusy"))]
+    {
         let node = Node::start(options);
         node.publish("f", json!({}));
         let (streams, answer) = held(&node);
@@ -166,7 +168,8 @@ fn small_chunks_cost_what_they_hold() {
     let mut streams = Vec::new();
     for _ in 0..CONNECTIONS {
         let mut stream = node.connect();
-        write!(stream, "POST /default/f/discard HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap();
+        write!(stream, "POST /default/f/discard HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n")
+            .unwrap();
         stream.write_all(chunks.as_bytes()).unwrap();
         streams.push(stream);
     }

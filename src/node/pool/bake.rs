@@ -48,8 +48,7 @@ impl BakeFailure {
     /// has seen.
     pub fn text(&self) -> String {
         let quoted = |line: &&str| self.message.contains(*line);
-        let fresh: Vec<&str> =
-            self.output.iter().map(String::as_str).filter(|line| !quoted(line)).collect();
+        let fresh: Vec<&str> = self.output.iter().map(String::as_str).filter(|line| !quoted(line)).collect();
         match fresh.as_slice() {
             [] => self.message.clone(),
             lines => format!("{}; last output: {}", self.message, lines.join(" ⏎ ")),

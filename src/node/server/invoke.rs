@@ -16,20 +16,20 @@ use tokio::time::Sleep;
 use super::Server;
 use super::admission::node_full;
 use super::body::{Body, Connection};
-use super::opening::{Broken, Ended, Source};
 use super::calls::CallFacts;
 use super::finish::CallEnd;
 use super::functions::{Function, Revision};
 use super::headers::{self, Peer};
 use super::intake::{FaultCell, Intake, RequestBody};
+use super::opening::{Broken, Ended, Source};
 use super::problem::{Component, Problem};
 use super::route::route;
-use super::{framing, inlay, kontain, stdio, tunnel, variables, verdict};
+use super::{framing, inlay, kontain, origin, stdio, tunnel, variables, verdict};
 use crate::logs::CallLog;
-use crate::pool::{ActiveCall, Pool};
 use crate::pool::demand::Found;
 use crate::pool::machine::BootError;
 use crate::pool::table::{Shell, TakeError};
+use crate::pool::{ActiveCall, Pool};
 use api::Protocol;
 use worker::slot::SlotError;
 
@@ -72,8 +72,7 @@ pub async fn invoke(
     let routed = route(&target)
         .ok_or_else(|| Problem::not_found("the path names no function: /NAMESPACE/FUNCTION/…"))?;
     let function = server.functions.get(routed.function);
-    let function =
-        function.ok_or_else(|| Problem::not_found("no function of this name is published"))?;
+    let function = function.ok_or_else(|| Problem::not_found("no function of this name is published"))?;
     let revision = function.revision()?;
     let (max, patience) = (server.options.max_body, server.options.limits.body_timeout);
     let intake = Intake::new(body, max, patience).map_err(|fault| fault.problem())?;
@@ -319,7 +318,7 @@ impl Call {
         let mut response = match (status, upgrade) {
             (StatusCode::SWITCHING_PROTOCOLS, Some(upgrade)) => {
                 let Answer { response, connection, .. } = answer;
-                tunnel::switch(response, connection, deadline, end, upgrade.client)
+                tunnel::switch(response, connection, deadline, end, (upgrade.client, self.name()))
             }
             (StatusCode::SWITCHING_PROTOCOLS, None) => {
                 let why = "the function switched protocols without being asked to";
@@ -349,6 +348,7 @@ impl Call {
             return Err(problem);
         }
         headers::strip_hop_by_hop(&mut parts.headers);
+        origin::narrow(&mut parts.headers, self.name());
         parts.version = Version::HTTP_11;
         let mut source = Source::new(body, answer.connection);
         let size = source.size_hint();

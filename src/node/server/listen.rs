@@ -91,8 +91,8 @@ pub async fn serve<F, R>(
             async move {
                 let response = response.await;
                 // The socket shows who takes nothing of a connection, but not of which stream, nor of how much.
-                let paced =
-                    response.body().is_long() || (version == Version::HTTP_2 && !response.body().is_end_stream());
+                let paced = response.body().is_long()
+                    || (version == Version::HTTP_2 && !response.body().is_end_stream());
                 let pace = if paced { Pace::new(limits.write_timeout) } else { None };
                 Ok::<_, Infallible>(response.map(|body| Answered::new(body, pace, answer)))
             }

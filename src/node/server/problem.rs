@@ -69,12 +69,7 @@ struct Document<'a> {
 
 impl Problem {
     /// A problem that does not go away by waiting.
-    pub fn new(
-        status: StatusCode,
-        component: Component,
-        reason: &'static str,
-        told: &'static str,
-    ) -> Self {
+    pub fn new(status: StatusCode, component: Component, reason: &'static str, told: &'static str) -> Self {
         Self { status, component, reason, told, detail: None, retry_after: None }
     }
 

@@ -11,20 +11,21 @@ use tokio::time::Sleep;
 
 use super::body::{Body, Connection};
 use super::finish::CallEnd;
-use super::headers;
+use super::{headers, origin};
 
-/// Passes the function's 101 on and starts the tunnel.
+/// Passes the 101 of the function `name` on to its client and starts the tunnel.
 pub fn switch(
     mut response: Response<Incoming>,
     connection: Connection,
     deadline: Pin<Box<Sleep>>,
     end: CallEnd,
-    client: OnUpgrade,
+    (client, name): (OnUpgrade, &str),
 ) -> Response<Body> {
     let function = hyper::upgrade::on(&mut response);
     let (mut parts, _) = response.into_parts();
     let protocols: Vec<HeaderValue> = parts.headers.get_all(UPGRADE).iter().cloned().collect();
     headers::strip_hop_by_hop(&mut parts.headers);
+    origin::narrow(&mut parts.headers, name);
     parts.headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
     for protocol in protocols {
         parts.headers.append(UPGRADE, protocol);
