@@ -214,7 +214,7 @@ fn invoke_from_the_command_line() {
 /// The start of an HTTP/2 connection whose streams may send nothing, with a GET on stream 1.
 fn deaf(path: &str) -> Vec<u8> {
     let window = [0, 4, 0, 0, 0, 0];
-    let target = [&[0x04, u8::try_from(path.len()).unwrap()], path.as_bytes()].concat();
+    let target = [&[0x04, u8::try_from(path.len()).unwrap()][..], path.as_bytes()].concat();
     let fields = [&[0x82, 0x86][..], &target, &[0x41, 0x01], b"h"].concat();
     let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
     [&preface[..], &frame(4, 0, 0, &window), &frame(1, 5, 1, &fields)].concat()
@@ -225,7 +225,7 @@ fn reset_of(stream: &mut TcpStream) {
     loop {
         let mut head = [0; 9];
         stream.read_exact(&mut head).expect("the connection goes on");
-        let mut payload = vec![0; usize::from(head[1]) << 8 | usize::from(head[2])];
+        let mut payload = vec![0; (usize::from(head[1]) << 8) | usize::from(head[2])];
         stream.read_exact(&mut payload).expect("a whole frame");
         if (head[3], head[8]) == (3, 1) {
             return;
@@ -261,8 +261,11 @@ fn who_does_not_read_loses_call_and_stream_at_the_deadline() {
         let metrics = node.ask("/metrics").body;
         metrics.contains("\nkontain_connections 1\n").then_some(())
     });
-    let record = node.ask("/calls?function=default/f").body;
-    assert_eq!(record.matches("\"result\":\"deadline\"").count(), 2, "{record}");
+    // The record of a call comes with the end of its machine.
+    wait("record of both deadlines", || {
+        let records = node.ask("/calls?function=default/f").body;
+        (records.matches("\"result\":\"deadline\"").count() == 2).then_some(())
+    });
     assert_eq!(node.get("/default/f").status, 200);
 }
 

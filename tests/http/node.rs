@@ -24,7 +24,7 @@ pub struct Node {
     pub functions: SocketAddr,
     pub admin: SocketAddr,
     /// The server's standard error, read up to its addresses and no further.
-    unread: Option<BufReader<ChildStderr>>,
+    _unread: Option<BufReader<ChildStderr>>,
 }
 
 static SHARED: OnceLock<Node> = OnceLock::new();
@@ -73,7 +73,7 @@ impl Node {
             errors.read_line(&mut line).expect("the server logs");
         }
         (node.functions, node.admin) = addresses(&line).expect("addresses");
-        node.unread = Some(errors);
+        node._unread = Some(errors);
         node
     }
 
@@ -99,7 +99,7 @@ impl Node {
             .spawn()
             .expect("the server starts");
         let unknown = SocketAddr::from(([127, 0, 0, 1], 0));
-        Self { child, folder, functions: unknown, admin: unknown, unread: None }
+        Self { child, folder, functions: unknown, admin: unknown, _unread: None }
     }
 
     /// What the server logged.

@@ -244,7 +244,7 @@ impl http_body::Body for Body {
         match self {
             Self::Empty => SizeHint::with_exact(0),
             Self::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Self::Stream(stream) => stream.size.clone(),
+            Self::Stream(stream) => stream.size,
             Self::Output(_) => SizeHint::new(),
         }
     }

@@ -144,7 +144,7 @@ impl Intake {
             if needed > ahead.capacity() {
                 let room = needed.next_power_of_two().max(COPY_MAX);
                 held.cover(room as u64)?;
-                ahead.reserve_exact(room - ahead.len());
+                ahead.reserve(room - ahead.len());
             }
             ahead.extend_from_slice(&bytes);
         }
