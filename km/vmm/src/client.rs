@@ -66,10 +66,14 @@ impl Worker {
     pub fn spawn(program: &Path) -> Result<Self, ClientError> {
         let (socket, theirs) = packet::control_pair()?;
         let mut command = Command::new(program);
-        command.arg("worker").stdin(Stdio::null()).stdout(Stdio::null());
+        // A pipe: a worker may write no file, and standard error of this process may be one.
+        command.arg("worker").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         command.fd_mappings(vec![FdMapping { parent_fd: theirs, child_fd: CONTROL_FD }])?;
-        let child = command.spawn()?;
+        let mut child = command.spawn()?;
         drop(command);
+        if let Some(mut words) = child.stderr.take() {
+            std::thread::spawn(move || io::copy(&mut words, &mut io::stderr()));
+        }
         let mut worker = Self { child, socket, hello: Hello::default() };
         match worker.receive()? {
             FromWorker::Hello(hello) => worker.hello = hello,
