@@ -112,7 +112,7 @@ fn read_with(ctx: &mut Ctx<'_>, transfer: Transfer) -> SysResult {
 /// Reads from an open file for the calling thread.
 ///
 /// # Errors
-/// As [`File::read`].
+/// As the file itself: see `read` of its kind.
 pub(super) fn read_once(
     ctx: &mut Ctx<'_>,
     file: &OpenFile,
@@ -203,7 +203,7 @@ fn write_offset(file: &OpenFile, append: bool) -> u64 {
 /// Writes to an open file for the calling thread.
 ///
 /// # Errors
-/// As [`File::write`].
+/// As the file itself: see `write` of its kind.
 pub(super) fn write_once(
     ctx: &mut Ctx<'_>,
     file: &OpenFile,
