@@ -150,8 +150,11 @@ fn programs_do_the_same_on_hardware_kvm() {
         return;
     }
     let folder = tempfile::TempDir::with_prefix("guests-").expect("a folder can be made");
-    let guests: Vec<Guest> =
-        guest::programs().into_iter().map(|program| Guest::copy(program, folder.path())).collect();
+    let copies = guest::programs().into_iter().map(|program| Guest::copy(program, folder.path()));
+    // The emulated CPU gives `int 0x80` another error code than any processor does: its calls do not arrive there.
+    let (old_calls, guests): (Vec<Guest>, Vec<Guest>) =
+        copies.partition(|guest| guest.name.starts_with("guest-exceptions-legacy"));
+    eprintln!("\n*** SKIPPED on hardware KVM: {} program of `int 0x80`: QEMU's CPU ***\n", old_calls.len());
     let (stress, seed) = (folder.path().join("stress"), long::seed());
     std::fs::copy(long::program("stress", "musl-gcc"), &stress).expect("a program can be copied");
     let mut script: String = EACH.to_owned() + &guests.iter().map(Guest::line).collect::<String>();
