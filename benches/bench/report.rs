@@ -5,7 +5,7 @@ use km_vmm::kvm::{Kvm, KvmKind};
 use serde::Serialize;
 use std::fmt::Write;
 
-/// Everything.
+/// The report of one run, as `bench.json` has it.
 #[derive(Debug, Serialize)]
 pub struct Report {
     /// Version of the program.
@@ -16,16 +16,16 @@ pub struct Report {
     pub seconds: u64,
     /// The mode of isolation that all figures are of.
     pub isolation: &'static str,
-    /// What was measured.
+    /// One entry for each function that was measured.
     pub functions: Vec<Function>,
 }
 
-/// A machine.
+/// The host that the figures are of.
 #[derive(Debug, Serialize)]
 pub struct Host {
     /// Model of the CPU.
     pub cpu: String,
-    /// Their number.
+    /// Processors that the run could use.
     pub cpus: usize,
     /// Kind of KVM.
     pub kvm: KvmKind,
@@ -36,11 +36,11 @@ pub struct Host {
 /// The figures of a function.
 #[derive(Debug, Serialize)]
 pub struct Function {
-    /// Its name.
+    /// Name of the function, as in its path.
     pub name: &'static str,
-    /// What it is.
+    /// The same for people.
     pub title: &'static str,
-    /// At a pace.
+    /// Calls at a fixed rate, whatever the answers take.
     pub open: Open,
     /// With all that clients can.
     pub closed: Vec<Closed>,
@@ -50,7 +50,7 @@ pub struct Function {
     pub process: Summary,
 }
 
-/// Open loop.
+/// Calls at a fixed rate: what one caller among many sees.
 #[derive(Debug, Serialize)]
 pub struct Open {
     /// Calls per second.
@@ -80,14 +80,14 @@ pub struct Clocks {
     pub teardown_done: Summary,
 }
 
-/// Closed loop.
+/// Clients that each wait for their answer before they ask again: what the node can take.
 #[derive(Debug, Serialize)]
 pub struct Closed {
     /// Clients that call again as soon as they have their answer.
     pub clients: usize,
-    /// Throughput.
+    /// Answers in a second, of all clients together.
     pub calls_per_second: f64,
-    /// The client's call.
+    /// From the request's first byte to the response's last, as a client sees it.
     pub latency: Summary,
 }
 

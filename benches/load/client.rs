@@ -24,11 +24,11 @@ pub struct Client {
 pub struct Answer {
     /// The request's first byte to the response's last.
     pub latency: Duration,
-    /// Status.
+    /// Status of the response.
     pub status: u16,
     /// What the header X-Count says.
     pub count: Option<u64>,
-    /// The body.
+    /// The whole body of the response.
     pub body: Bytes,
 }
 

@@ -50,7 +50,7 @@ pub struct Record {
     pub run_us: u64,
     /// Machine stopped → machine gone.
     pub teardown_us: u64,
-    /// Pages written.
+    /// Pages of 4 KiB that the call wrote.
     pub dirty_pages: u64,
     /// Exits to the monitor.
     pub exits: u64,

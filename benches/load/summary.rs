@@ -16,9 +16,9 @@ pub struct Summary {
     pub p90_us: u64,
     /// 99 % of them.
     pub p99_us: u64,
-    /// The longest.
+    /// The longest of them, in microseconds.
     pub max_us: u64,
-    /// Their mean.
+    /// Their mean, in microseconds.
     pub mean_us: f64,
 }
 
@@ -41,7 +41,7 @@ impl Default for Durations {
 }
 
 impl Durations {
-    /// Adds one.
+    /// Counts one more duration.
     pub fn add(&mut self, duration: Duration) {
         self.add_us(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX));
     }

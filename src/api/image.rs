@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use super::protocol::Protocol;
 use super::units::{Quantity, Span};
 
-/// The only version.
+/// The one version of the API that there is; documents must name it.
 pub const API_VERSION: &str = "build.kontain.app/v1";
-/// The only kind.
+/// The one kind of document that there is.
 pub const KIND: &str = "Image";
 /// An RFC 1123 subdomain, as `validate::is_dns_subdomain` has it.
 const OBJECT_NAME: &str = "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?([.][a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*$";
@@ -25,7 +25,7 @@ const TIMEOUT_RULE: &str = "[self.replace(' ', '').replace('nsec', 'ns').replace
 /// Namespace of documents that name none.
 pub const DEFAULT_NAMESPACE: &str = "default";
 
-/// A document.
+/// An Image as a file has it: what a cluster calls the object, without its status.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Image {
@@ -52,7 +52,7 @@ pub struct Metadata {
     pub generation: i64,
 }
 
-/// The specification.
+/// What a function is: its image, how its program takes calls, and what it may use.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-validations" = [
@@ -134,7 +134,7 @@ pub struct ImageSpec {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NameRef {
-    /// Its name.
+    /// Name of an object in the Image's own namespace.
     #[schemars(length(min = 1, max = 253), regex(pattern = OBJECT_NAME))]
     pub name: String,
 }
@@ -143,10 +143,10 @@ pub struct NameRef {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EnvVar {
-    /// Its name.
+    /// Name of the variable.
     #[schemars(length(max = 4096), regex(pattern = "^[^=\\x00]+$"))]
     pub name: String,
-    /// Its value.
+    /// Value of the variable; empty if it is not given.
     #[serde(default)]
     #[schemars(regex(pattern = NO_ZERO_BYTE))]
     pub value: String,
@@ -200,7 +200,7 @@ pub enum Snapshot {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Resources {
-    /// The limits.
+    /// What a machine cannot exceed.
     #[serde(default)]
     pub limits: Limits,
 }
@@ -222,7 +222,7 @@ pub struct Limits {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Warmup {
-    /// Its method.
+    /// Method of the request, GET if it is not given.
     #[schemars(
         length(max = 32),
         regex(pattern = "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"),
@@ -230,11 +230,11 @@ pub struct Warmup {
     )]
     #[serde(default = "default_method")]
     pub method: String,
-    /// Its path, query included.
+    /// Path of the request, query included; `/` if it is not given.
     #[schemars(length(max = 4096), regex(pattern = "^/[^\\x00-\\x20<>`]*$"))]
     #[serde(default = "default_path")]
     pub path: String,
-    /// Its body.
+    /// Body of the request as text; none if it is not given.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub body: String,
 }

@@ -40,7 +40,7 @@ pub struct ImageObject {
 /// Where in a folder of documents an Image stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// The file.
+    /// Document that it was read from, for messages.
     pub file: PathBuf,
     /// Line of `spec.image`, counted from 1.
     pub line: u64,

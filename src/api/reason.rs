@@ -60,7 +60,7 @@ pub enum FailureReason {
 }
 
 impl FailureReason {
-    /// The word.
+    /// The word as statuses, metrics and problem documents have it.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {

@@ -31,12 +31,12 @@ impl FunctionName {
         &self.text
     }
 
-    /// The first part.
+    /// The namespace: what stands before the slash.
     pub fn namespace(&self) -> &str {
         &self.text[..self.slash]
     }
 
-    /// The second part.
+    /// The function: what stands behind the slash.
     pub fn function(&self) -> &str {
         &self.text[self.slash + 1..]
     }
@@ -72,7 +72,7 @@ impl std::str::FromStr for FunctionName {
     }
 }
 
-/// A published function.
+/// A function's record on the volume: what control accepted and the node serves.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Published {
     /// Whose it is; equal to the file's path.
@@ -92,7 +92,7 @@ pub struct BakeReport {
     pub generation: i64,
     /// [`Published::digest`].
     pub digest: String,
-    /// Where it stands.
+    /// Whether calls are served.
     pub phase: Phase,
     /// One word for machines.
     pub reason: String,
@@ -115,7 +115,7 @@ impl BakeReport {
 pub enum Phase {
     /// The first bake runs.
     Baking,
-    /// Calls are served.
+    /// Calls are served, by clones or (see [`BakeReport::is_unbaked`]) by cold boots.
     Ready,
     /// The program does not get ready.
     Failed,

@@ -10,15 +10,15 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 /// Why a text is no duration or size.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnitError {
-    /// Not a duration.
+    /// The text is no duration: a number with a unit, or several of them.
     #[error("`{0}` is not a duration: write a number and a unit, like 500ms, 30s or 5m")]
     Duration(String),
-    /// Not a size.
+    /// The text is no quantity of bytes as Kubernetes writes them.
     #[error("`{0}` is not a size: write a number of bytes, alone or with Ki, Mi, Gi, Ti, k, M, G or T")]
     Size(String),
 }
 
-/// A duration.
+/// A time to wait, written like `500ms` or `1m 30s`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span(Duration);
 

@@ -18,7 +18,7 @@ pub struct Args {
     pub function: FunctionArgs,
 }
 
-/// Describes.
+/// Prints all that is known of one function: specification, status, last events.
 ///
 /// # Errors
 /// When there is no such function, or the source cannot be asked.

@@ -54,7 +54,7 @@ pub struct Args {
     /// How registries are spoken to.
     #[command(flatten)]
     pub registry: RegistryArgs,
-    /// Log records.
+    /// How log records are written.
     #[command(flatten)]
     pub log: LogArgs,
 }

@@ -24,7 +24,7 @@ pub struct Args {
     pub view: ViewArgs,
 }
 
-/// Lists.
+/// Prints a line for each function of the source.
 ///
 /// # Errors
 /// When the source cannot be asked.

@@ -14,7 +14,7 @@ const INTERVAL: Duration = Duration::from_millis(500);
 /// Options of `logs`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Whose, and how.
+    /// Which function's, and from which source.
     #[command(flatten)]
     pub function: FunctionArgs,
     /// Only the lines of this call.

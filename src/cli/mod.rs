@@ -62,7 +62,7 @@ pub struct Global {
     pub config: Option<PathBuf>,
 }
 
-/// The commands.
+/// What the program can do, one variant for each file beside this one.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Makes a bundle of an image: runtime configuration and root file system in a directory.

@@ -5,7 +5,7 @@ use serde::Serialize;
 /// The form of what is printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// For people.
+    /// Columns for people to read.
     #[default]
     Table,
     /// JSON.

@@ -53,13 +53,13 @@ pub enum Action {
 /// How a list is printed.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 pub enum Output {
-    /// For people.
+    /// Columns for people to read.
     Table,
-    /// For scripts.
+    /// One JSON document for scripts.
     Json,
 }
 
-/// Does it.
+/// Lists, verifies or collects what the store holds.
 ///
 /// # Errors
 /// When the store cannot be used, or a record of a function cannot be read: then nothing is removed.

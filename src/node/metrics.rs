@@ -16,7 +16,7 @@ const BOUNDS: [f64; 18] = [
     5.0, 30.0, 300.0, 3600.0,
 ];
 
-/// A function.
+/// Label of metrics that each function has.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct OfFunction {
     /// `namespace/function`.
@@ -53,7 +53,7 @@ pub struct OfState {
 /// A histogram of durations per function.
 pub type Durations = Family<OfFunction, Histogram, fn() -> Histogram>;
 
-/// All metrics.
+/// Metrics of the server's `/metrics`; those of one function are looked up by its label.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
@@ -73,19 +73,19 @@ pub struct Metrics {
     pub init: Durations,
     /// Machine stopped → machine gone.
     pub teardown: Durations,
-    /// Calls in flight.
+    /// Calls that were taken and whose machine is not gone.
     pub active: Family<OfFunction, Gauge>,
-    /// Bakes by result.
+    /// Bakes that ended, by the word for how; `ok` among them.
     pub bakes: Family<OfReason, Counter>,
-    /// Machines by state.
+    /// Machines: waiting, in the making, with a call.
     pub machines: Family<OfState, Gauge>,
-    /// Worker processes.
+    /// Worker processes that a function has.
     pub workers: Family<OfFunction, Gauge>,
     /// Memory for machines: taken.
     pub memory_used: Gauge<u64, AtomicU64>,
     /// Memory for machines: all.
     pub memory_limit: Gauge<u64, AtomicU64>,
-    /// Snapshots on disk.
+    /// Bytes of disk that snapshots take.
     pub snapshot_bytes: Gauge<u64, AtomicU64>,
     /// Open client connections.
     pub connections: Gauge,

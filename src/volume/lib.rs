@@ -35,7 +35,7 @@ use nix::fcntl::{Flock, FlockArg};
 
 pub use stamp::FileStamp;
 
-/// The volume.
+/// Folder that control and node share, `/kontain` in a pod; see this file's head for what lies in it.
 #[derive(Clone, Debug)]
 pub struct Volume {
     root: PathBuf,

@@ -25,7 +25,7 @@ impl FileStamp {
         }
     }
 
-    /// The file's length.
+    /// Length of the file in bytes when the stamp was taken.
     #[must_use]
     pub const fn bytes(&self) -> u64 {
         self.bytes

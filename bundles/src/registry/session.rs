@@ -34,7 +34,7 @@ pub(super) struct Session {
     authorization: Mutex<Option<HeaderValue>>,
 }
 
-/// How to ask.
+/// What a request asks for beside its address.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Verb {
     /// For the thing itself.

@@ -71,7 +71,7 @@ fn version(major: &str, minor: &str) -> Finding {
 
 /// An installation of the chart, or of the YAML that is made of it.
 pub struct Installed {
-    /// Namespace.
+    /// Namespace that the installation lives in.
     pub namespace: String,
     /// What every object of it is called, or begins with.
     pub name: String,

@@ -7,7 +7,7 @@ const WHAT: &str = "rights";
 /// One thing that an account may or may not do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Right {
-    /// What to do.
+    /// Verb of the request, as RBAC has it.
     pub verb: &'static str,
     /// API group; empty for the first one.
     pub group: &'static str,
@@ -26,7 +26,7 @@ pub struct Right {
 pub enum Place {
     /// Those whose Images are published.
     Watched,
-    /// The installation's own.
+    /// The namespace that the installation lives in.
     Own,
 }
 
@@ -45,7 +45,7 @@ impl Right {
     }
 }
 
-/// What is asked.
+/// Every right that the downloader uses; the chart grants these and no other.
 pub const ASKED: [Right; 13] = [
     Right::needed("list", "build.kontain.app", "images"),
     Right::needed("watch", "build.kontain.app", "images"),

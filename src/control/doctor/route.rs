@@ -81,7 +81,7 @@ pub fn http_route(route: &DynamicObject) -> Finding {
     Finding::ok(WHAT, format!("an HTTPRoute that {} gateways have taken", parents.len()))
 }
 
-/// Neither of both.
+/// The finding for a Service that neither an Ingress nor an HTTPRoute leads to.
 pub fn none(service: &str) -> Finding {
     Finding::warn(
         WHAT,

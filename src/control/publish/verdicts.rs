@@ -13,7 +13,7 @@ const VERDICTS_MAX: usize = 4096;
 /// Why an image is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// Its kind.
+    /// The word for the status.
     pub reason: Reason,
     /// What went wrong, in one line.
     pub message: String,

@@ -30,7 +30,7 @@ const LINES_SHOWN: usize = 10;
 /// Why a bake failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BakeFailure {
-    /// Its kind.
+    /// The word for status, log and metric.
     pub reason: FailureReason,
     /// One line for people, with the fix.
     pub message: String,
@@ -64,9 +64,9 @@ impl BakeFailure {
 /// What a bake gave.
 #[derive(Clone, Debug, Default)]
 pub struct Baked {
-    /// Boot to ready.
+    /// From the machine's first instruction to the program being ready.
     pub boot: Duration,
-    /// All of it.
+    /// From taking a worker to the published snapshot.
     pub total: Duration,
     /// Warm-up requests that were answered with an error of the server's.
     pub warnings: Vec<String>,

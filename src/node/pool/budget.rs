@@ -11,7 +11,7 @@ const RESERVE_PERCENT: u64 = 20;
 /// Least reserve in bytes.
 const RESERVE_MIN: u64 = 256 << 20;
 
-/// The budget.
+/// The memory that machines may use together, and how much of it is taken.
 #[derive(Debug)]
 pub struct Budget {
     limit: u64,
@@ -44,12 +44,12 @@ impl Budget {
         Some(Charge { budget: self.clone(), bytes })
     }
 
-    /// Bytes in all.
+    /// Bytes that all charges together may reach.
     pub fn limit(&self) -> u64 {
         self.limit
     }
 
-    /// Bytes taken.
+    /// Bytes that charges hold now.
     pub fn used(&self) -> u64 {
         self.used.load(Ordering::Relaxed)
     }

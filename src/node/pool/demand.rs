@@ -27,7 +27,7 @@ pub struct Demand {
 }
 
 impl Demand {
-    /// No demand yet.
+    /// Demand of a function that nobody has called since `now`.
     pub fn new(now: Instant) -> Self {
         Self { rate: 0.0, last: now, make_secs: MAKE_GUESS_SECS, boost: 0, boosted: now }
     }
@@ -73,7 +73,7 @@ impl Demand {
 /// What an arrival found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
-    /// A shell.
+    /// A shell that waited: the usual case.
     Shell,
     /// None: the call waits for one.
     Nothing,

@@ -46,7 +46,7 @@ pub struct Source {
     pub _lease: Arc<Lease>,
     /// Machines boot, because there is no snapshot or it is being made.
     pub boots: bool,
-    /// Calls at once.
+    /// Most machines with a call; more shells than that are never made.
     pub concurrency: u32,
 }
 
@@ -70,7 +70,7 @@ pub enum Ending {
     Ended,
 }
 
-/// The pool.
+/// The machines of one revision of a function, and who waits for one.
 #[derive(Debug)]
 pub struct Pool {
     node: Arc<Node>,
@@ -118,7 +118,7 @@ impl Pool {
         self.source.function.port
     }
 
-    /// Numbers for people.
+    /// How many machines and workers it has, by what they do.
     pub fn counts(&self) -> Counts {
         self.lock().counts()
     }

@@ -24,10 +24,10 @@ const VERDICT_LIMIT: Duration = Duration::from_millis(100);
 /// Why a machine does not get ready.
 #[derive(Debug, thiserror::Error)]
 pub enum BootError {
-    /// The program's fault.
+    /// The program did not get ready: the reason is its own.
     #[error("{}", .0.message)]
     NotReady(NotReady),
-    /// The worker failed.
+    /// The worker went away or broke the protocol.
     #[error(transparent)]
     Slot(#[from] SlotError),
 }
@@ -48,7 +48,7 @@ pub enum Verdict {
 /// What a program gives whose response is no HTTP.
 #[derive(Clone, Debug)]
 pub enum Output {
-    /// Bytes.
+    /// Bytes of the response, in order.
     Data(Bytes),
     /// No more bytes come.
     Closed,

@@ -24,7 +24,7 @@ const ASIDE_MAX: u32 = 100;
 /// Options of a node.
 #[derive(Clone, Debug)]
 pub struct NodeOptions {
-    /// The `km` program.
+    /// The `km` program, which workers are started from.
     pub km: PathBuf,
     /// Workers that wait for a function.
     pub stock: usize,
@@ -34,7 +34,7 @@ pub struct NodeOptions {
     pub ready_limit: Duration,
 }
 
-/// A node.
+/// What all pools of a node share: workers, memory, snapshots, and turns to make machines.
 #[derive(Debug)]
 pub struct Node {
     /// Workers without a function.
@@ -45,7 +45,7 @@ pub struct Node {
     pub snapshots: Snapshots,
     /// Shells that are made at once: more than the cores can carry would only make each of them later.
     pub makers: Semaphore,
-    /// Bakes at once.
+    /// Turns to bake: each takes a processor and a machine's whole memory.
     pub bakers: Semaphore,
     /// Pools at once that get their first shells before a call asks for one.
     pub warmers: Semaphore,

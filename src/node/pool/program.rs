@@ -22,7 +22,7 @@ pub enum ProgramError {
     /// A file of the bundle cannot be read, or is not what it should be.
     #[error(transparent)]
     Bundle(#[from] BundleError),
-    /// Nothing to run.
+    /// Neither the image nor the spec has a command.
     #[error("the image names no command: set spec.command")]
     NoCommand,
 }
@@ -42,7 +42,7 @@ impl ProgramError {
 pub struct Program {
     /// The process to start.
     pub process: ProcessSpec,
-    /// Where it listens.
+    /// Port in the machine that calls are sent to: the spec's, else PORT's, else the first TCP port that the image exposes, else 8080.
     pub port: u16,
     /// Its root file system.
     pub rootfs: PathBuf,

@@ -119,7 +119,7 @@ impl Snapshots {
         self.counted.load(Ordering::Relaxed) < self.budget / 8 * 7
     }
 
-    /// Starts a snapshot.
+    /// Opens a draft for a snapshot, which no one sees before it is published.
     ///
     /// # Errors
     /// Those of the file system.

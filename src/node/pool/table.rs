@@ -20,7 +20,7 @@ const FAILURES_MAX: u32 = 3;
 
 /// A slot of a worker process, as far as the table has to know it.
 pub trait SlotOfWorker {
-    /// The process.
+    /// The worker process that it is a slot of.
     type Worker: WorkerOfSlots;
 
     /// The worker that the slot is of.
@@ -29,7 +29,7 @@ pub trait SlotOfWorker {
 
 /// A worker process, as far as the table has to know it.
 pub trait WorkerOfSlots {
-    /// It ended.
+    /// The process has ended; its slots are of no use.
     fn is_gone(&self) -> bool;
 
     /// It has slots to give.
@@ -64,7 +64,7 @@ impl WorkerOfSlots for Worker {
 /// A slot with its part of the memory budget: a shell, or (where machines boot) a place for one.
 #[derive(Debug)]
 pub struct Shell<S = Slot> {
-    /// The slot.
+    /// Where the machine is, or will boot.
     pub slot: S,
     /// Its memory, given back with the slot.
     pub _charge: Charge,
@@ -88,7 +88,7 @@ type Waiter<S> = oneshot::Sender<Result<Shell<S>, TakeError>>;
 /// A shell that is there, or a place in the queue for the next one.
 pub type Taken<S> = Result<Shell<S>, oneshot::Receiver<Result<Shell<S>, TakeError>>>;
 
-/// The table.
+/// Which slots are empty or hold a shell, who waits, and how many shells are wanted.
 #[derive(Debug)]
 pub struct Table<S: SlotOfWorker = Slot> {
     idle: VecDeque<Shell<S>>,
@@ -105,7 +105,7 @@ pub struct Table<S: SlotOfWorker = Slot> {
     closed: bool,
 }
 
-/// Numbers for people.
+/// How many machines a pool has, by what they do.
 #[derive(Clone, Copy, Debug, Default, serde::Serialize)]
 pub struct Counts {
     /// Shells that wait for a call.
@@ -312,7 +312,7 @@ impl<S: SlotOfWorker> Table<S> {
         self.demand.last()
     }
 
-    /// Numbers for people.
+    /// How many machines it has, by what they do.
     pub fn counts(&self) -> Counts {
         Counts {
             waiting: self.idle.len(),

@@ -20,7 +20,7 @@ const QUEUE_MIN: usize = 16;
 /// What clients that are turned away are told to wait.
 pub const RETRY_SECS: u32 = 1;
 
-/// A function's limit.
+/// How many calls of one function run at once and wait, by its `concurrency`.
 #[derive(Debug)]
 pub struct Admission {
     turns: Arc<Semaphore>,
@@ -31,7 +31,7 @@ pub struct Admission {
     held: AtomicUsize,
 }
 
-/// The node's turns.
+/// How many calls the whole node takes at once, shared fairly among functions that ask.
 #[derive(Debug)]
 pub struct Turns {
     free: Arc<Semaphore>,
@@ -117,7 +117,7 @@ impl Admission {
         self.concurrency.saturating_sub(self.turns.available_permits())
     }
 
-    /// Calls that wait.
+    /// Calls that passed their checks and wait for a turn.
     pub fn queued(&self) -> usize {
         self.queued.load(Ordering::Relaxed)
     }

@@ -28,23 +28,23 @@ pub enum BodyError {
     /// The program's side of it.
     #[error("the function's response ended early")]
     Function(#[from] hyper::Error),
-    /// The program's end.
+    /// The program ended, or the machine did, in the middle of it.
     #[error("{0}")]
     Program(String),
-    /// The deadline.
+    /// The function's timeout passed in the middle of it.
     #[error("the call took longer than the function's timeout")]
     Deadline,
 }
 
-/// A body.
+/// What a client gets as body, from whichever protocol it came.
 #[derive(Debug, Default)]
 pub enum Body {
-    /// Nothing.
+    /// No bytes.
     #[default]
     Empty,
-    /// Bytes of ours.
+    /// Bytes that are all here: a problem document, or a short response.
     Full(Bytes),
-    /// A function's response.
+    /// The rest of an HTTP response, as the function sends it.
     Stream(Box<Stream>),
     /// The output of a function whose response is no HTTP and long.
     Output(Box<LongOutput>),

@@ -21,7 +21,7 @@ pub struct CallRecord {
     pub time: f64,
     /// `namespace/function`.
     pub function: Arc<str>,
-    /// Its id.
+    /// Id of the call, as the client got it in X-Call-Id.
     pub call: Arc<str>,
     /// Status that the client got; 0 if it went away before.
     pub status: u16,
@@ -43,7 +43,7 @@ pub struct CallRecord {
     pub run_us: u64,
     /// Machine stopped → machine gone.
     pub teardown_us: u64,
-    /// Pages written.
+    /// Pages of 4 KiB that the call wrote.
     pub dirty_pages: u64,
     /// Exits to the monitor.
     pub exits: u64,
@@ -52,7 +52,7 @@ pub struct CallRecord {
     pub detail: Option<Arc<str>>,
 }
 
-/// The last calls.
+/// Records of the last [`KEPT`] calls, for the admin port and `logs`.
 #[derive(Debug, Default)]
 pub struct Calls(Mutex<VecDeque<CallRecord>>);
 

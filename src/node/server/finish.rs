@@ -22,7 +22,7 @@ impl CallEnd {
         Self { call, facts, _turns: turns }
     }
 
-    /// The call.
+    /// The machine's side of the call.
     pub fn call(&self) -> &ActiveCall {
         &self.call
     }

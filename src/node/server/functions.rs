@@ -19,16 +19,16 @@ use api::{FunctionName, Published};
 /// What clients are told to wait while a function bakes.
 const BAKE_RETRY_SECS: u32 = 1;
 
-/// A function.
+/// A function that the volume names, whatever answers its calls at the moment.
 #[derive(Debug)]
 pub struct Function {
-    /// Its name.
+    /// Namespace and function, as in the path of a call.
     pub name: FunctionName,
     /// The same as text that records share.
     pub label: Arc<str>,
-    /// Its output.
+    /// What its programs print, the last lines of it.
     pub log: Arc<FunctionLog>,
-    /// Its numbers.
+    /// Its counters, looked up once so that a call does not.
     pub metrics: FunctionMetrics,
     /// Held while its report is written or removed.
     pub(super) writing: Mutex<()>,
@@ -40,22 +40,22 @@ pub struct Function {
 /// What answers a function's calls.
 #[derive(Debug)]
 pub enum Serving {
-    /// Nothing yet.
+    /// Nothing yet: the first bake runs, and callers get 503 with Retry-After.
     Baking,
     /// Nothing, and nothing will before the function is changed.
     Failed(Problem),
-    /// A revision.
+    /// A revision whose bake succeeded, or which boots for each call.
     Ready(Arc<Revision>),
 }
 
 /// One version of a function.
 #[derive(Debug)]
 pub struct Revision {
-    /// What was published.
+    /// The record on the volume that it was made from.
     pub published: Arc<Published>,
-    /// Its limits.
+    /// Calls at once, and those that wait.
     pub admission: Arc<Admission>,
-    /// Its machines.
+    /// Machines that were made ahead of its calls.
     pub pool: Arc<Pool>,
 }
 
@@ -99,7 +99,7 @@ impl Function {
         }
     }
 
-    /// What answers now.
+    /// What answers at this moment; the next call may find another.
     pub fn serving(&self) -> Arc<Serving> {
         self.serving.load_full()
     }

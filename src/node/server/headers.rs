@@ -12,7 +12,7 @@ use http::header::{
 use http::{HeaderMap, Version, request};
 use ipnet::IpNet;
 
-/// The call's id.
+/// Id of a call, in requests, responses, logs and records; 1 to 128 visible characters if a client chose it.
 pub const CALL_ID: HeaderName = HeaderName::from_static("x-call-id");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");

@@ -175,7 +175,7 @@ impl Call {
         response
     }
 
-    /// The server.
+    /// The server that took the request.
     pub(super) fn server(&self) -> &Server {
         &self.server
     }

@@ -42,10 +42,10 @@ const H2_PING: Duration = Duration::from_secs(30);
 /// After an accept that failed for want of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Limits of connections.
+/// What one client connection may take: places, time for a head, time without progress.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Open connections.
+    /// Client connections that are open at once; further ones wait in the kernel's backlog.
     pub connections: usize,
     /// A head must be whole, and the next request begin, within this time.
     pub header_timeout: Duration,

@@ -97,22 +97,22 @@ const LATEST: Duration = Duration::from_secs(20);
 /// Bundles that are opened at once: more only take the processors from those who answer calls.
 const OPENERS: usize = 2;
 
-/// A server.
+/// One node's server: what listeners, admin port and revisions share.
 #[derive(Debug)]
 pub struct Server {
-    /// Its options.
+    /// What the command line decided.
     pub options: ServerOptions,
-    /// Its volume.
+    /// Records of functions, bundles, snapshots and reports.
     pub volume: Volume,
     /// Workers, memory, snapshots.
     pub node: Arc<Node>,
-    /// What it serves.
+    /// Every function that the volume names.
     pub functions: Functions,
-    /// Its numbers.
+    /// Metrics of the admin port.
     pub metrics: Metrics,
     /// The secrets of functions.
     pub secrets: Secrets,
-    /// The last calls.
+    /// Records of calls that ended.
     pub calls: Calls,
     /// Turns of the node.
     pub turns: Arc<Turns>,

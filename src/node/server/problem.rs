@@ -16,7 +16,7 @@ use super::body::Body;
 pub enum Component {
     /// The request itself.
     Request,
-    /// Names and routes.
+    /// The path names no function, or one that does not answer yet.
     Router,
     /// Limits of function and node.
     Admission,
@@ -38,12 +38,12 @@ pub enum Reader {
     Owner,
 }
 
-/// A problem.
+/// Why a call has no answer of its function: what the caller gets, and what only the owner does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// Status of the response.
     pub status: StatusCode,
-    /// Who has it.
+    /// Where it arose, so that the reader knows whose it is to mend.
     pub component: Component,
     /// One word for machines.
     pub reason: &'static str,
@@ -55,7 +55,7 @@ pub struct Problem {
     pub retry_after: Option<u32>,
 }
 
-/// The document.
+/// The problem as a document (RFC 9457), as far as its reader may see it.
 #[derive(Serialize)]
 struct Document<'a> {
     r#type: &'static str,

@@ -32,7 +32,7 @@ pub struct Answering(Arc<AtomicUsize>);
 pub struct Answer(Arc<AtomicUsize>);
 
 impl Answering {
-    /// A request came.
+    /// Counts a request whose answer is ours to give, so that hyper's own one is not taken for it.
     pub fn begin(&self) -> Answer {
         self.0.fetch_add(1, Ordering::Relaxed);
         Answer(self.0.clone())

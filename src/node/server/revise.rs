@@ -100,7 +100,7 @@ struct OpenBundle {
 enum Machines {
     /// From the snapshot.
     Clone,
-    /// Each boots.
+    /// There is none: each machine boots.
     Boot,
 }
 

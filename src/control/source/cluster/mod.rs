@@ -45,7 +45,7 @@ pub struct ClusterOptions {
     pub watch_timeout: Duration,
 }
 
-/// A cluster.
+/// The Images of a cluster as a source.
 pub struct ClusterSource {
     client: Client,
     volume: Volume,

@@ -39,7 +39,7 @@ const INTERVAL: Duration = Duration::from_millis(250);
 /// News that wait to be taken; beyond, the folder is not looked at.
 const QUEUE: usize = 64;
 
-/// A folder.
+/// A folder of Image documents as a source.
 pub struct FolderSource {
     folder: PathBuf,
     volume: Volume,

@@ -17,7 +17,7 @@ use crate::reconcile::failure::Failure;
 /// The key of a secret with credentials for registries, as Kubernetes has it.
 const DOCKER_CONFIG_KEY: &str = ".dockerconfigjson";
 
-/// Copies what changed.
+/// Keeps the volume's copies of a folder's secrets, writing only what changed.
 #[derive(Debug, Default)]
 pub struct Copier {
     known: HashMap<(String, String), Vec<FileStamp>>,
