@@ -68,7 +68,8 @@ impl Kvm {
         let tsc_khz =
             idle_vcpu.get_tsc_khz().map_err(request("read the frequency of the time-stamp counter"))?;
         let kind = KvmKind::detect();
-        let vcpu_cpuid = if kind == KvmKind::Pvm { smallest_cpuid(&cpuid)? } else { cpuid.clone() };
+        let executes_cpuid = kind == KvmKind::Pvm && !traps_cpuid();
+        let vcpu_cpuid = if executes_cpuid { smallest_cpuid(&cpuid)? } else { cpuid.clone() };
         Ok(Self { kvm, kind, cpuid, vcpu_cpuid, tsc_khz, idle: (idle, idle_vcpu) })
     }
 
@@ -102,6 +103,14 @@ impl Kvm {
     pub fn idle_sregs(&self) -> Result<kvm_sregs, KvmError> {
         self.idle.1.get_sregs().map_err(request("read system registers"))
     }
+}
+
+/// Whether CPUID traps outside ring 0, as Intel's CPUs can be told: then guests in ring 3 see what their vCPU was told. A host
+/// that says nothing is taken for one that traps.
+fn traps_cpuid() -> bool {
+    let flags = |text: &str| text.lines().find(|line| line.starts_with("flags")).map(str::to_owned);
+    let flags = std::fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| flags(&text));
+    flags.is_none_or(|flags| flags.split_whitespace().any(|flag| flag == "cpuid_fault"))
 }
 
 /// The leaves without which KVM refuses to set XCR0. Where guests execute CPUID on the CPU itself, all others only make
