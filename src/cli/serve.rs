@@ -86,6 +86,9 @@ pub struct Args {
     /// Disk space for snapshots; the least recently used go first.
     #[arg(long, env = "KONTAIN_SNAPSHOT_BUDGET", value_name = "SIZE", default_value = "20Gi")]
     pub snapshot_budget: Quantity,
+    /// A snapshot that is older serves the next call and is then made again beside it; not while nobody calls.
+    #[arg(long, env = "KONTAIN_SNAPSHOT_MAX_AGE", value_name = "DURATION", default_value = "24h")]
+    pub snapshot_max_age: Span,
     /// Tell callers what went wrong inside: the program's last output, its exit, addresses. For a machine of one's own.
     #[arg(long, env = "KONTAIN_VERBOSE_ERRORS", value_parser = clap::builder::FalseyValueParser::new())]
     pub verbose_errors: bool,
@@ -159,6 +162,7 @@ async fn serve(args: Args, publishing: &Handle) -> anyhow::Result<()> {
         stock: args.stock,
         idle: args.worker_idle.duration(),
         ready_limit: args.ready_limit.duration(),
+        snapshot_max_age: args.snapshot_max_age.duration(),
     };
     let node = Node::new(&node_options, snapshots, budget);
     let options = ServerOptions {

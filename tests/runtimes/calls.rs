@@ -4,6 +4,7 @@ use crate::common::node::{Answer, Node};
 use crate::matrix::{Failure, Runtime};
 use serde_json::{Value, json};
 use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -12,6 +13,8 @@ use std::thread;
 const THOROUGH: usize = 1000;
 /// Calls that the kinds share, and all of those runtimes whose calls take long, unless `RUNTIMES_CALLS` says otherwise.
 const MIXED: usize = 200;
+/// Draws of the secure source from clones of one warmed snapshot, unless `RUNTIMES_DRAWS` says otherwise.
+const DRAWS: usize = 100;
 /// Callers at once.
 const CALLERS: usize = 2;
 const MIB: usize = 1 << 20;
@@ -50,21 +53,34 @@ type Seen = Mutex<HashSet<String>>;
 /// # Errors
 /// The first answer that is not what it should be, and to which call it came.
 pub fn all(node: &Node, runtime: &Runtime) -> Result<(), String> {
-    let (first, calls) = (echo(node, runtime)?, calls(runtime));
-    let (next, seen) = (AtomicUsize::new(1), Seen::default());
+    let (first, calls) = (echo(node, runtime)?, wish("RUNTIMES_CALLS").unwrap_or(calls(runtime)));
+    let seen = Seen::default();
+    let draws = wish("RUNTIMES_DRAWS").unwrap_or(DRAWS);
+    share(0..draws, |number| {
+        let drawn = text(node, runtime, "random").and_then(|text| fresh(&text, 32, &seen));
+        drawn.map_err(|problem| format!("draw {}: {problem}", number + 1))
+    })?;
+    share(1..calls, |number| {
+        let told = |problem| format!("call {}: {problem}", number + 1);
+        // The second and the last are echoes like the first.
+        if number == 1 || number >= MIXED || number + 1 == calls {
+            same(&first, &echo(node, runtime).map_err(told)?).map_err(told)
+        } else {
+            one(node, runtime, GROUP[number % GROUP.len()], number, &seen).map_err(told)
+        }
+    })
+}
+
+/// Has the callers do some numbered work, until it is done or fails.
+fn share(numbers: Range<usize>, work: impl Fn(usize) -> Result<(), String> + Sync) -> Result<(), String> {
+    let next = AtomicUsize::new(numbers.start);
     let caller = || {
         loop {
             let number = next.fetch_add(1, Ordering::Relaxed);
-            if number >= calls {
+            if number >= numbers.end {
                 return Ok(());
             }
-            let told = |problem| format!("call {}: {problem}", number + 1);
-            // The second and the last are echoes like the first.
-            if number == 1 || number >= MIXED || number + 1 == calls {
-                same(&first, &echo(node, runtime).map_err(told)?).map_err(told)?;
-            } else {
-                one(node, runtime, GROUP[number % GROUP.len()], number, &seen).map_err(told)?;
-            }
+            work(number)?;
         }
     };
     thread::scope(|scope| {
@@ -73,9 +89,13 @@ pub fn all(node: &Node, runtime: &Runtime) -> Result<(), String> {
     })
 }
 
+/// What a variable of the environment asks for.
+fn wish(name: &str) -> Option<usize> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
 fn calls(runtime: &Runtime) -> usize {
-    let wish = std::env::var("RUNTIMES_CALLS").ok().and_then(|text| text.parse().ok());
-    wish.unwrap_or(if runtime.quick { THOROUGH } else { MIXED })
+    if runtime.quick { THOROUGH } else { MIXED }
 }
 
 fn one(node: &Node, runtime: &Runtime, kind: Kind, number: usize, seen: &Seen) -> Result<(), String> {

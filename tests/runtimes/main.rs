@@ -1,7 +1,8 @@
 //! Real runtimes: each is an ordinary image that scripts beside this file build from packages; it is published, baked
 //! after a warm-up, and called hundreds of times.
 //!
-//! A test per row of [`matrix`]: `cargo test --test runtimes -- node`; `RUNTIMES_CALLS=1000` makes so many calls of each.
+//! A test per row of [`matrix`]: `cargo test --test runtimes -- node`; `RUNTIMES_CALLS=1000` makes so many calls of each,
+//! `RUNTIMES_DRAWS=10000` so many draws of its secure source.
 //! What is measured by the way is written to `target/runtimes/results/NAME.json`, from which `table.py` makes the
 //! README's table.
 

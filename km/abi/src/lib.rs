@@ -18,4 +18,4 @@ pub mod layout;
 pub mod records;
 
 /// Changes whenever anything in this crate changes its meaning or its place in memory.
-pub const ABI_VERSION: u32 = 5;
+pub const ABI_VERSION: u32 = 6;

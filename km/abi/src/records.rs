@@ -50,7 +50,8 @@ pub struct CloneRecord {
 
 /// Clock parameters, at [`crate::layout::CLOCK_GPA`]; the vDSO reads them as well.
 ///
-/// `ns(tsc) = base_ns + (((tsc - tsc_base) as u128 * mult as u128) >> shift)`, for monotonic and real time.
+/// `ns(tsc) = base_ns + (((tsc - tsc_base) as u128 * mult as u128) >> shift)`, for each of the three clocks. In a clone they
+/// are what Linux has after a suspension for as long as the snapshot is old: CLOCK_MONOTONIC stood still meanwhile.
 /// The vCPU is stopped while the monitor writes, so there is no sequence lock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
@@ -65,6 +66,8 @@ pub struct ClockPage {
     pub monotonic_ns: u64,
     /// CLOCK_REALTIME in nanoseconds since 1970 at `tsc_base`.
     pub realtime_ns: u64,
+    /// CLOCK_BOOTTIME in nanoseconds at `tsc_base`: CLOCK_MONOTONIC and the snapshot's age.
+    pub boottime_ns: u64,
 }
 
 /// The process to start, and its surroundings.

@@ -6,6 +6,7 @@
 //! [`Progress`], which is cleared when the call ends. Spurious wake-ups are normal.
 
 use crate::errno::Errno;
+use crate::time::{Clock, Deadline};
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -138,8 +139,18 @@ pub type SysResult = core::result::Result<u64, Stop>;
 pub struct Progress {
     /// Absolute CLOCK_MONOTONIC deadline once computed, in nanoseconds.
     pub deadline_ns: Option<u64>,
+    /// The same as a time of a clock that jumps in a clone.
+    pub jumping: Option<Deadline>,
     /// Bytes or items already done: what the call returns if a signal ends it.
     pub done: u64,
     /// Free use by the handler.
     pub stage: u64,
+}
+
+impl Progress {
+    /// The call waits until then at the longest.
+    pub fn wait_until(&mut self, deadline: Deadline) {
+        self.deadline_ns = Some(deadline.monotonic_ns());
+        self.jumping = Some(deadline).filter(|deadline| deadline.clock != Clock::Monotonic);
+    }
 }

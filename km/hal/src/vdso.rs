@@ -59,6 +59,7 @@ km_vdso_clock_gettime:
     je 2f
     cmp edi, 6
     je 2f
+    mov r9d, 32
     cmp edi, 7
     je 2f
     mov r9d, 24

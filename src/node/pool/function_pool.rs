@@ -57,6 +57,8 @@ pub enum PoolEvent {
     SnapshotRefused,
     /// The snapshot is not there: it was evicted.
     SnapshotMissing,
+    /// A call came, and was served, from a snapshot that is older than the node's limit.
+    SnapshotOld,
 }
 
 /// How a machine's use ends.
@@ -81,6 +83,8 @@ pub struct Pool {
     verified: AtomicBool,
     /// A task will look after the pool in a moment.
     tending: AtomicBool,
+    /// When the snapshot is too old, until its owner was told. Set when the first worker opens it.
+    stale: Mutex<Option<Instant>>,
     events: mpsc::UnboundedSender<PoolEvent>,
 }
 
@@ -94,6 +98,7 @@ impl Pool {
             growth: tokio::sync::Mutex::default(),
             verified: AtomicBool::new(false),
             tending: AtomicBool::new(false),
+            stale: Mutex::default(),
             events,
         });
         // Without a snapshot the first shell would only find that out, and it would be made again for nobody.
@@ -138,6 +143,26 @@ impl Pool {
     /// # Errors
     /// When none can be made.
     pub async fn take(self: &Arc<Self>) -> Result<(Shell, Found), TakeError> {
+        let found = self.take_shell().await?;
+        self.tell_age();
+        Ok(found)
+    }
+
+    /// Tells the owner once that the snapshot is too old.
+    fn tell_age(&self) {
+        let mut stale = self.stale.lock().unwrap_or_else(PoisonError::into_inner);
+        if stale.is_some_and(|at| at <= Instant::now()) {
+            *stale = None;
+            let _ = self.events.send(PoolEvent::SnapshotOld);
+        }
+    }
+
+    /// Takes the snapshot for younger than it is: its owner is told again when a call comes after so long.
+    pub fn excuse_age(&self, pause: Duration) {
+        *self.stale.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now().checked_add(pause);
+    }
+
+    async fn take_shell(self: &Arc<Self>) -> Result<(Shell, Found), TakeError> {
         let taken = self.lock().take(Instant::now())?;
         match taken {
             Ok(shell) => {
@@ -358,7 +383,12 @@ impl Pool {
         }
         self.node.snapshots.hold(&self.source.function.snapshot_key);
         match self.node.snapshots.get(&self.source.function.snapshot_key) {
-            Some(file) => Ok(Some(file)),
+            Some((file, age)) => {
+                if !self.verified.load(Ordering::Relaxed) {
+                    self.excuse_age(self.node.snapshot_max_age.saturating_sub(age));
+                }
+                Ok(Some(file))
+            }
             // Evicted while the pool waited for its first shells: it is made again when a call asks for it.
             None if self.lock().rest() => Err(TakeError::Closed),
             None => Err(self.lost(PoolEvent::SnapshotMissing)),

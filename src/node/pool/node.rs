@@ -32,6 +32,8 @@ pub struct NodeOptions {
     pub idle: Duration,
     /// How long a program may take from its start to being ready.
     pub ready_limit: Duration,
+    /// A snapshot that is older is made again once a call has come.
+    pub snapshot_max_age: Duration,
 }
 
 /// What all pools of a node share: workers, memory, snapshots, and turns to make machines.
@@ -55,6 +57,8 @@ pub struct Node {
     pub idle: Duration,
     /// [`NodeOptions::ready_limit`].
     pub ready_limit: Duration,
+    /// [`NodeOptions::snapshot_max_age`].
+    pub snapshot_max_age: Duration,
     pools: Mutex<Vec<Weak<Pool>>>,
 }
 
@@ -72,6 +76,7 @@ impl Node {
             waiting: AtomicUsize::new(0),
             idle: options.idle,
             ready_limit: options.ready_limit,
+            snapshot_max_age: options.snapshot_max_age,
             pools: Mutex::default(),
         });
         tokio::spawn(tick(Arc::downgrade(&node)));

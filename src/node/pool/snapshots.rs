@@ -7,7 +7,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use km_vmm::protocol::Hello;
 use serde::Serialize;
@@ -99,14 +99,16 @@ impl Snapshots {
         Ok(snapshots)
     }
 
-    /// Opens a snapshot to read, and marks it as used now.
-    pub fn get(&self, key: &str) -> Option<File> {
+    /// Opens a snapshot to read, and marks it as used now; also how old it is.
+    pub fn get(&self, key: &str) -> Option<(File, Duration)> {
         let path = self.path(key);
         let file = File::open(&path).ok()?;
         let now = SystemTime::now();
         // Reading needs no right to change the time; without it the file is merely evicted earlier.
-        let _ = file.set_times(fs::FileTimes::new().set_modified(now).set_accessed(now));
-        Some(file)
+        let _ = file.set_times(fs::FileTimes::new().set_accessed(now));
+        let written = file.metadata().and_then(|data| data.modified()).unwrap_or(now);
+        // One from the future, since the clock was set back, is new.
+        Some((file, now.duration_since(written).unwrap_or_default()))
     }
 
     /// Whether a snapshot is there.
@@ -200,7 +202,8 @@ impl Snapshots {
             .filter_map(|entry| {
                 let data = entry.metadata().ok()?;
                 // Snapshots are sparse: blocks, not length, are what the disk lacks.
-                Some((entry.path(), data.modified().ok()?, data.blocks() * 512))
+                // When it was used last; when it was written is how old it is.
+                Some((entry.path(), data.accessed().ok()?, data.blocks() * 512))
             })
             .collect()
     }

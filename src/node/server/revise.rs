@@ -9,6 +9,8 @@
 //!                    │                       │ only the disk    ▼
 //!                    └───────────────────────┴──────────── bake, try again later
 //! ```
+//!
+//! A snapshot that is too old serves on while another one is baked, and is replaced by it.
 
 use std::fs::File;
 use std::sync::Arc;
@@ -152,18 +154,36 @@ impl Reviser<'_> {
         }
         let mut events = self.install(&prepared, Machines::Clone);
         self.report(Phase::Ready, "Ready", "calls are served");
-        // The pool holds the sender for as long as it serves; without an event there is nothing to do.
-        match events.recv().await {
-            Some(PoolEvent::SnapshotRefused) => {
-                tracing::warn!(function = %self.function.name, "the snapshot is refused; it is baked again");
-                snapshots.discard(&prepared.key);
+        loop {
+            // The pool holds the sender for as long as it serves; without an event there is nothing to do.
+            match events.recv().await {
+                Some(PoolEvent::SnapshotRefused) => {
+                    tracing::warn!(function = %self.function.name, "the snapshot is refused; it is baked again");
+                    snapshots.discard(&prepared.key);
+                    return self.renew(&prepared).await;
+                }
+                Some(PoolEvent::SnapshotMissing) => {
+                    tracing::info!(function = %self.function.name, "the snapshot was evicted; it is baked again");
+                    return self.renew(&prepared).await;
+                }
+                Some(PoolEvent::SnapshotOld) if self.refresh(&prepared).await => return Ok(()),
+                Some(PoolEvent::SnapshotOld) => {}
+                None => return std::future::pending().await,
             }
-            Some(PoolEvent::SnapshotMissing) => {
-                tracing::info!(function = %self.function.name, "the snapshot was evicted; it is baked again");
-            }
-            None => return std::future::pending().await,
         }
-        self.renew(&prepared).await
+    }
+
+    /// Makes a snapshot anew that is too old, while the old one serves; says whether there is a new one.
+    async fn refresh(&self, prepared: &Prepared) -> bool {
+        tracing::info!(function = %self.function.name, "the snapshot is old; it is baked again beside it");
+        let Err(failure) = self.bake(prepared).await else { return true };
+        let message = format!("an old snapshot serves, since it cannot be made again: {}", failure.text());
+        tracing::warn!(function = %self.function.name, reason = failure.reason.word(), "{message}");
+        self.report(Phase::Ready, failure.reason.word(), &message);
+        if let Serving::Ready(revision) = &*self.function.serving() {
+            revision.pool.excuse_age(RETRY_MAX);
+        }
+        false
     }
 
     /// Serves by cold boots while the snapshot is made again.

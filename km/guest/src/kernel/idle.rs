@@ -3,14 +3,12 @@
 
 use super::Kernel;
 use crate::fs::file::File;
-use crate::mm::generator::Keys;
-use crate::task::Tid;
-use crate::task::thread::{Call, Thread};
+use crate::mm::generator::{Keys, aging};
+use crate::time::NANOS_PER_SECOND;
 use crate::{random, time};
 use alloc::vec::Vec;
 use km_abi::hypercall::{Event, EventKind, IDLE_AT_START, Idle, NEVER, TICK_NS};
 use km_hal::{cpu, hyper, paging, records};
-use linux_raw_sys::general as raw;
 
 impl Kernel {
     /// Hands over what waits and lets the monitor stop the machine until something happens.
@@ -113,8 +111,14 @@ impl Kernel {
         }
     }
 
-    /// Before a snapshot: searches the memory of all processes for generators.
+    /// Before a snapshot: searches the memory of all processes for generators. The template never runs again, so those that
+    /// only have to be aged are.
     fn find_generators(&mut self) {
+        let now_ns = time::realtime_ns();
+        let [boot, now] = [now_ns.saturating_sub(time::monotonic_ns()), now_ns].map(|ns| ns / NANOS_PER_SECOND);
+        for process in self.tasks.processes() {
+            aging::age(&process.space, &(boot.max(1)..=now));
+        }
         let keys = Keys::new(random::take_seeds());
         self.generators =
             self.tasks.processes().flat_map(|process| keys.generators(&process.space)).collect();
@@ -142,27 +146,18 @@ impl Kernel {
             process.space.borrow_mut().wipe_marked();
         }
         self.renew_generators();
-        // CLOCK_REALTIME has jumped: wakes the threads that wait for a time of it.
-        self.timers.realtime_changed();
-        crate::fs::timerfd::realtime_changed();
+        self.clocks_jumped();
         self.vfs.generation_changed();
-        let sleepers: Vec<Tid> =
-            self.tasks.threads().filter(|thread| follows_realtime(thread)).map(|thread| thread.tid).collect();
-        sleepers.into_iter().for_each(|tid| self.tasks.interrupt(tid));
     }
-}
 
-/// Whether a thread waits for an absolute time of CLOCK_REALTIME.
-fn follows_realtime(thread: &Thread) -> bool {
-    const FUTEX_CLOCK_REALTIME: u64 = 256;
-    const TIMER_ABSTIME: u64 = 1;
-    match thread.call {
-        Some(Call { number, args, .. }) if number == u64::from(raw::__NR_futex) => {
-            args[1] & FUTEX_CLOCK_REALTIME != 0
+    /// CLOCK_REALTIME and CLOCK_BOOTTIME have moved on: who waits for a time of them may wait for less, or is late.
+    fn clocks_jumped(&mut self) {
+        self.timers.clocks_jumped();
+        crate::fs::timerfd::clocks_jumped();
+        let waiting = self.tasks.threads().filter_map(|thread| Some((thread.tid, thread.progress.jumping?)));
+        for (tid, deadline) in waiting.collect::<Vec<_>>() {
+            self.tasks.thread_mut(tid).progress.wait_until(deadline);
+            self.tasks.interrupt(tid);
         }
-        Some(Call { number, args, .. }) if number == u64::from(raw::__NR_clock_nanosleep) => {
-            args[0] != 1 && args[1] & TIMER_ABSTIME != 0
-        }
-        _ => false,
     }
 }

@@ -1,11 +1,13 @@
 //! Random generators that programs keep in their own memory, made fresh in every clone.
 //!
-//! Most ask for new entropy after a fork, a jump of the clock, or in pages that a fork wipes, and a clone has all of these.
-//! One kind does not: ChaCha of Rust's `rand` (`thread_rng`, and with it Deno's `crypto`) goes on with what it has. Its
+//! Some keep their state in pages that a fork wipes, and those are wiped in a clone. Others ask for new entropy once theirs is
+//! old: [`aging`] makes it old. One kind does neither: ChaCha of Rust's `rand` (`thread_rng`, and with it Deno's `crypto`) goes on with what it has. Its
 //! key came from the kernel as 32 bytes and lies beside the stream's position and the buffer that was made of both.
 //! Before a snapshot the machine is searched for such keys; one whose buffer is the stream of that very key is a generator
 //! beyond doubt. In a clone it gets another key and the buffer that belongs to it, as if the kernel had given
 //! other bytes from the start. A key that is used for something else has no such buffer and stays what it is.
+
+pub mod aging;
 
 use super::space::AddressSpace;
 use super::user::UserMemory;
@@ -65,9 +67,8 @@ impl Keys {
     pub fn generators(&self, space: &Rc<RefCell<AddressSpace>>) -> Vec<Generator> {
         let mut places = Vec::new();
         if !self.keys.is_empty() {
-            let wanted = &mut |word| self.beginnings.contain(word);
-            space.borrow().private_words(wanted, &mut |va| {
-                if places.len() < PLACES_MAX {
+            space.borrow().private_words(&mut |va, word| {
+                if self.beginnings.contain(word) && places.len() < PLACES_MAX {
                     places.push(va);
                 }
             });

@@ -5,8 +5,8 @@ use km_abi::layout::PAGE_SIZE;
 use km_hal::{frames, paging, phys};
 
 impl AddressSpace {
-    /// Calls `found` with the address of every word in private pages that `wanted` names.
-    pub fn private_words(&self, wanted: &mut impl FnMut(u32) -> bool, found: &mut impl FnMut(u64)) {
+    /// Calls `look` with address and value of every word in private pages, in the order of addresses.
+    pub fn private_words(&self, look: &mut impl FnMut(u64, u32)) {
         if self.is_gone() {
             return;
         }
@@ -16,9 +16,8 @@ impl AddressSpace {
                 if frames::owns(mapping.gpa) {
                     phys::read(mapping.gpa, &mut page);
                     for (index, bytes) in page.chunks_exact(4).enumerate() {
-                        if wanted(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])) {
-                            found(va + 4 * index as u64);
-                        }
+                        let word = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+                        look(va + 4 * index as u64, word);
                     }
                 }
                 Some(mapping)

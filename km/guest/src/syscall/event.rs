@@ -10,15 +10,16 @@ use crate::fs::node::meta::{Meta, S_IFREG};
 use crate::fs::node::{Body, Node};
 use crate::fs::open::O_CLOEXEC;
 use crate::fs::regular::RegularFile;
-use crate::fs::timerfd::TimerFd;
+use crate::fs::timerfd::{Setting, TimerFd};
 use crate::kernel::{Args, Ctx};
+use crate::time::Clock;
 use crate::wait::SysResult;
 use alloc::rc::Rc;
 
 pub const ROWS: &[Row] = &[
     Row::full(283, "timerfd_create", sys_timerfd_create),
     Row::full(284, "eventfd", sys_eventfd),
-    Row::partial(286, "timerfd_settime", sys_timerfd_settime, "TFD_TIMER_CANCEL_ON_SET never cancels"),
+    Row::full(286, "timerfd_settime", sys_timerfd_settime),
     Row::full(287, "timerfd_gettime", sys_timerfd_gettime),
     Row::full(290, "eventfd2", sys_eventfd2),
     Row::partial(319, "memfd_create", sys_memfd_create, "no huge pages (MFD_HUGETLB is ENOMEM)"),
@@ -42,9 +43,10 @@ fn sys_eventfd2(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
 
 fn sys_timerfd_create(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let flags = args[1] as u32;
-    let realtime = match args[0] as u32 {
-        0 | 8 => true,
-        1 | 7 | 9 => false,
+    let clock = match args[0] as u32 {
+        0 | 8 => Clock::Realtime,
+        1 => Clock::Monotonic,
+        7 | 9 => Clock::Boottime,
         _ => return Err(Errno::EINVAL.into()),
     };
     if matches!(args[0] as u32, 8 | 9) {
@@ -54,7 +56,7 @@ fn sys_timerfd_create(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     if flags & !(O_CLOEXEC | O_NONBLOCK) != 0 {
         return Err(Errno::EINVAL.into());
     }
-    let file = OpenFile::new(Rc::new(TimerFd::new(realtime)), O_RDWR | flags & O_NONBLOCK);
+    let file = OpenFile::new(Rc::new(TimerFd::new(clock)), O_RDWR | flags & O_NONBLOCK);
     install(ctx, file, flags & O_CLOEXEC != 0)
 }
 
@@ -70,12 +72,18 @@ fn sys_timerfd_settime(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
         return Err(Errno::EINVAL.into());
     }
     let raw: [i64; 4] = ctx.memory().load(args[2])?;
-    let interval = nanoseconds(raw[0], raw[1])?;
-    let first = nanoseconds(raw[2], raw[3])?;
+    let interval_ns = nanoseconds(raw[0], raw[1])?;
+    let first_ns = nanoseconds(raw[2], raw[3])?;
     let file = ctx.file(args[0])?;
     let timer = timer(&file)?;
     let old = timer.get();
-    timer.set(first, interval, args[1] & TFD_TIMER_ABSTIME != 0);
+    let absolute = args[1] & TFD_TIMER_ABSTIME != 0;
+    timer.set(Setting {
+        first_ns,
+        interval_ns,
+        absolute,
+        cancel_on_set: args[1] & TFD_TIMER_CANCEL_ON_SET != 0,
+    });
     if args[3] != 0 {
         store_setting(ctx, args[3], old)?;
     }

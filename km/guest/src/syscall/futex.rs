@@ -7,7 +7,7 @@ use super::row::Row;
 use crate::errno::{Errno, Result};
 use crate::kernel::{Args, Ctx};
 use crate::task::futex::{FutexKey, WakeOp};
-use crate::time::{Timespec, monotonic_ns, realtime_ns};
+use crate::time::{Clock, Deadline, Timespec, monotonic_ns};
 use crate::wait::{Stop, SysResult, Wait};
 
 pub const ROWS: &[Row] = &[
@@ -101,8 +101,8 @@ fn wait(ctx: &mut Ctx<'_>, args: &Args, bitset: u32) -> SysResult {
     }
     if ctx.progress().stage == 0 {
         if timeout != 0 {
-            let deadline_ns = deadline(ctx, operation, timeout)?;
-            ctx.progress().deadline_ns = Some(deadline_ns);
+            let deadline = deadline(ctx, operation, timeout)?;
+            ctx.progress().wait_until(deadline);
         }
         let key = key(ctx, word, operation)?;
         if ctx.memory().load::<u32>(word)? != value as u32 {
@@ -113,10 +113,6 @@ fn wait(ctx: &mut Ctx<'_>, args: &Args, bitset: u32) -> SysResult {
         ctx.progress().stage = 1;
     } else if !ctx.kernel.futexes.is_waiting(ctx.tid) {
         return Ok(0);
-    } else if operation & CLOCK_REALTIME != 0 && timeout != 0 {
-        // The clock may have been set meanwhile.
-        let deadline_ns = deadline(ctx, operation, timeout)?;
-        ctx.progress().deadline_ns = Some(deadline_ns);
     }
     Err(until_woken(ctx))
 }
@@ -132,13 +128,12 @@ fn until_woken(ctx: &mut Ctx<'_>) -> Stop {
 }
 
 /// FUTEX_WAIT has a relative time, FUTEX_WAIT_BITSET an absolute one of either clock.
-fn deadline(ctx: &mut Ctx<'_>, operation: u64, timeout: u64) -> Result<u64> {
-    let time = ctx.memory().load::<Timespec>(timeout)?.to_ns()?;
-    let now = monotonic_ns();
+fn deadline(ctx: &mut Ctx<'_>, operation: u64, timeout: u64) -> Result<Deadline> {
+    let time_ns = ctx.memory().load::<Timespec>(timeout)?.to_ns()?;
     Ok(match operation & !PRIVATE {
-        command::WAIT => now.saturating_add(time),
-        command::WAIT_BITSET => time,
-        _ => now.saturating_add(time.saturating_sub(realtime_ns())),
+        command::WAIT => Deadline::after(Clock::Monotonic, time_ns),
+        command::WAIT_BITSET => Deadline { clock: Clock::Monotonic, at_ns: time_ns },
+        _ => Deadline { clock: Clock::Realtime, at_ns: time_ns },
     })
 }
 

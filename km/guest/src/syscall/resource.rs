@@ -7,7 +7,7 @@ use crate::task::Credentials;
 use crate::task::credentials::CAP_SYS_RESOURCE;
 use crate::task::limits::{Limit, resource};
 use crate::task::{Pid, Process};
-use crate::time::{Timeval, monotonic_ns};
+use crate::time::{Timeval, boottime_ns, monotonic_ns};
 use crate::wait::SysResult;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -130,7 +130,7 @@ fn sys_sysinfo(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let (total, free) = (km_hal::frames::total() * page, km_hal::frames::available() * page);
     let threads = ctx.kernel.tasks.thread_count().min(usize::from(u16::MAX)) as u64;
     // uptime, three load averages, total and free memory, shared, buffers, total and free swap, threads, high memory
-    let words = [monotonic_ns() / 1_000_000_000, 0, 0, 0, total, free, 0, 0, 0, 0, threads, 0, 0, 1];
+    let words = [boottime_ns() / 1_000_000_000, 0, 0, 0, total, free, 0, 0, 0, 0, threads, 0, 0, 1];
     ctx.memory().store(args[0], &words)?;
     Ok(0)
 }

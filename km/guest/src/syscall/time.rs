@@ -3,7 +3,9 @@
 use super::row::Row;
 use crate::errno::{Errno, Result};
 use crate::kernel::{Args, Ctx};
-use crate::time::{NANOS_PER_SECOND, Timespec, Timeval, monotonic_ns, realtime_ns};
+use crate::time::{
+    Clock, Deadline, NANOS_PER_SECOND, Timespec, Timeval, boottime_ns, monotonic_ns, realtime_ns,
+};
 use crate::wait::{Stop, SysResult, Wait};
 
 pub const ROWS: &[Row] = &[
@@ -41,7 +43,8 @@ pub(crate) fn clock_ns(ctx: &mut Ctx<'_>, id: i32) -> Result<u64> {
     use clock::*;
     match id {
         REALTIME | REALTIME_COARSE | REALTIME_ALARM | TAI => Ok(realtime_ns()),
-        MONOTONIC | MONOTONIC_RAW | MONOTONIC_COARSE | BOOTTIME | BOOTTIME_ALARM => Ok(monotonic_ns()),
+        MONOTONIC | MONOTONIC_RAW | MONOTONIC_COARSE => Ok(monotonic_ns()),
+        BOOTTIME | BOOTTIME_ALARM => Ok(boottime_ns()),
         PROCESS_CPUTIME => {
             let pid = ctx.process().pid;
             Ok(ctx.kernel.process_cpu_ns(pid))
@@ -121,16 +124,27 @@ fn sys_clock_nanosleep(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     sleep(ctx, id, request, flags & ABSTIME != 0, remaining)
 }
 
+/// When a wall clock shows `time_ns`, or has gone on by so much. A distance on CLOCK_REALTIME is one on CLOCK_MONOTONIC.
+fn deadline(id: i32, absolute: bool, time_ns: u64) -> Deadline {
+    let clock = match id {
+        clock::BOOTTIME | clock::BOOTTIME_ALARM => Clock::Boottime,
+        clock::MONOTONIC => Clock::Monotonic,
+        _ if absolute => Clock::Realtime,
+        _ => Clock::Monotonic,
+    };
+    if absolute { Deadline { clock, at_ns: time_ns } } else { Deadline::after(clock, time_ns) }
+}
+
 fn sleep(ctx: &mut Ctx<'_>, id: i32, request: u64, absolute: bool, remaining: u64) -> SysResult {
     let time_ns = ctx.memory().load::<Timespec>(request)?.to_ns()?;
-    let now_ns = monotonic_ns();
-    // An absolute time is converted at every run: the clock may have been set meanwhile.
-    let deadline_ns = match (absolute, ctx.progress().deadline_ns) {
-        (true, _) => now_ns.saturating_add(time_ns.saturating_sub(clock_ns(ctx, id)?)),
-        (false, Some(deadline_ns)) => deadline_ns,
-        (false, None) => now_ns.saturating_add(time_ns),
-    };
-    ctx.progress().deadline_ns = Some(deadline_ns);
+    if id < 0 && absolute {
+        // How fast a CPU clock goes is not known, so its distance is taken anew at every run.
+        let left_ns = time_ns.saturating_sub(clock_ns(ctx, id)?);
+        ctx.progress().deadline_ns = Some(monotonic_ns().saturating_add(left_ns));
+    } else if ctx.progress().deadline_ns.is_none() {
+        ctx.progress().wait_until(deadline(id, absolute, time_ns));
+    }
+    let (now_ns, deadline_ns) = (monotonic_ns(), ctx.progress().deadline_ns.unwrap_or_default());
     if deadline_ns <= now_ns {
         return Ok(0);
     }

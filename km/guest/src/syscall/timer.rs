@@ -5,7 +5,7 @@ use crate::errno::{Errno, Result};
 use crate::kernel::{Args, Ctx};
 use crate::signal::Signal;
 use crate::task::timers::{Base, Notice, Setting, TimerId};
-use crate::time::{NANOS_PER_SECOND, Timespec, Timeval};
+use crate::time::{Clock, NANOS_PER_SECOND, Timespec, Timeval};
 use crate::wait::SysResult;
 
 pub const ROWS: &[Row] = &[
@@ -88,8 +88,9 @@ fn sys_alarm(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
 
 fn base_of(ctx: &mut Ctx<'_>, clock: u64) -> Result<Base> {
     match clock as i32 {
-        0 | 8 | 11 => Ok(Base::Realtime),
-        1 | 7 | 9 => Ok(Base::Monotonic),
+        0 | 8 | 11 => Ok(Base::Clock(Clock::Realtime)),
+        1 => Ok(Base::Clock(Clock::Monotonic)),
+        7 | 9 => Ok(Base::Clock(Clock::Boottime)),
         2 | 3 => Ok(Base::Cpu),
         clock if clock < 0 => super::time::clock_ns(ctx, clock).map(|_| Base::Cpu),
         _ => Err(Errno::EINVAL),

@@ -7,7 +7,7 @@ use crate::fs::fd::FdTable;
 use crate::fs::regular::Running;
 use crate::mm::AddressSpace;
 use crate::signal::{ProcessSignals, Signal};
-use crate::time::monotonic_ns;
+use crate::time::boottime_ns;
 use crate::wait::WaitQueue;
 use alloc::rc::Rc;
 use alloc::vec::Vec;
@@ -183,7 +183,7 @@ pub struct Process {
     pub faults: u64,
     /// What children used that ended and were waited for (RUSAGE_CHILDREN).
     pub children_usage: Usage,
-    /// CLOCK_MONOTONIC when it was made.
+    /// CLOCK_BOOTTIME when it was made.
     pub started_ns: u64,
     /// Dispositions and pending signals.
     pub signals: ProcessSignals,
@@ -220,7 +220,7 @@ impl Process {
             gone_cpu_ns: 0,
             faults: 0,
             children_usage: Usage::default(),
-            started_ns: monotonic_ns(),
+            started_ns: boottime_ns(),
             signals: ProcessSignals::default(),
             signal_arrived: Rc::default(),
         }
@@ -259,7 +259,7 @@ impl Process {
             gone_cpu_ns: 0,
             faults: 0,
             children_usage: Usage::default(),
-            started_ns: monotonic_ns(),
+            started_ns: boottime_ns(),
             signals: ProcessSignals::default(),
             // One for all, so that a signalfd can be waited for by whoever has it.
             signal_arrived: Rc::clone(&self.signal_arrived),

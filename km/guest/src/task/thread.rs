@@ -4,7 +4,6 @@ use super::{Pid, Tid};
 use crate::kernel::HeldFiles;
 use crate::signal::ThreadSignals;
 use crate::signal::frame::LastException;
-use crate::time::monotonic_ns;
 use crate::wait::{Interruption, Progress, Wait, WaitQueue};
 use alloc::rc::Rc;
 use alloc::vec::Vec;
@@ -74,8 +73,6 @@ pub struct Thread {
     pub rseq: Option<(u64, u32, u32)>,
     /// CPU time used, in nanoseconds, up to the last switch.
     pub cpu_ns: u64,
-    /// CLOCK_MONOTONIC when it was made.
-    pub started_ns: u64,
     /// What its last CPU exception left, for the frame of a handler.
     pub fault: LastException,
     /// Mask, pending signals, alternate stack.
@@ -103,7 +100,6 @@ impl Thread {
             robust_list: 0,
             rseq: None,
             cpu_ns: 0,
-            started_ns: monotonic_ns(),
             fault: LastException::default(),
             signals: ThreadSignals::default(),
         }

@@ -8,7 +8,7 @@ use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
 use crate::signal::Signal;
 use crate::signal::info::{Info, Origin, code};
-use crate::time::{NANOS_PER_SECOND, monotonic_ns, realtime_ns};
+use crate::time::{Clock, Deadline, NANOS_PER_SECOND, monotonic_ns};
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::rc::Rc;
 use alloc::vec::Vec;
@@ -29,12 +29,30 @@ pub enum TimerId {
 /// What a timer runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Base {
-    /// CLOCK_MONOTONIC and its kin.
-    Monotonic,
-    /// CLOCK_REALTIME: absolute times follow the clock when it is set.
-    Realtime,
+    /// A clock that always goes.
+    Clock(Clock),
     /// CPU time of the process.
     Cpu,
+}
+
+/// When a timer is due.
+#[derive(Clone, Copy, Debug)]
+struct Next {
+    base: Base,
+    /// What `base` shows then.
+    at_ns: u64,
+    /// The same on CLOCK_MONOTONIC, or the CPU time.
+    due_ns: u64,
+}
+
+impl Next {
+    fn new(base: Base, at_ns: u64) -> Self {
+        let due_ns = match base {
+            Base::Clock(clock) => Deadline { clock, at_ns }.monotonic_ns(),
+            Base::Cpu => at_ns,
+        };
+        Self { base, at_ns, due_ns }
+    }
 }
 
 /// What happens at an expiration (sigevent(3type)).
@@ -53,10 +71,7 @@ pub struct Notice {
 pub struct Timer {
     base: Base,
     notice: Notice,
-    /// When it is due next, on its base (monotonic for both wall clocks).
-    deadline_ns: Option<u64>,
-    /// The absolute CLOCK_REALTIME time that it was set to.
-    realtime_ns: Option<u64>,
+    next: Option<Next>,
     interval_ns: u64,
     /// The overrun of the last signal that arrived (timer_getoverrun(2)).
     delivered: Rc<Cell<i32>>,
@@ -112,7 +127,7 @@ impl Timers {
     /// Makes one of the three interval timers if it is not there yet.
     pub fn interval(&mut self, pid: Pid, which: u8) {
         let (base, signal) = match which {
-            0 => (Base::Monotonic, Signal::ALRM),
+            0 => (Base::Clock(Clock::Monotonic), Signal::ALRM),
             1 => (Base::Cpu, Signal::VTALRM),
             _ => (Base::Cpu, Signal::PROF),
         };
@@ -138,36 +153,38 @@ impl Timers {
         timer.interval_ns = setting.interval_ns;
         // A signal that is still on its way belongs to the setting before.
         timer.delivered = Rc::default();
-        timer.realtime_ns = (setting.absolute && timer.base == Base::Realtime).then_some(setting.value_ns);
         if setting.value_ns == 0 {
             return Ok(());
         }
-        let now_ns = if timer.base == Base::Cpu { cpu_ns } else { monotonic_ns() };
-        let deadline_ns = match (setting.absolute, timer.realtime_ns) {
-            (_, Some(target_ns)) => now_ns.saturating_add(target_ns.saturating_sub(realtime_ns())),
-            (true, None) => setting.value_ns,
-            (false, None) => now_ns.saturating_add(setting.value_ns),
+        let base = match timer.base {
+            // A distance is none that setting the clock could change.
+            Base::Clock(Clock::Realtime) if !setting.absolute => Base::Clock(Clock::Monotonic),
+            base => base,
         };
-        self.arm(pid, id, deadline_ns);
+        let now_ns = match base {
+            _ if setting.absolute => 0,
+            Base::Clock(clock) => clock.now_ns(),
+            Base::Cpu => cpu_ns,
+        };
+        self.arm(pid, id, Next::new(base, now_ns.saturating_add(setting.value_ns)));
         Ok(())
     }
 
-    fn arm(&mut self, pid: Pid, id: TimerId, deadline_ns: u64) {
+    fn arm(&mut self, pid: Pid, id: TimerId, next: Next) {
         let Some(timer) = self.all.get_mut(&(pid, id)) else { return };
-        timer.deadline_ns = Some(deadline_ns);
-        if timer.base == Base::Cpu {
+        timer.next = Some(next);
+        if next.base == Base::Cpu {
             self.on_cpu.insert((pid, id));
         } else {
-            self.due.insert((deadline_ns, pid, id));
+            self.due.insert((next.due_ns, pid, id));
         }
     }
 
-    fn disarm(&mut self, pid: Pid, id: TimerId) {
-        let deadline_ns = self.all.get_mut(&(pid, id)).and_then(|timer| timer.deadline_ns.take());
-        if let Some(deadline_ns) = deadline_ns {
-            self.due.remove(&(deadline_ns, pid, id));
-            self.on_cpu.remove(&(pid, id));
-        }
+    fn disarm(&mut self, pid: Pid, id: TimerId) -> Option<Next> {
+        let next = self.all.get_mut(&(pid, id))?.next.take()?;
+        self.due.remove(&(next.due_ns, pid, id));
+        self.on_cpu.remove(&(pid, id));
+        Some(next)
     }
 
     /// Deletes a timer.
@@ -193,32 +210,24 @@ impl Timers {
         }
     }
 
-    /// After CLOCK_REALTIME was set: arms its absolute timers for their new distance.
-    pub fn realtime_changed(&mut self) {
-        let now_ns = monotonic_ns();
-        let absolute: Vec<(Pid, TimerId, u64)> = self
-            .all
-            .iter()
-            .filter(|entry| entry.1.deadline_ns.is_some())
-            .filter_map(|((pid, id), timer)| Some((*pid, *id, timer.realtime_ns?)))
-            .collect();
-        for (pid, id, target_ns) in absolute {
-            self.disarm(pid, id);
-            self.arm(pid, id, now_ns.saturating_add(target_ns.saturating_sub(realtime_ns())));
+    /// In a clone: arms the timers of clocks that have jumped for their new distance.
+    pub fn clocks_jumped(&mut self) {
+        let armed: Vec<(Pid, TimerId)> = self.due.iter().map(|(_, pid, id)| (*pid, *id)).collect();
+        for (pid, id) in armed {
+            if let Some(next) = self.disarm(pid, id) {
+                self.arm(pid, id, Next::new(next.base, next.at_ns));
+            }
         }
     }
 
     /// Takes a timer that is due and arms it again if it has a period. Returns the expirations that were missed with it.
     fn expire(&mut self, pid: Pid, id: TimerId, now_ns: u64) -> Option<(Timer, i32)> {
-        let deadline_ns = self.all.get(&(pid, id))?.deadline_ns?;
-        self.disarm(pid, id);
-        let timer = self.all.get_mut(&(pid, id))?;
-        let missed = now_ns.saturating_sub(deadline_ns).checked_div(timer.interval_ns);
+        let next = self.disarm(pid, id)?;
+        let interval_ns = self.all.get(&(pid, id))?.interval_ns;
+        let missed = now_ns.saturating_sub(next.due_ns).checked_div(interval_ns);
         if let Some(missed) = missed {
-            // Only the first expiration can be at a time of the clock; the next are a period apart.
-            timer.realtime_ns = None;
-            let next_ns = deadline_ns.saturating_add((missed + 1).saturating_mul(timer.interval_ns));
-            self.arm(pid, id, next_ns);
+            let on_ns = missed.saturating_add(1).saturating_mul(interval_ns);
+            self.arm(pid, id, Next::new(next.base, next.at_ns.saturating_add(on_ns)));
         }
         let timer = self.all.get(&(pid, id)).cloned()?;
         Some((timer, i32::try_from(missed.unwrap_or(0)).unwrap_or(i32::MAX)))
@@ -227,7 +236,7 @@ impl Timers {
 
 impl Timer {
     fn new(base: Base, notice: Notice) -> Self {
-        Self { base, notice, deadline_ns: None, realtime_ns: None, interval_ns: 0, delivered: Rc::default() }
+        Self { base, notice, next: None, interval_ns: 0, delivered: Rc::default() }
     }
 
     /// What it runs on.
@@ -241,7 +250,7 @@ impl Timer {
     pub fn remaining(&self, cpu_ns: u64) -> (u64, u64) {
         let now_ns = if self.base == Base::Cpu { cpu_ns } else { monotonic_ns() };
         // One that is due in this instant is not disarmed.
-        let left = self.deadline_ns.map_or(0, |deadline_ns| deadline_ns.saturating_sub(now_ns).max(1));
+        let left = self.next.map_or(0, |next| next.due_ns.saturating_sub(now_ns).max(1));
         (left, self.interval_ns)
     }
 
@@ -279,8 +288,8 @@ impl Kernel {
     fn fire_cpu_timers(&mut self) {
         for (pid, id) in self.timers.on_cpu.clone() {
             let cpu_ns = self.process_cpu_ns(pid);
-            let due = self.timers.get(pid, id).ok().and_then(|timer| timer.deadline_ns);
-            if due.is_some_and(|deadline_ns| deadline_ns <= cpu_ns) {
+            let next = self.timers.get(pid, id).ok().and_then(|timer| timer.next);
+            if next.is_some_and(|next| next.due_ns <= cpu_ns) {
                 self.fire(pid, id, cpu_ns);
             }
         }
@@ -340,6 +349,7 @@ impl Kernel {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use km_abi::records::ClockPage;
 
     #[test]
     fn periods_keep_their_grid_and_count_what_was_missed() {
@@ -357,13 +367,46 @@ mod tests {
     }
 
     #[test]
+    fn a_timer_that_was_due_while_the_clone_slept_fires_once_and_keeps_its_grid() {
+        km_hal::host::reset(16 << 20);
+        let set = |realtime_ns, boottime_ns| {
+            let page = ClockPage { monotonic_ns: 100, realtime_ns, boottime_ns, ..ClockPage::default() };
+            km_hal::host::set_clock(&page);
+        };
+        set(5000, 100);
+        let mut timers = Timers::default();
+        let notice = |value| Notice { signal: None, thread: None, value: value as u64 };
+        let setting = |value_ns, absolute| Setting { value_ns, interval_ns: 10, absolute };
+        for (clock, value_ns, absolute) in [
+            (Clock::Realtime, 5020, true),
+            (Clock::Realtime, 20, false),
+            (Clock::Boottime, 120, true),
+            (Clock::Boottime, 20, false),
+            (Clock::Monotonic, 20, false),
+        ] {
+            let id = TimerId::Posix(timers.create(1, Base::Clock(clock), notice).unwrap());
+            timers.set(1, id, setting(value_ns, absolute), 0).unwrap();
+        }
+        set(5045, 145);
+        timers.clocks_jumped();
+        let due = |timers: &Timers| -> Vec<u64> {
+            (0..5).map(|id| timers.get(1, TimerId::Posix(id)).unwrap().next.unwrap().due_ns).collect()
+        };
+        assert_eq!(due(&timers), [75, 120, 75, 75, 120]);
+        for id in [0, 2, 3] {
+            assert_eq!(timers.expire(1, TimerId::Posix(id), 100).unwrap().1, 2);
+        }
+        assert_eq!(due(&timers), [105, 120, 105, 105, 120]);
+    }
+
+    #[test]
     fn exec_forgets_made_timers_and_keeps_interval_timers() {
         let mut timers = Timers::default();
         let notice = |value| Notice { signal: None, thread: None, value: value as u64 };
         timers.interval(1, 0);
-        assert_eq!(timers.create(1, Base::Monotonic, notice), Ok(0));
-        assert_eq!(timers.create(1, Base::Monotonic, notice), Ok(1));
-        assert_eq!(timers.create(2, Base::Monotonic, notice), Ok(0));
+        assert_eq!(timers.create(1, Base::Clock(Clock::Monotonic), notice), Ok(0));
+        assert_eq!(timers.create(1, Base::Clock(Clock::Monotonic), notice), Ok(1));
+        assert_eq!(timers.create(2, Base::Clock(Clock::Monotonic), notice), Ok(0));
         timers.forget(1, TimerId::Posix(0));
         assert!(timers.get(1, TimerId::Posix(0)).is_err());
         assert!(timers.get(1, TimerId::Interval(0)).is_ok() && timers.get(2, TimerId::Posix(0)).is_ok());

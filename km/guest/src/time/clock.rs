@@ -71,21 +71,78 @@ fn elapsed_ns(page: &ClockPage, tsc: u64) -> u64 {
     ((cycles * u128::from(page.mult)) >> page.shift.min(127)) as u64
 }
 
-fn now(base: impl Fn(&ClockPage) -> u64) -> u64 {
-    let page: ClockPage = km_hal::phys::read_value(CLOCK_GPA);
-    base(&page).saturating_add(elapsed_ns(&page, km_hal::cpu::rdtsc()))
+fn page() -> ClockPage {
+    km_hal::phys::read_value(CLOCK_GPA)
 }
 
 /// CLOCK_MONOTONIC in nanoseconds; continues from the snapshot's value in a clone.
 #[must_use]
 pub fn monotonic_ns() -> u64 {
-    now(|page| page.monotonic_ns)
+    Clock::Monotonic.now_ns()
 }
 
 /// CLOCK_REALTIME in nanoseconds since 1970.
 #[must_use]
 pub fn realtime_ns() -> u64 {
-    now(|page| page.realtime_ns)
+    Clock::Realtime.now_ns()
+}
+
+/// CLOCK_BOOTTIME in nanoseconds; has moved on by the snapshot's age in a clone.
+#[must_use]
+pub fn boottime_ns() -> u64 {
+    Clock::Boottime.now_ns()
+}
+
+/// A clock by which a program waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clock {
+    /// CLOCK_MONOTONIC: goes on in a clone from where it was.
+    Monotonic,
+    /// CLOCK_REALTIME, which jumps in a clone.
+    Realtime,
+    /// CLOCK_BOOTTIME, which jumps as well.
+    Boottime,
+}
+
+impl Clock {
+    /// What it shows, in nanoseconds.
+    #[must_use]
+    pub fn now_ns(self) -> u64 {
+        let page = page();
+        self.base_ns(&page).saturating_add(elapsed_ns(&page, km_hal::cpu::rdtsc()))
+    }
+
+    fn base_ns(self, page: &ClockPage) -> u64 {
+        match self {
+            Self::Monotonic => page.monotonic_ns,
+            Self::Realtime => page.realtime_ns,
+            Self::Boottime => page.boottime_ns,
+        }
+    }
+}
+
+/// A time of a clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadline {
+    /// Whose.
+    pub clock: Clock,
+    /// What it shows then, in nanoseconds.
+    pub at_ns: u64,
+}
+
+impl Deadline {
+    /// So many nanoseconds from now.
+    #[must_use]
+    pub fn after(clock: Clock, ns: u64) -> Self {
+        Self { clock, at_ns: clock.now_ns().saturating_add(ns) }
+    }
+
+    /// What CLOCK_MONOTONIC shows then, as long as no clock jumps.
+    #[must_use]
+    pub fn monotonic_ns(self) -> u64 {
+        let page = page();
+        self.at_ns.saturating_add(page.monotonic_ns).saturating_sub(self.clock.base_ns(&page))
+    }
 }
 
 #[cfg(test)]
@@ -94,10 +151,27 @@ mod tests {
 
     #[test]
     fn scale_is_applied_without_overflow() {
-        let page = ClockPage { tsc_base: 100, mult: 1 << 31, shift: 32, monotonic_ns: 5, realtime_ns: 7 };
+        let page = ClockPage { tsc_base: 100, mult: 1 << 31, shift: 32, ..ClockPage::default() };
         assert_eq!(elapsed_ns(&page, 300), 100);
         assert_eq!(elapsed_ns(&page, 50), 0, "a counter behind its base is no time at all");
         assert_eq!(elapsed_ns(&page, u64::MAX), (u64::MAX - 100) / 2);
+    }
+
+    #[test]
+    fn deadlines_move_when_their_clocks_jump() {
+        let deadline = |clock, at_ns| Deadline { clock, at_ns }.monotonic_ns();
+        let set = |monotonic_ns, realtime_ns, boottime_ns| {
+            km_hal::host::set_clock(&ClockPage { monotonic_ns, realtime_ns, boottime_ns, ..page() });
+        };
+        km_hal::host::reset(16 << 20);
+        set(100, 5000, 100);
+        assert_eq!(deadline(Clock::Monotonic, 150), 150);
+        assert_eq!((deadline(Clock::Realtime, 5050), deadline(Clock::Boottime, 150)), (150, 150));
+        // A clone that slept for 40.
+        set(100, 5040, 140);
+        assert_eq!(deadline(Clock::Monotonic, 150), 150);
+        assert_eq!((deadline(Clock::Realtime, 5050), deadline(Clock::Boottime, 150)), (110, 110));
+        assert_eq!((deadline(Clock::Realtime, 0), deadline(Clock::Realtime, u64::MAX)), (0, u64::MAX - 5040));
     }
 
     #[test]

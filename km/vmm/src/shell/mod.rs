@@ -23,9 +23,6 @@ use crate::vm::{Arrivals, GuestStreams, Monitor, MonitorError, Stop, Transfer, V
 
 /// How long touching a working set may take: a snapshot whose library OS does not answer is broken.
 const TOUCH_LIMIT: Duration = Duration::from_secs(5);
-/// How far a guest's wall clock runs behind while baking. Every restore is then a jump past the intervals after which
-/// generators of random numbers ask for fresh entropy.
-pub const BAKE_BEHIND: Duration = Duration::from_secs(2 * 3600);
 
 /// Why a shell cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -134,8 +131,7 @@ impl Mould {
     /// KVM does not tell the guest's counter.
     pub fn begin(&self, vm: &Vm, record: &CloneRecord) -> Result<(), ShellError> {
         let tsc = vm.tsc(self.monitor.kind())?;
-        let monotonic_ns = self.snapshot.trailer().state().monotonic_ns;
-        let page = self.monitor.clock().page(tsc, monotonic_ns, wall_clock_ns(Duration::ZERO));
+        let page = self.monitor.clock().resumed(tsc, &self.snapshot.trailer().state(), wall_clock_ns());
         vm.memory().store(CLOCK_GPA, &page)?;
         vm.memory().store(RECORDS_GPA + CLONE_RECORD_OFFSET, record)?;
         Ok(())
@@ -173,10 +169,10 @@ pub fn run_to_idle(vm: &mut Vm, arrivals: &Arrivals, until: Instant) -> Result<B
     }
 }
 
-/// Nanoseconds since 1970 on a wall clock that runs `behind`.
+/// Nanoseconds since 1970 on the host's wall clock.
 #[must_use]
-pub fn wall_clock_ns(behind: Duration) -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(behind);
+pub fn wall_clock_ns() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
 }
 

@@ -64,7 +64,7 @@ pub struct State {
     pub cr3: u64,
     /// CLOCK_MONOTONIC of the guest.
     pub monotonic_ns: u64,
-    /// CLOCK_REALTIME of the guest in nanoseconds since 1970; it runs behind the host's while baking.
+    /// The wall clock in nanoseconds since 1970 when CLOCK_MONOTONIC was that.
     pub realtime_ns: u64,
 }
 

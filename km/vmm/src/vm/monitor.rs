@@ -99,7 +99,7 @@ impl Monitor {
         let mut machine = self.kvm.create(memory, rootfs)?;
         self.template.apply(&mut machine.vcpu, Entry::Boot)?;
         let tsc = machine.vcpu.tsc(self.kvm.kind())?;
-        let clock = self.clock.page(tsc, 0, realtime_ns);
+        let clock = self.clock.at_boot(tsc, realtime_ns);
         let clone = CloneRecord { seed, generation: 0 };
         let shadowed = self.kind() == KvmKind::Pvm;
         let parameters = BootParameters { config, clone, clock, vector: self.vector, shadowed };

@@ -167,6 +167,6 @@ fn search(slot: &mut Slot, machine: &mut Guest) -> Result<(), ShellError> {
     slot.ticker.start()?;
     let idle = run_to_idle(&mut machine.vm, &arrivals, Instant::now() + SEARCH_MAX);
     slot.ticker.stop()?;
-    machine.idle = Some(idle?);
+    machine.rests(idle?);
     Ok(())
 }

@@ -15,6 +15,7 @@ pub struct Guest {
     pub vm: Vm,
     /// What it said when it went idle; nothing before that.
     pub idle: Option<Box<Idle>>,
+    /// When it did, if it did.
     idle_at: Instant,
     connections: u32,
 }
@@ -63,6 +64,18 @@ impl Guest {
         Self { vm, idle, idle_at: Instant::now(), connections: 0 }
     }
 
+    /// The machine went idle just now.
+    pub fn rests(&mut self, idle: Box<Idle>) {
+        self.idle = Some(idle);
+        self.idle_at = Instant::now();
+    }
+
+    /// What the machine said when it went idle, and when that was.
+    #[must_use]
+    pub fn rest(&self) -> Option<(&Idle, Instant)> {
+        self.idle.as_deref().map(|idle| (idle, self.idle_at))
+    }
+
     /// The stream of the next connection.
     pub fn next_connection(&mut self) -> u32 {
         self.connections += 1;
@@ -89,24 +102,21 @@ impl Guest {
             let stop = self.vm.run(conversation);
             ticker.stop()?;
             match stop? {
-                Stop::Idle(idle) => {
-                    self.idle = Some(idle);
-                    self.idle_at = Instant::now();
-                }
+                Stop::Idle(idle) => self.rests(idle),
                 Stop::Ended(end) => return Ok(Over::Ended(end)),
                 Stop::Broken(breakdown) => return Ok(Over::Broken(breakdown)),
                 Stop::Cancelled => {
                     return Ok(Over::Stopped(conversation.verdict().unwrap_or(Verdict::Cancelled)));
                 }
             }
-            if let Some(over) = self.rest(conversation, arrivals, goal)? {
+            if let Some(over) = self.wait(conversation, arrivals, goal)? {
                 return Ok(over);
             }
         }
     }
 
     /// The machine is idle: waits until there is news for it or its timer fires.
-    fn rest(
+    fn wait(
         &self,
         conversation: &mut Conversation<'_>,
         arrivals: &mut Arrivals,

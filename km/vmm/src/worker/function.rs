@@ -16,7 +16,7 @@ use crate::memory::{GuestMemory, Rootfs};
 use crate::protocol::{
     Assign, FunctionSpec, ProcessSpec, Refused, RefusedReason, Role, SnapshotMode, Snapshotted, Wire,
 };
-use crate::shell::{BAKE_BEHIND, Learns, Mould, Shell, ShellError, wall_clock_ns};
+use crate::shell::{Learns, Mould, Shell, ShellError, wall_clock_ns};
 use crate::snapshot::accessed::{self, Accessed};
 use crate::snapshot::format::State;
 use crate::snapshot::working_set::{UsedPages, WorkingSet};
@@ -29,6 +29,9 @@ use super::ready::Awaited;
 
 /// Address space beside guest memory: code, stacks, buffers, and what an allocator reserves for each thread.
 const ADDRESS_SPACE: u64 = 4 << 30;
+/// No clone begins sooner after the template's last instruction. Some programs keep random bytes of the kernel for a moment:
+/// Java's `SecureRandom` for 100 ms by the wall clock. Clones that are younger would draw the same ones.
+const REST: Duration = Duration::from_millis(250);
 
 /// What a worker is before it knows a function.
 pub struct Ground {
@@ -178,11 +181,9 @@ impl Function {
     pub fn boot(&self, stop_at_start: bool) -> Result<Guest, BootFailure> {
         let mut seed = [0; 32];
         random(&mut seed)?;
-        let bakes = self.role == Role::Bake;
-        let behind = if bakes { BAKE_BEHIND } else { Duration::ZERO };
         let config = config(&self.spec.process, stop_at_start);
         let monitor = &self.ground.monitor;
-        let vm = monitor.boot(self.spec.memory_bytes, &self.rootfs, &config, seed, wall_clock_ns(behind))?;
+        let vm = monitor.boot(self.spec.memory_bytes, &self.rootfs, &config, seed, wall_clock_ns())?;
         Ok(Guest::new(vm, None))
     }
 
@@ -220,13 +221,15 @@ impl Function {
     /// The machine was never idle, this is no bake, or the file cannot be written.
     pub fn snapshot(&self, machine: &Guest) -> Result<Snapshotted, SnapshotError> {
         let start = Instant::now();
-        let (Some(file), Some(idle)) = (&self.snapshot_file, &machine.idle) else {
+        let (Some(file), Some((idle, since))) = (&self.snapshot_file, machine.rest()) else {
             return Err(SnapshotError::Malformed("there is nothing to write, or nowhere to"));
         };
-        let state =
-            State { cr3: idle.cr3, monotonic_ns: idle.monotonic_ns, realtime_ns: wall_clock_ns(BAKE_BEHIND) };
+        let rested_ns = u64::try_from(since.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let realtime_ns = wall_clock_ns().saturating_sub(rested_ns);
+        let state = State { cr3: idle.cr3, monotonic_ns: idle.monotonic_ns, realtime_ns };
         let memory = BootedRam { memory: machine.vm.memory(), map: &self.ground.page_map };
         let written = write(file, &memory, &self.expected(), state)?;
+        std::thread::sleep(REST.saturating_sub(since.elapsed()));
         Ok(Snapshotted {
             file_bytes: written.file_bytes,
             data_bytes: written.data_bytes,

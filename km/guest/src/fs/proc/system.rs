@@ -94,7 +94,7 @@ fn loadavg(view: View<'_>, _: Subject) -> Result<Vec<u8>> {
 }
 
 fn stat(view: View<'_>, _: Subject) -> Result<Vec<u8>> {
-    let up_s = (crate::time::monotonic_ns() / 1_000_000_000).cast_signed();
+    let up_s = (crate::time::boottime_ns() / 1_000_000_000).cast_signed();
     let boot_time = Time::now().s - up_s;
     let processes = view.kernel.tasks.threads().count();
     // In ticks of 10 ms; all of the time is shown as user time.
@@ -107,7 +107,7 @@ fn stat(view: View<'_>, _: Subject) -> Result<Vec<u8>> {
 }
 
 fn uptime(_: View<'_>, _: Subject) -> Result<Vec<u8>> {
-    let hundredths = crate::time::monotonic_ns() / 10_000_000;
+    let hundredths = crate::time::boottime_ns() / 10_000_000;
     Ok(format!("{}.{:02} 0.00\n", hundredths / 100, hundredths % 100).into_bytes())
 }
 

@@ -105,3 +105,36 @@ fn the_search_finds_what_was_drawn() {
     assert_eq!(found(vec![[8; KEY], [7; KEY], [0; KEY]]), [key_at]);
     assert_eq!(found(vec![[6; KEY]]), []);
 }
+
+#[test]
+fn generators_that_ask_when_they_are_old_are_aged_and_nothing_else_is() {
+    let (space, memory, start) = program();
+    let words = |at, limit: u32, second: u64, interval: u64| {
+        memory.store(at, &[3u32, limit]).unwrap();
+        memory.store(at + 8, &[second, interval]).unwrap();
+    };
+    // Over the border of two pages as well.
+    let mut expected = Vec::new();
+    for (at, second, aged) in [
+        (start + 64, 1000, 0),
+        (start + 128, 999, 999),
+        (start + PAGE_SIZE - 16, 1005, 0),
+        (start + PAGE_SIZE + 256, 1006, 1006),
+    ] {
+        words(at, 1 << 16, second, 420);
+        expected.push((at + 8, aged));
+    }
+    words(start + 512, 1 << 8, 1003, 3600);
+    expected.push((start + 520, 0));
+    // Neither the one kind nor the other.
+    words(start + 768, 1 << 8, 1003, 420);
+    expected.push((start + 776, 1003));
+    let gnutls = start + 2 * PAGE_SIZE - 40;
+    memory.write(gnutls, b"expand 32-byte k").unwrap();
+    memory.store(gnutls + 80, &1001u64).unwrap();
+    expected.push((gnutls + 80, 0));
+    aging::age(&space, &(1000..=1005));
+    for (at, second) in expected {
+        assert_eq!(memory.load::<u64>(at).unwrap(), second, "at {:#x}", at - start);
+    }
+}

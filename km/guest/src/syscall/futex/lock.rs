@@ -11,7 +11,7 @@ use crate::kernel::Ctx;
 use crate::mm::user::UserMemory;
 use crate::task::Tid;
 use crate::task::futex::Inherited;
-use crate::time::{Timespec, monotonic_ns, realtime_ns};
+use crate::time::{Clock, Deadline, Timespec, monotonic_ns};
 use crate::wait::{Interruption, Stop, SysResult, Wait};
 
 const TID_MASK: u32 = 0x3fff_ffff;
@@ -46,8 +46,8 @@ pub(super) fn acquire(ctx: &mut Ctx<'_>, args: &crate::kernel::Args) -> SysResul
     let operation = operation & 0xffff_ffff;
     if ctx.progress().stage == 0 {
         if timeout != 0 {
-            let deadline_ns = deadline(ctx, operation, timeout)?;
-            ctx.progress().deadline_ns = Some(deadline_ns);
+            let deadline = deadline(ctx, operation, timeout)?;
+            ctx.progress().wait_until(deadline);
         }
         let key = key(ctx, word, operation)?;
         if take(ctx, word)? {
@@ -81,10 +81,10 @@ fn until_owner(ctx: &mut Ctx<'_>) -> Stop {
 
 /// The time is absolute: of CLOCK_REALTIME for FUTEX_LOCK_PI, of CLOCK_MONOTONIC for younger commands unless they say
 /// otherwise.
-fn deadline(ctx: &mut Ctx<'_>, operation: u64, timeout: u64) -> Result<u64> {
-    let time = ctx.memory().load::<Timespec>(timeout)?.to_ns()?;
+fn deadline(ctx: &mut Ctx<'_>, operation: u64, timeout: u64) -> Result<Deadline> {
+    let at_ns = ctx.memory().load::<Timespec>(timeout)?.to_ns()?;
     let monotonic = operation & !PRIVATE != command::LOCK_PI && operation & CLOCK_REALTIME == 0;
-    Ok(if monotonic { time } else { monotonic_ns().saturating_add(time.saturating_sub(realtime_ns())) })
+    Ok(Deadline { clock: if monotonic { Clock::Monotonic } else { Clock::Realtime }, at_ns })
 }
 
 /// FUTEX_UNLOCK_PI: passes the lock on to the thread that waits longest, or frees it.

@@ -4,7 +4,7 @@ use super::until_woken;
 use crate::errno::{Errno, Result};
 use crate::kernel::{Args, Ctx};
 use crate::task::futex::FutexKey;
-use crate::time::{Timespec, monotonic_ns, realtime_ns};
+use crate::time::{Clock, Deadline, Timespec};
 use crate::wait::SysResult;
 use alloc::vec::Vec;
 
@@ -25,8 +25,8 @@ pub(super) fn sys_futex_waitv(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
             return Err(Errno::EINVAL.into());
         }
         if timeout != 0 {
-            let deadline_ns = deadline(ctx, timeout, clock & 0xffff_ffff)?;
-            ctx.progress().deadline_ns = Some(deadline_ns);
+            let deadline = deadline(ctx, timeout, clock & 0xffff_ffff)?;
+            ctx.progress().wait_until(deadline);
         }
         let keys = read_words(ctx, list, count & 0xffff_ffff)?;
         let tid = ctx.tid;
@@ -39,11 +39,11 @@ pub(super) fn sys_futex_waitv(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     Err(until_woken(ctx))
 }
 
-fn deadline(ctx: &mut Ctx<'_>, timeout: u64, clock: u64) -> Result<u64> {
-    let time = ctx.memory().load::<Timespec>(timeout)?.to_ns()?;
+fn deadline(ctx: &mut Ctx<'_>, timeout: u64, clock: u64) -> Result<Deadline> {
+    let at_ns = ctx.memory().load::<Timespec>(timeout)?.to_ns()?;
     match clock {
-        CLOCK_MONOTONIC => Ok(time),
-        CLOCK_REALTIME => Ok(monotonic_ns().saturating_add(time.saturating_sub(realtime_ns()))),
+        CLOCK_MONOTONIC => Ok(Deadline { clock: Clock::Monotonic, at_ns }),
+        CLOCK_REALTIME => Ok(Deadline { clock: Clock::Realtime, at_ns }),
         _ => Err(Errno::EINVAL),
     }
 }

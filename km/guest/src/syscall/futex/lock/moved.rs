@@ -15,8 +15,8 @@ pub(in super::super) fn wait(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     }
     if ctx.progress().stage == 0 {
         if timeout != 0 {
-            let deadline_ns = deadline(ctx, operation, timeout)?;
-            ctx.progress().deadline_ns = Some(deadline_ns);
+            let deadline = deadline(ctx, operation, timeout)?;
+            ctx.progress().wait_until(deadline);
         }
         let to = key(ctx, lock, operation)?;
         let from = key(ctx, word, operation)?;
