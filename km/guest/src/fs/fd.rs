@@ -147,6 +147,7 @@ impl FdTable {
         {
             node.locks.unlock_owner(self.owner());
         }
+        removed.file.file.let_go(self.owner());
         Some(removed)
     }
 

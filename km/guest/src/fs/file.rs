@@ -2,6 +2,7 @@
 
 use super::inotify::{event, notify};
 use super::io::{Sink, Source};
+use super::locks::Owner;
 use super::node::Node;
 use super::synthetic::View;
 use crate::errno::{Errno, Result};
@@ -76,6 +77,11 @@ pub trait File: Any {
 
     /// The last descriptor of an open file is closed.
     fn close(&self) {}
+
+    /// A descriptor table closes one of its descriptors, which need not be the last.
+    fn let_go(&self, table: Owner) {
+        let _ = table;
+    }
 
     /// Whether it has positions: lseek(2), pread(2) and the offset of [`OpenFile`] make sense.
     fn seekable(&self) -> bool {
@@ -278,7 +284,7 @@ impl Drop for OpenFile {
         if let Some(node) = self.file.node() {
             let me = self.identity();
             node.locks.unlock_whole(me);
-            node.locks.unlock_owner(super::locks::Owner::Open(me));
+            node.locks.unlock_owner(Owner::Open(me));
             let wrote = self.flags.get() & O_ACCMODE != 0;
             let closed = if wrote { event::CLOSE_WRITE } else { event::CLOSE_NOWRITE };
             if !self.has(O_PATH) {

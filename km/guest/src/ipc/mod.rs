@@ -1,9 +1,11 @@
-//! System V IPC (sysvipc(7)): shared memory, semaphores and message queues that are named by numbers. There is one
-//! namespace of them in a machine, as in a container.
+//! System V IPC (sysvipc(7)): shared memory, semaphores and message queues that are named by numbers; and the message
+//! queues of POSIX, which have names and descriptors. There is one namespace of them in a machine, as in a container.
 //!
 //! * [`registry`]: what the three kinds have in common: identifiers, keys, permissions.
 //! * [`shm`], [`sem`], [`msg`]: the kinds.
+//! * [`mq`]: POSIX message queues.
 
+pub mod mq;
 pub mod msg;
 pub mod registry;
 pub mod sem;
@@ -22,11 +24,14 @@ pub struct Ipc {
     pub sem: Registry<sem::SemaphoreSet>,
     /// Message queues.
     pub msg: Registry<msg::MessageQueue>,
+    /// POSIX message queues.
+    pub mq: mq::Queues,
 }
 
 impl Ipc {
-    /// A thread does not wait for semaphores any more: a signal took it out of its call, or it ended.
+    /// A thread waits for nothing here any more: a signal took it out of its call, or it ended.
     pub fn leave(&self, tid: Tid) {
+        self.mq.leave(tid);
         for (_, set) in self.sem.iter() {
             set.leave(tid);
         }

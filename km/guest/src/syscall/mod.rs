@@ -19,6 +19,7 @@ mod ioctl;
 mod ipc;
 mod kontain;
 mod memory;
+mod mq;
 pub(crate) mod msg;
 pub mod names;
 mod open;

@@ -22,6 +22,7 @@ pub const FAMILIES: &[Family] = &[
     ("ioctl", super::ioctl::ROWS),
     ("kontain", super::kontain::ROWS),
     ("memory", super::memory::ROWS),
+    ("mq", super::mq::ROWS),
     ("msg", super::msg::ROWS),
     ("open", super::open::ROWS),
     ("pidfd", super::pidfd::ROWS),

@@ -22,6 +22,8 @@ pub mod resource {
     pub const CPU: usize = 0;
     /// Real-time signals that wait.
     pub const SIGPENDING: usize = 11;
+    /// Bytes of POSIX message queues of a user.
+    pub const MSGQUEUE: usize = 12;
     /// Bytes of the address space.
     pub const AS: usize = 9;
     /// How many there are.

@@ -5,6 +5,7 @@ use super::table::{ProcEntry, What};
 use crate::errno::Result;
 use crate::fs::file::{open_files, open_files_max};
 use crate::fs::synthetic::View;
+use crate::ipc::mq::{self, MESSAGE_BYTES, MESSAGES};
 use crate::ipc::msg::{MESSAGE_MAX, QUEUE_BYTES};
 use crate::syscall::msg::QUEUES_MAX;
 use crate::syscall::sem::LIMITS;
@@ -42,7 +43,15 @@ const FS: &[ProcEntry] = &[
     fixed!("protected_hardlinks", "1"),
     fixed!("protected_symlinks", "1"),
     ("inotify", What::Dir(INOTIFY)),
-    ("mqueue", What::Dir(&[])),
+    ("mqueue", What::Dir(MQUEUE)),
+];
+
+const MQUEUE: &[ProcEntry] = &[
+    limit!("msg_default", MESSAGES),
+    limit!("msg_max", MESSAGES),
+    limit!("msgsize_default", MESSAGE_BYTES),
+    limit!("msgsize_max", MESSAGE_BYTES),
+    limit!("queues_max", mq::QUEUES_MAX),
 ];
 
 const INOTIFY: &[ProcEntry] = &[
