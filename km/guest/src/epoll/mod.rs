@@ -134,6 +134,13 @@ impl Epoll {
         Ok(())
     }
 
+    /// The open file that is watched as this descriptor; `skip` of several that had its number after each other (kcmp(2)).
+    #[must_use]
+    pub fn target(&self, fd: u32, skip: usize) -> Option<Rc<OpenFile>> {
+        let state = self.state.borrow();
+        state.items.values().filter(|item| item.fd == fd).filter_map(|item| item.file.upgrade()).nth(skip)
+    }
+
     /// Changes what is wanted of a descriptor (EPOLL_CTL_MOD).
     ///
     /// # Errors

@@ -37,6 +37,12 @@ impl Ipc {
         }
     }
 
+    /// Whether a process has asked for something to be undone at its end (SEM_UNDO).
+    #[must_use]
+    pub fn undoes(&self, pid: Pid) -> bool {
+        self.sem.iter().any(|(_, set)| set.undoes(pid))
+    }
+
     /// Undoes what a process that ends has asked to be undone (SEM_UNDO), and returns the threads that need not wait any
     /// more.
     pub fn process_ended(&self, pid: Pid) -> Vec<Tid> {

@@ -335,10 +335,8 @@ mod tests {
     fn queue(queues: &mut Queues, messages: i64) -> Result<Rc<PosixQueue>> {
         let who = Credentials::default();
         let size = Size { messages, bytes: 8 };
-        queues.create(
-            b"q".to_vec(),
-            &NewQueue { mode: 0o600, size, unlimited: false, limit: 2000, who: &who },
-        )
+        queues
+            .create(b"q".to_vec(), &NewQueue { mode: 0o600, size, unlimited: false, limit: 2000, who: &who })
     }
 
     #[test]
@@ -349,7 +347,8 @@ mod tests {
             queue.send((priority, alloc::vec![byte])).unwrap();
         }
         assert_eq!(queue.send((9, Vec::new())), Err(Errno::EAGAIN));
-        let order: Vec<u8> = core::iter::from_fn(|| queue.receive(1).ok()).map(|(_, bytes)| bytes[0]).collect();
+        let order: Vec<u8> =
+            core::iter::from_fn(|| queue.receive(1).ok()).map(|(_, bytes)| bytes[0]).collect();
         assert_eq!(order, [2, 4, 1, 3]);
     }
 

@@ -217,6 +217,12 @@ impl SemaphoreSet {
         }
     }
 
+    /// Whether a process has asked for something to be undone at its end.
+    #[must_use]
+    pub fn undoes(&self, pid: Pid) -> bool {
+        self.adjustments.borrow().contains_key(&pid)
+    }
+
     /// Adds what a process that has ended has asked for. Returns the threads that need not wait any more.
     pub fn undo(&self, pid: Pid) -> Vec<Tid> {
         let Some(adjustments) = self.adjustments.borrow_mut().remove(&pid) else { return Vec::new() };

@@ -186,6 +186,17 @@ impl UserRanges {
         Ok(Self { memory, ranges, met_fault: false })
     }
 
+    /// The same ranges of another process's memory.
+    #[must_use]
+    pub fn of(self, memory: UserMemory) -> Self {
+        Self { memory, ..self }
+    }
+
+    /// Address and length of every range that is left, in order.
+    pub fn pieces(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.ranges.iter().rev().copied()
+    }
+
     /// Leaves out the first bytes: an earlier run of the call moved them.
     pub fn skip(&mut self, len: usize) {
         // A piece that says it moved everything never fails.

@@ -15,6 +15,7 @@ mod futex;
 mod hooks;
 mod identity;
 mod inotify;
+mod inspect;
 mod ioctl;
 mod ipc;
 mod kontain;

@@ -148,8 +148,7 @@ fn sys_mq_timedsend(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
 fn tell(ctx: &mut Ctx<'_>, told: &Notification) {
     let Some(signal) = told.signal else { return };
     let process = ctx.process();
-    let origin =
-        Origin::Sender { pid: process.pid, uid: process.credentials.real_uid, value: told.value };
+    let origin = Origin::Sender { pid: process.pid, uid: process.credentials.real_uid, value: told.value };
     ctx.kernel.signal_process(told.pid, Info { signal, code: code::MESGQ, origin });
 }
 

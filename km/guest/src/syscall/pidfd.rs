@@ -10,10 +10,7 @@ use crate::wait::{SysResult, WaitQueue};
 use alloc::rc::Rc;
 use core::any::Any;
 
-pub const ROWS: &[Row] = &[
-    Row::full(434, "pidfd_open", sys_pidfd_open),
-    Row::refused(438, "pidfd_getfd", Errno::EPERM, "needs ptrace access"),
-];
+pub const ROWS: &[Row] = &[Row::full(434, "pidfd_open", sys_pidfd_open)];
 
 /// PIDFD_NONBLOCK, which is O_NONBLOCK.
 const NONBLOCK: u64 = 0x800;

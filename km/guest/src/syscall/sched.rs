@@ -4,6 +4,7 @@ use super::row::Row;
 use crate::errno::{Errno, Result};
 use crate::kernel::{Args, Ctx};
 use crate::task::Process;
+use crate::task::credentials::CAP_SYS_NICE;
 use crate::wait::{Stop, SysResult, Wait};
 
 pub const ROWS: &[Row] = &[
@@ -24,7 +25,7 @@ pub const ROWS: &[Row] = &[
     Row::full(148, "sched_rr_get_interval", sys_sched_rr_get_interval),
     Row::partial(203, "sched_setaffinity", sys_sched_setaffinity, "CPU 0 must be among them"),
     Row::full(204, "sched_getaffinity", sys_sched_getaffinity),
-    Row::refused(251, "ioprio_set", Errno::EPERM, "there is no disk"),
+    Row::partial(251, "ioprio_set", sys_ioprio_set, "kept for whole processes and inherited, without effect"),
     Row::full(252, "ioprio_get", sys_ioprio_get),
     Row::refused(314, "sched_setattr", Errno::EPERM, "no real-time policies"),
     Row::partial(315, "sched_getattr", sys_sched_getattr, "always SCHED_OTHER"),
@@ -70,9 +71,59 @@ fn sys_sched_get_priority_min(_: &mut Ctx<'_>, args: &Args) -> SysResult {
     priority_limit(args[0], 1)
 }
 
-/// IOPRIO_CLASS_NONE: the class that nobody has set (ioprio_set(2)).
-fn sys_ioprio_get(_: &mut Ctx<'_>, _: &Args) -> SysResult {
-    Ok(0)
+/// What ioprio_set(2) takes: IOPRIO_WHO_* counts from 1 where getpriority(2) counts from 0.
+fn by_priority(args: &Args) -> Args {
+    let mut args = *args;
+    args[0] = (args[0] as i32).wrapping_sub(1) as u64;
+    args
+}
+
+fn sys_ioprio_set(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    const NONE: u64 = 0;
+    const REAL_TIME: u64 = 1;
+    const BEST_EFFORT: u64 = 2;
+    const IDLE: u64 = 3;
+    /// Where the class is; below it are hints and the level.
+    const CLASS_SHIFT: u32 = 13;
+    let priority = args[2] & 0xffff_ffff;
+    let level = priority & 7;
+    match priority >> CLASS_SHIFT & 7 {
+        REAL_TIME if !ctx.process().credentials.can(CAP_SYS_NICE) => return Err(Errno::EPERM.into()),
+        REAL_TIME | BEST_EFFORT | IDLE => {}
+        NONE if level == 0 => {}
+        _ => return Err(Errno::EINVAL.into()),
+    }
+    let args = by_priority(args);
+    check_who(ctx, &args)?;
+    let who = ctx.process().credentials.clone();
+    let meant = meant(ctx, &args);
+    let mut result = Err(Errno::ESRCH.into());
+    for process in ctx.kernel.tasks.processes_mut().filter(|process| meant(process)) {
+        let own = [who.uid, who.real_uid].contains(&process.credentials.real_uid);
+        if !own && !who.can(CAP_SYS_NICE) {
+            return Err(Errno::EPERM.into());
+        }
+        process.settings.io_priority = priority as u16;
+        result = Ok(0);
+    }
+    result
+}
+
+/// The highest priority of those that are meant: the lowest number. Among several, who has none counts as best effort of a
+/// level that follows from the nice value.
+fn sys_ioprio_get(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    const BEST_EFFORT: u16 = 2 << 13;
+    let args = by_priority(args);
+    check_who(ctx, &args)?;
+    let alone = args[0] as i32 == 0;
+    let meant = meant(ctx, &args);
+    let found = ctx.kernel.tasks.processes().filter(|process| meant(process));
+    let counted = |process: &Process| match process.settings.io_priority {
+        0 if !alone => BEST_EFFORT | ((process.settings.nice + 20) / 5) as u16,
+        priority => priority,
+    };
+    let best = found.map(counted).min();
+    best.map(u64::from).ok_or(Errno::ESRCH.into())
 }
 
 fn sys_getpriority(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {

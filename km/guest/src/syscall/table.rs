@@ -19,6 +19,7 @@ pub const FAMILIES: &[Family] = &[
     ("futex", super::futex::ROWS),
     ("identity", super::identity::ROWS),
     ("inotify", super::inotify::ROWS),
+    ("inspect", super::inspect::ROWS),
     ("ioctl", super::ioctl::ROWS),
     ("kontain", super::kontain::ROWS),
     ("memory", super::memory::ROWS),

@@ -7,6 +7,7 @@ use crate::time::{
     Clock, Deadline, NANOS_PER_SECOND, Timespec, Timeval, boottime_ns, monotonic_ns, realtime_ns,
 };
 use crate::wait::{Stop, SysResult, Wait};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 pub const ROWS: &[Row] = &[
     Row::full(35, "nanosleep", sys_nanosleep),
@@ -15,11 +16,13 @@ pub const ROWS: &[Row] = &[
     Row::full(228, "clock_gettime", sys_clock_gettime),
     Row::full(229, "clock_getres", sys_clock_getres),
     Row::full(230, "clock_nanosleep", sys_clock_nanosleep),
-    Row::refused(159, "adjtimex", Errno::EPERM, "the clock is the host's"),
+    Row::partial(159, "adjtimex", sys_adjtimex, READ_ONLY),
     Row::refused(164, "settimeofday", Errno::EPERM, "the clock is the host's"),
     Row::refused(227, "clock_settime", Errno::EPERM, "the clock is the host's"),
-    Row::refused(305, "clock_adjtime", Errno::EPERM, "the clock is the host's"),
+    Row::partial(305, "clock_adjtime", sys_clock_adjtime, READ_ONLY),
 ];
+
+const READ_ONLY: &str = "reading only: the clock is the host's";
 
 mod clock {
     pub const REALTIME: i32 = 0;
@@ -153,4 +156,67 @@ fn sleep(ctx: &mut Ctx<'_>, id: i32, request: u64, absolute: bool, remaining: u6
         ctx.memory().store(remaining, &Timespec::from_ns(deadline_ns - now_ns))?;
     }
     Err(Stop::Block(Wait::on(&ctx.thread().futex).until(Some(deadline_ns))))
+}
+
+/// `struct timex` (adjtimex(2)) of a clock that nobody disciplines.
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable)]
+#[repr(C)]
+struct Timex {
+    modes: u32,
+    _padding: u32,
+    offset: i64,
+    frequency: i64,
+    maximum_error_us: i64,
+    estimated_error_us: i64,
+    status: u64,
+    constant: i64,
+    precision_us: i64,
+    tolerance: i64,
+    time: Timeval,
+    tick_us: i64,
+    /// ppsfreq to stbcnt, the offset to TAI, and room for more.
+    others: [u64; 13],
+}
+
+fn sys_adjtimex(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    /// ADJ_OFFSET_SS_READ: the rest of what adjtime(3) asked for, without a change.
+    const OFFSET_READ: u32 = 0xa001;
+    /// STA_UNSYNC: nobody vouches for the clock.
+    const UNSYNCHRONIZED: u64 = 0x40;
+    /// TIME_ERROR: what is returned with it.
+    const NOT_SYNCHRONIZED: u64 = 5;
+    /// The largest error that the kernel keeps (NTP_PHASE_LIMIT).
+    const ERROR_MAX_US: i64 = 16_000_000;
+    let memory = ctx.memory();
+    let modes = memory.load::<Timex>(args[0])?.modes;
+    // The singleshot form, and whatever else would change something.
+    if modes != 0 && modes != OFFSET_READ {
+        return Err(Errno::EPERM.into());
+    }
+    let answer = Timex {
+        modes,
+        _padding: 0,
+        offset: 0,
+        frequency: 0,
+        maximum_error_us: ERROR_MAX_US,
+        estimated_error_us: ERROR_MAX_US,
+        status: UNSYNCHRONIZED,
+        constant: 2,
+        precision_us: 1,
+        tolerance: 32_768_000,
+        time: Timeval::from_ns(realtime_ns()),
+        tick_us: 10_000,
+        others: [0; 13],
+    };
+    memory.store(args[0], &answer)?;
+    Ok(NOT_SYNCHRONIZED)
+}
+
+fn sys_clock_adjtime(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    ctx.memory().load::<Timex>(args[1])?;
+    match args[0] as i32 {
+        clock::REALTIME => sys_adjtimex(ctx, &[args[1], 0, 0, 0, 0, 0]),
+        id if id < 0 || clock_ns(ctx, id).is_err() => Err(Errno::EINVAL.into()),
+        _ => Err(Errno::EOPNOTSUPP.into()),
+    }
 }

@@ -47,6 +47,10 @@ pub const CAP_SETGID: u32 = 6;
 pub const CAP_SETUID: u32 = 7;
 /// Number of the capability to signal processes of others.
 pub const CAP_KILL: u32 = 5;
+/// Number of the capability to trace and inspect processes of others.
+pub const CAP_SYS_PTRACE: u32 = 19;
+/// Number of the capability to raise priorities.
+pub const CAP_SYS_NICE: u32 = 23;
 /// Number of the capability to raise hard limits.
 pub const CAP_SYS_RESOURCE: u32 = 24;
 

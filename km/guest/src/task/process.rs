@@ -99,6 +99,8 @@ pub struct PrctlSettings {
     pub timer_slack_ns: u64,
     /// setpriority(2): kept and inherited, without effect.
     pub nice: i32,
+    /// ioprio_set(2): kept and inherited, without effect.
+    pub io_priority: u16,
     /// Seconds beyond RLIMIT_CPU that SIGXCPU has told of.
     pub cpu_warnings: u64,
     /// PR_SET_THP_DISABLE: kept, without effect.
