@@ -20,6 +20,7 @@
 
 extern crate alloc;
 
+pub mod aio;
 pub mod epoll;
 pub mod errno;
 pub mod fs;

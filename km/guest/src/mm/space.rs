@@ -3,6 +3,7 @@
 use super::frame::PageFrame;
 use super::hot::Hot;
 use super::vma::{Backing, Prot, Traits, Vma, VmaMap};
+use crate::aio::Contexts;
 use crate::errno::{Errno, Result};
 use crate::fs::stale::Stale;
 use km_abi::layout::{BOOT_TABLES_GPA, PAGE_SIZE, PROGRAM_END, PROGRAM_START};
@@ -66,6 +67,8 @@ pub struct AddressSpace {
     pub limits: SpaceLimits,
     /// What its forks copy at once.
     pub(super) hot: Hot,
+    /// Contexts of native asynchronous I/O; no fork has them.
+    pub aio: Contexts,
 }
 
 /// Limits of prlimit(2) that concern mappings.
@@ -121,6 +124,7 @@ impl AddressSpace {
             resident: 0,
             limits: SpaceLimits { total: u64::MAX, data: u64::MAX },
             hot: Hot::default(),
+            aio: Contexts::default(),
         }
     }
 

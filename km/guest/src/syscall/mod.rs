@@ -4,6 +4,7 @@
 //!
 //! What families share: paths and who calls in [`at`], blocking and time-outs in [`waiting`], signals in [`hooks`].
 
+mod aio;
 mod at;
 mod attr;
 mod credentials;

@@ -192,7 +192,8 @@ fn has_error(file: &OpenFile) -> bool {
     socket(file).is_some_and(|socket| socket.protocol.common().error.get().is_some())
 }
 
-fn write_offset(file: &OpenFile, append: bool) -> u64 {
+/// Where a write without a position begins: at the file's own offset, or at its end.
+pub(super) fn write_offset(file: &OpenFile, append: bool) -> u64 {
     let size = file.file.node().and_then(|node| node.data().map(crate::fs::node::data::Data::size));
     match size {
         Some(size) if append => size,

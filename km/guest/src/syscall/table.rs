@@ -10,6 +10,7 @@ pub type Family = (&'static str, &'static [Row]);
 
 /// All families, in alphabetical order.
 pub const FAMILIES: &[Family] = &[
+    ("aio", super::aio::ROWS),
     ("attr", super::attr::ROWS),
     ("credentials", super::credentials::ROWS),
     ("dir", super::dir::ROWS),

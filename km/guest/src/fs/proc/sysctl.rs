@@ -2,6 +2,7 @@
 
 use super::Subject;
 use super::table::{ProcEntry, What};
+use crate::aio;
 use crate::errno::Result;
 use crate::fs::file::{open_files, open_files_max};
 use crate::fs::synthetic::View;
@@ -34,6 +35,8 @@ pub(super) const ENTRIES: &[ProcEntry] =
     &[("fs", What::Dir(FS)), ("kernel", What::Dir(KERNEL)), ("net", What::Dir(NET)), ("vm", What::Dir(VM))];
 
 const FS: &[ProcEntry] = &[
+    limit!("aio-max-nr", aio::EVENTS_MAX),
+    limit!("aio-nr", aio::events_reserved()),
     ("file-max", What::File(|_, _| Ok(format!("{}\n", open_files_max()).into_bytes()))),
     ("file-nr", What::File(|_, _| Ok(format!("{}\t0\t{}\n", open_files(), open_files_max()).into_bytes()))),
     fixed!("nr_open", "1048576"),
