@@ -15,7 +15,7 @@ use crate::signal::Signal;
 use crate::signal::info::{Info, Origin, code};
 use crate::task::credentials::CAP_SYS_RESOURCE;
 use crate::task::limits::resource;
-use crate::time::{Timespec, monotonic_ns, realtime_ns};
+use crate::time::{Clock, Deadline, Timespec, monotonic_ns};
 use crate::wait::{Stop, SysResult, Wait};
 use alloc::rc::Rc;
 use alloc::vec::Vec;
@@ -104,17 +104,15 @@ fn until(ctx: &mut Ctx<'_>, address: u64) -> Result<Option<u64>> {
 }
 
 /// Waits until the queue changes; with a handler's SA_RESTART the call goes on, time-out or not (signal(7)).
-fn wait(queue: &PosixQueue, until_ns: Option<u64>) -> Stop {
-    let mut wait = Wait::on(&queue.queue);
-    if let Some(until_ns) = until_ns {
-        let left = until_ns.saturating_sub(realtime_ns());
-        if left == 0 {
+fn wait(ctx: &mut Ctx<'_>, queue: &PosixQueue, until_ns: Option<u64>) -> Stop {
+    if let Some(at_ns) = until_ns {
+        let deadline = Deadline { clock: Clock::Realtime, at_ns };
+        if deadline.monotonic_ns() <= monotonic_ns() {
             return Errno::ETIMEDOUT.into();
         }
-        // Converted at every run: the clock may have been set meanwhile.
-        wait.deadline_ns = Some(monotonic_ns().saturating_add(left));
+        ctx.progress().wait_until(deadline);
     }
-    Stop::Block(wait)
+    Stop::Block(Wait { deadline_ns: ctx.progress().deadline_ns, ..Wait::on(&queue.queue) })
 }
 
 fn sys_mq_timedsend(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
@@ -139,7 +137,7 @@ fn sys_mq_timedsend(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
             tell(ctx, &told);
             Ok(0)
         }
-        Err(Errno::EAGAIN) if !file.has(O_NONBLOCK) => Err(wait(&queue, until_ns)),
+        Err(Errno::EAGAIN) if !file.has(O_NONBLOCK) => Err(wait(ctx, &queue, until_ns)),
         Err(errno) => Err(errno.into()),
     }
 }
@@ -165,7 +163,7 @@ fn sys_mq_timedreceive(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     ctx.kernel.ipc.mq.leave(tid);
     let (priority, bytes) = match received {
         Err(Errno::EAGAIN) if !file.has(O_NONBLOCK) => {
-            let stop = wait(&queue, until_ns);
+            let stop = wait(ctx, &queue, until_ns);
             if matches!(stop, Stop::Block(_)) {
                 ctx.kernel.ipc.mq.wait(tid, &queue);
             }
