@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::text;
+
 /// [`super::Kind::Boot`]: boot the program instead of cloning a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -63,7 +65,8 @@ pub struct ListeningPort {
 pub struct NotReady {
     /// Why it did not, for machines.
     pub reason: NotReadyReason,
-    /// One line for people that names the fix.
+    /// One line for people that names the fix; cut when it is sent.
+    #[serde(serialize_with = "text::short")]
     pub message: String,
     /// Where the program listens instead.
     pub ports: Vec<u16>,
@@ -129,7 +132,8 @@ pub enum Outcome {
     },
     /// The machine broke: nothing that the program did is its end.
     Fault {
-        /// One line, with the registers where there are any.
+        /// One line, with the registers where there are any; cut when it is sent.
+        #[serde(serialize_with = "text::short")]
         message: String,
     },
     /// [`Call::deadline_ms`] was over.
@@ -167,10 +171,9 @@ mod tests {
     use super::*;
     use crate::protocol::{Frame, Kind};
 
-    #[test]
-    fn records_survive_the_wire() {
-        let ended = Ended {
-            outcome: Outcome::Signaled { signal: 11 },
+    fn ended(outcome: Outcome) -> Ended {
+        Ended {
+            outcome,
             boot_us: 9,
             first_byte_us: None,
             run_us: 3,
@@ -178,12 +181,32 @@ mod tests {
             dirty_pages: 10,
             touched_pages: 70,
             exits: 5,
-        };
+        }
+    }
+
+    #[test]
+    fn records_survive_the_wire() {
+        let ended = ended(Outcome::Signaled { signal: 11 });
         let frame = Frame::json(Kind::Ended, &ended).unwrap();
         assert_eq!(frame.record::<Ended>().unwrap(), ended);
         assert!(frame.record::<Prepared>().is_err());
         let text = String::from_utf8(frame.payload).unwrap();
         assert!(text.starts_with(r#"{"outcome":{"type":"signaled","signal":11},"boot_us":9,"#), "{text}");
+    }
+
+    #[test]
+    fn words_of_any_length_fit_in_their_frame() {
+        // JSON writes six bytes for each of these.
+        let words = "\u{1}".repeat(1 << 20);
+        let outcome = Outcome::Fault { message: format!("it broke: {words} at last") };
+        let frame = Frame::json(Kind::Ended, &ended(outcome)).unwrap();
+        let Outcome::Fault { message } = frame.record::<Ended>().unwrap().outcome else {
+            panic!("{frame:?}")
+        };
+        assert!(message.starts_with("it broke: ") && message.ends_with(" at last"), "{message:?}");
+        let not_ready = NotReady { reason: NotReadyReason::Fault, message: words, ports: vec![] };
+        let frame = Frame::json(Kind::NotReady, &not_ready).unwrap();
+        assert_eq!(frame.record::<NotReady>().unwrap().reason, NotReadyReason::Fault);
     }
 
     #[test]

@@ -3,12 +3,11 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::text::{self, TEXT_MAX};
 use super::{PROTOCOL_VERSION, SLOTS_MAX};
 
 /// Longest control message in bytes.
 pub const CONTROL_MAX: usize = 64 << 10;
-/// Longest text that a worker may send (names, reasons).
-const TEXT_MAX: usize = 4 << 10;
 
 /// Why a control message is not one.
 #[derive(Debug, thiserror::Error)]
@@ -88,7 +87,8 @@ pub struct Jail {
 pub struct Measure {
     /// Its name, like `seccomp` or `landlock`.
     pub name: String,
-    /// Nothing when a probe saw it hold, else why it does not.
+    /// Nothing when a probe saw it hold, else why it does not; cut when it is sent.
+    #[serde(serialize_with = "text::short_option")]
     pub missing: Option<String>,
 }
 
@@ -240,7 +240,8 @@ pub struct Assigned {
 pub struct Refused {
     /// What to do about it.
     pub reason: RefusedReason,
-    /// What went wrong, for people; at most 4 KiB.
+    /// What went wrong, for people; cut when it is sent.
+    #[serde(serialize_with = "text::short")]
     pub message: String,
 }
 

@@ -14,6 +14,7 @@
 //! * [`packet`]: sending and receiving such packets with descriptors.
 //! * [`frame`]: the frames of a slot's stream.
 //! * [`call`]: the JSON payloads of those frames.
+//! * [`text`]: how long a text in any of them may be.
 //!
 //! Either side treats the other as an attacker: lengths are checked before memory is allocated, every field has a bound,
 //! and unknown fields, kinds and connections end the conversation. Nothing here waits or reads a clock, so any event loop
@@ -23,6 +24,7 @@ pub mod call;
 pub mod control;
 pub mod frame;
 pub mod packet;
+pub mod text;
 
 pub use call::{
     Boot, Call, Ended, ListeningPort, NotReady, NotReadyReason, Outcome, Prepared, Ready, Snapshotted,

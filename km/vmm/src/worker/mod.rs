@@ -39,8 +39,8 @@ use crate::jail::{self, JailError, filter, rights};
 use crate::memory::pagemap::PageMap;
 use crate::protocol::packet::{self, Packet};
 use crate::protocol::{
-    Assign, Assigned, CONTROL_FD, ControlError, FromWorker, Hello, Jail, PROTOCOL_VERSION, Refused,
-    SLOTS_MAX, ToWorker,
+    Assign, Assigned, CONTROL_FD, ControlError, FromWorker, Hello, Jail, PROTOCOL_VERSION, SLOTS_MAX,
+    ToWorker,
 };
 use crate::snapshot::Identity;
 use crate::vm::kick::Ticker;
@@ -195,7 +195,7 @@ impl Control {
         let function = match Function::new(assign, fds, Arc::clone(&self.ground)) {
             Ok(function) => function,
             Err(refused) => {
-                send(&self.socket, &FromWorker::Refused(cut(refused)))?;
+                send(&self.socket, &FromWorker::Refused(refused))?;
                 return Ok(false);
             }
         };
@@ -223,14 +223,4 @@ impl Control {
 
 fn send(socket: &OwnedFd, message: &FromWorker) -> Result<(), WorkerError> {
     Ok(packet::send(socket, &message.encode()?, &[])?)
-}
-
-/// Shortens a message to what the server accepts.
-fn cut(mut refused: Refused) -> Refused {
-    let end =
-        refused.message.char_indices().map(|(at, _)| at).take_while(|&at| at < 1024).last().unwrap_or(0);
-    if refused.message.len() > 1024 {
-        refused.message.truncate(end);
-    }
-    refused
 }
