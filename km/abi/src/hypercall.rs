@@ -2,7 +2,8 @@
 //!
 //! The guest writes a [`HyperPage`] and rings a doorbell with a 32-bit `OUT` to one of the four ports of
 //! [`Port`]. The monitor copies the page once, checks the copy, carries out [`HyperPage::ops`] in order, writes
-//! their results and its [`HyperPage::events`] back, and resumes the guest. No register is looked at.
+//! their results and its [`HyperPage::events`] back, and resumes the guest. Of the registers it looks at the instruction
+//! pointer alone: a program that uses these ports by its own code is ended as by SIGSEGV.
 //!
 //! Bytes travel over *streams*: 0 to 2 are stdin, stdout and stderr, [`INLAY`] brings what the monitor puts in, [`REPLY`]
 //! takes the answer of programs that ask for their call by a system call, and from [`FIRST_CONNECTION`] on they are

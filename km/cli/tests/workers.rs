@@ -108,6 +108,14 @@ fn programs_that_misbehave_end_their_call_and_no_other() {
         ("/exit", Outcome::Exited { status: 3 }),
         ("/crash", Outcome::Signaled { signal: 11 }),
         ("/words", Outcome::Signaled { signal: 9 }),
+        // Ports are not a program's, also those that the library OS uses.
+        ("/doorbell0", Outcome::Signaled { signal: 11 }),
+        ("/doorbell1", Outcome::Signaled { signal: 11 }),
+        ("/doorbell2", Outcome::Signaled { signal: 11 }),
+        ("/doorbell3", Outcome::Signaled { signal: 11 }),
+        ("/doorbell7", Outcome::Signaled { signal: 11 }),
+        ("/narrow", Outcome::Signaled { signal: 11 }),
+        ("/port", Outcome::Signaled { signal: 11 }),
         ("/memory", Outcome::OutOfMemory),
         ("/loop", Outcome::Deadline),
         ("/hang", Outcome::Deadline),
@@ -119,6 +127,26 @@ fn programs_that_misbehave_end_their_call_and_no_other() {
         assert_eq!(answer.ended.outcome, outcome, "{path}: {answer:?}");
         assert_eq!(words(&call_once(&mut slot, "/", 10_000)).0, 1, "after {path}");
     }
+}
+
+/// Twenty thousand control characters, of which JSON makes more than a frame holds.
+#[test]
+fn last_words_of_any_length_are_told() {
+    if !kvm() {
+        return;
+    }
+    let mut function = Function::counter(SnapshotMode::Ready);
+    function.bake(&[]).unwrap();
+    let worker = function.worker(Role::Serve).unwrap();
+    let mut slot = worker.slot(0).unwrap();
+    let answer = call_once(&mut slot, "/last-words", 10_000);
+    let Outcome::Fault { message } = answer.ended.outcome else { panic!("{answer:?}") };
+    assert!(message.starts_with("the library OS gave up: many words\u{1}"), "{message:?}");
+    assert_eq!(words(&call_once(&mut slot, "/", 10_000)).0, 1);
+    function.spec.process.args.push("/last-words".into());
+    let Err(ClientError::NotReady(reason)) = function.bake(&[]) else { panic!("it is ready") };
+    assert_eq!(reason.reason, NotReadyReason::Fault);
+    assert!(reason.message.contains("many words"), "{}", reason.message);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 /* Answers every request with what clones must not share: a counter, random bytes, clocks. The path steers it. */
 #include <netinet/in.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,27 @@
 #include <unistd.h>
 
 static int counter;
+
+/* Rings a doorbell by code of the program. */
+static void ring(uint32_t port)
+{
+	__asm__ volatile("outl %0, %w1" :: "a"(0), "d"(port) : "memory");
+}
+
+/* Ends the machine as the library OS does when it cannot go on, with more words than it would ever have: by an
+   instruction of the library OS, which is `out dx, eax` wherever its byte is. */
+static void last_words(void)
+{
+	struct op { uint32_t code, stream; uint64_t gpa, len, offset; int64_t result; };
+	char *map = (char *)0x7f0000000000;
+	struct op *op = (struct op *)(map + 0x5000 + 16);
+
+	memset(map + 0x20000, 1, 20 << 10);
+	memcpy(map + 0x20000, "many words", 10);
+	*op = (struct op){.code = 1, .stream = 2, .gpa = 0x20000, .len = 20 << 10};
+	*(uint32_t *)(map + 0x5000) = 1;
+	__asm__ volatile("call *%2" :: "a"(0), "d"(0x503), "r"(memchr((char *)0x7f8000000000, 0xef, 2 << 20)) : "memory");
+}
 
 static void misbehave(const char *request)
 {
@@ -26,6 +48,15 @@ static void misbehave(const char *request)
 	if (strstr(request, "/memory"))
 		memset(mmap(NULL, 1ul << 30, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0), 1, 1ul << 30);
+	if (strstr(request, "/doorbell"))
+		for (const char *digit = strstr(request, "/doorbell") + 9; *digit >= '0' && *digit < '8'; digit++)
+			ring(0x500 + *digit - '0');
+	if (strstr(request, "/narrow"))
+		__asm__ volatile("outb %b0, %w1" :: "a"(0), "d"(0x502));
+	if (strstr(request, "/port"))
+		__asm__ volatile("inl %w1, %0" : "=a"(counter) : "d"(0x500));
+	if (strstr(request, "/last-words"))
+		last_words();
 	if (strstr(request, "/loop"))
 		for (;;)
 			;
@@ -61,13 +92,15 @@ static void answer(int client, const char *request)
 			;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const char *port = getenv("PORT");
 	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port ? atoi(port) : 8080)};
 	int server = socket(AF_INET, SOCK_STREAM, 0);
 	char request[8192];
 
+	if (argc > 1)
+		misbehave(argv[1]);
 	if (bind(server, (void *)&address, sizeof address) || listen(server, 16)) {
 		perror("listen");
 		return 1;

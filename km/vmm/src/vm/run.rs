@@ -30,6 +30,10 @@ pub enum Stop {
     Cancelled,
 }
 
+/// The end of a program that uses a port of the doorbells: the default action of Linux's SIGSEGV. A handler of the program
+/// is not asked: the access has left the guest by then, and no library OS knows of it.
+const PORT_FAULT: End = End::Killed { signal: 11 };
+
 /// What a machine used so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
@@ -119,6 +123,9 @@ impl Vm {
             self.usage.guest += entered.elapsed();
             self.usage.exits += 1;
             let stop = match exit {
+                VmExit::Out { .. } | VmExit::Port { .. } if self.is_of_program() => {
+                    Some(Stop::Ended(PORT_FAULT))
+                }
                 VmExit::Out { port } => match Port::try_from(port) {
                     Ok(port) => self.answer(port, streams),
                     Err(_) => Some(self.broken(&exit)?),
@@ -131,6 +138,12 @@ impl Vm {
                 return Ok(stop);
             }
         }
+    }
+
+    /// The exit was made by code of the program. Its ring is the library OS's, so the CPU lets it ring the doorbells; as on
+    /// Linux, ports are not for it.
+    fn is_of_program(&self) -> bool {
+        self.machine.vcpu.regs().rip < DIRECT_MAP
     }
 
     fn answer(&mut self, port: Port, streams: &mut dyn GuestStreams) -> Option<Stop> {
