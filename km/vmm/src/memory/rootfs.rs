@@ -5,6 +5,7 @@
 //! ```
 
 use km_abi::layout::{CODE_BYTES, PAGE_SIZE, ROOTFS_MAPPED_MAX};
+use nix::sys::stat::fstat;
 use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
@@ -26,7 +27,9 @@ impl Rootfs {
     /// # Errors
     /// The file cannot be looked at or mapped.
     pub fn open(file: File, code: &[u8]) -> Result<Self, RootfsError> {
-        let bytes = file.metadata().map_err(RootfsError::File)?.len();
+        // Not `File::metadata`, which is statx(2): that takes a path, and workers may not.
+        let about = fstat(&file).map_err(|errno| RootfsError::File(errno.into()))?;
+        let bytes = about.st_size.unsigned_abs();
         let mapped = bytes.min(ROOTFS_MAPPED_MAX) & !(PAGE_SIZE - 1);
         let rom = Mapping::new(code, &file, mapped as usize).map_err(RootfsError::Map)?;
         Ok(Self { file, bytes, mapped, rom })

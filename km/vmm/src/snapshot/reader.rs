@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
 use nix::errno::Errno;
+use nix::sys::stat::{SFlag, fstat};
 use nix::unistd::{Whence, lseek};
 
 use super::format::{ContentHash, Expected, SnapshotError, Trailer};
@@ -27,12 +28,13 @@ impl Snapshot {
     /// # Errors
     /// When it is not a snapshot, or one of another build, host or function.
     pub fn open(file: File, expected: &Expected) -> Result<Self, SnapshotError> {
-        let about = file.metadata()?;
-        if !about.is_file() {
+        // Not `File::metadata`, which is statx(2): that takes a path, and workers may not.
+        let about = fstat(&file).map_err(io::Error::from)?;
+        if SFlag::from_bits_truncate(about.st_mode) & SFlag::S_IFMT != SFlag::S_IFREG {
             return Err(SnapshotError::Malformed("not a regular file"));
         }
-        check_mode(&file)?;
-        if about.len() != expected.memory_bytes.saturating_add(PAGE as u64) {
+        check_mode(about.st_mode)?;
+        if about.st_size.unsigned_abs() != expected.memory_bytes.saturating_add(PAGE as u64) {
             return Err(SnapshotError::Malformed("wrong length"));
         }
         let mut page = [0; PAGE];

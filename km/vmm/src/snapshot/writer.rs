@@ -3,7 +3,9 @@
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
+
+use nix::sys::stat::fstat;
 
 use super::format::{ContentHash, Expected, SnapshotError, State, Trailer, is_zero};
 use super::holes;
@@ -47,7 +49,7 @@ pub fn write(
     state: State,
 ) -> Result<Written, SnapshotError> {
     let file_bytes = expected.memory_bytes + PAGE as u64;
-    check_mode(file)?;
+    check_mode(fstat(file).map_err(io::Error::from)?.st_mode)?;
     file.set_len(0)?;
     file.set_len(file_bytes)?;
     let written_out = holes::written_out(file, expected.memory_bytes)?;
@@ -72,8 +74,7 @@ pub fn write(
 
 /// Refuses a file that others than its owner may access. A writer in a jail cannot change the mode: whoever creates the
 /// file for it has to.
-pub(super) fn check_mode(file: &File) -> Result<(), SnapshotError> {
-    let mode = file.metadata()?.mode();
+pub(super) fn check_mode(mode: u32) -> Result<(), SnapshotError> {
     if mode & 0o077 != 0 { Err(SnapshotError::Mode(mode & 0o7777)) } else { Ok(()) }
 }
 

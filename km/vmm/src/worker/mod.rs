@@ -92,7 +92,11 @@ pub fn run() -> Result<(), WorkerError> {
         jail: jail.clone(),
     };
     send(&socket, &FromWorker::Hello(hello))?;
-    Control { socket, ground, function, slots, jail }.serve()
+    let control = Control { socket, ground, function, slots, jail };
+    let served = control.serve();
+    // Slots wait for streams until the process ends: their filters do not let them leave.
+    std::mem::forget(control);
+    served
 }
 
 /// Build and host, as snapshots are bound to them.
@@ -161,7 +165,7 @@ struct Control {
 }
 
 impl Control {
-    fn serve(self) -> Result<(), WorkerError> {
+    fn serve(&self) -> Result<(), WorkerError> {
         loop {
             let Packet { bytes, fds } = match packet::receive(&self.socket) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
