@@ -50,6 +50,13 @@ pub struct OfState {
     pub state: &'static str,
 }
 
+/// A measure of the workers' jail.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct OfMeasure {
+    /// As workers name it, like `landlock`.
+    pub measure: String,
+}
+
 /// A histogram of durations per function.
 pub type Durations = Family<OfFunction, Histogram, fn() -> Histogram>;
 
@@ -87,6 +94,8 @@ pub struct Metrics {
     pub memory_limit: Gauge<u64, AtomicU64>,
     /// Bytes of disk that snapshots take.
     pub snapshot_bytes: Gauge<u64, AtomicU64>,
+    /// Measures of the workers' jail: 1 for one that this host does not have.
+    pub jail_missing: Family<OfMeasure, Gauge>,
     /// Open client connections.
     pub connections: Gauge,
     /// Bytes of requests that no machine has taken yet.
@@ -124,6 +133,7 @@ impl Default for Metrics {
             memory_used: Gauge::default(),
             memory_limit: Gauge::default(),
             snapshot_bytes: Gauge::default(),
+            jail_missing: Family::default(),
             connections: Gauge::default(),
             ahead: Gauge::default(),
             log_dropped: Counter::default(),
@@ -186,6 +196,11 @@ impl Metrics {
         );
         own.register_with_unit("memory_limit", "Memory for machines", Unit::Bytes, self.memory_limit.clone());
         own.register_with_unit("snapshot", "Snapshots on disk", Unit::Bytes, self.snapshot_bytes.clone());
+        own.register(
+            "jail_missing",
+            "Measures of the workers' jail that this host lacks",
+            self.jail_missing.clone(),
+        );
         own.register("connections", "Open client connections", self.connections.clone());
         own.register_with_unit("ahead", "Requests read ahead", Unit::Bytes, self.ahead.clone());
         own.register("log_dropped_records", "Log records nobody read in time", self.log_dropped.clone());

@@ -61,6 +61,11 @@ impl Stock {
         self.lock().hello.clone()
     }
 
+    /// What the last worker's jail lacks of what a worker can do without, as one line.
+    pub fn jail_lacks(&self) -> Option<String> {
+        self.lock().hello.as_ref()?.jail.missing()
+    }
+
     /// Why no worker can be started, if so.
     pub fn problem(&self) -> Option<String> {
         self.lock().problem.clone()

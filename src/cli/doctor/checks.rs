@@ -1,6 +1,7 @@
 //! The single checks. Each reads the host and changes nothing.
 
 use control::doctor::Finding;
+use km_vmm::client::Worker;
 use km_vmm::kvm::{Kvm, KvmKind};
 use landlock::{ABI, Access, AccessFs, CompatLevel, Compatible, Ruleset, RulesetAttr};
 use nix::sys::resource::{Resource, getrlimit};
@@ -16,6 +17,7 @@ const MEMORY_WANTED_MIB: u64 = 1024;
 pub fn all() -> Vec<Finding> {
     let mut findings = vec![kvm_device()];
     findings.extend(kvm_kind());
+    findings.extend(jail());
     findings.extend([
         architecture(),
         cpu(),
@@ -67,6 +69,35 @@ fn kvm_kind() -> Option<Finding> {
             ),
         }),
     }
+}
+
+/// What a worker says of its jail; nothing where none can be started because KVM is missing.
+fn jail() -> Option<Finding> {
+    let what = "jail";
+    let km = match crate::cli::serve::find_km(None) {
+        Ok(km) => km,
+        Err(error) => return Some(Finding::fail(what, error.to_string(), "install km beside kontain-faas")),
+    };
+    Kvm::open().ok()?;
+    Some(match Worker::spawn(&km).map(|worker| worker.hello.jail.missing()) {
+        Ok(None) => Finding::ok(what, "holds in all its measures"),
+        Ok(Some(missing)) => Finding::warn(
+            what,
+            format!("lacks {missing}"),
+            "as landlock and user namespaces say below; in a container, a seccomp profile that allows unshare, mount, \
+             pivot_root and landlock; workers are held by the other measures meanwhile",
+        ),
+        Err(error) => Finding::fail(
+            what,
+            causes(&error),
+            "a kernel with seccomp filters, and no sandbox around this program that refuses them",
+        ),
+    })
+}
+
+fn causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 fn architecture() -> Finding {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
+use http::StatusCode;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec};
 use k8s_openapi::api::core::v1::{Node, Pod};
@@ -142,16 +143,21 @@ impl Cluster {
             Ok(all) => pods::alive(all),
             Err(error) => return vec![unseen("pods", &error)],
         };
-        let mut reasons = Vec::new();
+        let (mut reasons, mut ready) = (Vec::new(), Vec::new());
         for pod in &all {
             let name = pod.metadata.name.clone().unwrap_or_default();
             let mut answers = Vec::new();
             for container in pods::unready(pod) {
                 answers.extend(unready(&api, &name, container).await);
             }
+            if pods::is_ready(pod)
+                && let Some((_, text)) = readiness(&api, &name, "server").await
+            {
+                ready.push((name.clone(), text));
+            }
             reasons.extend(pods::reason(pod, &answers).map(|reason| (name, reason)));
         }
-        vec![pods::image(&all), pods::finding(all.len(), &reasons)]
+        vec![pods::image(&all), pods::finding(all.len(), &reasons), pods::jail(&ready)]
     }
 
     async fn route(&self, installed: &Installed) -> Finding {
@@ -202,6 +208,12 @@ fn unseen(what: &'static str, error: &str) -> Finding {
 
 /// What a container that is not ready says of itself; nothing when it cannot be asked.
 async fn unready(api: &Api<Pod>, pod: &str, container: &str) -> Option<String> {
+    let (status, text) = readiness(api, pod, container).await?;
+    (!status.is_success()).then(|| format!("{container}: {}", text.trim()))
+}
+
+/// What a container answers to `/readyz`.
+async fn readiness(api: &Api<Pod>, pod: &str, container: &str) -> Option<(StatusCode, String)> {
     let (_, port) = ADMIN_PORTS.into_iter().find(|(name, _)| *name == container)?;
     let asked = async {
         let mut forward = api.portforward(pod, &[port]).await.ok()?;
@@ -209,8 +221,7 @@ async fn unready(api: &Api<Pod>, pod: &str, container: &str) -> Option<String> {
         admin::get(stream, "localhost", "/readyz").await.ok()
     };
     let (status, body) = timeout(PATIENCE, asked).await.ok()??;
-    let told = || format!("{container}: {}", String::from_utf8_lossy(&body).trim());
-    (!status.is_success()).then(told)
+    Some((status, String::from_utf8_lossy(&body).into_owned()))
 }
 
 /// What a health check through the Ingress is answered with. Over TLS only the connection is tried.

@@ -52,12 +52,17 @@ pub fn unready(pod: &Pod) -> impl Iterator<Item = &str> {
     all.unwrap_or_default().iter().filter(running).map(|status| status.name.as_str())
 }
 
+/// Whether a pod gets calls.
+pub fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+    conditions.iter().any(|one| one.type_ == "Ready" && one.status == "True")
+}
+
 /// Why a pod is not ready, from its status and from what its containers answered; nothing when it is.
 pub fn reason(pod: &Pod, answers: &[String]) -> Option<String> {
     let status = pod.status.as_ref()?;
     let conditions = status.conditions.as_deref().unwrap_or_default();
-    let holds = |kind: &str| conditions.iter().any(|one| one.type_ == kind && one.status == "True");
-    if holds("Ready") {
+    if is_ready(pod) {
         return None;
     }
     let unscheduled = conditions.iter().find(|one| one.type_ == "PodScheduled" && one.status == "False");
@@ -76,6 +81,27 @@ pub fn reason(pod: &Pod, answers: &[String]) -> Option<String> {
     });
     let answer = (!answers.is_empty()).then(|| answers.join("; "));
     answer.or(ended).or(stuck).or_else(|| Some("its containers are being started".to_owned()))
+}
+
+/// What pods that are ready say of their workers' jail: name and answer each.
+pub fn jail(answers: &[(String, String)]) -> Finding {
+    let what = "jail";
+    let lacks = answers.iter().find_map(|(name, answer)| {
+        let line = answer.lines().find(|line| line.contains("jail lacks"))?;
+        Some(format!("{name}: {line}"))
+    });
+    match lacks {
+        Some(lacks) => Finding::warn(
+            what,
+            lacks,
+            "nodes whose kernel has landlock and lets users make namespaces, and a seccomp profile of the pods that \
+             allows unshare, mount, pivot_root and landlock",
+        ),
+        None if answers.is_empty() => {
+            Finding::warn(what, "no server that is ready could be asked", "see what the other lines say")
+        }
+        None => Finding::ok(what, "holds in all its measures"),
+    }
 }
 
 /// The finding from the reasons of those that are not ready.
@@ -145,6 +171,16 @@ mod tests {
         assert_eq!(reason(&running, &["server: no /dev/kvm".to_owned()]).unwrap(), "server: no /dev/kvm");
         let ready = pod(json!({"conditions": [{"type": "Ready", "status": "True"}]}));
         assert_eq!(reason(&ready, &[]), None);
+    }
+
+    #[test]
+    fn gaps_in_the_jail_are_told() {
+        let of = |answer: &str| jail(&[("p".to_owned(), answer.to_owned())]);
+        assert_eq!(of("ready\n").verdict, Verdict::Ok);
+        let finding = of("ready\nthe workers' jail lacks landlock (this kernel has no landlock)\n");
+        assert_eq!(finding.verdict, Verdict::Warn);
+        assert!(finding.found.starts_with("p: the workers' jail lacks landlock"), "{finding:?}");
+        assert_eq!(jail(&[]).verdict, Verdict::Warn);
     }
 
     #[test]

@@ -7,13 +7,14 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use serde::Serialize;
 
+use km_vmm::protocol::Measure;
 use volume::statuses;
 
 use super::Server;
 use super::body::Body;
 use super::functions::{Function, Serving};
 use super::problem::{Component, Problem, Reader};
-use crate::metrics::{OfFunction, OfState};
+use crate::metrics::{OfFunction, OfMeasure, OfState};
 use crate::pool::table::Counts;
 use api::ImageSpec;
 use api::record::BakeReport;
@@ -49,7 +50,7 @@ pub fn answer<B>(server: &Server, request: &Request<B>) -> Response<Body> {
     match request.uri().path() {
         "/healthz" => text(StatusCode::OK, "ok\n"),
         "/readyz" => match server.unready() {
-            None => text(StatusCode::OK, "ready\n"),
+            None => text(StatusCode::OK, ready(server)),
             Some(reason) => text(StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {reason}\n")),
         },
         "/metrics" => metrics(server),
@@ -72,6 +73,13 @@ pub fn answer<B>(server: &Server, request: &Request<B>) -> Response<Body> {
 /// `GET /healthz` of the function port.
 pub fn health() -> Response<Body> {
     text(StatusCode::OK, "ok\n")
+}
+
+/// What a node that is ready says: if there is one, the gap in its workers' jail as well.
+fn ready(server: &Server) -> String {
+    let lacks = server.node.stock.jail_lacks();
+    let lacks = lacks.map(|lacks| format!("the workers' jail lacks {lacks}\n"));
+    format!("ready\n{}", lacks.unwrap_or_default())
 }
 
 fn entry(function: &Function) -> Entry<'_> {
@@ -121,6 +129,10 @@ fn metrics(server: &Server) -> Response<Body> {
             metrics.machines.get_or_create(&label).set(signed(count));
         }
         metrics.workers.get_or_create(&OfFunction { faas_name: name.to_owned() }).set(signed(counts.workers));
+    }
+    let measures = server.node.stock.hello().map(|hello| hello.jail.measures).unwrap_or_default();
+    for Measure { name, missing } in measures {
+        metrics.jail_missing.get_or_create(&OfMeasure { measure: name }).set(missing.is_some().into());
     }
     metrics.log_dropped.inner().store((server.options.dropped_records)(), Ordering::Relaxed);
     metrics.ahead.set(server.ahead.held());

@@ -7,7 +7,8 @@
 //!
 //! Threads are started before the filters, and no filter lets one be started later; so a PID namespace, which would
 //! only hold children, would hold nothing. Every measure is looked at after it was taken, and the report says of each
-//! that does not hold why: a host may forbid user namespaces, and an old kernel has no landlock.
+//! that does not hold why: a host may forbid user namespaces, and an old kernel has no landlock. Without no_new_privs and
+//! seccomp ([`crate::protocol::REQUIRED_MEASURES`]) the server takes no worker.
 //!
 //! * [`rights`]: descriptors, limits, user, capabilities, dumpable.
 //! * [`namespaces`]: empty mount, network, IPC, UTS and cgroup namespaces.

@@ -23,6 +23,17 @@ pub enum ControlError {
         "the worker speaks version {0} of the protocol and not {PROTOCOL_VERSION}: install both programs from one build"
     )]
     Version(u32),
+    /// The worker is not jailed.
+    #[error(
+        "workers cannot be jailed here: {measure} is refused ({why}). Nothing is run without it: a kernel with \
+         CONFIG_SECCOMP_FILTER, and no sandbox around the server that refuses seccomp(2) or prctl(2)"
+    )]
+    Jail {
+        /// The measure that does not hold.
+        measure: &'static str,
+        /// Why it does not.
+        why: String,
+    },
     /// A field is out of its bounds.
     #[error("control message has an unacceptable {0}")]
     Field(&'static str),
@@ -72,6 +83,10 @@ pub struct Hello {
     /// The worker's jail, measure by measure.
     pub jail: Jail,
 }
+
+/// Measures without which a worker is refused at its Hello: one that was taken over by its guest could make any system call.
+/// The others are further walls behind these two.
+pub const REQUIRED_MEASURES: [&str; 2] = ["no-new-privs", "seccomp"];
 
 /// The measures of a worker's jail.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -316,6 +331,7 @@ impl FromWorker {
                 check_text(&hello.build, "build")?;
                 check_text(&hello.kvm, "kvm")?;
                 check_jail(&hello.jail)?;
+                check_required(&hello.jail)?;
             }
             Self::Assigned(assigned) => check_jail(&assigned.jail)?,
             Self::Refused(refused) => check_text(&refused.message, "message")?,
@@ -366,6 +382,17 @@ fn check_jail(jail: &Jail) -> Result<(), ControlError> {
     jail.measures.iter().try_for_each(|measure| {
         check_text(&measure.name, "jail")?;
         measure.missing.as_deref().map_or(Ok(()), |text| check_text(text, "jail"))
+    })
+}
+
+fn check_required(jail: &Jail) -> Result<(), ControlError> {
+    REQUIRED_MEASURES.into_iter().try_for_each(|measure| {
+        let why = match jail.measures.iter().find(|one| one.name == measure) {
+            Some(Measure { missing: None, .. }) => return Ok(()),
+            Some(Measure { missing: Some(why), .. }) => why.clone(),
+            None => "the worker does not know it".to_owned(),
+        };
+        Err(ControlError::Jail { measure, why })
     })
 }
 
@@ -443,10 +470,35 @@ mod tests {
         assert!(ToWorker::decode(br#"{"type":"format"}"#).is_err());
     }
 
+    fn hello() -> Hello {
+        let measure = |name: &str| Measure { name: name.to_owned(), missing: None };
+        let measures = [REQUIRED_MEASURES[0], "landlock", REQUIRED_MEASURES[1]].map(measure).into();
+        Hello { protocol_version: PROTOCOL_VERSION, jail: Jail { measures }, ..Hello::default() }
+    }
+
+    fn decoded(hello: &Hello) -> Result<FromWorker, ControlError> {
+        FromWorker::decode(&FromWorker::Hello(hello.clone()).encode().unwrap())
+    }
+
+    #[test]
+    fn a_worker_without_its_filters_is_refused_and_told_why() {
+        for name in REQUIRED_MEASURES {
+            let mut open = hello();
+            let at = open.jail.measures.iter().position(|measure| measure.name == name).unwrap();
+            open.jail.measures[at].missing = Some("Operation not permitted".into());
+            let error = decoded(&open).unwrap_err().to_string();
+            assert!(error.contains(&format!("{name} is refused (Operation not permitted)")), "{error}");
+            open.jail.measures.remove(at);
+            assert!(matches!(decoded(&open), Err(ControlError::Jail { .. })), "{name}");
+        }
+        let mut less = hello();
+        less.jail.measures[1].missing = Some("this kernel has no landlock".into());
+        assert_eq!(decoded(&less).unwrap(), FromWorker::Hello(less));
+    }
+
     #[test]
     fn a_worker_of_another_version_is_refused() {
-        let hello = Hello { protocol_version: PROTOCOL_VERSION, ..Hello::default() };
-        let decoded = |hello: &Hello| FromWorker::decode(&FromWorker::Hello(hello.clone()).encode().unwrap());
+        let hello = hello();
         assert_eq!(decoded(&hello).unwrap(), FromWorker::Hello(hello.clone()));
         let other = Hello { protocol_version: PROTOCOL_VERSION + 1, ..hello };
         assert!(matches!(decoded(&other), Err(ControlError::Version(3))));

@@ -32,7 +32,7 @@ pub use call::{
 };
 pub use control::{
     Assign, Assigned, CONTROL_MAX, ControlError, FromWorker, FunctionSpec, GivenSnapshot, Hello, Jail,
-    Measure, ProcessSpec, Refused, RefusedReason, Role, SnapshotMode, ToWorker, Wire,
+    Measure, ProcessSpec, REQUIRED_MEASURES, Refused, RefusedReason, Role, SnapshotMode, ToWorker, Wire,
 };
 pub use frame::{ConnectionId, Frame, FrameDecoder, FrameError, Header, Kind, LogStream, PAYLOAD_MAX};
 

@@ -126,6 +126,7 @@ fn start_slots(
     function: &Arc<OnceLock<Arc<Function>>>,
     jail: &mut Jail,
 ) -> Result<Vec<Sender<OwnedFd>>, WorkerError> {
+    let tried = filter::probe();
     let (report, reports) = channel();
     let mut slots = Vec::new();
     for index in 0..SLOTS_MAX {
@@ -144,7 +145,7 @@ fn start_slots(
         })?;
         slots.push(sender);
     }
-    let mut result = Ok(());
+    let mut result = tried;
     for _ in 0..SLOTS_MAX {
         let (tick, filtered) = reports.recv().map_err(|_| WorkerError::Thread)?;
         if let Some(error) = tick {
