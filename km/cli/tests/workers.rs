@@ -129,6 +129,22 @@ fn programs_that_misbehave_end_their_call_and_no_other() {
     }
 }
 
+#[test]
+fn an_answer_leaves_before_another_thread_has_its_turn() {
+    if !kvm() {
+        return;
+    }
+    let function = Function::counter(SnapshotMode::Ready);
+    function.bake(&[]).unwrap();
+    let worker = function.worker(Role::Serve).unwrap();
+    let mut slot = worker.slot(0).unwrap();
+    for _ in 0..5 {
+        let answer = call_once(&mut slot, "/turn", 10_000);
+        assert_eq!(answer.ended.outcome, Outcome::Signaled { signal: 11 }, "{answer:?}");
+        assert_eq!(words(&answer).0, 1);
+    }
+}
+
 /// Twenty thousand control characters, of which JSON makes more than a frame holds.
 #[test]
 fn last_words_of_any_length_are_told() {

@@ -1,5 +1,7 @@
 /* Answers every request with what clones must not share: a counter, random bytes, clocks. The path steers it. */
 #include <netinet/in.h>
+#include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -34,6 +36,16 @@ static void last_words(void)
 	__asm__ volatile("call *%2" :: "a"(0), "d"(0x503), "r"(memchr((char *)0x7f8000000000, 0xef, 2 << 20)) : "memory");
 }
 
+/* Another thread that can run as soon as the call is answered, and ends the machine at once. */
+static sem_t answered;
+
+static void *ender(void *unused)
+{
+	sem_wait(&answered);
+	ring(0x502);
+	return unused;
+}
+
 static void misbehave(const char *request)
 {
 	if (strstr(request, "/exit"))
@@ -48,6 +60,12 @@ static void misbehave(const char *request)
 	if (strstr(request, "/memory"))
 		memset(mmap(NULL, 1ul << 30, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0), 1, 1ul << 30);
+	if (strstr(request, "/turn")) {
+		pthread_t thread;
+
+		sem_init(&answered, 0, 0);
+		pthread_create(&thread, NULL, ender, NULL);
+	}
 	if (strstr(request, "/doorbell"))
 		for (const char *digit = strstr(request, "/doorbell") + 9; *digit >= '0' && *digit < '8'; digit++)
 			ring(0x500 + *digit - '0');
@@ -87,6 +105,8 @@ static void answer(int client, const char *request)
 			    "HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n", body_len);
 	write(client, head, head_len);
 	write(client, body, body_len);
+	if (strstr(request, "/turn"))
+		sem_post(&answered);
 	if (strstr(request, "/after"))
 		for (;;)
 			;

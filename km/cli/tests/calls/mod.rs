@@ -43,8 +43,11 @@ impl Function {
         let program = directory.path().join("counter");
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/calls/counter.c");
         let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".into());
-        let status =
-            Command::new(&compiler).args(["-static", "-O2", "-w", "-o"]).arg(&program).arg(source).status();
+        let status = Command::new(&compiler)
+            .args(["-static", "-pthread", "-O2", "-w", "-o"])
+            .arg(&program)
+            .arg(source)
+            .status();
         assert!(status.unwrap().success(), "{compiler} failed");
         Self::pack(directory, &[program.to_str().unwrap()], snapshot)
     }

@@ -69,6 +69,12 @@ impl Host {
         !self.output.borrow().is_empty()
     }
 
+    /// Whether something of that is for who waits for an answer. Logs are not: they may wait for the tick.
+    #[must_use]
+    pub fn has_answer(&self) -> bool {
+        self.output.borrow().has_answer()
+    }
+
     /// Hands over what was written.
     pub fn flush(&self) {
         if self.has_output() {

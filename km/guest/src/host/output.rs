@@ -3,7 +3,7 @@
 use crate::errno::Result;
 use crate::fs::io::{Sink, Source};
 use alloc::vec::Vec;
-use km_abi::hypercall::{OPS_MAX, Op, OpCode};
+use km_abi::hypercall::{OPS_MAX, Op, OpCode, REPLY};
 use km_abi::layout::{OUTPUT_GPA, OUTPUT_SIZE};
 use km_hal::phys;
 
@@ -23,6 +23,11 @@ impl OutputQueue {
     /// Whether there is nothing to hand over.
     pub fn is_empty(&self) -> bool {
         self.ops.is_empty()
+    }
+
+    /// Whether an operation is about a connection or the stream of replies.
+    pub fn has_answer(&self) -> bool {
+        self.ops.iter().any(|op| op.stream >= REPLY)
     }
 
     /// Whether no further operation fits.

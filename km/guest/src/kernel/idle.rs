@@ -85,10 +85,14 @@ impl Kernel {
         u32::try_from(ticks).unwrap_or(u32::MAX)
     }
 
-    /// Hands over what waits without stopping, and takes events.
+    /// Hands over what waits without stopping, and takes events. Threads that these wake run before the others.
     pub(super) fn exchange(&mut self) {
         self.write_log();
+        self.wake_woken();
         self.net.tick();
+        for key in crate::wait::take_woken() {
+            self.tasks.wake_first(key);
+        }
     }
 
     /// Passes on lines of the library OS.

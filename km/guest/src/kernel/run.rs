@@ -139,9 +139,7 @@ impl Kernel {
         time::expire(now_ns);
         self.tasks.expire(now_ns);
         self.fire_timers(now_ns);
-        for key in crate::wait::take_woken() {
-            self.tasks.wake(key);
-        }
+        self.wake_woken();
         for (group, signal) in crate::fs::pty::take_signals() {
             self.signal_group(group, signal);
         }
@@ -152,7 +150,15 @@ impl Kernel {
         }
     }
 
-    /// The current thread keeps its turn until it waits or the monitor's tick ends it.
+    /// Makes those runnable who wait for what was woken.
+    pub(super) fn wake_woken(&mut self) {
+        for key in crate::wait::take_woken() {
+            self.tasks.wake(key);
+        }
+    }
+
+    /// The current thread keeps its turn until it waits or the monitor's tick ends it. An answer leaves before another
+    /// thread has its turn: the client waits for it, and that turn may last until the tick.
     fn choose(&mut self) -> Option<Tid> {
         if let Some(tid) = self.current
             && self.can_run(tid)
@@ -160,6 +166,9 @@ impl Kernel {
             return Some(tid);
         }
         self.current = None;
+        if self.tasks.has_ready() && self.net.host().has_answer() {
+            self.exchange();
+        }
         self.current = self.tasks.take_ready();
         self.current
     }

@@ -68,6 +68,13 @@ impl Tasks {
         }
     }
 
+    /// The same, before all others that can run: someone outside waits for what they do.
+    pub fn wake_first(&mut self, key: WaitKey) {
+        let others = core::mem::take(&mut self.woken);
+        self.wake(key);
+        self.woken.extend(others);
+    }
+
     /// Wakes everyone whose deadline has come.
     pub fn expire(&mut self, now_ns: u64) {
         while let Some(&(deadline_ns, tid)) = self.deadlines.first()
@@ -164,6 +171,24 @@ mod tests {
                 assert_eq!(turn, Some(2));
             }
         }
+    }
+
+    #[test]
+    fn who_is_woken_first_runs_before_others_that_were_woken() {
+        let mut tasks = tasks(5);
+        assert_eq!([1, 2, 3, 4, 5].map(|_| tasks.take_ready()), [1, 2, 3, 4, 5].map(Some));
+        let (inside, network) = (WaitQueue::default(), WaitQueue::default());
+        tasks.make_ready(1);
+        [2, 3].into_iter().for_each(|tid| tasks.block(tid, Wait::on(&inside)));
+        [4, 5].into_iter().for_each(|tid| tasks.block(tid, Wait::on(&network)));
+        tasks.wake(inside.key());
+        tasks.wake_first(network.key());
+        assert_eq!([1, 2, 3, 4, 5].map(|_| tasks.take_ready()), [4, 5, 2, 3, 1].map(Some));
+        // Who is in a queue already is not there twice.
+        tasks.block(4, Wait::on(&network));
+        tasks.wake(network.key());
+        tasks.wake_first(network.key());
+        assert_eq!([tasks.take_ready(), tasks.take_ready()], [Some(4), None]);
     }
 
     #[test]
