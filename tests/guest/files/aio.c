@@ -1,11 +1,15 @@
 // Native asynchronous I/O: requests of every kind, events, waiting, limits, errors and the order of checks.
 #include "children.h"
 #include "asleep.h"
-#include <linux/aio_abi.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
+// What <linux/aio_abi.h> has; not every C library comes with it.
+typedef unsigned long aio_context_t;
+enum { IOCB_CMD_PREAD, IOCB_CMD_PWRITE, IOCB_CMD_FSYNC, IOCB_CMD_FDSYNC, IOCB_CMD_NOOP = 6, IOCB_CMD_PREADV, IOCB_CMD_PWRITEV, IOCB_FLAG_RESFD = 1 };
+struct io_event { uint64_t data, obj; int64_t res, res2; };
+struct iocb { uint64_t aio_data; uint32_t aio_key, aio_rw_flags; uint16_t aio_lio_opcode; int16_t aio_reqprio; uint32_t aio_fildes; uint64_t aio_buf, aio_nbytes; int64_t aio_offset; uint64_t aio_reserved2; uint32_t aio_flags, aio_resfd; };
 static aio_context_t context;
 static long setup(unsigned events, aio_context_t *place) { return syscall(SYS_io_setup, events, place); }
 static long submit(aio_context_t to, long count, struct iocb **list) { return syscall(SYS_io_submit, to, count, list); }
