@@ -150,6 +150,7 @@ mod tests {
         check("status", &schema["status"]);
         let spec = &schema["spec"]["properties"];
         assert_eq!(spec["timeout"]["default"], "30s");
+        assert_eq!(spec["bakeTimeout"]["default"], "2m");
         assert_eq!(spec["protocol"]["enum"], json!(["http", "kontain", "stdio"]));
         assert_eq!(spec["snapshot"]["enum"], json!(["ready", "start", "none"]));
         assert_eq!(spec["resources"]["properties"]["limits"]["properties"]["memory"]["default"], "256Mi");

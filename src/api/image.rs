@@ -16,12 +16,27 @@ pub const KIND: &str = "Image";
 const OBJECT_NAME: &str = "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?([.][a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*$";
 /// What the system takes as an argument or a variable.
 const NO_ZERO_BYTE: &str = "^[^\\x00]*$";
-/// CEL knows short units alone: the others that a duration may have become these first, the longer words before the shorter.
-const TIMEOUT_RULE: &str = "[self.replace(' ', '').replace('nsec', 'ns').replace('usec', 'us').replace('msec', 'ms')\
-.replace('millis', 'ms').replace('seconds', 's').replace('second', 's').replace('secs', 's').replace('sec', 's')\
-.replace('minutes', 'm').replace('minute', 'm').replace('mins', 'm').replace('min', 'm')\
-.replace('hours', 'h').replace('hour', 'h').replace('hrs', 'h').replace('hr', 'h')]\
-.all(text, duration(text) >= duration('1ms') && duration(text) <= duration('1h'))";
+/// A rule for a duration. CEL knows short units alone: the others that one may have become these first, the longer words
+/// before the shorter.
+macro_rules! duration_rule {
+    ($least:literal, $most:literal) => {
+        concat!(
+            "[self.replace(' ', '').replace('nsec', 'ns').replace('usec', 'us').replace('msec', 'ms')",
+            ".replace('millis', 'ms').replace('seconds', 's').replace('second', 's').replace('secs', 's')",
+            ".replace('sec', 's').replace('minutes', 'm').replace('minute', 'm').replace('mins', 'm')",
+            ".replace('min', 'm').replace('hours', 'h').replace('hour', 'h').replace('hrs', 'h').replace('hr', 'h')]",
+            ".all(text, duration(text) >= duration('",
+            $least,
+            "') && duration(text) <= duration('",
+            $most,
+            "'))"
+        )
+    };
+}
+/// For [`ImageSpec::timeout`].
+const TIMEOUT_RULE: &str = duration_rule!("1ms", "1h");
+/// For [`ImageSpec::bake_timeout`].
+const BAKE_TIMEOUT_RULE: &str = duration_rule!("1s", "10m");
 /// Namespace of documents that name none.
 pub const DEFAULT_NAMESPACE: &str = "default";
 
@@ -117,6 +132,10 @@ pub struct ImageSpec {
     #[serde(default = "default_timeout")]
     #[schemars(extend("x-kubernetes-validations" = [{"rule": TIMEOUT_RULE, "message": "must be between 1ms and 1h"}]))]
     pub timeout: Span,
+    /// How long a bake may take, from the program's start to the written snapshot.
+    #[serde(default = "default_bake_timeout")]
+    #[schemars(extend("x-kubernetes-validations" = [{"rule": BAKE_TIMEOUT_RULE, "message": "must be between 1s and 10m"}]))]
+    pub bake_timeout: Span,
     /// Calls in flight at once on one node.
     #[serde(default = "default_concurrency")]
     #[schemars(range(min = 1, max = 10_000))]
@@ -260,6 +279,10 @@ fn default_timeout() -> Span {
     Span::from_secs(30)
 }
 
+fn default_bake_timeout() -> Span {
+    Span::from_secs(120)
+}
+
 fn default_concurrency() -> u32 {
     64
 }
@@ -284,6 +307,7 @@ mod tests {
     fn defaults_are_those_of_the_contract() {
         let spec: ImageSpec = serde_saphyr::from_str("image: oci:x").unwrap();
         assert_eq!(spec.timeout.duration().as_secs(), 30);
+        assert_eq!(spec.bake_timeout.duration().as_secs(), 120);
         assert_eq!(spec.concurrency, 64);
         assert_eq!(spec.resources.limits.memory.bytes(), 256 << 20);
         assert_eq!(

@@ -39,7 +39,7 @@ pub enum FailureReason {
     Fault,
     /// A warm-up request was not answered.
     Warmup,
-    /// Nothing went on for too long.
+    /// The bake took longer than it may.
     Timeout,
     /// The bundle names no program, or is damaged.
     Bundle,

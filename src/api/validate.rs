@@ -1,6 +1,7 @@
 //! What an Image may say beyond what its types allow, and what this version does not do yet.
 
 use std::fmt;
+use std::time::Duration;
 
 use bundles::reference::Reference;
 
@@ -8,6 +9,8 @@ use super::image::{API_VERSION, Image, ImageSpec, Isolation, KIND};
 
 /// Longest call that can be asked for.
 const TIMEOUT_MAX_SECS: u64 = 3600;
+/// Shortest and longest bake that can be asked for.
+const BAKE_TIMEOUT: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(600);
 /// Most calls at once that can be asked for.
 const CONCURRENCY_MAX: u32 = 10_000;
 /// Longest path at which a secret can appear.
@@ -117,6 +120,9 @@ fn check_bounds(spec: &ImageSpec, found: &mut Problems) {
     let timeout = spec.timeout.duration();
     if timeout.is_zero() || timeout.as_secs() > TIMEOUT_MAX_SECS || timeout.as_millis() == 0 {
         found.add("spec.timeout", format!("`{}` must be between 1ms and 1h", spec.timeout));
+    }
+    if !BAKE_TIMEOUT.contains(&spec.bake_timeout.duration()) {
+        found.add("spec.bakeTimeout", format!("`{}` must be between 1s and 10m", spec.bake_timeout));
     }
     if spec.concurrency == 0 || spec.concurrency > CONCURRENCY_MAX {
         found.add("spec.concurrency", format!("must be between 1 and {CONCURRENCY_MAX}"));
@@ -231,6 +237,8 @@ mod tests {
             ("  port: 0", "spec.port"),
             ("  timeout: 2h", "spec.timeout"),
             ("  timeout: 0s", "spec.timeout"),
+            ("  bakeTimeout: 11m", "spec.bakeTimeout"),
+            ("  bakeTimeout: 999ms", "spec.bakeTimeout"),
             ("  concurrency: 0", "spec.concurrency"),
             ("  resources: {limits: {memory: 1Mi}}", "spec.resources.limits.memory"),
             ("  env: [{name: 'a=b'}]", "spec.env[0].name"),

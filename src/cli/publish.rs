@@ -40,6 +40,9 @@ pub struct Args {
     /// How long a call may take.
     #[arg(long, env = "KONTAIN_TIMEOUT", value_name = "DURATION")]
     pub timeout: Option<String>,
+    /// How long its bake may take, from the program's start to the written snapshot; at most 10m.
+    #[arg(long, env = "KONTAIN_BAKE_TIMEOUT", value_name = "DURATION")]
+    pub bake_timeout: Option<String>,
     /// Calls in flight at once on one node.
     #[arg(long, env = "KONTAIN_CONCURRENCY", value_name = "N")]
     pub concurrency: Option<u32>,
@@ -114,7 +117,12 @@ async fn publish(args: &Args) -> anyhow::Result<ExitCode> {
 /// The specification: what there is, and what the options change of it.
 fn spec(args: &Args, catalog: &dyn ImageCatalog, mut spec: Map<String, Value>) -> anyhow::Result<Value> {
     spec.insert("image".into(), json!(image(&args.image, catalog)?));
-    let texts = [("timeout", &args.timeout), ("protocol", &args.protocol), ("isolation", &args.isolation)];
+    let texts = [
+        ("timeout", &args.timeout),
+        ("bakeTimeout", &args.bake_timeout),
+        ("protocol", &args.protocol),
+        ("isolation", &args.isolation),
+    ];
     for (key, value) in texts {
         if let Some(value) = value {
             spec.insert(key.into(), json!(value));

@@ -5,6 +5,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot go on says why and ends")]
 
 mod answers;
+mod bakes;
 mod clients;
 mod framing;
 mod headers;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
     }
     let trials: Vec<Trial> = [
         answers::trials(),
+        bakes::trials(),
         clients::trials(),
         framing::trials(),
         headers::trials(),

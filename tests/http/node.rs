@@ -107,9 +107,11 @@ impl Node {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
-    /// Puts a bundle and a record on the volume, as a downloader would, and returns at once.
+    /// Puts a bundle and a record on the volume, as a downloader would, and returns at once. The name may be one of another
+    /// namespace, `namespace/name`.
     pub fn put(&self, name: &str, command: &str, mut spec: Value) {
         let volume = self.folder.path().join("volume");
+        let (namespace, name) = name.split_once('/').unwrap_or(("default", name));
         let digest = format!("{:0>64}", hex(name.as_bytes()));
         let bundle = volume.join("store/sha256").join(&digest);
         fs::create_dir_all(&bundle).expect("a bundle");
@@ -119,9 +121,9 @@ impl Node {
         static GENERATION: AtomicU64 = AtomicU64::new(1);
         let generation = GENERATION.fetch_add(1, Ordering::Relaxed);
         let record = json!({
-            "name": format!("default/{name}"), "generation": generation, "digest": format!("sha256:{digest}"), "spec": spec,
+            "name": format!("{namespace}/{name}"), "generation": generation, "digest": format!("sha256:{digest}"), "spec": spec,
         });
-        let path = volume.join("functions/default").join(format!("{name}.json"));
+        let path = volume.join("functions").join(namespace).join(format!("{name}.json"));
         replace(&path, record.to_string().as_bytes());
     }
 
@@ -145,7 +147,8 @@ impl Node {
     /// The function's entry of `/functions`.
     pub fn entry(&self, name: &str) -> Option<Value> {
         let entries: Vec<Value> = serde_json::from_str(&self.ask("/functions").body).ok()?;
-        entries.into_iter().find(|entry| entry["name"] == format!("default/{name}"))
+        let name = if name.contains('/') { name.to_owned() } else { format!("default/{name}") };
+        entries.into_iter().find(|entry| entry["name"] == name)
     }
 
     /// GET on the admin port.

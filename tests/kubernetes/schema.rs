@@ -44,6 +44,8 @@ fn wrong_fields_are_refused_by_name() {
         ("snapshot", image("x", good, "  snapshot: later\n")),
         ("timeout", image("x", good, "  timeout: 2h\n")),
         ("timeout", image("x", good, "  timeout: soon\n")),
+        ("bakeTimeout", image("x", good, "  bakeTimeout: 11m\n")),
+        ("bakeTimeout", image("x", good, "  bakeTimeout: 900ms\n")),
         ("concurrency", image("x", good, "  concurrency: 0\n")),
         ("memory", image("x", good, "  resources: {limits: {memory: 1Mi}}\n")),
         ("memory", image("x", good, "  resources: {limits: {memory: lots}}\n")),
@@ -69,7 +71,7 @@ fn wrong_fields_are_refused_by_name() {
     }
     let right = [
         "",
-        "  port: 3000\n  timeout: 1m 30s\n",
+        "  port: 3000\n  timeout: 1m 30s\n  bakeTimeout: 10 minutes\n",
         "  timeout: 1h\n  resources: {limits: {memory: 16777216}}\n",
         "  resources: {limits: {memory: 1.5Gi}}\n  warmup: [{}]\n  env: [{name: A}]\n",
         "  protocol: stdio\n  timeout: 59 minutes 59sec 999 msec\n  warmup: []\n",
@@ -91,7 +93,9 @@ fn wrong_fields_are_refused_by_name() {
     }
     assert!(columns.contains("was here before"), "{columns}");
     let object = api.kubectl(&["get", "kimg", "old", "-o", "json"]);
-    for default in ["\"timeout\": \"30s\"", "\"memory\": \"256Mi\"", "\"concurrency\": 64"] {
+    for default in
+        ["\"timeout\": \"30s\"", "\"bakeTimeout\": \"2m\"", "\"memory\": \"256Mi\"", "\"concurrency\": 64"]
+    {
         assert!(object.contains(default), "{default} is not in {object}");
     }
 }

@@ -1,6 +1,7 @@
 //! Bake: boot a program once, run it until it is ready, warm it up, write the snapshot.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -11,6 +12,7 @@ use super::function_pool::no_machine;
 use super::machine::{BootError, Machine};
 use super::node::Node;
 use super::program::{Program, mode};
+use super::queue::Occasion;
 use super::snapshots::Draft;
 use super::table::Shell;
 use crate::logs::{CallLog, FunctionLog};
@@ -72,7 +74,7 @@ pub struct Baked {
     pub warnings: Vec<String>,
 }
 
-/// Bakes a function and publishes its snapshot under `key`. With snapshot mode `none` it is only tried; so it is where the
+/// Bakes a function in its turn, within the time that its Image allows, and publishes its snapshot under `key`. With snapshot mode `none` it is only tried; so it is where the
 /// disk takes no file, and then the failure says that ([`BakeFailure::is_of_disk`]).
 ///
 /// # Errors
@@ -82,9 +84,10 @@ pub async fn bake(
     published: &Published,
     program: &Program,
     key: &str,
+    occasion: Occasion,
     log: &Arc<FunctionLog>,
 ) -> Result<Baked, BakeFailure> {
-    let _permit = node.bakers.acquire().await;
+    let _turn = node.bakes.enter(published.name.namespace(), occasion).await;
     let begin = Instant::now();
     let call: Arc<str> = format!("bake-{:08x}", fastrand::u32(..)).into();
     let sink = CallLog::new(log.clone(), call.clone());
@@ -93,7 +96,11 @@ pub async fn bake(
         _ => Some(node.snapshots.draft().map_err(|error| unwritten(&error))),
     };
     let file = draft.as_ref().and_then(|draft| draft.as_ref().ok());
-    let result = run(node, published, program, key, file, sink).await;
+    let progress = Progress::default();
+    let limit = published.spec.bake_timeout.duration();
+    let work = run(node, published, program, key, file, sink, &progress);
+    let result =
+        tokio::time::timeout(limit, work).await.unwrap_or_else(|_| Err(progress.too_slow(published)));
     let mut baked = result.map_err(|mut failure| {
         let lines = log.lines(Some(&call));
         let skip = lines.len().saturating_sub(LINES_SHOWN);
@@ -114,6 +121,7 @@ async fn run(
     key: &str,
     draft: Option<&Draft>,
     log: CallLog,
+    progress: &Progress,
 ) -> Result<Baked, BakeFailure> {
     let function = program.function(published, key);
     let charge = node.budget.charge(function.memory_bytes.min(node.budget.limit())).ok_or_else(|| {
@@ -133,7 +141,8 @@ async fn run(
     worker.assign(assign, &rootfs, draft.map(|draft| &draft.file)).await.map_err(worker_failure)?;
     let slot = worker.add_slot().await.map_err(worker_failure)?;
     let machine = Machine::new(Shell { slot, _charge: charge }, log);
-    let result = drive(&machine, published, program.port, draft.is_some(), node.ready_limit).await;
+    let write = draft.is_some();
+    let result = drive(&machine, published, program.port, write, node.ready_limit, progress).await;
     // The machine is of no use any more; its worker leaves when the slot is dropped.
     if let Some((_, mut log, _)) = machine.take() {
         log.flush();
@@ -147,18 +156,22 @@ async fn drive(
     port: u16,
     write: bool,
     ready_limit: Duration,
+    progress: &Progress,
 ) -> Result<Baked, BakeFailure> {
     let begin = Instant::now();
+    progress.enter(Progress::STARTS);
     limited(ready_limit.saturating_add(MARGIN), machine.boot(ready_limit)).await?.map_err(boot_failure)?;
     let mut baked = Baked { boot: begin.elapsed(), ..Baked::default() };
     if !write {
         return Ok(baked);
     }
     if mode(published) == SnapshotMode::Ready {
-        for request in &published.spec.warmup {
+        for (index, request) in published.spec.warmup.iter().enumerate() {
+            progress.enter(Progress::WARMS_UP + index);
             limited(WARMUP_LIMIT, warm_up(machine, request, port, &mut baked)).await??;
         }
     }
+    progress.enter(Progress::WRITES);
     machine.tell(Kind::Snapshot).map_err(slot_failure)?;
     match limited(WRITE_LIMIT, machine.control_event()).await?.map_err(slot_failure)? {
         (Kind::Snapshotted, payload) => {
@@ -168,6 +181,37 @@ async fn drive(
         }
         (Kind::Ended, payload) => Err(unwritten(&no_machine(&payload))),
         (kind, _) => Err(slot_failure(SlotError::Unexpected(kind))),
+    }
+}
+
+/// How far a bake has come, for whoever is told that it took too long.
+#[derive(Debug, Default)]
+struct Progress(AtomicUsize);
+
+impl Progress {
+    const STARTS: usize = 1;
+    /// The first warm-up request; the others follow.
+    const WARMS_UP: usize = 2;
+    const WRITES: usize = usize::MAX;
+
+    fn enter(&self, stage: usize) {
+        self.0.store(stage, Ordering::Relaxed);
+    }
+
+    fn too_slow(&self, published: &Published) -> BakeFailure {
+        let limit = published.spec.bake_timeout;
+        let stage = match self.0.load(Ordering::Relaxed) {
+            0 => "no worker process was ready for it: the host is busy".to_owned(),
+            Self::STARTS => "the program was still starting: make it start faster".to_owned(),
+            Self::WRITES => "the snapshot was being written: let the program use less memory".to_owned(),
+            stage => match published.spec.warmup.get(stage - Self::WARMS_UP) {
+                Some(warmup) => format!("it waited for warm-up {} {}", warmup.method, warmup.path),
+                None => "it warmed up".to_owned(),
+            },
+        };
+        let message =
+            format!("the bake was not done within {limit}: {stage}, or raise spec.bakeTimeout (at most 10m)");
+        failure(FailureReason::Timeout, message)
     }
 }
 

@@ -10,7 +10,7 @@
 //!
 //! * [`function_pool`]: the slot table of one function's revision, filled by [`demand`] within the node's [`budget`].
 //! * [`machine`], [`call`]: a machine in use, as a byte stream; one that answers a call.
-//! * [`bake`], [`snapshots`], [`program`]: where shells come from.
+//! * [`bake`], with its [`queue`], [`snapshots`], [`program`]: where shells come from.
 //! * [`node`]: what all functions share.
 
 pub mod bake;
@@ -21,6 +21,7 @@ pub mod function_pool;
 pub mod machine;
 pub mod node;
 pub mod program;
+pub mod queue;
 pub mod snapshots;
 pub mod table;
 

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 
 use super::budget::Budget;
 use super::function_pool::Pool;
+use super::queue::BakeQueue;
 use super::snapshots::Snapshots;
 use worker::stock::Stock;
 
@@ -16,6 +17,8 @@ use worker::stock::Stock;
 const TICK: Duration = Duration::from_secs(1);
 /// Functions that get shells before their first call; beyond, a function's first call waits for its worker.
 const WARM_POOLS_MAX: usize = 64;
+/// Bakes at once beyond one for each processor: the queue keeps its last turn for a namespace that has none.
+const BAKES_SPARE: usize = 1;
 /// How long who makes shells for nobody in particular steps aside for calls before looking again, and how often at most:
 /// on a node where some call always waits, others get theirs slowly.
 const ASIDE: Duration = Duration::from_millis(10);
@@ -47,8 +50,8 @@ pub struct Node {
     pub snapshots: Snapshots,
     /// Shells that are made at once: more than the cores can carry would only make each of them later.
     pub makers: Semaphore,
-    /// Turns to bake: each takes a processor and a machine's whole memory.
-    pub bakers: Semaphore,
+    /// Who bakes next.
+    pub bakes: Arc<BakeQueue>,
     /// Pools at once that get their first shells before a call asks for one.
     pub warmers: Semaphore,
     /// Calls that wait for a machine.
@@ -71,7 +74,7 @@ impl Node {
             budget,
             snapshots,
             makers: Semaphore::new(cores),
-            bakers: Semaphore::new(cores),
+            bakes: BakeQueue::new(cores + BAKES_SPARE),
             warmers: Semaphore::new(cores),
             waiting: AtomicUsize::new(0),
             idle: options.idle,

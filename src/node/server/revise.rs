@@ -32,6 +32,7 @@ use crate::metrics::OfReason;
 use crate::pool::bake::{self, BakeFailure};
 use crate::pool::function_pool::PoolEvent;
 use crate::pool::program::Program;
+use crate::pool::queue::Occasion;
 use crate::pool::{Pool, Source, program, snapshots};
 use api::record::{BakeReport, Phase};
 use api::{FailureReason, Published};
@@ -137,7 +138,7 @@ impl Reviser<'_> {
         let prepared = self.prepare().await?;
         if program::mode(self.published) == SnapshotMode::None {
             if !proven {
-                self.bake(&prepared).await?;
+                self.bake(&prepared, Occasion::First).await?;
             }
             let _events = self.install(&prepared, Machines::Boot);
             self.report(Phase::Ready, "Ready", "calls are served");
@@ -193,13 +194,13 @@ impl Reviser<'_> {
         if !self.function.report().is_unbaked() {
             self.report(Phase::Ready, "ColdBoot", "served by cold boots while the snapshot is made again");
         }
-        self.bake(prepared).await
+        self.bake(prepared, Occasion::Again).await
     }
 
     /// Bakes a version that has not answered yet. Where only its snapshot finds no room, and nothing older serves, calls are
     /// answered by cold boots until there is room.
     async fn first_bake(&self, prepared: &Prepared) -> Result<(), BakeFailure> {
-        let result = self.bake(prepared).await;
+        let result = self.bake(prepared, Occasion::First).await;
         let serves = matches!(*self.function.serving(), Serving::Ready(_));
         if !serves && result.as_ref().is_err_and(BakeFailure::is_of_disk) {
             self.install(prepared, Machines::Boot);
@@ -231,12 +232,10 @@ impl Reviser<'_> {
         opened.await.unwrap_or_else(|error| Err(BakeFailure::new(FailureReason::Host, error.to_string())))
     }
 
-    async fn bake(&self, prepared: &Prepared) -> Result<(), BakeFailure> {
+    async fn bake(&self, prepared: &Prepared, occasion: Occasion) -> Result<(), BakeFailure> {
         tracing::info!(function = %self.function.name, "bake begins");
-        let node = &self.server.node;
-        let result =
-            bake::bake(node, self.published, &prepared.bundle.program, &prepared.key, &self.function.log)
-                .await;
+        let (node, program, key) = (&self.server.node, &prepared.bundle.program, &prepared.key);
+        let result = bake::bake(node, self.published, program, key, occasion, &self.function.log).await;
         let reason = result.as_ref().map_or_else(|failure| failure.reason.word(), |_| "Baked");
         let label = OfReason { faas_name: self.function.name.to_string(), error_type: reason.to_owned() };
         self.server.metrics.bakes.get_or_create(&label).inc();

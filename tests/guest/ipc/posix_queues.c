@@ -37,7 +37,10 @@ static pthread_t start(void *(*what)(void *), long argument) {
 }
 static void finish(pthread_t thread) { pthread_join(thread, NULL), printf("waited: %ld %s\n", answer, answer < 0 ? error_name(error) : ""); }
 static void handler(int signal, siginfo_t *info, void *context) {
-    if (info->si_code == SI_MESGQ) dprintf(1, "told: %d, value %d, by %s\n", signal == SIGUSR1, info->si_value.sival_int, info->si_pid == getpid() ? "us" : "another");
+    // Not by dprintf: the signal may come while fork holds its locks.
+    char text[80];
+    int length = snprintf(text, sizeof text, "told: %d, value %d, by %s\n", signal == SIGUSR1, info->si_value.sival_int, info->si_pid == getpid() ? "us" : "another");
+    if (info->si_code == SI_MESGQ) write(1, text, length);
 }
 static long make(const char *given, int flags, int mode, struct mq_attr *size) { return syscall(SYS_mq_open, given, flags, mode, size); }
 static void shown(mqd_t of) {

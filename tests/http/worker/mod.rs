@@ -97,7 +97,7 @@ fn run(mut slot: Slot, assign: &Assign, snapshot: Option<OwnedFd>) {
     }
 }
 
-/// The command decides: `/silent` never listens, `/crash` exits, anything else gets ready.
+/// The command decides: `/silent` never listens, `/crash` exits, `/endless` starts for ever, anything else gets ready.
 fn boot(slot: &mut Slot, assign: &Assign, frame: &Frame) -> Result<(), SlotEnd> {
     let _: Boot = frame.record().map_err(|_| SlotEnd)?;
     slot.log(1, b"booting\n")?;
@@ -112,6 +112,9 @@ fn boot(slot: &mut Slot, assign: &Assign, frame: &Frame) -> Result<(), SlotEnd> 
             let message = "exited with status 1 while starting; last output: no such module";
             slot.json(Kind::NotReady, &not_ready(NotReadyReason::Exited, message))
         }
+        Some("/endless") => loop {
+            std::thread::park();
+        },
         Some("/slow-boot") => {
             std::thread::sleep(std::time::Duration::from_secs(3));
             slot.json(Kind::Ready, &Ready::default())
