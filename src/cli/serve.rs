@@ -80,7 +80,8 @@ pub struct Args {
     /// How long the listener stays after SIGTERM, so that load balancers notice; 5s with --kube, else 0s.
     #[arg(long, env = "KONTAIN_DRAIN_DELAY", value_name = "DURATION")]
     pub drain_delay: Option<Span>,
-    /// Memory for machines; by default what the control group or host has, less a reserve.
+    /// Memory for machines; by default what the control group or host has, less a fifth, and less --max-ahead and 192Mi where
+    /// that is more (but never more than half).
     #[arg(long, env = "KONTAIN_MEMORY", value_name = "SIZE")]
     pub memory: Option<Quantity>,
     /// Disk space for snapshots; the least recently used go first.
@@ -156,7 +157,9 @@ async fn serve(args: Args, publishing: &Handle) -> anyhow::Result<()> {
     let admin = bind(args.admin, "--admin").await?;
     tracing::info!(functions = %functions.local_addr()?, admin = %admin.local_addr()?, volume = %volume.root().display(), "serving");
     let snapshots = Snapshots::open(volume.snapshots(), args.snapshot_budget.bytes())?;
-    let budget = args.memory.map_or_else(Budget::of_host, |memory| Budget::new(memory.bytes()));
+    let budget = args
+        .memory
+        .map_or_else(|| Budget::of_host(args.max_ahead.bytes()), |memory| Budget::new(memory.bytes()));
     let node_options = NodeOptions {
         km: find_km(args.km)?,
         stock: args.stock,

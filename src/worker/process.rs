@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use command_fds::{CommandFdExt, FdMapping};
 use km_vmm::protocol::{
-    Assign, Assigned, CONTROL_FD, ControlError, FromWorker, Hello, Refused, SLOTS_MAX, ToWorker, packet,
+    Assign, Assigned, CONTROL_FD, ControlError, FromWorker, Grown, Hello, Refused, SLOTS_MAX, ToWorker,
+    packet,
 };
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Interest};
@@ -28,6 +29,8 @@ use crate::slot::Slot;
 const HELLO_LIMIT: Duration = Duration::from_secs(10);
 /// How long a worker may take to open a function (it reads the whole snapshot the first time).
 const ASSIGN_LIMIT: Duration = Duration::from_secs(60);
+/// How long a worker may take to read that there is no memory for a machine.
+const REFUSE_LIMIT: Duration = Duration::from_secs(1);
 /// How long a worker that was asked to leave may take.
 const LEAVE_LIMIT: Duration = Duration::from_secs(5);
 /// Longest last words of a worker that are kept, by line and as a whole.
@@ -72,7 +75,8 @@ pub enum WorkerError {
 #[derive(Debug)]
 pub struct Worker {
     /// A seqpacket socket; the type's own calls are not used, only its place in the event loop.
-    control: UnixDatagram,
+    control: Arc<UnixDatagram>,
+    pid: u32,
     hello: Hello,
     /// One bit for each slot that is given out.
     slots: AtomicU8,
@@ -112,12 +116,22 @@ impl Worker {
             return Err(WorkerError::Unexpected);
         };
         leave_guard.disarm();
-        Ok(Arc::new(Self { control, hello, slots: AtomicU8::new(0), life }))
+        Ok(Arc::new(Self { control: Arc::new(control), pid, hello, slots: AtomicU8::new(0), life }))
     }
 
     /// What it said of itself.
     pub fn hello(&self) -> &Hello {
         &self.hello
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// What it tells of the growth of its machines, from when it has its function.
+    pub fn growth(&self) -> GrowthReports {
+        GrowthReports { control: self.control.clone(), pid: self.pid, life: self.life.clone() }
     }
 
     /// It ended.
@@ -163,11 +177,11 @@ impl Worker {
         let message = ToWorker::Assign(Box::new(assign)).encode()?;
         let mut fds = vec![rootfs.as_fd()];
         fds.extend(snapshot.map(AsFd::as_fd));
-        self.control.async_io(Interest::WRITABLE, || packet::send(&self.control, &message, &fds)).await?;
+        self.control.async_io(Interest::WRITABLE, || packet::send(&*self.control, &message, &fds)).await?;
         match limited(ASSIGN_LIMIT, receive(&self.control)).await? {
             FromWorker::Assigned(assigned) => Ok(assigned),
             FromWorker::Refused(refused) => Err(WorkerError::Refused(refused)),
-            FromWorker::Hello(_) => Err(WorkerError::Unexpected),
+            FromWorker::Hello(_) | FromWorker::Grown(_) => Err(WorkerError::Unexpected),
         }
     }
 
@@ -183,10 +197,58 @@ impl Worker {
         let (ours, theirs) = packet::slot_pair()?;
         let message = ToWorker::Slot { index }.encode()?;
         let fds = [theirs.as_fd()];
-        self.control.async_io(Interest::WRITABLE, || packet::send(&self.control, &message, &fds)).await?;
+        self.control.async_io(Interest::WRITABLE, || packet::send(&*self.control, &message, &fds)).await?;
         let stream = std::os::unix::net::UnixStream::from(ours);
         stream.set_nonblocking(true)?;
         Ok(Slot::new(UnixStream::from_std(stream)?, self.clone(), index))
+    }
+}
+
+/// The growth of a worker's machines. It keeps no worker alive.
+#[derive(Debug)]
+pub struct GrowthReports {
+    control: Arc<UnixDatagram>,
+    pid: u32,
+    life: Life,
+}
+
+impl GrowthReports {
+    /// The worker's process id.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Waits for the next one. Nothing when the worker has ended, is held by nobody any more, or does not keep to the
+    /// protocol; then it is killed.
+    pub async fn next(&mut self) -> Option<Grown> {
+        let received = tokio::select! {
+            received = receive(&self.control) => received,
+            () = self.life.leave.cancelled() => return None,
+            () = self.life.gone.cancelled() => return None,
+        };
+        match received {
+            Ok(FromWorker::Grown(grown)) => Some(grown),
+            Err(WorkerError::Gone) => None,
+            Ok(_) | Err(_) => {
+                self.life.kill.cancel();
+                None
+            }
+        }
+    }
+
+    /// Ends a machine for which there is no memory; a worker that does not take the message is ended instead.
+    pub async fn refuse(&self, machine: u64) {
+        let told = match (ToWorker::NoMemory { machine }).encode() {
+            Ok(message) => {
+                let send = || packet::send(&*self.control, &message, &[]);
+                limited(REFUSE_LIMIT, async { Ok(self.control.async_io(Interest::WRITABLE, send).await?) })
+                    .await
+            }
+            Err(error) => Err(error.into()),
+        };
+        if told.is_err() {
+            self.life.kill.cancel();
+        }
     }
 }
 

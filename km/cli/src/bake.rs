@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use km_vmm::client::{SlotClient, Worker};
 use km_vmm::memory::GRANULE;
-use km_vmm::protocol::{Call, FunctionSpec, ProcessSpec, SnapshotMode, Wire};
+use km_vmm::protocol::{Call, Charged, FunctionSpec, ProcessSpec, SnapshotMode, Wire};
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
@@ -107,7 +107,12 @@ fn function(bundle: &Bundle, args: &BakeArgs) -> FunctionSpec {
 
 fn warm_up(slot: &mut SlotClient, path: &str, args: &BakeArgs) -> Result<()> {
     let start = Instant::now();
-    let call = Call { call_id: "warm-up".into(), deadline_ms: args.timeout * 1000, port: args.port };
+    let call = Call {
+        call_id: "warm-up".into(),
+        deadline_ms: args.timeout * 1000,
+        port: args.port,
+        memory: Charged::default(),
+    };
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     let response = slot.warm_up(&call, request.as_bytes(), |_| false)?;
     let status =

@@ -14,7 +14,7 @@ use command_fds::{CommandFdExt, FdMapping};
 use serde::Serialize;
 
 use crate::protocol::{
-    Assign, Assigned, Boot, CONTROL_FD, Call, ControlError, Ended, Frame, FrameDecoder, FrameError,
+    Assign, Assigned, Boot, CONTROL_FD, Call, Charged, ControlError, Ended, Frame, FrameDecoder, FrameError,
     FromWorker, Hello, Kind, NotReady, PAYLOAD_MAX, Prepared, Ready, Refused, Snapshotted, ToWorker, packet,
 };
 
@@ -229,7 +229,7 @@ impl SlotClient {
     /// It does not become ready.
     pub fn boot(&mut self, timeout: Duration) -> Result<Ready, ClientError> {
         let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-        self.send_record(Kind::Boot, &Boot { timeout_ms })?;
+        self.send_record(Kind::Boot, &Boot { timeout_ms, memory: Charged::default() })?;
         self.ready()
     }
 

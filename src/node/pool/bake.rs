@@ -14,7 +14,7 @@ use super::node::Node;
 use super::program::{Program, mode};
 use super::queue::Occasion;
 use super::snapshots::Draft;
-use super::table::Shell;
+use super::table::{ESTIMATE_FIRST, Shell};
 use crate::logs::{CallLog, FunctionLog};
 use api::{FailureReason, Published, Warmup};
 use worker::process::WorkerError;
@@ -28,6 +28,9 @@ const WRITE_LIMIT: Duration = Duration::from_secs(120);
 const MARGIN: Duration = Duration::from_secs(5);
 /// Last lines of output that a failure shows.
 const LINES_SHOWN: usize = 10;
+
+/// For a bake that finds no memory to begin with.
+const NO_MEMORY: &str = "the node's memory for machines is used up; the bake is tried again";
 
 /// Why a bake failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,23 +127,22 @@ async fn run(
     progress: &Progress,
 ) -> Result<Baked, BakeFailure> {
     let function = program.function(published, key);
-    let charge = node.budget.charge(function.memory_bytes.min(node.budget.limit())).ok_or_else(|| {
-        failure(
-            FailureReason::Memory,
-            "the node's memory for machines is used up: bake again later".to_owned(),
-        )
-    })?;
+    let charge = node.budget.charge(ESTIMATE_FIRST.min(node.budget.limit()));
+    let charge = charge.ok_or_else(|| failure(FailureReason::Memory, NO_MEMORY.to_owned()))?;
     let rootfs = std::fs::File::open(&program.rootfs).map_err(|error| {
         failure(FailureReason::Host, format!("cannot open {}: {error}", program.rootfs.display()))
     })?;
     let worker = node.stock.take().await.map_err(worker_failure)?;
+    charge.of_worker(worker.pid());
+    let memory = function.clone();
     let assign = match draft {
         Some(_) => function.to_bake(),
         None => function.to_serve(GivenSnapshot::Nothing),
     };
     worker.assign(assign, &rootfs, draft.map(|draft| &draft.file)).await.map_err(worker_failure)?;
+    node.charge_growth(&worker, &memory);
     let slot = worker.add_slot().await.map_err(worker_failure)?;
-    let machine = Machine::new(Shell { slot, _charge: charge }, log);
+    let machine = Machine::new(Shell { slot, charge }, log);
     let write = draft.is_some();
     let result = drive(&machine, published, program.port, write, node.ready_limit, progress).await;
     // The machine is of no use any more; its worker leaves when the slot is dropped.
@@ -295,6 +297,7 @@ fn boot_failure(error: BootError) -> BakeFailure {
                 NotReadyReason::NotReading => FailureReason::NotReading,
                 NotReadyReason::Exited => FailureReason::Exited,
                 NotReadyReason::Fault => FailureReason::Fault,
+                NotReadyReason::NodeMemory => FailureReason::Memory,
             };
             failure(reason, crate::logs::escape(why.message.as_bytes()))
         }

@@ -335,8 +335,9 @@ impl Pool {
     async fn make_shell(self: &Arc<Self>) -> Result<(Shell, Duration), TakeError> {
         let charge = self.charge().await?;
         let mut slot = self.slot().await?;
+        charge.of_worker(slot.worker().pid());
         if self.boots() {
-            return Ok((Shell { slot, _charge: charge }, Duration::ZERO));
+            return Ok((Shell { slot, charge }, Duration::ZERO));
         }
         let _permit = self.node.makers.acquire().await;
         let begin = Instant::now();
@@ -344,7 +345,7 @@ impl Pool {
             self.give_up(&slot, &error);
             return Err(TakeError::Worker(error.to_string()));
         }
-        Ok((Shell { slot, _charge: charge }, begin.elapsed()))
+        Ok((Shell { slot, charge }, begin.elapsed()))
     }
 
     async fn charge(self: &Arc<Self>) -> Result<super::budget::Charge, TakeError> {
@@ -352,7 +353,7 @@ impl Pool {
         if let Some(charge) = self.node.budget.charge(bytes) {
             return Ok(charge);
         }
-        if self.node.reclaim(self) {
+        if self.node.reclaim(Some(self), Duration::ZERO) {
             tokio::time::sleep(RETRY_FIRST).await;
         }
         self.node.budget.charge(bytes).ok_or(TakeError::Memory)
@@ -399,6 +400,7 @@ impl Pool {
         let snapshot = self.snapshot()?;
         let worker = self.assigned(snapshot.as_ref()).await.map_err(|error| self.refusal(error))?;
         self.verified.store(true, Ordering::Relaxed);
+        self.node.charge_growth(&worker, &self.source.function);
         self.lock().hired(&worker);
         tokio::spawn(watch(Arc::downgrade(self), worker.gone()));
         Ok(worker)

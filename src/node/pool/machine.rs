@@ -106,8 +106,10 @@ impl Machine {
     /// When it does not get ready.
     pub async fn boot(&self, timeout: Duration) -> Result<Ready, BootError> {
         let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-        let frame = Frame::json(Kind::Boot, &Boot { timeout_ms }).map_err(SlotError::from)?;
-        self.with_slot(|slot| slot.queue(&frame).map_err(SlotError::from))?;
+        self.with_shell(|shell| {
+            let boot = Boot { timeout_ms, memory: shell.charge.told() };
+            Ok(shell.slot.queue(&Frame::json(Kind::Boot, &boot)?)?)
+        })?;
         self.ready().await
     }
 
@@ -158,8 +160,8 @@ impl Machine {
     /// # Errors
     /// When the machine is gone already.
     pub fn tell(&self, kind: Kind) -> Result<(), SlotError> {
-        self.with_slot(|slot| {
-            slot.queue_empty(kind);
+        self.with_shell(|shell| {
+            shell.slot.queue_empty(kind);
             Ok(())
         })
     }
@@ -170,9 +172,10 @@ impl Machine {
     /// When the machine is gone already.
     pub fn begin(&self, call_id: &str, port: u16, deadline: Duration) -> Result<(), SlotError> {
         let deadline_ms = u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX);
-        let call = Call { call_id: call_id.to_owned(), deadline_ms, port };
-        let frame = Frame::json(Kind::Call, &call)?;
-        self.with_slot(|slot| Ok(slot.queue(&frame)?))
+        self.with_shell(|shell| {
+            let call = Call { call_id: call_id.to_owned(), deadline_ms, port, memory: shell.charge.told() };
+            Ok(shell.slot.queue(&Frame::json(Kind::Call, &call)?)?)
+        })
     }
 
     /// Hands over what is put into the machine of the call; before [`Self::boot`] or [`Self::begin`].
@@ -182,7 +185,7 @@ impl Machine {
     pub fn put_in(&self, inlay: &[u8]) -> Result<(), SlotError> {
         for piece in inlay.chunks(PAYLOAD_MAX) {
             let frame = Frame::new(Kind::Inlay, piece.to_vec());
-            self.with_slot(|slot| Ok(slot.queue(&frame)?))?;
+            self.with_shell(|shell| Ok(shell.slot.queue(&frame)?))?;
         }
         Ok(())
     }
@@ -261,9 +264,9 @@ impl Machine {
         }
     }
 
-    fn with_slot<T>(&self, work: impl FnOnce(&mut Slot) -> Result<T, SlotError>) -> Result<T, SlotError> {
+    fn with_shell<T>(&self, work: impl FnOnce(&mut Shell) -> Result<T, SlotError>) -> Result<T, SlotError> {
         match &mut self.shared.lock().shell {
-            Some(shell) => work(&mut shell.slot),
+            Some(shell) => work(shell),
             None => Err(SlotError::Gone),
         }
     }

@@ -7,10 +7,13 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use super::budget::Budget;
+use super::budget::{Budget, Growth};
 use super::function_pool::Pool;
 use super::queue::BakeQueue;
 use super::snapshots::Snapshots;
+use super::table::ESTIMATE_FIXED;
+use km_vmm::protocol::{FunctionSpec, Grown};
+use worker::process::{GrowthReports, Worker};
 use worker::stock::Stock;
 
 /// How often pools are looked after when nothing happens to them.
@@ -19,6 +22,11 @@ const TICK: Duration = Duration::from_secs(1);
 const WARM_POOLS_MAX: usize = 64;
 /// Bakes at once beyond one for each processor: the queue keeps its last turn for a namespace that has none.
 const BAKES_SPARE: usize = 1;
+/// For a machine that grows, waiting shells are given up of functions that were not called for this long…
+const RECLAIM_IDLE: Duration = Duration::from_secs(10);
+/// …so many of them, with this pause to destroy each.
+const RECLAIM_MAX: usize = 8;
+const RECLAIM_PAUSE: Duration = Duration::from_millis(5);
 /// How long who makes shells for nobody in particular steps aside for calls before looking again, and how often at most:
 /// on a node where some call always waits, others get theirs slowly.
 const ASIDE: Duration = Duration::from_millis(10);
@@ -110,12 +118,32 @@ impl Node {
         }
     }
 
-    /// Destroys a waiting shell of the function that was not called for the longest time, to free its memory.
-    pub(super) fn reclaim(&self, except: &Arc<Pool>) -> bool {
+    /// Charges the machines of a worker as they grow, for as long as it lives.
+    pub(super) fn charge_growth(self: &Arc<Self>, worker: &Arc<Worker>, function: &FunctionSpec) {
+        let most = function.memory_bytes.saturating_add(ESTIMATE_FIXED);
+        tokio::spawn(charge_growth(Arc::downgrade(self), worker.growth(), most));
+    }
+
+    /// Charges a machine more; says whether there was so much.
+    async fn grow(&self, worker: u32, grown: Grown) -> bool {
+        for _ in 0..RECLAIM_MAX {
+            match self.budget.grow(worker, grown.machine, grown.bytes) {
+                Growth::Charged | Growth::Unknown => return true,
+                Growth::NoMemory if !self.reclaim(None, RECLAIM_IDLE) => return false,
+                Growth::NoMemory => tokio::time::sleep(RECLAIM_PAUSE).await,
+            }
+        }
+        false
+    }
+
+    /// Destroys a waiting shell of the function that was not called for the longest time, and for that long at least, to free
+    /// its memory.
+    pub(super) fn reclaim(&self, except: Option<&Arc<Pool>>, idle: Duration) -> bool {
         let candidates = self.live_pools();
         let oldest = candidates
             .iter()
-            .filter(|pool| !Arc::ptr_eq(pool, except) && pool.waiting() > 0)
+            .filter(|pool| except.is_none_or(|except| !Arc::ptr_eq(pool, except)) && pool.waiting() > 0)
+            .filter(|pool| pool.last_call().elapsed() >= idle)
             .min_by_key(|pool| pool.last_call());
         oldest.is_some_and(|pool| pool.give_up_shell())
     }
@@ -133,6 +161,22 @@ pub(super) struct Waits(Arc<Node>);
 impl Drop for Waits {
     fn drop(&mut self) {
         self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+async fn charge_growth(node: Weak<Node>, mut reports: GrowthReports, most: u64) {
+    while let Some(grown) = reports.next().await {
+        let Some(node) = node.upgrade() else { return };
+        // No machine is larger, whatever its worker says.
+        let grown = Grown { bytes: grown.bytes.min(most), ..grown };
+        if !node.grow(reports.pid(), grown).await {
+            tracing::warn!(
+                pid = reports.pid(),
+                bytes = grown.bytes,
+                "no memory is left for a machine that grows: it ends"
+            );
+            reports.refuse(grown.machine).await;
+        }
     }
 }
 

@@ -12,9 +12,9 @@ use worker::process::Worker;
 use worker::slot::Slot;
 
 /// What a machine is charged before any was sampled.
-const ESTIMATE_FIRST: u64 = 16 << 20;
+pub const ESTIMATE_FIRST: u64 = 16 << 20;
 /// What a machine costs beside what it writes: page tables, KVM's own, the worker's thread.
-const ESTIMATE_FIXED: u64 = 2 << 20;
+pub const ESTIMATE_FIXED: u64 = 2 << 20;
 /// Makes that fail in a row before those who wait are told.
 const FAILURES_MAX: u32 = 3;
 
@@ -67,7 +67,7 @@ pub struct Shell<S = Slot> {
     /// Where the machine is, or will boot.
     pub slot: S,
     /// Its memory, given back with the slot.
-    pub _charge: Charge,
+    pub charge: Charge,
 }
 
 /// Why no shell can be had.
@@ -378,7 +378,7 @@ mod tests {
 
     fn shell(worker: &Arc<TestWorker>) -> Shell<TestSlot> {
         let charge = Budget::new(1).charge(1).unwrap();
-        Shell { slot: TestSlot::of(worker), _charge: charge }
+        Shell { slot: TestSlot::of(worker), charge }
     }
 
     fn table() -> (Table<TestSlot>, Instant, Arc<TestWorker>) {

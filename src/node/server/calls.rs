@@ -234,5 +234,6 @@ pub fn describe(outcome: &Outcome) -> String {
         Outcome::OutOfMemory => {
             "the machine ran out of memory: raise spec.resources.limits.memory".to_owned()
         }
+        Outcome::NodeOutOfMemory => "the machine grew and the node had no memory left: lower spec.concurrency, or give the node more (serve --memory)".to_owned(),
     }
 }

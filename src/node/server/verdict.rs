@@ -42,7 +42,7 @@ pub fn outcome(outcome: &Outcome) -> Problem {
         Outcome::Exited { .. } => "Exited",
         Outcome::Signaled { .. } => "Crashed",
         Outcome::Fault { .. } => "MachineFault",
-        Outcome::OutOfMemory => "OutOfMemory",
+        Outcome::OutOfMemory | Outcome::NodeOutOfMemory => "OutOfMemory",
         Outcome::Idle | Outcome::Closed | Outcome::Cancelled => "NoResponse",
     };
     Problem::bad_gateway(Component::Function, reason, detail)

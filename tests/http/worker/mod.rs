@@ -67,6 +67,8 @@ fn serve(control: &OwnedFd) -> Result<(), Box<dyn std::error::Error>> {
                     (assign.clone(), snapshot.as_ref().map(OwnedFd::try_clone).transpose()?);
                 std::thread::spawn(move || run(Slot::new(stream), &assign, snapshot));
             }
+            // Its machines hold no memory.
+            ToWorker::NoMemory { .. } => {}
             ToWorker::Shutdown => return Ok(()),
         }
     }

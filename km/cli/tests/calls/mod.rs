@@ -6,7 +6,7 @@
 use bundles::pack::{Addition, Program, pack_to_bundle};
 use km_vmm::client::{Answer, ClientError, SlotClient, Worker};
 use km_vmm::protocol::{
-    Call, FunctionSpec, GivenSnapshot, ProcessSpec, Role, SnapshotMode, Snapshotted, Wire,
+    Call, Charged, FunctionSpec, GivenSnapshot, ProcessSpec, Role, SnapshotMode, Snapshotted, Wire,
 };
 use sha2::{Digest, Sha256};
 use std::fs::File;
@@ -149,7 +149,7 @@ impl Function {
 
 /// A call with this deadline.
 pub fn call(deadline_ms: u64) -> Call {
-    Call { call_id: "test".into(), deadline_ms, port: PORT }
+    Call { call_id: "test".into(), deadline_ms, port: PORT, memory: Charged::default() }
 }
 
 /// A request.

@@ -10,6 +10,19 @@ use super::text;
 pub struct Boot {
     /// How long the program may take to become ready.
     pub timeout_ms: u64,
+    /// The machine's memory as the node has it.
+    #[serde(default)]
+    pub memory: Charged,
+}
+
+/// What the node has charged a machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Charged {
+    /// The node's number of the machine, for [`super::Grown`]; 0 where nobody charges for memory.
+    pub machine: u64,
+    /// Bytes charged so far.
+    pub bytes: u64,
 }
 
 /// [`super::Kind::Call`]: a client connects to the program.
@@ -22,6 +35,9 @@ pub struct Call {
     pub deadline_ms: u64,
     /// Port of the program that the client connects to.
     pub port: u16,
+    /// The machine's memory as the node has it.
+    #[serde(default)]
+    pub memory: Charged,
 }
 
 /// [`super::Kind::Prepared`]: a shell is there and waits for a call.
@@ -88,6 +104,8 @@ pub enum NotReadyReason {
     Exited,
     /// The machine broke: a fault in the library OS, a triple fault, a refused hypercall, no memory.
     Fault,
+    /// The node has no memory left for what it needs.
+    NodeMemory,
 }
 
 /// [`super::Kind::Started`]: the first instruction of the call is about to run.
@@ -142,6 +160,8 @@ pub enum Outcome {
     Cancelled,
     /// The library OS ran out of memory.
     OutOfMemory,
+    /// The machine grew beyond what it was charged, and the node had no memory left.
+    NodeOutOfMemory,
 }
 
 /// [`super::Kind::Ended`]: the call is over and its machine is gone.

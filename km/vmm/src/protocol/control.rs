@@ -51,6 +51,11 @@ pub enum ToWorker {
         /// Number of the slot, below [`SLOTS_MAX`].
         index: u8,
     },
+    /// There is no memory left for a machine that [`Grown`] told of: end it.
+    NoMemory {
+        /// [`super::Charged::machine`].
+        machine: u64,
+    },
     /// End all calls and leave.
     Shutdown,
 }
@@ -65,6 +70,18 @@ pub enum FromWorker {
     Assigned(Assigned),
     /// The function is refused; the worker leaves.
     Refused(Refused),
+    /// A machine holds more memory than it is charged.
+    Grown(Grown),
+}
+
+/// A machine's memory, told while it grows. Without an answer it goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Grown {
+    /// [`super::Charged::machine`].
+    pub machine: u64,
+    /// Bytes that it is to be charged from now on, a little more than it holds.
+    pub bytes: u64,
 }
 
 /// What a worker is, before it knows a function.
@@ -292,7 +309,7 @@ impl ToWorker {
         match &message {
             Self::Assign(assign) => check_assign(assign)?,
             Self::Slot { index } if *index >= SLOTS_MAX => return Err(ControlError::Field("slot index")),
-            Self::Slot { .. } | Self::Shutdown => {}
+            Self::Slot { .. } | Self::NoMemory { .. } | Self::Shutdown => {}
         }
         Ok(message)
     }
@@ -303,7 +320,7 @@ impl ToWorker {
         match self {
             Self::Assign(assign) => assign.fd_count(),
             Self::Slot { .. } => 1,
-            Self::Shutdown => 0,
+            Self::NoMemory { .. } | Self::Shutdown => 0,
         }
     }
 }
@@ -335,6 +352,7 @@ impl FromWorker {
             }
             Self::Assigned(assigned) => check_jail(&assigned.jail)?,
             Self::Refused(refused) => check_text(&refused.message, "message")?,
+            Self::Grown(_) => {}
         }
         Ok(message)
     }
@@ -439,8 +457,12 @@ mod tests {
 
     #[test]
     fn messages_survive_the_wire() {
-        let messages =
-            [ToWorker::Assign(Box::new(assign())), ToWorker::Slot { index: 7 }, ToWorker::Shutdown];
+        let messages = [
+            ToWorker::Assign(Box::new(assign())),
+            ToWorker::Slot { index: 7 },
+            ToWorker::NoMemory { machine: u64::MAX },
+            ToWorker::Shutdown,
+        ];
         for message in messages {
             let bytes = message.encode().unwrap();
             assert_eq!(ToWorker::decode(&bytes).unwrap(), message);
@@ -448,6 +470,8 @@ mod tests {
         let refused =
             FromWorker::Refused(Refused { reason: RefusedReason::Snapshot, message: "flipped".into() });
         assert_eq!(FromWorker::decode(&refused.encode().unwrap()).unwrap(), refused);
+        let grown = FromWorker::Grown(Grown { machine: 1, bytes: 1 << 30 });
+        assert_eq!(FromWorker::decode(&grown.encode().unwrap()).unwrap(), grown);
     }
 
     #[test]
@@ -501,7 +525,7 @@ mod tests {
         let hello = hello();
         assert_eq!(decoded(&hello).unwrap(), FromWorker::Hello(hello.clone()));
         let other = Hello { protocol_version: PROTOCOL_VERSION + 1, ..hello };
-        assert!(matches!(decoded(&other), Err(ControlError::Version(3))));
+        assert!(matches!(decoded(&other), Err(ControlError::Version(4))));
         let without = br#"{"type":"hello","abi_version":4,"build":"","kvm":"","jail":{"measures":[]}}"#;
         assert!(matches!(FromWorker::decode(without), Err(ControlError::Version(0))));
     }

@@ -7,6 +7,8 @@
 //!   │───────────── Assign + [rootfs, snapshot] ─────────►│
 //!   │◄──────────── Assigned | Refused ───────────────────│
 //!   │───────────── Slot{index} + [stream] ──────────────►│   SOCK_STREAM, frames in both directions
+//!   │◄──────────── Grown{machine, bytes} ────────────────│   a machine holds more memory than it is charged
+//!   │───────────── NoMemory{machine} ───────────────────►│   … and the node has none left: it ends
 //!   │───────────── Shutdown (or end of the socket) ─────►│
 //! ```
 //!
@@ -27,18 +29,18 @@ pub mod packet;
 pub mod text;
 
 pub use call::{
-    Boot, Call, Ended, ListeningPort, NotReady, NotReadyReason, Outcome, Prepared, Ready, Snapshotted,
-    Started,
+    Boot, Call, Charged, Ended, ListeningPort, NotReady, NotReadyReason, Outcome, Prepared, Ready,
+    Snapshotted, Started,
 };
 pub use control::{
-    Assign, Assigned, CONTROL_MAX, ControlError, FromWorker, FunctionSpec, GivenSnapshot, Hello, Jail,
+    Assign, Assigned, CONTROL_MAX, ControlError, FromWorker, FunctionSpec, GivenSnapshot, Grown, Hello, Jail,
     Measure, ProcessSpec, REQUIRED_MEASURES, Refused, RefusedReason, Role, SnapshotMode, ToWorker, Wire,
 };
 pub use frame::{ConnectionId, Frame, FrameDecoder, FrameError, Header, Kind, LogStream, PAYLOAD_MAX};
 
 /// Changes whenever a message or frame of this module changes. Both programs come from one build; a worker of another
 /// version is refused at its Hello.
-pub const PROTOCOL_VERSION: u32 = 2;
+pub const PROTOCOL_VERSION: u32 = 3;
 /// Descriptor at which a worker finds its control socket.
 pub const CONTROL_FD: i32 = 3;
 /// Slots of one worker at most: every VM on a process's memory map makes each of its page faults dearer.

@@ -60,6 +60,15 @@ pub fn send(socket: impl AsFd, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io::Resu
     Ok(())
 }
 
+/// Sends a packet without descriptors, from threads that may not send any, and without waiting.
+///
+/// # Errors
+/// Those of send(2), `WouldBlock` among them.
+pub fn send_plain(socket: impl AsFd, bytes: &[u8]) -> io::Result<()> {
+    rustix::net::send(socket, bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)?;
+    Ok(())
+}
+
 /// Receives one packet.
 ///
 /// # Errors

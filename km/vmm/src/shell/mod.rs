@@ -200,7 +200,7 @@ impl GuestStreams for Silence {
 
     fn poll(&mut self, _arrivals: &mut Arrivals) {}
 
-    fn interrupted(&mut self) -> bool {
+    fn interrupted(&mut self, _memory: &GuestMemory) -> bool {
         Instant::now() < self.until
     }
 }

@@ -130,7 +130,7 @@ impl Vm {
                     Ok(port) => self.answer(port, streams),
                     Err(_) => Some(self.broken(&exit)?),
                 },
-                VmExit::Interrupted if !streams.interrupted() => Some(Stop::Cancelled),
+                VmExit::Interrupted if !streams.interrupted(&self.machine.memory) => Some(Stop::Cancelled),
                 VmExit::Interrupted => self.tick(streams)?,
                 _ => Some(self.broken(&exit)?),
             };

@@ -4,6 +4,8 @@ use km_abi::hypercall::{EVENTS_MAX, Event, EventKind, INLAY, TouchEntry};
 use km_abi::layout::INPUT_SIZE;
 use zerocopy::IntoBytes;
 
+use crate::memory::GuestMemory;
+
 /// What became of a transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transfer {
@@ -36,9 +38,9 @@ pub trait GuestStreams {
     /// Adds what happened since the last doorbell, without waiting.
     fn poll(&mut self, arrivals: &mut Arrivals);
 
-    /// The tick has interrupted the guest: a chance to see that it must not go on. `false` ends its run with
-    /// [`super::Stop::Cancelled`].
-    fn interrupted(&mut self) -> bool {
+    /// The tick has interrupted the guest: a chance to see that it must not go on, and how much of its memory it uses. `false`
+    /// ends its run with [`super::Stop::Cancelled`].
+    fn interrupted(&mut self, _memory: &GuestMemory) -> bool {
         true
     }
 }

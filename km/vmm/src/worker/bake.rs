@@ -8,6 +8,7 @@ use super::function::micros;
 use super::ready::{Readiness, Until, message, ports};
 use super::slot::{Held, Slot, SlotError};
 use super::stream::SlotStream;
+use crate::memory::GRANULE;
 use crate::protocol::{Boot, Call, Kind, NotReady, NotReadyReason, Ready, Role, SnapshotMode};
 use crate::shell::{ShellError, run_to_idle};
 use crate::vm::{Arrivals, GuestStreams};
@@ -46,7 +47,8 @@ pub fn boot(
         }
     };
     let limit = Duration::from_millis(boot.timeout_ms).min(BOOT_MAX);
-    let mut conversation = Conversation::new(stream, slot.function.spec.wire, Some(since + limit));
+    let growth = slot.growth(boot.memory, GRANULE);
+    let mut conversation = Conversation::new(stream, growth, slot.function.spec.wire, Some(since + limit));
     let wish = Wish { until, since, limit };
     become_ready(slot, machine, &wish, Arrivals::default(), &mut conversation)
 }
@@ -86,6 +88,9 @@ fn become_ready(
             let reason = ready.reason_at_limit(idle);
             (reason, message(reason, port, idle, wish.limit))
         }
+        Over::Stopped(Verdict::NoMemory) => {
+            (NotReadyReason::NodeMemory, message(NotReadyReason::NodeMemory, port, idle, wish.limit))
+        }
         Over::Stopped(_) => (NotReadyReason::Fault, "was cancelled".to_owned()),
         Over::Ended(end) => (NotReadyReason::Exited, early_end(end)),
         Over::Broken(breakdown) => (NotReadyReason::Fault, breakdown.to_string()),
@@ -120,7 +125,8 @@ pub fn warm_up(
     stream: &mut SlotStream,
 ) -> Result<Held, SlotError> {
     let limit = Duration::from_millis(call.deadline_ms).min(BOOT_MAX);
-    let mut conversation = Conversation::new(stream, slot.function.spec.wire, Some(since + limit));
+    let growth = slot.growth(call.memory, GRANULE);
+    let mut conversation = Conversation::new(stream, growth, slot.function.spec.wire, Some(since + limit));
     let mut arrivals = Arrivals::default();
     conversation.connect(machine.next_connection())?;
     conversation.open(call.port, &mut arrivals);
@@ -134,9 +140,15 @@ pub fn warm_up(
             become_ready(slot, *machine, &wish, arrivals, &mut conversation)
         }
         other => {
-            let text = format!("did not answer a warm-up request: {other:?}");
-            let reason =
-                if matches!(other, Over::Ended(_)) { NotReadyReason::Exited } else { NotReadyReason::Fault };
+            let (reason, text) = match other {
+                Over::Stopped(Verdict::NoMemory) => {
+                    (NotReadyReason::NodeMemory, message(NotReadyReason::NodeMemory, call.port, None, limit))
+                }
+                Over::Ended(_) => {
+                    (NotReadyReason::Exited, format!("did not answer a warm-up request: {other:?}"))
+                }
+                _ => (NotReadyReason::Fault, format!("did not answer a warm-up request: {other:?}")),
+            };
             conversation
                 .stream
                 .queue_record(Kind::NotReady, &NotReady { reason, message: text, ports: vec![] })?;

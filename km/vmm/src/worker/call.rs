@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use km_abi::hypercall::{End, EventKind, IDLE_AT_START};
+use km_abi::layout::PAGE_SIZE;
 
 use super::conversation::{Conversation, Verdict};
 use super::drive::{Finished, Guest, Over};
@@ -11,6 +12,7 @@ use super::ready::{Readiness, Until, message};
 use super::slot::{Held, Slot, SlotError, ended};
 use super::stream::SlotStream;
 use crate::jail::urgency::Urgency;
+use crate::memory::GRANULE;
 use crate::protocol::{Call, Ended, Kind, Outcome, Started, Wire};
 use crate::shell::{Learns, Shell};
 use crate::vm::{Arrivals, Breakdown};
@@ -32,12 +34,14 @@ pub fn run(
     stream: &mut SlotStream,
 ) -> Result<Ended, SlotError> {
     let deadline = taken + Duration::from_millis(call.deadline_ms).min(DEADLINE_MAX);
+    let granule = if matches!(held, Held::Shell(_)) { PAGE_SIZE } else { GRANULE };
+    let growth = slot.growth(call.memory, granule);
     let (mut machine, fresh, learns) = match obtain(slot, held) {
         Ok(machine) => machine,
         Err(message) => return Ok(ended(Outcome::Fault { message })),
     };
     let exits_before = machine.vm.usage().exits;
-    let mut conversation = Conversation::new(stream, slot.function.spec.wire, Some(deadline));
+    let mut conversation = Conversation::new(stream, growth, slot.function.spec.wire, Some(deadline));
     conversation.inlay = std::mem::take(&mut slot.inlay).into();
     conversation.connect(machine.next_connection())?;
     let mut timing = Timing { taken, boot: None };
@@ -164,6 +168,7 @@ fn outcome(over: Over, conversation: &mut Conversation<'_>) -> Outcome {
         Over::Stopped(Verdict::GraceOver) => Outcome::Closed,
         Over::Stopped(Verdict::Deadline) => Outcome::Deadline,
         Over::Stopped(Verdict::Cancelled) => Outcome::Cancelled,
+        Over::Stopped(Verdict::NoMemory) => Outcome::NodeOutOfMemory,
         Over::Ended(end) => ended_by_itself(end),
         Over::Broken(breakdown) => broken(&breakdown, conversation.tail.text()),
     }

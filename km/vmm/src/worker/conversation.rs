@@ -17,8 +17,10 @@ use std::time::{Duration, Instant};
 use km_abi::hypercall::{EventKind, FIRST_CONNECTION, INLAY, REPLY};
 
 use super::connections::{Connection, Connections, drain};
+use super::growth::Growth;
 use super::stream::{OUTPUT_MAX, SlotStream};
 use super::tail::Tail;
+use crate::memory::GuestMemory;
 use crate::protocol::{ConnectionId, Frame, FrameError, Kind, LogStream, PAYLOAD_MAX, Wire};
 use crate::vm::{Arrivals, GuestStreams, Transfer};
 
@@ -41,6 +43,8 @@ pub enum Verdict {
     Cancelled,
     /// The response is complete and the time after it is over.
     GraceOver,
+    /// The node has no memory left for what it uses.
+    NoMemory,
 }
 
 /// The streams of one machine.
@@ -51,6 +55,7 @@ pub struct Conversation<'a> {
     pub tail: Tail,
     /// What is left of the inlay: the library OS takes it piece by piece.
     pub inlay: VecDeque<u8>,
+    growth: Growth,
     wire: Wire,
     connections: Connections,
     stopped_logs: [bool; 2],
@@ -63,11 +68,12 @@ pub struct Conversation<'a> {
 
 impl<'a> Conversation<'a> {
     /// A conversation without a connection yet.
-    pub fn new(stream: &'a mut SlotStream, wire: Wire, deadline: Option<Instant>) -> Self {
+    pub fn new(stream: &'a mut SlotStream, growth: Growth, wire: Wire, deadline: Option<Instant>) -> Self {
         Self {
             stream,
             tail: Tail::default(),
             inlay: VecDeque::new(),
+            growth,
             wire,
             connections: Connections::default(),
             stopped_logs: [false; 2],
@@ -136,6 +142,7 @@ impl<'a> Conversation<'a> {
         let now = Instant::now();
         match () {
             () if self.cancelled => Some(Verdict::Cancelled),
+            () if self.growth.refused() => Some(Verdict::NoMemory),
             () if self.deadline.is_some_and(|deadline| now >= deadline) => Some(Verdict::Deadline),
             () if self.finished.is_some_and(|finished| now >= finished + GRACE) => Some(Verdict::GraceOver),
             () => None,
@@ -146,6 +153,11 @@ impl<'a> Conversation<'a> {
     #[must_use]
     pub fn next_moment(&self) -> Option<Instant> {
         self.deadline.into_iter().chain(self.finished.map(|finished| finished + GRACE)).min()
+    }
+
+    /// The machine is idle, after it has run for so long in all: looks how much it has grown meanwhile.
+    pub fn idle(&mut self, memory: &GuestMemory, guest: Duration) {
+        self.growth.look_after(memory, guest);
     }
 
     /// The server has the whole response.
@@ -290,7 +302,8 @@ impl GuestStreams for Conversation<'_> {
         self.connections.announce(room, arrivals);
     }
 
-    fn interrupted(&mut self) -> bool {
+    fn interrupted(&mut self, memory: &GuestMemory) -> bool {
+        self.growth.look(memory);
         self.pump();
         self.cancelled |= self.stream.flush().is_err() || self.stream.hung_up();
         self.verdict().is_none()

@@ -102,7 +102,10 @@ impl Guest {
             let stop = self.vm.run(conversation);
             ticker.stop()?;
             match stop? {
-                Stop::Idle(idle) => self.rests(idle),
+                Stop::Idle(idle) => {
+                    self.rests(idle);
+                    conversation.idle(self.vm.memory(), self.vm.usage().guest);
+                }
                 Stop::Ended(end) => return Ok(Over::Ended(end)),
                 Stop::Broken(breakdown) => return Ok(Over::Broken(breakdown)),
                 Stop::Cancelled => {

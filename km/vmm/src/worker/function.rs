@@ -25,6 +25,7 @@ use crate::vm::kick::Ticker;
 use crate::vm::{Monitor, MonitorError, Vm};
 
 use super::drive::Guest;
+use super::growth::Ledger;
 use super::ready::Awaited;
 
 /// Address space beside guest memory: code, stacks, buffers, and what an allocator reserves for each thread.
@@ -41,6 +42,8 @@ pub struct Ground {
     pub identity: Identity,
     /// The process's page map.
     pub page_map: PageMap,
+    /// Where the growth of machines is told.
+    pub ledger: Ledger,
 }
 
 /// A function, and all that its slots share.
@@ -185,6 +188,20 @@ impl Function {
         let monitor = &self.ground.monitor;
         let vm = monitor.boot(self.spec.memory_bytes, &self.rootfs, &config, seed, wall_clock_ns())?;
         Ok(Guest::new(vm, None))
+    }
+
+    /// Where the growth of machines is told.
+    #[must_use]
+    pub fn ledger(&self) -> &Ledger {
+        &self.ground.ledger
+    }
+
+    /// Bytes of a machine's RAM that are its own: neither the snapshot's nor untouched.
+    ///
+    /// # Errors
+    /// The kernel does not tell.
+    pub fn own_bytes(&self, memory: &GuestMemory) -> io::Result<u64> {
+        Ok(self.ground.page_map.of(memory)?.private.iter().map(|range| range.end - range.start).sum())
     }
 
     /// Which pages a machine has used.

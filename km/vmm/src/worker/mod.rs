@@ -7,13 +7,14 @@
 //!   filter, Hello
 //!   Assign: check, verify
 //!   Slot: hand over ──────► frames ◄─► machine
+//!   NoMemory ─────────────► … ends
 //!   Shutdown: leave
 //! ```
 //!
 //! * `stream`, `conversation`, `connections`, `tail`: frames of a slot, and the streams of a machine as such frames.
 //! * `drive`, `ready`: running a machine until something is reached.
 //! * `call`, `bake`, `slot`: what a slot does with it.
-//! * `function`: what the slots share.
+//! * `function`: what the slots share. `growth`: what their machines hold of the node's memory.
 //!
 //! The process never executes, opens or connects to anything again once it has said Hello.
 
@@ -23,6 +24,7 @@ mod connections;
 mod conversation;
 mod drive;
 mod function;
+mod growth;
 mod ready;
 mod slot;
 mod stream;
@@ -46,6 +48,7 @@ use crate::snapshot::Identity;
 use crate::vm::kick::Ticker;
 use crate::vm::{Monitor, MonitorError};
 use function::{Function, Ground, micros};
+use growth::Ledger;
 
 /// Why a worker leaves in disorder.
 #[derive(Debug, thiserror::Error)]
@@ -77,7 +80,7 @@ pub enum WorkerError {
 pub fn run() -> Result<(), WorkerError> {
     rights::close_from(CONTROL_FD.unsigned_abs() + 1)?;
     let socket = rights::inherited_socket(CONTROL_FD)?;
-    let ground = Arc::new(ground()?);
+    let ground = Arc::new(ground(socket.try_clone()?)?);
     let function = Arc::new(OnceLock::new());
     let mut jail = jail::enter();
     let slots = start_slots(&function, &mut jail)?;
@@ -115,10 +118,10 @@ pub fn identity(monitor: &Monitor) -> Identity {
     Identity::new(crate::GUEST_IMAGE, &kvm)
 }
 
-fn ground() -> Result<Ground, WorkerError> {
+fn ground(control: OwnedFd) -> Result<Ground, WorkerError> {
     let monitor = Arc::new(Monitor::open(crate::GUEST_IMAGE)?);
     let identity = identity(&monitor);
-    Ok(Ground { monitor, identity, page_map: PageMap::open()? })
+    Ok(Ground { monitor, identity, page_map: PageMap::open()?, ledger: Ledger::new(control) })
 }
 
 /// Starts the threads of all slots and puts them and this one under their filters.
@@ -140,7 +143,7 @@ fn start_slots(
             // The control thread waits for this message, so that it is received.
             let _ = report.send((ticker.as_ref().err().map(ToString::to_string), filtered));
             if let Ok(ticker) = ticker {
-                slot::run(&streams, &function, ticker, pace);
+                slot::run(usize::from(index), &streams, &function, ticker, pace);
             }
         })?;
         slots.push(sender);
@@ -186,6 +189,7 @@ impl Control {
                     }
                 }
                 ToWorker::Slot { index } => self.open_slot(index, fds)?,
+                ToWorker::NoMemory { machine } => self.ground.ledger.refuse(machine),
                 ToWorker::Shutdown => return Ok(()),
             }
         }

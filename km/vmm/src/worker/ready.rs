@@ -182,6 +182,7 @@ pub fn message(reason: NotReadyReason, port: u16, idle: Option<&Idle>, limit: Du
         }
         NotReadyReason::Exited => "exited while starting".to_owned(),
         NotReadyReason::Fault => "the machine broke while the program was starting".to_owned(),
+        NotReadyReason::NodeMemory => "needed more memory than the node has left".to_owned(),
     }
 }
 

@@ -17,10 +17,11 @@ use std::time::Instant;
 use super::call;
 use super::drive::Guest;
 use super::function::{Function, micros};
+use super::growth::Growth;
 use super::stream::SlotStream;
 use super::{bake, drive::DriveError};
 use crate::jail::urgency::{Pace, Urgency};
-use crate::protocol::{Boot, Call, Ended, Frame, FrameError, Kind, Outcome, Prepared, Role, Wire};
+use crate::protocol::{Boot, Call, Charged, Ended, Frame, FrameError, Kind, Outcome, Prepared, Role, Wire};
 use crate::shell::Shell;
 use crate::vm::kick::Ticker;
 use km_abi::records::INLAY_MAX;
@@ -59,10 +60,12 @@ pub struct Slot {
     pub pace: Pace,
     /// What is to be put into the machine of the next call.
     pub inlay: Vec<u8>,
+    index: usize,
 }
 
 /// Serves one stream after the other until the worker leaves.
 pub fn run(
+    index: usize,
     streams: &Receiver<OwnedFd>,
     function: &OnceLock<Arc<Function>>,
     mut ticker: Ticker,
@@ -70,7 +73,7 @@ pub fn run(
 ) {
     while let Ok(socket) = streams.recv() {
         let Some(function) = function.get() else { continue };
-        let mut slot = Slot { function: Arc::clone(function), ticker, pace, inlay: Vec::new() };
+        let mut slot = Slot { function: Arc::clone(function), ticker, pace, inlay: Vec::new(), index };
         let served = slot.serve(&mut SlotStream::new(socket));
         if let Err(error) = served {
             eprintln!("km worker: {}: {error}", function.spec.name);
@@ -84,6 +87,12 @@ impl Slot {
     #[must_use]
     pub fn starts_with_its_call(&self) -> bool {
         self.function.spec.wire != Wire::Http || !self.inlay.is_empty()
+    }
+
+    /// Watches how much memory the slot's machine takes from now on. `granule` is what one page fault gives it at most.
+    #[must_use]
+    pub fn growth(&self, charged: Charged, granule: u64) -> Growth {
+        Growth::new(Arc::clone(&self.function), self.index, charged, granule)
     }
 
     fn serve(&mut self, stream: &mut SlotStream) -> Result<(), SlotError> {

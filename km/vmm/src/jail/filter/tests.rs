@@ -70,7 +70,8 @@ fn allowed(role: ThreadRole) -> BTreeSet<i64> {
 fn each_role_may_make_the_calls_of_its_table_and_no_other() {
     let common: [i64; 3] = [libc::SYS_mmap, libc::SYS_mprotect, libc::SYS_fcntl];
     let control = CONTROL.into_iter().chain([libc::SYS_prlimit64]);
-    let slot = SLOT.into_iter().chain([libc::SYS_ioctl, libc::SYS_sendto, libc::SYS_sched_setattr]);
+    let looked_at = [libc::SYS_ioctl, libc::SYS_sendto, libc::SYS_sched_setattr, libc::SYS_getrusage];
+    let slot = SLOT.into_iter().chain(looked_at);
     let both: BTreeSet<i64> = COMMON.into_iter().chain(common).collect();
     assert_eq!(allowed(ThreadRole::Control), both.iter().copied().chain(control).collect());
     assert_eq!(allowed(ThreadRole::Slot), both.iter().copied().chain(slot).collect());
@@ -203,6 +204,7 @@ fn arguments_are_looked_at() {
         assert_eq!(taken.collect::<Vec<_>>(), [1, 2, 1030]);
     }
     assert!(with(&control, libc::SYS_prlimit64, 0, 0) && !with(&control, libc::SYS_prlimit64, 0, 1));
+    assert!(with(&slot, libc::SYS_getrusage, 0, 1) && !with(&slot, libc::SYS_getrusage, 0, 0));
     assert!(with(&slot, libc::SYS_sched_setattr, 0, 0) && !with(&slot, libc::SYS_sched_setattr, 0, 1));
 }
 
