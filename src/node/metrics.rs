@@ -84,6 +84,8 @@ pub struct Metrics {
     pub active: Family<OfFunction, Gauge>,
     /// Bakes that ended, by the word for how; `ok` among them.
     pub bakes: Family<OfReason, Counter>,
+    /// Snapshots that were of no use any more, by cause.
+    pub snapshots_lost: Family<OfReason, Counter>,
     /// Machines: waiting, in the making, with a call.
     pub machines: Family<OfState, Gauge>,
     /// Worker processes that a function has.
@@ -128,6 +130,7 @@ impl Default for Metrics {
             teardown: durations(),
             active: Family::default(),
             bakes: Family::default(),
+            snapshots_lost: Family::default(),
             machines: Family::default(),
             workers: Family::default(),
             memory_used: Gauge::default(),
@@ -186,6 +189,7 @@ impl Metrics {
         faas.register("active_requests", "Calls in flight", self.active.clone());
         let own = self.registry.sub_registry_with_prefix("kontain");
         own.register("bakes", "Bakes by result", self.bakes.clone());
+        own.register("snapshots_lost", "Snapshots of no use any more, by cause", self.snapshots_lost.clone());
         own.register("machines", "Machines by state", self.machines.clone());
         own.register("workers", "Worker processes", self.workers.clone());
         own.register_with_unit(

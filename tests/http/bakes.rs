@@ -4,7 +4,12 @@ use serde_json::{Value, json};
 
 use crate::node::{Node, wait};
 
-crate::trials!(a_bake_has_a_deadline, namespaces_bake_in_turns, what_is_baked_again_holds_up_no_first_bake,);
+crate::trials!(
+    a_bake_has_a_deadline,
+    namespaces_bake_in_turns,
+    what_is_baked_again_holds_up_no_first_bake,
+    a_snapshot_of_no_use_is_made_again_less_and_less,
+);
 
 /// More bakes than a node has turns for, several times over.
 fn many() -> usize {
@@ -69,6 +74,32 @@ fn what_is_baked_again_holds_up_no_first_bake() {
     assert_eq!(node.settled("fresh")["phase"], "Ready");
     let baked = node.log().matches("\"baked\"").count();
     assert!(baked < names.len() + 1, "the first bake came last\n{}", node.log());
+}
+
+fn a_snapshot_of_no_use_is_made_again_less_and_less() {
+    let node = Node::start(&[]);
+    node.put("f", "/unrestorable", json!({}));
+    node.settled("f");
+    // Each time it is baked, and no machine comes of it. Calls are answered all the while.
+    let message = wait("the fourth pause", || {
+        let answer = node.get("/default/f");
+        assert_eq!(answer.status, 200, "{answer:?}\n{}", node.log());
+        let entry = node.entry("f")?;
+        assert_eq!(entry["phase"], "Ready");
+        let message = entry["message"].as_str()?.to_owned();
+        (entry["reason"] == "ColdBoot" && message.contains("again in 8s")).then_some(message)
+    });
+    assert!(message.contains("pages are missing"), "{message}");
+    let log = node.log();
+    let records = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let pauses: Vec<_> = records.filter_map(|record| Some(record["pause"].as_str()?.to_owned())).collect();
+    assert_eq!(pauses, ["0s", "2s", "4s", "8s"]);
+    assert_eq!(node.log().matches("bake begins").count(), 4);
+    let metrics = node.ask("/metrics").body;
+    assert!(
+        metrics.contains("kontain_snapshots_lost_total{faas_name=\"default/f\",error_type=\"Unusable\"} 4"),
+        "{metrics}"
+    );
 }
 
 fn phase(node: &Node, name: &str) -> Value {

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 
 use super::demand::Found;
 use super::node::Node;
-use super::table::{Counts, Shell, Table, TakeError};
+use super::table::{Counts, FAILURES_MAX, Shell, Table, TakeError};
 use crate::logs::CallLog;
 use worker::process::{Worker, WorkerError};
 use worker::slot::{Event, Slot, SlotError, record};
@@ -51,10 +51,10 @@ pub struct Source {
 }
 
 /// What happens to a pool that its owner must know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PoolEvent {
-    /// Workers do not take the snapshot.
-    SnapshotRefused,
+    /// Workers do not take the snapshot, or make no machine of it; with their reason.
+    SnapshotUnusable(String),
     /// The snapshot is not there: it was evicted.
     SnapshotMissing,
     /// A call came, and was served, from a snapshot that is older than the node's limit.
@@ -314,7 +314,7 @@ impl Pool {
                 drop(unwanted);
             }
             Ok(Err(error)) => self.make_failed(error).await,
-            Err(_) => self.make_failed(TakeError::Worker("a machine took too long to be made".into())).await,
+            Err(_) => self.make_failed(self.unmade("it took too long".to_owned())).await,
         }
     }
 
@@ -324,7 +324,13 @@ impl Pool {
         }
         let failures = {
             let mut table = self.lock();
-            table.failed(&error);
+            let error = match &error {
+                TakeError::Restore(why) if table.failures() + 1 >= FAILURES_MAX => {
+                    self.lost(PoolEvent::SnapshotUnusable(why.clone()))
+                }
+                other => other.clone(),
+            };
+            table.failed(Instant::now(), &error);
             table.failures()
         };
         let pause = RETRY_FIRST.saturating_mul(1 << failures.min(10)).min(RETRY_MAX);
@@ -343,7 +349,7 @@ impl Pool {
         let begin = Instant::now();
         if let Err(error) = prepare(&mut slot).await {
             self.give_up(&slot, &error);
-            return Err(TakeError::Worker(error.to_string()));
+            return Err(self.unmade(error.to_string()));
         }
         Ok((Shell { slot, charge }, begin.elapsed()))
     }
@@ -421,9 +427,14 @@ impl Pool {
         if let WorkerError::Refused(refused) = &error
             && refused.reason == RefusedReason::Snapshot
         {
-            return self.lost(PoolEvent::SnapshotRefused);
+            return self.lost(PoolEvent::SnapshotUnusable(refused.message.clone()));
         }
         TakeError::Worker(error.to_string())
+    }
+
+    /// For a worker that has made no machine.
+    fn unmade(&self, why: String) -> TakeError {
+        if self.boots() { TakeError::Worker(why) } else { TakeError::Restore(why) }
     }
 
     /// Tells the owner, who puts another pool into this one's place.

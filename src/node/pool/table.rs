@@ -16,7 +16,10 @@ pub const ESTIMATE_FIRST: u64 = 16 << 20;
 /// What a machine costs beside what it writes: page tables, KVM's own, the worker's thread.
 pub const ESTIMATE_FIXED: u64 = 2 << 20;
 /// Makes that fail in a row before those who wait are told.
-const FAILURES_MAX: u32 = 3;
+pub const FAILURES_MAX: u32 = 3;
+/// First and longest pause before a shell is made again that nobody waits for.
+const PAUSE_FIRST: Duration = Duration::from_millis(20);
+const PAUSE_MAX: Duration = Duration::from_secs(60);
 
 /// A slot of a worker process, as far as the table has to know it.
 pub trait SlotOfWorker {
@@ -82,6 +85,9 @@ pub enum TakeError {
     /// Workers or shells cannot be made.
     #[error("{0}")]
     Worker(String),
+    /// Workers take the snapshot, but make no machine of it.
+    #[error("no machine can be made from the snapshot: {0}")]
+    Restore(String),
 }
 
 type Waiter<S> = oneshot::Sender<Result<Shell<S>, TakeError>>;
@@ -99,6 +105,8 @@ pub struct Table<S: SlotOfWorker = Slot> {
     running: usize,
     demand: Demand,
     failures: u32,
+    /// After a failure no shell is made ahead of calls until then.
+    paused: Option<Instant>,
     estimate: u64,
     awake: bool,
     called: bool,
@@ -130,6 +138,7 @@ impl<S: SlotOfWorker> Table<S> {
             running: 0,
             demand: Demand::new(now),
             failures: 0,
+            paused: None,
             estimate: ESTIMATE_FIRST,
             awake: false,
             called: false,
@@ -177,7 +186,8 @@ impl<S: SlotOfWorker> Table<S> {
         if self.closed {
             return 0;
         }
-        let depth = if self.awake { self.demand.depth(now, most) } else { 0 };
+        let makes = self.awake && self.paused.is_none_or(|until| now >= until);
+        let depth = if makes { self.demand.depth(now, most) } else { 0 };
         let missing = (self.waiters.len() + depth).saturating_sub(self.idle.len() + self.making);
         self.making += missing;
         missing
@@ -186,7 +196,7 @@ impl<S: SlotOfWorker> Table<S> {
     /// A shell is made: it goes to whoever waits longest.
     pub fn made(&mut self, mut shell: Shell<S>, took: Duration) -> Option<Shell<S>> {
         self.making -= 1;
-        self.failures = 0;
+        (self.failures, self.paused) = (0, None);
         self.demand.made(took);
         if self.closed {
             return Some(shell);
@@ -202,10 +212,12 @@ impl<S: SlotOfWorker> Table<S> {
         None
     }
 
-    /// A shell could not be made; those who wait are told when it does not look like passing.
-    pub fn failed(&mut self, error: &TakeError) {
+    /// A shell could not be made; those who wait are told when it does not look like passing. Shells that nobody waits for
+    /// are made again later and later.
+    pub fn failed(&mut self, now: Instant, error: &TakeError) {
         self.making -= 1;
         self.failures += 1;
+        self.paused = Some(now + PAUSE_FIRST.saturating_mul(1 << self.failures.min(12)).min(PAUSE_MAX));
         if self.failures >= FAILURES_MAX || *error == TakeError::Closed {
             self.fail_waiters(error);
         }
@@ -419,15 +431,42 @@ mod tests {
         let error = TakeError::Worker("no".into());
         table.missing(now, MOST);
         table.missing(now, MOST);
-        table.failed(&error);
-        table.failed(&error);
+        table.failed(now, &error);
+        table.failed(now, &error);
         assert!(waiter.try_recv().is_err() && table.failures() == 2);
         table.missing(now, MOST);
-        table.failed(&error);
+        table.failed(now, &error);
         assert_eq!(waiter.try_recv().unwrap().unwrap_err(), error);
         table.missing(now, MOST);
         table.made(shell(&worker), Duration::ZERO);
         assert_eq!(table.failures(), 0);
+    }
+
+    #[test]
+    fn shells_that_nobody_waits_for_are_made_again_later_and_later() {
+        let (mut table, now, worker) = table();
+        let error = TakeError::Worker("no".into());
+        table.wake();
+        let mut pauses = Vec::new();
+        let mut at = now;
+        for _ in 0..16 {
+            let begun = table.missing(at, MOST);
+            assert!(begun > 0);
+            (0..begun).for_each(|_| table.failed(at, &error));
+            assert_eq!(table.missing(at, MOST), 0);
+            let until = table.paused.unwrap();
+            assert_eq!(table.missing(until - Duration::from_nanos(1), MOST), 0);
+            pauses.push(until - at);
+            at = until;
+        }
+        assert!(pauses.is_sorted() && pauses.last() == Some(&PAUSE_MAX), "{pauses:?}");
+        // A call does not wait for that, and one shell that can be made ends it.
+        let begun = table.missing(at, MOST);
+        (0..begun).for_each(|_| table.failed(at, &error));
+        assert!(table.take(at).unwrap().is_err());
+        assert_eq!(table.missing(at, MOST), 1);
+        table.made(shell(&worker), Duration::ZERO);
+        assert!(table.missing(at, MOST) > 0);
     }
 
     #[test]

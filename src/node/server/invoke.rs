@@ -239,7 +239,7 @@ impl Call {
                     pool = next;
                 }
                 Err(TakeError::Memory) => return Err(node_full("the node's memory for machines is used up")),
-                Err(error @ TakeError::Worker(_)) => {
+                Err(error @ (TakeError::Worker(_) | TakeError::Restore(_))) => {
                     return Err(Problem::bad_gateway(Component::Worker, "WorkerFailed", error.to_string()));
                 }
             }

@@ -6,7 +6,7 @@
 //!   hyper refuses), [`calls`] (records).
 //! * [`exchange`]: calls that are no HTTP to the program, as [`stdio`] and [`kontain`] have them; [`inlay`] and [`variables`]:
 //!   what a machine is given beside the request.
-//! * [`functions`]: what is served; [`follow`] follows the volume's records, [`revise`] makes each version ready.
+//! * [`functions`]: what is served; [`follow`] follows the volume's records, [`revise`] makes each version ready, with [`losses`] of snapshots.
 
 pub mod admin;
 pub mod admission;
@@ -24,6 +24,7 @@ pub mod intake;
 pub mod invoke;
 pub mod kontain;
 pub mod listen;
+pub mod losses;
 pub mod opening;
 pub mod origin;
 pub mod problem;

@@ -14,7 +14,7 @@
 
 use std::fs::File;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bundles::store::{Lease, lease};
 use http::StatusCode;
@@ -24,6 +24,7 @@ use super::Server;
 use super::admission::Admission;
 use super::functions::{Function, Revision, Serving};
 use super::inlay;
+use super::losses::Losses;
 use super::problem::{Component, Problem};
 use super::report;
 use km_vmm::protocol::SnapshotMode;
@@ -110,11 +111,12 @@ enum Machines {
 impl Reviser<'_> {
     async fn run(&self) {
         let (mut pause, mut host_pause) = (RETRY_FIRST, HOST_RETRY_FIRST);
+        let mut losses = Losses::default();
         // It answered calls before a restart: then it answers them now, by cold boots if need be.
         let mut proven = self.was_ready();
         loop {
             let mut secrets = self.server.secrets.changes();
-            match self.serve(proven).await {
+            match self.serve(proven, &mut losses).await {
                 Ok(()) => {
                     proven = true;
                     (pause, host_pause) = (RETRY_FIRST, HOST_RETRY_FIRST);
@@ -134,7 +136,7 @@ impl Reviser<'_> {
     }
 
     /// Serves the version for as long as its snapshot is good, and makes a new one when it is not; returns then.
-    async fn serve(&self, proven: bool) -> Result<(), BakeFailure> {
+    async fn serve(&self, proven: bool, losses: &mut Losses) -> Result<(), BakeFailure> {
         let prepared = self.prepare().await?;
         if program::mode(self.published) == SnapshotMode::None {
             if !proven {
@@ -155,15 +157,18 @@ impl Reviser<'_> {
         }
         let mut events = self.install(&prepared, Machines::Clone);
         self.report(Phase::Ready, "Ready", "calls are served");
+        let installed = Instant::now();
         loop {
             // The pool holds the sender for as long as it serves; without an event there is nothing to do.
             match events.recv().await {
-                Some(PoolEvent::SnapshotRefused) => {
-                    tracing::warn!(function = %self.function.name, "the snapshot is refused; it is baked again");
+                Some(PoolEvent::SnapshotUnusable(why)) => {
                     snapshots.discard(&prepared.key);
+                    self.count_loss("Unusable");
+                    self.rest(&prepared, losses.another(installed.elapsed()), &why).await;
                     return self.renew(&prepared).await;
                 }
                 Some(PoolEvent::SnapshotMissing) => {
+                    self.count_loss("Evicted");
                     tracing::info!(function = %self.function.name, "the snapshot was evicted; it is baked again");
                     return self.renew(&prepared).await;
                 }
@@ -177,7 +182,7 @@ impl Reviser<'_> {
     /// Makes a snapshot anew that is too old, while the old one serves; says whether there is a new one.
     async fn refresh(&self, prepared: &Prepared) -> bool {
         tracing::info!(function = %self.function.name, "the snapshot is old; it is baked again beside it");
-        let Err(failure) = self.bake(prepared).await else { return true };
+        let Err(failure) = self.bake(prepared, Occasion::Again).await else { return true };
         let message = format!("an old snapshot serves, since it cannot be made again: {}", failure.text());
         tracing::warn!(function = %self.function.name, reason = failure.reason.word(), "{message}");
         self.report(Phase::Ready, failure.reason.word(), &message);
@@ -185,6 +190,26 @@ impl Reviser<'_> {
             revision.pool.excuse_age(RETRY_MAX);
         }
         false
+    }
+
+    /// Serves by cold boots for a while, before a snapshot that was of no use is made once more.
+    async fn rest(&self, prepared: &Prepared, pause: Duration, why: &str) {
+        let span = humantime::format_duration(pause).to_string();
+        tracing::warn!(function = %self.function.name, pause = span, "the snapshot cannot be restored: {why}; it is baked again");
+        if pause.is_zero() {
+            return;
+        }
+        let _events = self.install(prepared, Machines::Boot);
+        let message = format!(
+            "the snapshot cannot be restored: {why}; served by cold boots, it is baked again in {span}"
+        );
+        self.report(Phase::Ready, "ColdBoot", &message);
+        tokio::time::sleep(pause).await;
+    }
+
+    fn count_loss(&self, kind: &str) {
+        let label = OfReason { faas_name: self.function.name.to_string(), error_type: kind.to_owned() };
+        self.server.metrics.snapshots_lost.get_or_create(&label).inc();
     }
 
     /// Serves by cold boots while the snapshot is made again.

@@ -86,7 +86,7 @@ fn refusal(assign: &Assign, snapshot: Option<BorrowedFd<'_>>) -> Option<String> 
 fn run(mut slot: Slot, assign: &Assign, snapshot: Option<OwnedFd>) {
     while let Ok(frame) = slot.next() {
         let done = match frame.kind {
-            Kind::Prepare => slot.json(Kind::Prepared, &Prepared::default()),
+            Kind::Prepare => prepare(&mut slot, assign),
             Kind::Boot => boot(&mut slot, assign, &frame),
             Kind::Call => call(&mut slot, assign),
             Kind::Snapshot => write_snapshot(&mut slot, snapshot.as_ref()),
@@ -96,6 +96,14 @@ fn run(mut slot: Slot, assign: &Assign, snapshot: Option<OwnedFd>) {
         if done.is_err() {
             return;
         }
+    }
+}
+
+/// No machine comes of the snapshot of `/unrestorable`.
+fn prepare(slot: &mut Slot, assign: &Assign) -> Result<(), SlotEnd> {
+    match assign.function.process.args.first().map(String::as_str) {
+        Some("/unrestorable") => slot.ended(Outcome::Fault { message: "pages are missing".into() }),
+        _ => slot.json(Kind::Prepared, &Prepared::default()),
     }
 }
 
