@@ -5,6 +5,7 @@
 //! ```
 //!
 //! * [`process`]: a worker's control socket, its life and its slots. [`stock`]: workers that know no function yet.
+//!   [`share`]: their share of the processors.
 //! * [`slot`]: the framed stream by which a machine is driven.
 //!
 //! Nothing here knows of HTTP or of functions: what is served or built in the machines is the business of the crates above.
@@ -12,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 pub mod process;
+pub mod share;
 pub mod slot;
 pub mod stock;
 

@@ -23,6 +23,7 @@ use tokio::net::{UnixDatagram, UnixStream};
 use tokio::process::{Child, ChildStderr};
 use tokio_util::sync::CancellationToken;
 
+use crate::share::Share;
 use crate::slot::Slot;
 
 /// How long a new process may take to say hello.
@@ -77,6 +78,7 @@ pub struct Worker {
     /// A seqpacket socket; the type's own calls are not used, only its place in the event loop.
     control: Arc<UnixDatagram>,
     pid: u32,
+    share: Share,
     hello: Hello,
     /// One bit for each slot that is given out.
     slots: AtomicU8,
@@ -104,6 +106,7 @@ impl Worker {
         set_nonblocking(&ours)?;
         let mut child = start(km, theirs)?;
         let pid = child.id().unwrap_or_default();
+        let share = Share::of(pid);
         if let Some(stderr) = child.stderr.take() {
             tokio::spawn(last_words(stderr, pid));
         }
@@ -116,7 +119,7 @@ impl Worker {
             return Err(WorkerError::Unexpected);
         };
         leave_guard.disarm();
-        Ok(Arc::new(Self { control: Arc::new(control), pid, hello, slots: AtomicU8::new(0), life }))
+        Ok(Arc::new(Self { control: Arc::new(control), pid, share, hello, slots: AtomicU8::new(0), life }))
     }
 
     /// What it said of itself.
@@ -127,6 +130,11 @@ impl Worker {
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.pid
+    }
+
+    /// Its share of the processors, beside other workers.
+    pub fn share(&self) -> &Share {
+        &self.share
     }
 
     /// What it tells of the growth of its machines, from when it has its function.

@@ -10,7 +10,7 @@
 //   GET /log/N           N lines of log, then ok  GET /memory          takes all memory
 //   GET /threads         as many threads as there can be, then ok      GET /headers   the head it got, as body
 //   GET /forks           the same with processes                       GET /descriptors   and with open files
-//   GET /file/PATH       the content of a file
+//   GET /file/PATH       the content of a file   GET /fill/MIB         fills memory, holds it for a second, then ok
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -129,6 +129,14 @@ static int badly(int fd, const char *path) {
             if (more == MAP_FAILED) return answer(fd, "no more memory\n");
             memset(more, 1, 1 << 20);
         }
+    }
+    if (strncmp(path, "/fill/", 6) == 0) {
+        for (int left = atoi(path + 6); left > 0; left--) {
+            char *more = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+            if (more == MAP_FAILED) return answer(fd, "no more memory\n");
+            memset(more, 1, 1 << 20);
+        }
+        return sleep(1), answer(fd, "ok\n");
     }
     if (strcmp(path, "/threads") == 0) {
         pthread_attr_t small;

@@ -7,6 +7,7 @@ use landlock::{ABI, Access, AccessFs, CompatLevel, Compatible, Ruleset, RulesetA
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::utsname::uname;
 use std::fs;
+use std::path::Path;
 
 /// Descriptors that a busy server holds: connections, worker sockets, bundles.
 const OPEN_FILES_WANTED: u64 = 65_536;
@@ -27,6 +28,7 @@ pub fn all() -> Vec<Finding> {
         user_namespaces(),
         open_files(),
         page_scan(),
+        processor_groups(),
     ]);
     findings
 }
@@ -274,6 +276,42 @@ fn page_scan() -> Finding {
     )
 }
 
+/// Functions share the processors evenly by the scheduler's groups of sessions, which a control group's processes have not.
+fn processor_groups() -> Finding {
+    let what = "processor groups";
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    if read("/proc/sys/kernel/sched_autogroup_enabled").trim() != "1" {
+        return Finding::warn(
+            what,
+            "not there",
+            "sysctl kernel.sched_autogroup_enabled=1; without them a function with many calls takes more than its share",
+        );
+    }
+    let weighs = |group: &Path| Path::new("/sys/fs/cgroup").join(group).join("cpu.weight").exists();
+    match processor_group(&read("/proc/self/cgroup"), weighs) {
+        None => Finding::ok(what, "each function has an equal share"),
+        Some(group) => Finding::warn(
+            what,
+            format!("of no effect in the control group {group}"),
+            "nothing, if functions trust each other: calls that compute for long give way to others all the same",
+        ),
+    }
+}
+
+/// The control group by which this process gets its processors, unless that is the uppermost; `weighs` says whether a folder
+/// of the second version's is a group with a weight.
+fn processor_group(groups: &str, weighs: impl Fn(&Path) -> bool) -> Option<String> {
+    groups.lines().find_map(|line| {
+        let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
+        let counts = match controllers {
+            // In a container the own group looks like the uppermost, but that one has no weight.
+            "" => Path::new(path.trim_start_matches('/')).ancestors().any(&weighs),
+            list => path != "/" && list.split(',').any(|name| name == "cpu"),
+        };
+        counts.then(|| path.to_owned())
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -284,6 +322,16 @@ mod tests {
         assert_eq!(field(text, "flags").as_deref(), Some("fpu xsave"));
         assert_eq!(field(text, "MemTotal").as_deref(), Some("100 kB"));
         assert_eq!(field(text, "Mem"), None);
+    }
+
+    #[test]
+    fn the_group_that_counts_is_that_of_the_processors() {
+        let group = |text: &str, weighing: &str| processor_group(text, |path| path == Path::new(weighing));
+        assert_eq!(group("4:memory:/a\n1:cpu,cpuacct:/\n0::/\n", "none"), None);
+        assert_eq!(group("1:cpu,cpuacct:/a\n0::/\n", "none").as_deref(), Some("/a"));
+        assert_eq!(group("0::/user.slice/x\n", "none"), None);
+        assert_eq!(group("0::/system.slice/x\nwrong", "system.slice").as_deref(), Some("/system.slice/x"));
+        assert_eq!(group("0::/\n", "").as_deref(), Some("/"));
     }
 
     #[test]

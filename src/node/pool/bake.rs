@@ -1,7 +1,7 @@
 //! Bake: boot a program once, run it until it is ready, warm it up, write the snapshot.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -134,13 +134,14 @@ async fn run(
     })?;
     let worker = node.stock.take().await.map_err(worker_failure)?;
     charge.of_worker(worker.pid());
+    worker.share().bake();
     let memory = function.clone();
     let assign = match draft {
         Some(_) => function.to_bake(),
         None => function.to_serve(GivenSnapshot::Nothing),
     };
     worker.assign(assign, &rootfs, draft.map(|draft| &draft.file)).await.map_err(worker_failure)?;
-    node.charge_growth(&worker, &memory);
+    node.charge_growth(&worker, &memory, Weak::new());
     let slot = worker.add_slot().await.map_err(worker_failure)?;
     let machine = Machine::new(Shell { slot, charge }, log);
     let write = draft.is_some();

@@ -105,6 +105,11 @@ impl Budget {
         Growth::Charged
     }
 
+    /// A machine has not ended.
+    pub fn knows(&self, machine: u64) -> bool {
+        self.lock().machines.contains_key(&machine)
+    }
+
     /// Bytes that all charges together may reach.
     pub fn limit(&self) -> u64 {
         self.limit

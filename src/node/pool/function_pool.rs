@@ -230,10 +230,19 @@ impl Pool {
             (table.surplus(Instant::now(), self.source.concurrency), gone)
         };
         drop(gone);
+        self.share();
         if let Some(shell) = surplus.take() {
             self.destroy(shell);
         }
         self.tend();
+    }
+
+    /// Gives all workers of the function one share of the processors together.
+    fn share(&self) {
+        let workers = self.lock().live_workers();
+        for worker in &workers {
+            worker.share().divide(workers.len());
+        }
     }
 
     /// Destroys one waiting shell.
@@ -359,7 +368,7 @@ impl Pool {
         if let Some(charge) = self.node.budget.charge(bytes) {
             return Ok(charge);
         }
-        if self.node.reclaim(Some(self), Duration::ZERO) {
+        if self.node.reclaim(self) {
             tokio::time::sleep(RETRY_FIRST).await;
         }
         self.node.budget.charge(bytes).ok_or(TakeError::Memory)
@@ -406,8 +415,9 @@ impl Pool {
         let snapshot = self.snapshot()?;
         let worker = self.assigned(snapshot.as_ref()).await.map_err(|error| self.refusal(error))?;
         self.verified.store(true, Ordering::Relaxed);
-        self.node.charge_growth(&worker, &self.source.function);
+        self.node.charge_growth(&worker, &self.source.function, Arc::downgrade(self));
         self.lock().hired(&worker);
+        self.share();
         tokio::spawn(watch(Arc::downgrade(self), worker.gone()));
         Ok(worker)
     }

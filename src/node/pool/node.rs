@@ -22,11 +22,14 @@ const TICK: Duration = Duration::from_secs(1);
 const WARM_POOLS_MAX: usize = 64;
 /// Bakes at once beyond one for each processor: the queue keeps its last turn for a namespace that has none.
 const BAKES_SPARE: usize = 1;
-/// For a machine that grows, waiting shells are given up of functions that were not called for this long…
+/// For a machine that grows, waiting shells are given up of its function, and of those that were not called for this long…
 const RECLAIM_IDLE: Duration = Duration::from_secs(10);
 /// …so many of them, with this pause to destroy each.
 const RECLAIM_MAX: usize = 8;
 const RECLAIM_PAUSE: Duration = Duration::from_millis(5);
+/// How often, and with which pause, to look whether a machine has ended for which there was no memory.
+const ENDING_MAX: usize = 25;
+const ENDING_PAUSE: Duration = Duration::from_millis(2);
 /// How long who makes shells for nobody in particular steps aside for calls before looking again, and how often at most:
 /// on a node where some call always waits, others get theirs slowly.
 const ASIDE: Duration = Duration::from_millis(10);
@@ -64,6 +67,8 @@ pub struct Node {
     pub warmers: Semaphore,
     /// Calls that wait for a machine.
     waiting: AtomicUsize,
+    /// Held by who ends a machine that grows, until it is gone.
+    refusals: tokio::sync::Mutex<()>,
     /// [`NodeOptions::idle`].
     pub idle: Duration,
     /// [`NodeOptions::ready_limit`].
@@ -85,6 +90,7 @@ impl Node {
             bakes: BakeQueue::new(cores + BAKES_SPARE),
             warmers: Semaphore::new(cores),
             waiting: AtomicUsize::new(0),
+            refusals: tokio::sync::Mutex::default(),
             idle: options.idle,
             ready_limit: options.ready_limit,
             snapshot_max_age: options.snapshot_max_age,
@@ -118,34 +124,59 @@ impl Node {
         }
     }
 
-    /// Charges the machines of a worker as they grow, for as long as it lives.
-    pub(super) fn charge_growth(self: &Arc<Self>, worker: &Arc<Worker>, function: &FunctionSpec) {
+    /// Charges the machines of a worker as they grow, for as long as it lives. A worker that bakes has no pool.
+    pub(super) fn charge_growth(
+        self: &Arc<Self>,
+        worker: &Arc<Worker>,
+        function: &FunctionSpec,
+        pool: Weak<Pool>,
+    ) {
         let most = function.memory_bytes.saturating_add(ESTIMATE_FIXED);
-        tokio::spawn(charge_growth(Arc::downgrade(self), worker.growth(), most));
+        tokio::spawn(charge_growth(Arc::downgrade(self), worker.growth(), most, pool));
     }
 
     /// Charges a machine more; says whether there was so much.
-    async fn grow(&self, worker: u32, grown: Grown) -> bool {
+    async fn grow(&self, worker: u32, grown: Grown, pool: &Weak<Pool>) -> bool {
         for _ in 0..RECLAIM_MAX {
             match self.budget.grow(worker, grown.machine, grown.bytes) {
                 Growth::Charged | Growth::Unknown => return true,
-                Growth::NoMemory if !self.reclaim(None, RECLAIM_IDLE) => return false,
+                Growth::NoMemory if !self.reclaim_for_growth(pool) => return false,
                 Growth::NoMemory => tokio::time::sleep(RECLAIM_PAUSE).await,
             }
         }
         false
     }
 
-    /// Destroys a waiting shell of the function that was not called for the longest time, and for that long at least, to free
-    /// its memory.
-    pub(super) fn reclaim(&self, except: Option<&Arc<Pool>>, idle: Duration) -> bool {
-        let candidates = self.live_pools();
-        let oldest = candidates
-            .iter()
-            .filter(|pool| except.is_none_or(|except| !Arc::ptr_eq(pool, except)) && pool.waiting() > 0)
-            .filter(|pool| pool.last_call().elapsed() >= idle)
-            .min_by_key(|pool| pool.last_call());
-        oldest.is_some_and(|pool| pool.give_up_shell())
+    /// Waits for the end of a machine, but not for long: others grow meanwhile.
+    async fn ended(&self, machine: u64) {
+        for _ in 0..ENDING_MAX {
+            if !self.budget.knows(machine) {
+                return;
+            }
+            tokio::time::sleep(ENDING_PAUSE).await;
+        }
+    }
+
+    /// Destroys a waiting shell of another function than `taker`, to free its memory: of the one that was not called for the
+    /// longest time.
+    pub(super) fn reclaim(&self, taker: &Arc<Pool>) -> bool {
+        self.reclaim_by(|pool| (!Arc::ptr_eq(pool, taker)).then(|| pool.last_call()))
+    }
+
+    /// The same for a machine of `taker` that grows. Its own function's shells go first; others' only if they are not called.
+    fn reclaim_for_growth(&self, taker: &Weak<Pool>) -> bool {
+        self.reclaim_by(|pool| {
+            let (own, last) = (std::ptr::eq(Arc::as_ptr(pool), taker.as_ptr()), pool.last_call());
+            (own || last.elapsed() >= RECLAIM_IDLE).then_some((!own, last))
+        })
+    }
+
+    /// Destroys a waiting shell of the pool of the least rank; those without a rank keep theirs.
+    fn reclaim_by<R: Ord>(&self, rank: impl Fn(&Arc<Pool>) -> Option<R>) -> bool {
+        let pools = self.live_pools();
+        let waiting = pools.iter().filter(|pool| pool.waiting() > 0);
+        let first = waiting.filter_map(|pool| Some((rank(pool)?, pool))).min_by(|a, b| a.0.cmp(&b.0));
+        first.is_some_and(|(_, pool)| pool.give_up_shell())
     }
 
     fn live_pools(&self) -> Vec<Arc<Pool>> {
@@ -164,18 +195,24 @@ impl Drop for Waits {
     }
 }
 
-async fn charge_growth(node: Weak<Node>, mut reports: GrowthReports, most: u64) {
+async fn charge_growth(node: Weak<Node>, mut reports: GrowthReports, most: u64, pool: Weak<Pool>) {
     while let Some(grown) = reports.next().await {
         let Some(node) = node.upgrade() else { return };
         // No machine is larger, whatever its worker says.
         let grown = Grown { bytes: grown.bytes.min(most), ..grown };
-        if !node.grow(reports.pid(), grown).await {
+        if node.grow(reports.pid(), grown, &pool).await {
+            continue;
+        }
+        // One at a time: what one gives back may be enough for the next.
+        let _turn = node.refusals.lock().await;
+        if node.budget.grow(reports.pid(), grown.machine, grown.bytes) == Growth::NoMemory {
             tracing::warn!(
                 pid = reports.pid(),
                 bytes = grown.bytes,
                 "no memory is left for a machine that grows: it ends"
             );
             reports.refuse(grown.machine).await;
+            node.ended(grown.machine).await;
         }
     }
 }

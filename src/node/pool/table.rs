@@ -15,6 +15,8 @@ use worker::slot::Slot;
 pub const ESTIMATE_FIRST: u64 = 16 << 20;
 /// What a machine costs beside what it writes: page tables, KVM's own, the worker's thread.
 pub const ESTIMATE_FIXED: u64 = 2 << 20;
+/// A sample counts as at most so many times the estimate.
+const SAMPLE_MAX: u64 = 2;
 /// Makes that fail in a row before those who wait are told.
 pub const FAILURES_MAX: u32 = 3;
 /// First and longest pause before a shell is made again that nobody waits for.
@@ -248,14 +250,19 @@ impl<S: SlotOfWorker> Table<S> {
 
     /// A worker that may have more slots.
     pub fn growable(&self) -> Option<Arc<S::Worker>> {
-        let live = self.workers.iter().filter_map(Weak::upgrade);
-        live.filter(|worker| !worker.is_gone()).find(|worker| worker.has_room())
+        self.live_workers().into_iter().find(|worker| worker.has_room())
     }
 
     /// A worker was assigned.
     pub fn hired(&mut self, worker: &Arc<S::Worker>) {
         self.workers.retain(|worker| worker.strong_count() > 0);
         self.workers.push(Arc::downgrade(worker));
+    }
+
+    /// The workers that live.
+    pub fn live_workers(&self) -> Vec<Arc<S::Worker>> {
+        let live = self.workers.iter().filter_map(Weak::upgrade);
+        live.filter(|worker| !worker.is_gone()).collect()
     }
 
     /// Forgets the slots of workers that ended.
@@ -313,9 +320,11 @@ impl<S: SlotOfWorker> Table<S> {
         self.estimate
     }
 
-    /// A machine ended that had so many pages of its own.
+    /// A machine ended that had so many pages of its own. A rare call that takes much more than others is charged while it
+    /// grows: the forecast of all others follows slowly.
     pub fn sample(&mut self, dirty_pages: u64) {
         let bytes = dirty_pages.saturating_mul(4096).saturating_add(ESTIMATE_FIXED);
+        let bytes = bytes.min(self.estimate.saturating_mul(SAMPLE_MAX));
         self.estimate = self.estimate - self.estimate / 16 + bytes / 16;
     }
 
@@ -443,6 +452,17 @@ mod tests {
     }
 
     #[test]
+    fn the_forecast_follows_most_calls() {
+        let (mut table, _, _worker) = table();
+        table.sample(u64::MAX);
+        assert_eq!(table.estimate(), ESTIMATE_FIRST + ESTIMATE_FIRST / 16);
+        (0..200).for_each(|_| table.sample(100 << 8));
+        assert!((95 << 20..=102 << 20).contains(&table.estimate()), "{}", table.estimate());
+        (0..200).for_each(|_| table.sample(0));
+        assert!(table.estimate() < 3 << 20);
+    }
+
+    #[test]
     fn shells_that_nobody_waits_for_are_made_again_later_and_later() {
         let (mut table, now, worker) = table();
         let error = TakeError::Worker("no".into());
@@ -463,7 +483,7 @@ mod tests {
         // A call does not wait for that, and one shell that can be made ends it.
         let begun = table.missing(at, MOST);
         (0..begun).for_each(|_| table.failed(at, &error));
-        assert!(table.take(at).unwrap().is_err());
+        let _waiter = table.take(at).unwrap().unwrap_err();
         assert_eq!(table.missing(at, MOST), 1);
         table.made(shell(&worker), Duration::ZERO);
         assert!(table.missing(at, MOST) > 0);

@@ -1,11 +1,17 @@
-//! Which threads give way to which: a thread that answers a call runs before one that makes or destroys machines.
+//! Which threads give way to which: a thread that answers a call runs before one that makes or destroys machines, and a
+//! call that has just begun before one that has computed for long.
 //!
 //! Linux's fair scheduler lets a thread that wakes up take the processor from one with a longer slice (Linux 6.12 and
 //! later; older kernels ignore the slice of a fair thread). That is any thread's own to choose, since it takes no more
 //! than its share of time (sched_setattr(2)).
 #![allow(unsafe_code, reason = "no crate has sched_setattr(2) and getpriority(2)")]
 
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::Duration;
+
 use nix::errno::Errno;
+use nix::time::{ClockId, clock_gettime};
 
 /// The shortest slice that Linux grants.
 const SHORT_SLICE_NS: u64 = 100_000;
@@ -15,31 +21,36 @@ const SHORT_SLICE_NS: u64 = 100_000;
 pub enum Urgency {
     /// Somebody waits for it.
     Prompt,
-    /// Nobody waits: it makes or destroys machines.
+    /// Nobody waits: it makes or destroys machines. Or the call has taken long already.
     Patient,
 }
 
-/// How urgent the calling thread is; stays in that thread.
-#[derive(Debug)]
+/// How urgent the calling thread is; stays in that thread, where each copy is the same.
+#[derive(Clone, Debug)]
 pub struct Pace {
     nice: i32,
-    now: Option<Urgency>,
+    now: Rc<Cell<Option<Urgency>>>,
 }
 
 impl Pace {
     /// Of the calling thread, as it was started.
     #[must_use]
     pub fn new() -> Self {
-        Self { nice: nice(), now: None }
+        Self { nice: nice(), now: Rc::default() }
     }
 
     /// Makes the calling thread that urgent. If the kernel refuses, the thread stays as it was, and only time is lost.
-    pub fn set(&mut self, urgency: Urgency) {
-        if self.now != Some(urgency) {
-            self.now = Some(urgency);
+    pub fn set(&self, urgency: Urgency) {
+        if self.now.replace(Some(urgency)) != Some(urgency) {
             let _ = apply(urgency, self.nice);
         }
     }
+}
+
+/// Processor time of the calling thread; 0 where the kernel does not tell.
+#[must_use]
+pub fn thread_time() -> Duration {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map_or(Duration::ZERO, Duration::from)
 }
 
 impl Default for Pace {
@@ -88,5 +99,15 @@ mod tests {
         for urgency in [Urgency::Patient, Urgency::Prompt, Urgency::Patient] {
             apply(urgency, Pace::new().nice).unwrap();
         }
+    }
+
+    #[test]
+    fn processor_time_is_what_the_thread_has_used() {
+        let before = thread_time();
+        while thread_time() <= before {
+            std::hint::spin_loop();
+        }
+        let other = std::thread::spawn(thread_time).join().unwrap();
+        assert!(other < thread_time() + before + Duration::from_secs(1));
     }
 }

@@ -48,7 +48,8 @@ pub fn boot(
     };
     let limit = Duration::from_millis(boot.timeout_ms).min(BOOT_MAX);
     let growth = slot.growth(boot.memory, GRANULE);
-    let mut conversation = Conversation::new(stream, growth, slot.function.spec.wire, Some(since + limit));
+    let mut conversation =
+        Conversation::new(stream, growth, slot.stride(), slot.function.spec.wire, Some(since + limit));
     let wish = Wish { until, since, limit };
     become_ready(slot, machine, &wish, Arrivals::default(), &mut conversation)
 }
@@ -126,7 +127,8 @@ pub fn warm_up(
 ) -> Result<Held, SlotError> {
     let limit = Duration::from_millis(call.deadline_ms).min(BOOT_MAX);
     let growth = slot.growth(call.memory, GRANULE);
-    let mut conversation = Conversation::new(stream, growth, slot.function.spec.wire, Some(since + limit));
+    let mut conversation =
+        Conversation::new(stream, growth, slot.stride(), slot.function.spec.wire, Some(since + limit));
     let mut arrivals = Arrivals::default();
     conversation.connect(machine.next_connection())?;
     conversation.open(call.port, &mut arrivals);

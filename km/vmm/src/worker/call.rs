@@ -41,7 +41,8 @@ pub fn run(
         Err(message) => return Ok(ended(Outcome::Fault { message })),
     };
     let exits_before = machine.vm.usage().exits;
-    let mut conversation = Conversation::new(stream, growth, slot.function.spec.wire, Some(deadline));
+    let mut conversation =
+        Conversation::new(stream, growth, slot.stride(), slot.function.spec.wire, Some(deadline));
     conversation.inlay = std::mem::take(&mut slot.inlay).into();
     conversation.connect(machine.next_connection())?;
     let mut timing = Timing { taken, boot: None };

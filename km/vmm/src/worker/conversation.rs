@@ -19,6 +19,7 @@ use km_abi::hypercall::{EventKind, FIRST_CONNECTION, INLAY, REPLY};
 use super::connections::{Connection, Connections, drain};
 use super::growth::Growth;
 use super::stream::{OUTPUT_MAX, SlotStream};
+use super::stride::Stride;
 use super::tail::Tail;
 use crate::memory::GuestMemory;
 use crate::protocol::{ConnectionId, Frame, FrameError, Kind, LogStream, PAYLOAD_MAX, Wire};
@@ -56,6 +57,7 @@ pub struct Conversation<'a> {
     /// What is left of the inlay: the library OS takes it piece by piece.
     pub inlay: VecDeque<u8>,
     growth: Growth,
+    stride: Stride,
     wire: Wire,
     connections: Connections,
     stopped_logs: [bool; 2],
@@ -68,12 +70,19 @@ pub struct Conversation<'a> {
 
 impl<'a> Conversation<'a> {
     /// A conversation without a connection yet.
-    pub fn new(stream: &'a mut SlotStream, growth: Growth, wire: Wire, deadline: Option<Instant>) -> Self {
+    pub fn new(
+        stream: &'a mut SlotStream,
+        growth: Growth,
+        stride: Stride,
+        wire: Wire,
+        deadline: Option<Instant>,
+    ) -> Self {
         Self {
             stream,
             tail: Tail::default(),
             inlay: VecDeque::new(),
             growth,
+            stride,
             wire,
             connections: Connections::default(),
             stopped_logs: [false; 2],
@@ -304,6 +313,7 @@ impl GuestStreams for Conversation<'_> {
 
     fn interrupted(&mut self, memory: &GuestMemory) -> bool {
         self.growth.look(memory);
+        self.stride.look();
         self.pump();
         self.cancelled |= self.stream.flush().is_err() || self.stream.hung_up();
         self.verdict().is_none()

@@ -68,13 +68,14 @@ pub struct Growth {
 }
 
 impl Growth {
-    /// Of the machine in a slot; a page fault gives it `granule` bytes at most.
+    /// Of the machine in a slot; a page fault gives it `granule` bytes at most, and the calling thread had so many `faults`
+    /// when it began.
     #[must_use]
-    pub fn new(function: Arc<Function>, slot: usize, charged: Charged, granule: u64) -> Self {
+    pub fn new(function: Arc<Function>, slot: usize, charged: Charged, granule: u64, faults: u64) -> Self {
         if let Some((current, _)) = function.ledger().slots.get(slot) {
             current.store(charged.machine, Ordering::Relaxed);
         }
-        let books = Books::new(charged, granule, faults());
+        let books = Books::new(charged, granule, faults);
         Self { function, slot, books, looked: Duration::ZERO }
     }
 
@@ -114,7 +115,8 @@ impl Growth {
 }
 
 /// Page faults of the calling thread so far.
-fn faults() -> u64 {
+#[must_use]
+pub fn faults() -> u64 {
     let usage = getrusage(UsageWho::RUSAGE_THREAD);
     usage.map_or(0, |usage| u64::try_from(usage.minor_page_faults()).unwrap_or(0))
 }

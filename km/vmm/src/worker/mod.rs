@@ -14,7 +14,8 @@
 //! * `stream`, `conversation`, `connections`, `tail`: frames of a slot, and the streams of a machine as such frames.
 //! * `drive`, `ready`: running a machine until something is reached.
 //! * `call`, `bake`, `slot`: what a slot does with it.
-//! * `function`: what the slots share. `growth`: what their machines hold of the node's memory.
+//! * `function`: what the slots share. `growth`, `stride`: what their machines take of the node's memory
+//!   and processors.
 //!
 //! The process never executes, opens or connects to anything again once it has said Hello.
 
@@ -28,6 +29,7 @@ mod growth;
 mod ready;
 mod slot;
 mod stream;
+mod stride;
 mod tail;
 
 use std::io;
@@ -79,6 +81,8 @@ pub enum WorkerError {
 /// See [`WorkerError`].
 pub fn run() -> Result<(), WorkerError> {
     rights::close_from(CONTROL_FD.unsigned_abs() + 1)?;
+    // A session of its own is a group of its own to the scheduler (sched(7), autogroup). One that has it already is fine.
+    let _ = nix::unistd::setsid();
     let socket = rights::inherited_socket(CONTROL_FD)?;
     let ground = Arc::new(ground(socket.try_clone()?)?);
     let function = Arc::new(OnceLock::new());

@@ -12,15 +12,16 @@
 use std::os::fd::OwnedFd;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::call;
 use super::drive::Guest;
 use super::function::{Function, micros};
-use super::growth::Growth;
+use super::growth::{Growth, faults};
 use super::stream::SlotStream;
+use super::stride::Stride;
 use super::{bake, drive::DriveError};
-use crate::jail::urgency::{Pace, Urgency};
+use crate::jail::urgency::{Pace, Urgency, thread_time};
 use crate::protocol::{Boot, Call, Charged, Ended, Frame, FrameError, Kind, Outcome, Prepared, Role, Wire};
 use crate::shell::Shell;
 use crate::vm::kick::Ticker;
@@ -61,6 +62,8 @@ pub struct Slot {
     /// What is to be put into the machine of the next call.
     pub inlay: Vec<u8>,
     index: usize,
+    /// Page faults and processor time of this thread when it last waited: taken then, and not when a call comes.
+    waited: (u64, Duration),
 }
 
 /// Serves one stream after the other until the worker leaves.
@@ -73,7 +76,14 @@ pub fn run(
 ) {
     while let Ok(socket) = streams.recv() {
         let Some(function) = function.get() else { continue };
-        let mut slot = Slot { function: Arc::clone(function), ticker, pace, inlay: Vec::new(), index };
+        let mut slot = Slot {
+            function: Arc::clone(function),
+            ticker,
+            pace,
+            inlay: Vec::new(),
+            index,
+            waited: <_>::default(),
+        };
         let served = slot.serve(&mut SlotStream::new(socket));
         if let Err(error) = served {
             eprintln!("km worker: {}: {error}", function.spec.name);
@@ -92,7 +102,13 @@ impl Slot {
     /// Watches how much memory the slot's machine takes from now on. `granule` is what one page fault gives it at most.
     #[must_use]
     pub fn growth(&self, charged: Charged, granule: u64) -> Growth {
-        Growth::new(Arc::clone(&self.function), self.index, charged, granule)
+        Growth::new(Arc::clone(&self.function), self.index, charged, granule, self.waited.0)
+    }
+
+    /// Watches how long the slot's machine computes from now on.
+    #[must_use]
+    pub fn stride(&self) -> Stride {
+        Stride::new(self.pace.clone(), self.waited.1)
     }
 
     fn serve(&mut self, stream: &mut SlotStream) -> Result<(), SlotError> {
@@ -104,6 +120,7 @@ impl Slot {
                 Some(frame) => held = self.obey(&frame, held, stream)?,
                 None if stream.ended() => return Ok(()),
                 None => {
+                    self.waited = (faults(), thread_time());
                     stream.wait(true, None)?;
                 }
             }
