@@ -65,7 +65,7 @@ pub fn into_store(
     limits: &Limits,
     progress: &dyn Fn(Event<'_>),
 ) -> Result<Assembled, AssembleError> {
-    let flight = store.flight(source.identify(limits)?);
+    let flight = store.flight(source.identify(limits)?, source.queue());
     // Whoever comes second waits for the first one's bundle.
     let _turn = flight.turn();
     if let Some(bundle) = store.get(flight.digest)? {

@@ -40,7 +40,7 @@ pub enum Reason {
     RegistryUnreachable,
     /// Too many requests, or the server is in trouble.
     RegistryBusy,
-    /// Slower than the floor.
+    /// Slower than the floor, or than the time for an image allows.
     RegistrySlow,
     /// The transfer broke off.
     TransferFailed,
@@ -142,8 +142,11 @@ impl Reason {
             Self::RegistryUnreachable => {
                 "check the registry's name, and that this host (or its proxy) can reach it"
             }
-            Self::RegistryBusy | Self::RegistrySlow | Self::TransferFailed => {
+            Self::RegistryBusy | Self::TransferFailed => {
                 "it is tried again; if it stays so, look at the registry"
+            }
+            Self::RegistrySlow => {
+                "it is tried again and goes on where it was; if the registry cannot be faster, lower --pull-floor and raise --pull-timeout"
             }
             Self::DigestMismatch => "push the image again; something between changes or loses bytes",
             Self::RedirectRefused | Self::RegistryProtocol => {
@@ -187,7 +190,7 @@ impl RegistryError {
             Self::PlainHttp { .. } => Reason::PlainHttp,
             Self::Transfer { .. } | Self::Short { .. } => Reason::TransferFailed,
             Self::TooLong { .. } | Self::Status { .. } | Self::Protocol { .. } => Reason::RegistryProtocol,
-            Self::TooSlow { .. } => Reason::RegistrySlow,
+            Self::TooSlow { .. } | Self::TooLate { .. } => Reason::RegistrySlow,
             Self::Digest { .. } => Reason::DigestMismatch,
             Self::Busy { .. } => Reason::RegistryBusy,
             Self::Refused { .. } => Reason::RedirectRefused,

@@ -47,7 +47,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let downloads = tempfile::Builder::new().prefix(".download-").tempdir_in(parent)?;
     let registries = args.registry.open_at(downloads.path())?;
     let (keychain, progress) = (registries.keychain().clone(), Downloads::new().into_sink());
-    let mut source = registries.source(&reference, &keychain, downloads.path(), &limits, progress)?;
+    let mut source = registries.source(&reference, "", &keychain, downloads.path(), &limits, progress)?;
     let layers = Layers::new();
     let bundle = into_directory(&mut *source, &args.output, plain, &limits, &|event| layers.show(event));
     let bundle = bundle.map_err(|error| anyhow::anyhow!("{}; {}", chain(&error), error.reason().fix()))?;

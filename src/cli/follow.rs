@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use api::units::Span;
 use control::publish::Publisher;
-use control::reconcile::{self, Options, Signals};
+use control::reconcile::{self, Options, Parallel, Signals};
 use control::source::ImageSource;
 use control::source::cluster::{ClusterOptions, ClusterSource};
 use control::source::folder::FolderSource;
@@ -19,8 +19,8 @@ const RETRY_FIRST: Duration = Duration::from_secs(2);
 const CLUSTER_PACE: Duration = Duration::from_secs(300);
 const FOLDER_PACE: Duration = Duration::from_secs(60);
 /// Images that are worked on at once: in a cluster, and for a folder, whose server has the same processors.
-const CLUSTER_PARALLEL: usize = 4;
-const FOLDER_PARALLEL: usize = 2;
+const CLUSTER_PARALLEL: usize = 8;
+const FOLDER_PARALLEL: usize = 4;
 
 /// Which Images are published, and how.
 #[derive(Clone, Debug, clap::Args)]
@@ -49,9 +49,15 @@ pub struct FollowArgs {
     /// A watch of the cluster that is silent for so long is begun anew.
     #[arg(long, env = "KONTAIN_WATCH_TIMEOUT", value_name = "DURATION", default_value = "60s")]
     pub watch_timeout: Span,
-    /// Images that are fetched and unpacked at once; 4 with --kube, else 2.
+    /// Images that are fetched and unpacked at once; 8 with --kube, else 4.
     #[arg(long, env = "KONTAIN_PARALLEL", value_name = "N")]
     pub parallel: Option<usize>,
+    /// The same of one namespace; by default half of them.
+    #[arg(long, env = "KONTAIN_PARALLEL_PER_NAMESPACE", value_name = "N")]
+    pub parallel_per_namespace: Option<usize>,
+    /// The same from one registry; by default half of them.
+    #[arg(long, env = "KONTAIN_PARALLEL_PER_REGISTRY", value_name = "N")]
+    pub parallel_per_registry: Option<usize>,
 }
 
 impl FollowArgs {
@@ -97,12 +103,19 @@ impl FollowArgs {
     fn options(&self) -> anyhow::Result<Options> {
         let (pace, parallel) =
             if self.kube { (CLUSTER_PACE, CLUSTER_PARALLEL) } else { (FOLDER_PACE, FOLDER_PARALLEL) };
+        let all = self.parallel.unwrap_or(parallel).max(1);
+        let share = |named: Option<usize>| named.unwrap_or(all / 2).max(1);
+        let parallel = Parallel {
+            all,
+            per_namespace: share(self.parallel_per_namespace),
+            per_registry: share(self.parallel_per_registry),
+        };
         let retry_max = self.retry_max.map_or(pace, Span::duration);
         Ok(Options {
             replica: if self.kube { self.replica()? } else { "server".to_owned() },
             resync: self.resync.map_or(pace, Span::duration),
             retry: (RETRY_FIRST.min(retry_max), retry_max),
-            parallel: self.parallel.unwrap_or(parallel).max(1),
+            parallel,
         })
     }
 

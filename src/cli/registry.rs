@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use api::units::{Quantity, Span};
 use control::publish::fetch::{Registries, RegistryOptions};
 use volume::Volume;
 
@@ -22,7 +23,17 @@ pub struct RegistryArgs {
     /// Docker's config.json with credentials, or with the helpers that have them; by default that in its usual places.
     #[arg(long, env = "KONTAIN_REGISTRY_AUTH", value_name = "FILE")]
     pub registry_auth: Option<PathBuf>,
+    /// A layer that comes slower than this, in a second, for 30s is given up for now; what came of it is kept.
+    #[arg(long, env = "KONTAIN_PULL_FLOOR", value_name = "SIZE", default_value = "16Ki")]
+    pub pull_floor: Option<Quantity>,
+    /// All that is fetched for one image may take so long in one attempt; what came is kept for the next one. 15m where Images
+    /// are published, else as long as it takes.
+    #[arg(long, env = "KONTAIN_PULL_TIMEOUT", value_name = "DURATION")]
+    pub pull_timeout: Option<Span>,
 }
+
+/// Time for an image where others wait for its place.
+const PULL_TIMEOUT: Span = Span::from_secs(15 * 60);
 
 impl RegistryArgs {
     /// Registries whose layers are kept on a volume.
@@ -30,7 +41,8 @@ impl RegistryArgs {
     /// # Errors
     /// When a mirror is malformed, a certificate file cannot be used, or the volume refuses.
     pub fn open(&self, volume: &Volume) -> anyhow::Result<Registries> {
-        self.open_at(&volume.layers())
+        let pull_timeout = self.pull_timeout.or(Some(PULL_TIMEOUT));
+        Self { pull_timeout, ..self.clone() }.open_at(&volume.layers())
     }
 
     /// Registries whose layers are kept in a folder.
@@ -43,6 +55,8 @@ impl RegistryArgs {
             authorities: self.registry_ca.clone(),
             mirrors: Vec::new(),
             auth: self.registry_auth.clone(),
+            floor_bytes_per_s: self.pull_floor.map(Quantity::bytes),
+            deadline: self.pull_timeout.map(Span::duration),
         };
         for text in &self.registry_mirror {
             let malformed = || Usage(format!("--registry-mirror {text}: expected HOST=URL"));

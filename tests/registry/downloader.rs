@@ -42,8 +42,13 @@ impl Site {
 
     /// Writes the document of a function.
     pub fn document(&self, name: &str, image: &str) {
+        self.document_of("default", name, image);
+    }
+
+    /// Writes the document of a function of a namespace.
+    pub fn document_of(&self, namespace: &str, name: &str, image: &str) {
         let text = format!(
-            "apiVersion: build.kontain.app/v1\nkind: Image\nmetadata: {{name: {name}}}\nspec: {{image: 'docker://{image}'}}\n"
+            "apiVersion: build.kontain.app/v1\nkind: Image\nmetadata: {{name: {name}, namespace: {namespace}}}\nspec: {{image: 'docker://{image}'}}\n"
         );
         let images = self.folder.path().join("images");
         std::fs::write(images.join(".new"), text).expect("a file can be written");
@@ -77,7 +82,12 @@ impl Site {
 
     /// The digest that a function's record names.
     pub fn digest(&self, name: &str) -> Option<String> {
-        let bytes = std::fs::read(self.volume().join(format!("functions/default/{name}.json"))).ok()?;
+        self.digest_of("default", name)
+    }
+
+    /// The digest that the record of a function of a namespace names.
+    pub fn digest_of(&self, namespace: &str, name: &str) -> Option<String> {
+        let bytes = std::fs::read(self.volume().join(format!("functions/{namespace}/{name}.json"))).ok()?;
         let record: Value = serde_json::from_slice(&bytes).expect("a record is whole");
         Some(record["digest"].as_str().expect("a digest").to_owned())
     }

@@ -14,6 +14,7 @@ mod high_water;
 mod memory;
 mod publish;
 mod refused;
+mod slow;
 mod usual;
 
 use std::path::Path;

@@ -7,6 +7,10 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 
 use super::{Options, RegistryError};
 
+/// A transfer that was too slow is tried so often in all, at most: each attempt takes the whole time for which the rate is
+/// watched, and others wait for this one's place.
+const SLOW_ATTEMPTS: u32 = 2;
+
 /// Runs `attempt` until it succeeds, fails for good, or has failed often enough.
 pub(super) async fn retry<T, F, A>(options: &Options, attempt: A) -> Result<T, RegistryError>
 where
@@ -26,14 +30,19 @@ where
     F: Future<Output = Result<T, RegistryError>>,
     A: FnMut() -> F,
 {
-    let mut failed = 0;
+    let (mut failed, mut slow) = (0, 0);
     loop {
         let error = match attempt().await {
             Ok(value) => return Ok(value),
             Err(error) => error,
         };
-        failed = if progress() { 1 } else { failed + 1 };
-        let Some(asked) = error.retry().filter(|_| failed < options.attempts) else { return Err(error) };
+        if progress() {
+            (failed, slow) = (0, 0);
+        }
+        failed += 1;
+        slow += u32::from(matches!(error, RegistryError::TooSlow { .. }));
+        let is_over = failed >= options.attempts || slow >= SLOW_ATTEMPTS;
+        let Some(asked) = error.retry().filter(|_| !is_over) else { return Err(error) };
         tokio::time::sleep(wait(options, failed, asked, rand::random::<f64>())).await;
     }
 }
@@ -94,5 +103,18 @@ mod tests {
         };
         assert_eq!(attempts(true), (true, 9));
         assert_eq!(attempts(false), (false, 2));
+    }
+
+    #[test]
+    fn slow_transfers_are_given_up_soon() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let options = Options { backoff: Duration::ZERO, ..Options::default() };
+        let mut made = 0;
+        let attempt = || {
+            made += 1;
+            std::future::ready(Err::<(), _>(RegistryError::TooSlow { host: String::new(), floor: 1 }))
+        };
+        assert!(runtime.block_on(retry_while(&options, || false, attempt)).is_err());
+        assert_eq!(made, SLOW_ATTEMPTS);
     }
 }

@@ -5,9 +5,9 @@ use std::future::Future;
 use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use futures_util::future::try_join_all;
-use tokio::sync::Semaphore;
 
 use super::access::{self, Proofs};
 use super::backoff::{retry, retry_while};
@@ -16,6 +16,7 @@ use super::cache::BlobCache;
 use super::engine::Engine;
 use super::http::Http;
 use super::manifests::{self, FoundManifest};
+use super::permits::Permits;
 use super::session::Session;
 use super::{Credentials, Options, RegistryError};
 use crate::layer::{Layer, LayerError};
@@ -41,12 +42,13 @@ pub enum PullEvent<'a> {
     },
 }
 
-/// Speaks to registries. Cheap to clone; all clones share connections and the bound on parallel downloads.
+/// Speaks to registries for one tenant. Cheap to clone; all clones share connections and the bounds on parallel downloads.
 #[derive(Clone, Debug)]
 pub struct Client {
     http: Http,
     pub(super) options: Arc<Options>,
-    downloads: Arc<Semaphore>,
+    permits: Permits,
+    tenant: Arc<str>,
     engine: Arc<Engine>,
     proofs: Proofs,
 }
@@ -79,14 +81,38 @@ impl Client {
     /// When a certificate file cannot be used, or threads are used up.
     pub fn new(options: Options) -> Result<Self, RegistryError> {
         let http = Http::new(&options)?;
-        let downloads = Arc::new(Semaphore::new(options.parallel.max(1)));
+        let permits = Permits::new(&options);
         let engine = Arc::new(Engine::start().map_err(RegistryError::Start)?);
-        Ok(Self { http, options: Arc::new(options), downloads, engine, proofs: Proofs::default() })
+        let (options, tenant, proofs) = (Arc::new(options), Arc::default(), Proofs::default());
+        Ok(Self { http, options, permits, tenant, engine, proofs })
     }
 
-    /// Waits for a request on this thread, which must not be one of a runtime's own; its blocking ones are fine.
-    pub(super) fn wait<F: Future>(&self, request: F) -> F::Output {
-        self.engine.wait(request)
+    /// The same client on behalf of a tenant, whose downloads are bounded for themselves.
+    #[must_use]
+    pub fn of_tenant(&self, tenant: &str) -> Self {
+        Self { tenant: tenant.into(), ..self.clone() }
+    }
+
+    /// On whose behalf it speaks; empty where nobody asked.
+    pub(super) fn tenant(&self) -> &str {
+        &self.tenant
+    }
+
+    /// Waits for requests about an image that was begun with then, on this thread, which must not be one of a runtime's own;
+    /// its blocking ones are fine.
+    ///
+    /// # Errors
+    /// Those of the requests, and that they took too long.
+    pub(super) fn wait<T>(
+        &self,
+        reference: &RegistryReference,
+        begun: Instant,
+        requests: impl Future<Output = Result<T, RegistryError>>,
+    ) -> Result<T, RegistryError> {
+        let Some(deadline) = self.options.deadline else { return self.engine.wait(requests) };
+        let end = tokio::time::Instant::from_std(begun) + deadline;
+        let late = |_| RegistryError::TooLate { host: reference.host.clone(), deadline };
+        self.engine.wait(async { tokio::time::timeout_at(end, requests).await.map_err(late)? })
     }
 
     /// What a reference means now: the manifest and nothing below it.
@@ -236,12 +262,13 @@ impl Client {
         wanted: WantedBlob,
         progress: &(dyn Fn(u64) + Send + Sync),
     ) -> Result<File, RegistryError> {
-        let _turn = cache.turn(wanted.digest, &session.host).await;
         if let Some(file) = retry(&self.options, || access::cached(session, cache, wanted)).await? {
             progress(wanted.size);
             return Ok(file);
         }
-        let _permit = self.downloads.acquire().await;
+        // Before the turn, for which others wait: a tenant that has no permit left holds up nobody else's blob.
+        let _permit = self.permits.take(&self.tenant, &session.host).await;
+        let _turn = cache.turn(wanted.digest, &session.host).await;
         let received = AtomicU64::new(0);
         let report = |bytes| {
             received.fetch_max(bytes, Ordering::Relaxed);

@@ -100,6 +100,14 @@ pub enum RegistryError {
         /// Bytes per second below which a transfer is given up.
         floor: u64,
     },
+    /// The whole image took too long.
+    #[error("{host} did not deliver the image within {} s", deadline.as_secs())]
+    TooLate {
+        /// Host (and port) of the registry.
+        host: String,
+        /// The time that all requests for one image may take together.
+        deadline: Duration,
+    },
     /// Another content than its digest says.
     #[error("{host} sent {found} for {declared}")]
     Digest {

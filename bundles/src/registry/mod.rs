@@ -7,6 +7,7 @@
 //!      │     ├── challenge.rs    WWW-Authenticate            ├── token.rs      tokens from realms
 //!      │     └── addresses.rs    which addresses are refused └── backoff.rs    when to try again
 //!      ├── access.rs             who may have a blob, or a bundle, that is there already
+//!      ├── permits.rs            who may download at the same time
 //!      └── blobs.rs              layers into files: resumed, counted, hashed
 //!            └── cache.rs        the files: each downloaded once, however many want it
 //!                  └── origins.rs   the registries that delivered them
@@ -31,6 +32,7 @@ mod error;
 mod http;
 mod manifests;
 mod origins;
+mod permits;
 mod session;
 mod source;
 mod tls;
@@ -55,8 +57,10 @@ pub struct Options {
     pub authorities: Vec<PathBuf>,
     /// Mirrors: a registry's host, and the host that is asked first.
     pub mirrors: Vec<(String, String)>,
-    /// Blobs that are downloaded at the same time.
-    pub parallel: usize,
+    /// Blobs that are downloaded at the same time for one tenant, …
+    pub parallel_per_tenant: usize,
+    /// … and from one registry, whoever wants them.
+    pub parallel_per_host: usize,
     /// How often something is tried before it is given up.
     pub attempts: u32,
     /// The wait before the second attempt, doubled for each further one; half of it is left to chance.
@@ -67,6 +71,8 @@ pub struct Options {
     pub rate_floor_bytes_per_s: u64,
     /// … for so long is given up.
     pub rate_window: Duration,
+    /// All requests for one image together may take so long; what came by then is kept. Without one, as long as it takes.
+    pub deadline: Option<Duration>,
 }
 
 impl Default for Options {
@@ -75,12 +81,14 @@ impl Default for Options {
             insecure: Vec::new(),
             authorities: Vec::new(),
             mirrors: Vec::new(),
-            parallel: 4,
+            parallel_per_tenant: 4,
+            parallel_per_host: 8,
             attempts: 6,
             backoff: Duration::from_millis(500),
             backoff_max: Duration::from_secs(60),
-            rate_floor_bytes_per_s: 1024,
+            rate_floor_bytes_per_s: 16 * 1024,
             rate_window: Duration::from_secs(30),
+            deadline: None,
         }
     }
 }

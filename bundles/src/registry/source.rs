@@ -1,6 +1,7 @@
 //! A registry as an [`ImageSource`], for code that is not asynchronous: on a thread of its own or a blocking one.
 
 use std::io::Read;
+use std::time::Instant;
 
 use super::access;
 use super::{BlobCache, Client, Credentials, FoundManifest, Keychain, PullEvent, PulledImage, RegistryError};
@@ -20,6 +21,8 @@ pub struct RegistrySource {
     cache: BlobCache,
     limits: Limits,
     progress: Progress,
+    /// When the work on it began: its deadline runs from here.
+    begun: Instant,
     credentials: Option<Credentials>,
     found: Option<FoundManifest>,
     pulled: Option<PulledImage>,
@@ -42,6 +45,7 @@ impl RegistrySource {
             cache,
             limits,
             progress,
+            begun: Instant::now(),
             credentials: None,
             found: None,
             pulled: None,
@@ -62,7 +66,8 @@ impl RegistrySource {
             return Ok(found.clone());
         }
         let credentials = self.credentials()?;
-        let found = self.client.wait(self.client.find(&self.reference, &credentials, limits))?;
+        let found = self.client.find(&self.reference, &credentials, limits);
+        let found = self.client.wait(&self.reference, self.begun, found)?;
         Ok(self.found.insert(found).clone())
     }
 }
@@ -77,6 +82,10 @@ impl From<RegistryError> for SourceError {
 }
 
 impl ImageSource for RegistrySource {
+    fn queue(&self) -> String {
+        format!("{}\n{}", self.client.tenant(), self.reference.host)
+    }
+
     fn identify(&mut self, limits: &Limits) -> Result<Digest, SourceError> {
         Ok(self.found(limits)?.digest)
     }
@@ -85,7 +94,7 @@ impl ImageSource for RegistrySource {
         self.limits = limits.clone();
         let (found, credentials) = (self.found(limits)?, self.credentials()?);
         let image = self.client.image_at(&self.reference, &found, &credentials, limits);
-        let (image, place) = self.client.wait(image)?;
+        let (image, place) = self.client.wait(&self.reference, self.begun, image)?;
         access::delivered(&place, &self.cache, image.config_digest)?;
         Ok(image)
     }
@@ -93,7 +102,7 @@ impl ImageSource for RegistrySource {
     fn prove(&mut self, limits: &Limits) -> Result<(), SourceError> {
         let (found, credentials) = (self.found(limits)?, self.credentials()?);
         let proof = self.client.prove(&self.reference, &found, &credentials, &self.cache, limits);
-        Ok(self.client.wait(proof)?)
+        Ok(self.client.wait(&self.reference, self.begun, proof)?)
     }
 
     fn open_layer(&mut self, image: &ResolvedImage, index: usize) -> Result<Box<dyn Read + '_>, SourceError> {
@@ -102,7 +111,7 @@ impl ImageSource for RegistrySource {
             let (reference, image) = (&self.reference, image.clone());
             let pull =
                 self.client.pull(reference, image, &credentials, &self.cache, &self.limits, &self.progress);
-            self.pulled = Some(self.client.wait(pull)?);
+            self.pulled = Some(self.client.wait(reference, self.begun, pull)?);
         }
         match &mut self.pulled {
             Some(pulled) => pulled.open_layer(image, index),

@@ -58,6 +58,12 @@ impl ResolvedImage {
 
 /// Something that has an image.
 pub trait ImageSource {
+    /// Whoever wants an image that another one of the same queue is about to make waits for that one's bundle. What can be slow
+    /// for one and not for another, a registry and a tenant's share of it, is part of its name.
+    fn queue(&self) -> String {
+        String::new()
+    }
+
     /// The digest of the manifest for this platform, with as little work as that takes: it tells whether the image is
     /// there already.
     ///

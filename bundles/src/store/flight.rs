@@ -1,4 +1,5 @@
-//! One assembly per bundle: whoever wants the same one waits and finds it in the store.
+//! One assembly per bundle and queue: whoever wants the same one waits and finds it in the store. Queues do not wait for each
+//! other, since one of them may be slow.
 //!
 //! This is about work, not about safety: two processes may assemble the same bundle, and one of the two is dropped.
 
@@ -9,7 +10,7 @@ use super::Store;
 use crate::digest::Digest;
 
 /// The bundles that are on their way in this process.
-pub(super) type Flights = Arc<Mutex<HashMap<Digest, Arc<Mutex<()>>>>>;
+pub(super) type Flights = Arc<Mutex<HashMap<(Digest, String), Arc<Mutex<()>>>>>;
 
 /// A bundle that someone is about to assemble.
 #[derive(Debug)]
@@ -20,18 +21,18 @@ pub struct Flight {
 }
 
 impl Flight {
-    /// Waits until nobody else assembles it.
+    /// Waits until nobody else of its queue assembles it.
     pub fn turn(&self) -> MutexGuard<'_, ()> {
         self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Store {
-    /// What everybody who wants this bundle waits for; clones of a store share it.
+    /// What everybody of a queue who wants this bundle waits for; clones of a store share it.
     #[must_use]
-    pub fn flight(&self, digest: Digest) -> Flight {
+    pub fn flight(&self, digest: Digest, queue: String) -> Flight {
         let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
         flights.retain(|_, turn| Arc::strong_count(turn) > 1);
-        Flight { digest, turn: Arc::clone(flights.entry(digest).or_default()) }
+        Flight { digest, turn: Arc::clone(flights.entry((digest, queue)).or_default()) }
     }
 }

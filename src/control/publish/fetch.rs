@@ -1,6 +1,7 @@
 //! Where images come from: files beside the documents, and registries.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bundles::limits::Limits;
 use bundles::reference::Reference;
@@ -19,6 +20,10 @@ pub struct RegistryOptions {
     pub mirrors: Vec<(String, String)>,
     /// Docker's config.json; by default that in its usual places.
     pub auth: Option<PathBuf>,
+    /// Bytes per second below which a transfer is given up; by default what the client thinks right.
+    pub floor_bytes_per_s: Option<u64>,
+    /// How long one image may take; by default as long as it takes.
+    pub deadline: Option<Duration>,
 }
 
 /// Registries, and what was downloaded from them.
@@ -35,8 +40,11 @@ impl Registries {
     /// # Errors
     /// When a file of certificates cannot be used, or the folder refuses.
     pub fn open(options: RegistryOptions, layers: &Path) -> Result<Self, RegistryError> {
-        let RegistryOptions { insecure, authorities, mirrors, auth } = options;
-        let client = Client::new(Options { insecure, authorities, mirrors, ..Options::default() })?;
+        let RegistryOptions { insecure, authorities, mirrors, auth, floor_bytes_per_s, deadline } = options;
+        let usual = Options::default();
+        let rate_floor_bytes_per_s = floor_bytes_per_s.unwrap_or(usual.rate_floor_bytes_per_s);
+        let options = Options { insecure, authorities, mirrors, rate_floor_bytes_per_s, deadline, ..usual };
+        let client = Client::new(options)?;
         let keychain = Keychain::anonymous().with_file(auth);
         Ok(Self { client, keychain, cache: BlobCache::open(layers)? })
     }
@@ -46,13 +54,14 @@ impl Registries {
         &self.keychain
     }
 
-    /// Opens what a reference names; `progress` hears of downloads, local images need `scratch` and `limits`.
+    /// Opens what a reference names, for a tenant; `progress` hears of downloads, local images need `scratch` and `limits`.
     ///
     /// # Errors
     /// When a local image is not there. A registry is asked later.
     pub fn source(
         &self,
         reference: &Reference,
+        tenant: &str,
         keychain: &Keychain,
         scratch: &Path,
         limits: &Limits,
@@ -60,7 +69,7 @@ impl Registries {
     ) -> Result<Box<dyn ImageSource>, SourceError> {
         Ok(match reference {
             Reference::Registry(reference) => {
-                let (client, cache) = (self.client.clone(), self.cache.clone());
+                let (client, cache) = (self.client.of_tenant(tenant), self.cache.clone());
                 Box::new(RegistrySource::new(client, reference.clone(), keychain.clone(), cache, progress))
             }
             local => source::open(local, scratch, limits)?,

@@ -132,7 +132,7 @@ impl Publisher {
             }
         };
         let scratch = self.store.temporary();
-        let mut source = self.registries.source(reference, keychain, &scratch, &self.limits, downloads)?;
+        let mut source = self.registries.source(reference, namespace, keychain, &scratch, &self.limits, downloads)?;
         let progress = |event: source::Event<'_>| {
             if let source::Event::Layer { index, count, .. } = event {
                 tracing::info!(function = %name, "unpacking layer {} of {count}", index + 1);

@@ -15,7 +15,9 @@ use std::time::{Duration, Instant};
 use api::record::{BakeReport, Phase};
 use api::status::{ImageStatus, ReplicaPhase};
 use api::{FunctionName, ImageObject};
+use bundles::reference::Reference;
 
+use super::Parallel;
 use super::entry::{Entry, Publication, blank, is_about};
 use super::failure::{Failure, Retry, one_line};
 use crate::source::{Note, Wanted, Write};
@@ -40,14 +42,17 @@ pub struct Books {
     replica: String,
     resync: Duration,
     retry: (Duration, Duration),
+    parallel: Parallel,
     entries: HashMap<FunctionName, Entry>,
+    /// How often work was begun.
+    starts: u64,
     listed: bool,
 }
 
 impl Books {
     /// Empty ones, for this replica.
-    pub fn new(replica: String, resync: Duration, retry: (Duration, Duration)) -> Self {
-        Self { replica, resync, retry, entries: HashMap::new(), listed: false }
+    pub fn new(replica: String, resync: Duration, retry: (Duration, Duration), parallel: Parallel) -> Self {
+        Self { replica, resync, retry, parallel, entries: HashMap::new(), starts: 0, listed: false }
     }
 
     /// Takes an Image as it is now; `published` tells what the volume has of it, asked for Images that are new here.
@@ -71,6 +76,7 @@ impl Books {
                     (entry.publication, entry.failure) = (None, None);
                     (entry.due, entry.pause) = (Some(now), self.retry.0);
                 }
+                entry.registry = registry_of(&object);
                 entry.object = Arc::new(object);
             }
             None => {
@@ -100,11 +106,13 @@ impl Books {
             tried: false,
             due: Some(now),
             pause: self.retry.0,
+            started: 0,
             busy: false,
             touched: false,
             removed: false,
             status,
             version: object.version,
+            registry: registry_of(&object),
             object: Arc::new(object),
             clean: false,
             notes: Vec::new(),
@@ -160,16 +168,26 @@ impl Books {
         counts
     }
 
-    /// The Image that waits longest for work, if one is due; it counts as busy from now on.
+    /// The Image whose turn it is, if one is due and may be worked on; it counts as busy from now on.
+    ///
+    /// It is one of the namespace that has the fewest in work, and of these of the one whose last turn is longest ago.
     pub fn start(&mut self) -> Option<Arc<ImageObject>> {
         let now = Instant::now();
-        let due = self
-            .entries
-            .values_mut()
-            .filter(|entry| !entry.busy && !entry.removed && entry.due.is_some_and(|due| due <= now));
-        // What never was tried or changed a moment ago goes before what is only looked at again.
-        let entry = due.min_by_key(|entry| (entry.publication.is_some(), entry.due))?;
-        entry.busy = true;
+        let load = Load::of(self.entries.values());
+        if load.all >= self.parallel.all {
+            return None;
+        }
+        let due =
+            |entry: &&mut Entry| entry.due.is_some_and(|due| due <= now) && !entry.busy && !entry.removed;
+        let waiting =
+            self.entries.values_mut().filter(due).filter(|entry| load.leaves(entry, &self.parallel));
+        let entry = waiting.min_by_key(|entry| {
+            let (in_work, last_turn) = load.of_namespace(entry);
+            // What never was tried or changed a moment ago goes before what is only looked at again.
+            (in_work, entry.publication.is_some(), last_turn, entry.due)
+        })?;
+        self.starts += 1;
+        (entry.busy, entry.started) = (true, self.starts);
         Some(entry.object.clone())
     }
 
@@ -329,6 +347,49 @@ impl Books {
     }
 }
 
+/// What is in work.
+#[derive(Default)]
+struct Load {
+    all: usize,
+    /// With the number of the last turn.
+    namespaces: HashMap<String, (usize, u64)>,
+    registries: HashMap<String, usize>,
+}
+
+impl Load {
+    fn of<'a>(entries: impl Iterator<Item = &'a Entry>) -> Self {
+        let mut load = Self::default();
+        for entry in entries {
+            let namespace = load.namespaces.entry(entry.object.name.namespace().to_owned()).or_default();
+            *namespace = (namespace.0 + usize::from(entry.busy), namespace.1.max(entry.started));
+            if let Some(registry) = entry.registry.as_ref().filter(|_| entry.busy) {
+                *load.registries.entry(registry.clone()).or_default() += 1;
+            }
+            load.all += usize::from(entry.busy);
+        }
+        load
+    }
+
+    fn of_namespace(&self, entry: &Entry) -> (usize, u64) {
+        self.namespaces.get(entry.object.name.namespace()).copied().unwrap_or_default()
+    }
+
+    /// Whether namespace and registry of an Image have room for it.
+    fn leaves(&self, entry: &Entry, parallel: &Parallel) -> bool {
+        let registry = entry.registry.as_ref().and_then(|name| self.registries.get(name));
+        self.of_namespace(entry).0 < parallel.per_namespace
+            && registry.is_none_or(|&in_work| in_work < parallel.per_registry)
+    }
+}
+
+/// The registry of an Image; local ones have none.
+fn registry_of(object: &ImageObject) -> Option<String> {
+    match object.reference().parse() {
+        Ok(Reference::Registry(reference)) => Some(reference.host),
+        _ => None,
+    }
+}
+
 /// Up to a quarter off, so that what failed together is not tried again together.
 fn jittered(pause: Duration) -> Duration {
     pause.mul_f64(0.75 + fastrand::f64() / 4.0)
@@ -343,7 +404,8 @@ mod tests {
 
     fn books() -> Books {
         let second = Duration::from_secs(1);
-        Books::new("me".into(), 60 * second, (2 * second, 30 * second))
+        let parallel = Parallel { all: 4, per_namespace: 2, per_registry: 2 };
+        Books::new("me".into(), 60 * second, (2 * second, 30 * second), parallel)
     }
 
     fn object(name: &str, image: &str) -> ImageObject {
@@ -451,6 +513,44 @@ mod tests {
         books.touch(&work.name);
         books.done(&work, Ok((publication(), Change::Recorded)));
         assert!(books.start().is_some());
+    }
+
+    #[test]
+    fn namespaces_and_registries_take_turns() {
+        let mut books = books();
+        for (name, image) in [
+            ("a/1", "slow.example/x"),
+            ("a/2", "slow.example/x"),
+            ("a/3", "good.example/x"),
+            ("b/1", "slow.example/x"),
+            ("b/2", "good.example/x"),
+            ("c/1", "oci:x"),
+        ] {
+            books.note(object(name, image), |_| None);
+        }
+        let started = |books: &mut Books| books.start().map(|work| work.name.to_string());
+        let four: Vec<_> = (0..4).map(|_| started(&mut books).unwrap()).collect();
+        // Each namespace has one before one has two, and the slow registry has two at most.
+        assert_eq!(four, ["a/1", "b/1", "c/1", "a/3"]);
+        assert_eq!(books.start(), None, "four in all");
+    }
+
+    #[test]
+    fn a_namespace_with_many_is_worked_on_by_turns() {
+        let mut books = books();
+        for number in 0..20 {
+            books.note(object(&format!("many/{number}"), "oci:x"), |_| None);
+        }
+        let one = |books: &mut Books| {
+            let work = books.start().unwrap();
+            books.done(&work, Err(Failure::new(FailureReason::Disk, "full")));
+            work.name.namespace().to_owned()
+        };
+        assert_eq!(one(&mut books), "many");
+        books.note(object("few/1", "oci:x"), |_| None);
+        books.note(object("few/2", "oci:x"), |_| None);
+        let turns: Vec<String> = (0..4).map(|_| one(&mut books)).collect();
+        assert_eq!(turns, ["few", "many", "few", "many"]);
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub struct Publication {
 pub struct Entry {
     /// What the source has, without its status.
     pub object: Arc<ImageObject>,
+    /// The registry that its image is in, if it is in one.
+    pub registry: Option<String>,
     /// What is published of it.
     pub publication: Option<Publication>,
     /// Why the last attempt failed, if it did.
@@ -50,6 +52,8 @@ pub struct Entry {
     pub due: Option<Instant>,
     /// The pause after the next failure.
     pub pause: Duration,
+    /// The number of its last turn.
+    pub started: u64,
     /// Work is under way.
     pub busy: bool,
     /// What it refers to may have changed since that work began.

@@ -51,7 +51,18 @@ pub struct Options {
     /// First and longest pause after an attempt that failed.
     pub retry: (Duration, Duration),
     /// Images that are worked on at once.
-    pub parallel: usize,
+    pub parallel: Parallel,
+}
+
+/// How many Images are worked on at once: what is slow or plenty for one tenant, or at one registry, leaves room for others.
+#[derive(Clone, Copy, Debug)]
+pub struct Parallel {
+    /// Of all.
+    pub all: usize,
+    /// Of one namespace.
+    pub per_namespace: usize,
+    /// From one registry.
+    pub per_registry: usize,
 }
 
 /// What a reconciler tells the rest of its process.
@@ -75,7 +86,7 @@ pub async fn follow(
 ) {
     let mut news = source.clone().watch();
     let mut reconciler = Reconciler {
-        books: Books::new(options.replica.clone(), options.resync, options.retry),
+        books: Books::new(options.replica.clone(), options.resync, options.retry, options.parallel),
         source,
         publisher,
         volume,
@@ -181,8 +192,7 @@ impl Reconciler {
 
     /// Begins what is due, as far as there are hands.
     fn start(&mut self) {
-        while self.work.len() < self.options.parallel {
-            let Some(object) = self.books.start() else { break };
+        while let Some(object) = self.books.start() {
             self.signals.metrics.attempts.inc();
             self.work.spawn(work::publish(self.source.clone(), self.publisher.clone(), object));
         }
