@@ -95,7 +95,7 @@ async fn follow(args: Args, volume: Volume) -> anyhow::Result<()> {
         }
         None => tracing::info!(volume = %root, "downloading"),
     }
-    let publisher = Arc::new(Publisher::open(volume.clone(), registries)?);
+    let publisher = Arc::new(Publisher::open(volume.clone(), registries, args.collect.ceiling())?);
     args.follow.follow(publisher, volume, signals).await
 }
 

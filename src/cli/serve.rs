@@ -192,7 +192,8 @@ async fn serve(args: Args, publishing: &Handle) -> anyhow::Result<()> {
     let server = Server::new(options, volume.clone(), node);
     if args.follow.names_a_source() {
         publishing.spawn(args.collect.collector(volume.clone()).run());
-        let publisher = Arc::new(Publisher::open(volume.clone(), args.registry.open(&volume)?)?);
+        let (registries, ceiling) = (args.registry.open(&volume)?, args.collect.ceiling());
+        let publisher = Arc::new(Publisher::open(volume.clone(), registries, ceiling)?);
         let follow = args.follow;
         server.follows(signals.readiness.clone());
         publishing.spawn(async move {

@@ -13,6 +13,9 @@ use api::units::Quantity;
 use control::publish::collect::{Collector, Policy};
 use volume::Volume;
 
+/// Per cent of `--volume-size` beyond which everything goes that may go.
+const HIGH_WATER: u8 = 85;
+
 /// Options of `store`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -41,6 +44,9 @@ pub enum Action {
         /// Downloaded layers to keep for the next images, those of the bundles that stay.
         #[arg(long, env = "KONTAIN_KEEP_LAYERS", value_name = "SIZE", default_value = "10Gi")]
         keep_layers: Quantity,
+        /// How much the volume may hold; with more than 85 % of that in use, neither the grace time nor layers count.
+        #[arg(long, env = "KONTAIN_VOLUME_SIZE", value_name = "SIZE")]
+        volume_size: Option<Quantity>,
     },
     /// Reads bundles to the last byte and compares them with their records; without digests, all of them.
     Verify {
@@ -69,7 +75,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let store = Store::open(&root)?;
     match &args.action {
         Action::Ls { output } => list(&store.list()?, *output),
-        Action::Gc { grace, keep_layers } => return collect(&args.volume, *grace, *keep_layers),
+        Action::Gc { grace, keep_layers, volume_size } => {
+            return collect(&args.volume, *grace, *keep_layers, *volume_size);
+        }
         Action::Verify { digests } => return verify(&store, digests),
     }
     Ok(ExitCode::SUCCESS)
@@ -92,10 +100,17 @@ fn list(bundles: &[Listed], output: Output) {
     }
 }
 
-fn collect(volume: &Path, grace: Duration, keep_layers: Quantity) -> anyhow::Result<ExitCode> {
+fn collect(
+    volume: &Path,
+    grace: Duration,
+    keep_layers: Quantity,
+    volume_size: Option<Quantity>,
+) -> anyhow::Result<ExitCode> {
     let policy = Policy {
         grace,
-        high_water_percent: 100,
+        volume_bytes: volume_size.map(Quantity::bytes),
+        // By hand, a disk that is full otherwise is no reason to go beyond what was asked for.
+        high_water_percent: if volume_size.is_some() { HIGH_WATER } else { 100 },
         layers_bytes: keep_layers.bytes(),
         interval: Duration::ZERO,
     };

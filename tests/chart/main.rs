@@ -99,6 +99,35 @@ fn the_nodes_own_device_takes_a_privileged_server_and_nothing_else() {
 }
 
 #[test]
+fn sizes_add_up() {
+    let Some(helm) = Helm::find() else { return };
+    let args = |values: &Value| helm.pod(values)["containers"][1]["args"].to_string();
+    let plain = args(&Value::Object(Map::new()));
+    for expected in ["--volume-size=20Gi", "--keep-layers=4Gi"] {
+        assert!(plain.contains(expected), "{plain}");
+    }
+    // The file system of these says itself what it has.
+    for values in [
+        serde_json::json!({"volume": {"type": "hostPath"}}),
+        serde_json::json!({"volume": {"type": "pvc", "pvc": {"claimName": "kontain"}}}),
+        serde_json::json!({"volume": {"emptyDir": {"sizeLimit": ""}}, "server": {"snapshotBudget": "1Ti"}}),
+    ] {
+        assert!(!args(&values).contains("--volume-size"), "{values}");
+    }
+    let sizes = |limit: &str, snapshots: &str, layers: &str| {
+        serde_json::json!({"volume": {"emptyDir": {"sizeLimit": limit}},
+            "server": {"snapshotBudget": snapshots}, "downloader": {"keepLayers": layers}})
+    };
+    for (limit, snapshots, layers) in [("10Gi", "6Gi", "1.5Gi"), ("1T", "500G", "200Gi"), ("40Gi", "", "")] {
+        helm.template(&sizes(limit, snapshots, layers)).unwrap();
+    }
+    for (limit, snapshots, layers) in [("10Gi", "6Gi", "2Gi"), ("8Gi", "8Gi", "0"), ("20Gi", "", "")] {
+        let error = helm.template(&sizes(limit, snapshots, layers)).unwrap_err();
+        assert!(error.contains("volume.emptyDir.sizeLimit"), "{limit} {snapshots} {layers}: {error}");
+    }
+}
+
+#[test]
 fn the_pod_lives_longer_than_its_drain() {
     let Some(helm) = Helm::find() else { return };
     let pod = helm.pod(&serde_json::json!({"drain": {"delaySeconds": 7, "callsSeconds": 100}}));

@@ -70,10 +70,20 @@ impl Site {
 
     /// Starts a downloader, below another program if there is one; its log begins anew.
     pub fn start(&self, below: &[&str]) -> Downloader {
+        self.run(below, &[])
+    }
+
+    /// Starts one with more options.
+    pub fn start_with(&self, options: &[&str]) -> Downloader {
+        self.run(&[], options)
+    }
+
+    fn run(&self, below: &[&str], options: &[&str]) -> Downloader {
         let log = self.folder.path().join("log");
         let file = std::fs::File::create(&log).expect("a file can be made");
         let mut words: Vec<String> = below.iter().map(ToString::to_string).collect();
         words.extend(self.command());
+        words.extend(options.iter().map(ToString::to_string));
         let mut command = Command::new(&words[0]);
         command.args(&words[1..]).stdin(Stdio::null());
         command.stdout(file.try_clone().expect("a descriptor is left")).stderr(file);
@@ -253,6 +263,38 @@ fn an_image_that_is_refused_is_not_fetched_again() {
     assert_eq!(downloader.log().matches("ImageInvalid").count(), 1, "it is said once: {}", downloader.log());
     registry.push("image:v1", &two_layers(5));
     downloader.wait_for("the other image of the tag", || site.digest("f"));
+}
+
+/// An emptyDir has a limit that its file system does not show: what lies on the volume counts, not the node's disk.
+#[test]
+fn a_volume_holds_no_more_than_it_may() {
+    let Some((_registry, proxy)) = behind_a_proxy(3) else {
+        return skip("the size of a volume", PROGRAMS);
+    };
+    let site = Site::new(&["--insecure-registry", &proxy.host]);
+    site.document("one", &format!("{}/image:v1", proxy.host));
+    site.document("two", &format!("{}/image:v2", proxy.host));
+    let mut downloader = site.start(&[]);
+    let two = downloader.wait_for("both records", || site.digest("one").and(site.digest("two")));
+    site.withdraw("two");
+    downloader.wait_for("the withdrawal", || site.digest("two").is_none().then_some(()));
+    downloader.kill();
+    // Within its grace time, it goes where the volume is full, and with it the layers.
+    let (_, said) = site.store(&["gc", "--volume-size", "1Gi"]);
+    assert!(said.contains("0 removed"), "{said}");
+    let (_, said) = site.store(&["gc", "--volume-size", "100Ki"]);
+    assert!(said.contains(&format!("removed {two}")), "{said}");
+    let layers = |path: &String| path.starts_with("layers/sha256/");
+    assert!(!site.files().iter().any(layers), "{:?}", site.files());
+
+    // And nothing new comes beyond the mark, while what is there stays published.
+    let (before, limited) = (proxy.blobs(), ["--volume-size", "100Ki"]);
+    site.document("three", &format!("{}/image:v0", proxy.host));
+    let downloader = site.start_with(&limited);
+    downloader.wait_for("the refusal", || downloader.log().contains("DiskFull").then_some(()));
+    assert!(downloader.log().contains("--volume-size"), "{}", downloader.log());
+    assert!(site.digest("one").is_some() && site.digest("three").is_none());
+    assert_eq!(proxy.blobs(), before, "nothing is fetched");
 }
 
 #[test]

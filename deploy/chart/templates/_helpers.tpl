@@ -90,6 +90,25 @@ persistentVolumeClaim: {claimName: {{ required "volume.pvc.claimName: name the c
 {{- end -}}
 {{- end -}}
 
+{{/* A quantity in bytes. */}}
+{{- define "kontain-faas.bytes" -}}
+{{- $number := regexFind "^[0-9.]+" . -}}
+{{- $factors := dict "" 1 "k" 1000 "M" 1000000 "G" 1000000000 "T" 1000000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 -}}
+{{- mulf (float64 $number) (get $factors (trimPrefix $number .)) | int64 -}}
+{{- end -}}
+
+{{/* Refuses sizes that do not fit into the volume together: the kubelet would evict the pod, again and again. */}}
+{{- define "kontain-faas.checkSizes" -}}
+{{- if and (eq .Values.volume.type "emptyDir") .Values.volume.emptyDir.sizeLimit -}}
+{{- $limit := include "kontain-faas.bytes" .Values.volume.emptyDir.sizeLimit | int64 -}}
+{{- $snapshots := include "kontain-faas.bytes" (default "20Gi" .Values.server.snapshotBudget) | int64 -}}
+{{- $layers := include "kontain-faas.bytes" (default "10Gi" .Values.downloader.keepLayers) | int64 -}}
+{{- if gt (add $snapshots $layers) (div (mul $limit 3) 4) -}}
+{{- fail "server.snapshotBudget and downloader.keepLayers are more than three quarters of volume.emptyDir.sizeLimit, which leaves no room for bundles: lower them, or raise the limit" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{/* The user of both containers: secrets are files of mode 0600 that one writes and the other reads. */}}
 {{- define "kontain-faas.user" -}}
 {{- if kindIs "invalid" .Values.pod.runAsUser -}}

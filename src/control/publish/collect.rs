@@ -1,6 +1,6 @@
 //! Garbage collection of a volume: bundles, downloaded layers, and what crashes left behind.
 //!
-//! A bundle stays while a function's record names it, a process uses it, or its grace time runs. Where the file system
+//! A bundle stays while a function's record names it, a process uses it, or its grace time runs. Where the volume
 //! gets full beyond the high-water mark, the grace time is void.
 
 use std::collections::HashSet;
@@ -13,6 +13,7 @@ use bundles::digest::Digest;
 use bundles::registry::{BlobCache, RegistryError};
 use bundles::store::{self, GcPolicy, Store, StoreError};
 
+use super::room::Room;
 use api::Published;
 use volume::Volume;
 
@@ -21,7 +22,9 @@ use volume::Volume;
 pub struct Policy {
     /// What nothing refers to stays so long after its last use.
     pub grace: Duration,
-    /// Beyond so many per cent of the file system in use, the grace time is void.
+    /// Bytes that the volume may hold, where that is less than its file system has.
+    pub volume_bytes: Option<u64>,
+    /// Beyond so many per cent of the volume in use, the grace time is void.
     pub high_water_percent: u8,
     /// Bytes of downloaded layers that are kept for the next images.
     pub layers_bytes: u64,
@@ -103,13 +106,15 @@ impl Collector {
     /// See [`CollectError`]; in doubt, nothing is removed.
     pub fn collect(&self) -> Result<Collected, CollectError> {
         let store = Store::open(&self.volume.store())?;
-        let room = self.room(&store)?;
-        let policy = GcPolicy { grace: self.policy.grace, high_water_bytes: Some(room.bundles_bytes) };
+        let room = self.room()?;
+        let in_store: u64 = store.list()?.iter().map(|bundle| bundle.bytes).sum();
+        let policy = GcPolicy { grace: self.policy.grace, high_water_bytes: Some(room.share(in_store)) };
         let bundles = store.collect(|| reachable(&self.volume.functions()), &policy)?;
         let layers = self.volume.layers();
         let cache = BlobCache::open(&layers)?;
         let (grace, max) =
-            if room.is_full { (Duration::ZERO, 0) } else { (self.policy.grace, self.policy.layers_bytes) };
+            // Downloaded layers are the first to go.
+            if self.policy.high_water_percent < 100 && room.is_full() { (Duration::ZERO, 0) } else { (self.policy.grace, self.policy.layers_bytes) };
         let layer_bytes = cache.collect(&layers_of(&store)?, grace, max).map_err(read_error(&layers))?;
         let namespaces_of_secrets = fs::read_dir(self.volume.secrets()).into_iter().flatten().flatten();
         let temporaries = volume::records::clear_links(&self.volume)
@@ -121,24 +126,10 @@ impl Collector {
         Ok(Collected { bundles, layer_bytes, temporaries })
     }
 
-    fn room(&self, store: &Store) -> Result<Room, CollectError> {
-        let root = self.volume.root();
-        let system = nix::sys::statvfs::statvfs(root).map_err(|errno| read_error(root)(errno.into()))?;
-        let size = system.blocks().saturating_mul(system.fragment_size());
-        let used = size.saturating_sub(system.blocks_free().saturating_mul(system.fragment_size()));
-        let bundles: u64 = store.list()?.iter().map(|bundle| bundle.bytes).sum();
-        let mark = size / 100 * u64::from(self.policy.high_water_percent);
-        let bundles_bytes = mark.saturating_sub(used.saturating_sub(bundles));
-        Ok(Room { bundles_bytes, is_full: used > mark && self.policy.high_water_percent < 100 })
+    fn room(&self) -> Result<Room, CollectError> {
+        let (root, policy) = (self.volume.root(), &self.policy);
+        Room::look(root, policy.volume_bytes, policy.high_water_percent).map_err(read_error(root))
     }
-}
-
-/// What the file system has room for.
-struct Room {
-    /// Bundles may have so many bytes, so that it stays below the mark.
-    bundles_bytes: u64,
-    /// It is above the mark: downloaded layers are the first to go.
-    is_full: bool,
 }
 
 fn report(collected: &Collected) {
@@ -208,6 +199,7 @@ mod tests {
     fn collector(folder: &Path) -> Collector {
         let policy = Policy {
             grace: Duration::ZERO,
+            volume_bytes: None,
             high_water_percent: 100,
             layers_bytes: 0,
             interval: Duration::from_secs(1),

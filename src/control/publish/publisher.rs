@@ -12,6 +12,7 @@ use bundles::source::{self, SourceError};
 use bundles::store::{Store, StoreError};
 
 use super::fetch::{Keychain, PullEvent, Registries};
+use super::room::{Ceiling, Room};
 use super::verdicts::{Verdict, Verdicts};
 use api::{FunctionName, Image, Published};
 use volume::{Volume, records};
@@ -28,6 +29,9 @@ pub enum PublishError {
     /// The volume refuses.
     #[error("cannot write the function's record")]
     Record(#[from] io::Error),
+    /// The volume holds as much as it may.
+    #[error("the volume holds {} MiB, and fetches nothing beyond {} MiB (--volume-size, --gc-high-water)", .0.used >> 20, .0.mark >> 20)]
+    Full(Room),
     /// The same image was refused before, for what is in it.
     #[error("{}", .0.message)]
     Refused(Verdict),
@@ -55,6 +59,7 @@ impl PublishError {
             Self::Assemble(error) => error.reason(),
             Self::Store(error) => error.reason(),
             Self::Record(error) => reason::of_disk(error),
+            Self::Full(_) => Reason::DiskFull,
             Self::Refused(verdict) => verdict.reason,
             Self::Name(_) => Reason::ImageInvalid,
         }
@@ -90,6 +95,7 @@ pub struct Publisher {
     limits: Limits,
     registries: Registries,
     verdicts: Verdicts,
+    ceiling: Option<Ceiling>,
 }
 
 impl Publisher {
@@ -97,13 +103,18 @@ impl Publisher {
     ///
     /// # Errors
     /// When it cannot be used.
-    pub fn open(volume: Volume, registries: Registries) -> Result<Self, PublishError> {
+    pub fn open(
+        volume: Volume,
+        registries: Registries,
+        ceiling: Option<Ceiling>,
+    ) -> Result<Self, PublishError> {
         let store = Store::open(&volume.store())?;
         let links = volume::records::clear_links(&volume);
         if links > 0 {
             tracing::info!(links, "links that a killed process left are removed");
         }
-        Ok(Self { volume, store, limits: Limits::default(), registries, verdicts: Verdicts::default() })
+        let (limits, verdicts) = (Limits::default(), Verdicts::default());
+        Ok(Self { volume, store, limits, registries, verdicts, ceiling })
     }
 
     /// The credentials of this machine; pull secrets of an Image come before them.
@@ -132,7 +143,8 @@ impl Publisher {
             }
         };
         let scratch = self.store.temporary();
-        let mut source = self.registries.source(reference, namespace, keychain, &scratch, &self.limits, downloads)?;
+        let mut source =
+            self.registries.source(reference, namespace, keychain, &scratch, &self.limits, downloads)?;
         let progress = |event: source::Event<'_>| {
             if let source::Event::Layer { index, count, .. } = event {
                 tracing::info!(function = %name, "unpacking layer {} of {count}", index + 1);
@@ -143,6 +155,9 @@ impl Publisher {
             // What another's image is refused for is nobody's business who may not have it.
             source.prove(&self.limits)?;
             return Err(PublishError::Refused(verdict));
+        }
+        if !self.store.path(identity).exists() {
+            self.check_room()?;
         }
         // The lock is held until the record names the bundle: no collection comes in between.
         let assembled = into_store(&mut *source, &self.store, &self.limits, &progress)
@@ -157,6 +172,13 @@ impl Publisher {
             tracing::info!(function = %name, digest, "published");
         }
         Ok(Outcome { digest, changed, pulled: assembled.fresh })
+    }
+
+    /// Whether the volume has room for another image.
+    fn check_room(&self) -> Result<(), PublishError> {
+        let Some(ceiling) = self.ceiling else { return Ok(()) };
+        let room = Room::look(self.volume.root(), Some(ceiling.volume_bytes), ceiling.high_water_percent)?;
+        if room.is_full() { Err(PublishError::Full(room)) } else { Ok(()) }
     }
 
     /// Remembers what cannot be otherwise the next time.
