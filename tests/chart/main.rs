@@ -98,6 +98,36 @@ fn the_nodes_own_device_takes_a_privileged_server_and_nothing_else() {
     assert_eq!(pod["securityContext"]["runAsUser"], 0);
 }
 
+/// Where the rendered objects let the downloader read Secrets; "" is everywhere.
+fn secret_namespaces(helm: &Helm, downloader: Value) -> Vec<String> {
+    let documents = helm.documents(&serde_json::json!({"downloader": downloader}));
+    let gives = |role: &Value| {
+        role["rules"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .any(|rule| rule["resources"].to_string().contains("secrets"))
+    };
+    let roles: Vec<&Value> = documents.iter().filter(|document| gives(document)).collect();
+    let binds = |binding: &&Value| {
+        let role = &binding["roleRef"];
+        roles.iter().any(|one| one["kind"] == role["kind"] && one["metadata"]["name"] == role["name"])
+    };
+    let place = |binding: &Value| binding["metadata"]["namespace"].as_str().unwrap_or_default().to_owned();
+    documents.iter().filter(binds).map(place).collect()
+}
+
+#[test]
+fn secrets_are_readable_where_it_was_said_and_nowhere_else() {
+    let Some(helm) = Helm::find() else { return };
+    assert_eq!(secret_namespaces(&helm, serde_json::json!({})), Vec::<String>::new());
+    assert_eq!(secret_namespaces(&helm, serde_json::json!({"secretNamespaces": ["a", "b"]})), ["a", "b"]);
+    assert_eq!(secret_namespaces(&helm, serde_json::json!({"secretNamespaces": ["*"]})), [""]);
+    assert_eq!(secret_namespaces(&helm, serde_json::json!({"watchNamespace": "team"})), ["team"]);
+    let values = serde_json::json!({"downloader": {"secretNamespaces": ["../a"]}});
+    assert!(helm.template(&values).unwrap_err().contains("/downloader/secretNamespaces"));
+}
+
 #[test]
 fn sizes_add_up() {
     let Some(helm) = Helm::find() else { return };

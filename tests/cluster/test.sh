@@ -89,6 +89,9 @@ step "a wrong pull secret: describe names cause and fix"
 kubectl create secret docker-registry wrong --docker-server="$private" --docker-username=puller --docker-password=wrong
 kubectl create secret docker-registry right --docker-server="$private" --docker-username=puller --docker-password=right
 image secret "docker://$private/hello:1" '[{"name": "wrong"}]'
+eventually "may not read the .*create rolebinding kontain-faas-secrets" kubectl describe kimg secret
+kubectl -n default create rolebinding kontain-faas-secrets --clusterrole=kontain-faas-secrets \
+    --serviceaccount=faas:kontain-faas
 eventually "credentials are wrong.*name a pull secret" kubectl describe kimg secret
 kubectl describe kimg secret | tail -15
 image secret "docker://$private/hello:1" '[{"name": "right"}]'

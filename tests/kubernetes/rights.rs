@@ -7,14 +7,14 @@ use crate::kit::{Pod, image, prepare, wait_for};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// All that it may do with resources: in every namespace, and in that of the installation.
-const ANYWHERE: [&str; 5] = [
+/// All that it may do with resources: in every namespace, in those whose Secrets it was given, and in that of the installation.
+const ANYWHERE: [&str; 4] = [
     "events.events.k8s.io create",
     "images.build.kontain.app list",
     "images.build.kontain.app watch",
     "images.build.kontain.app/status patch",
-    "secrets get",
 ];
+const WHERE_IMAGES_NAME_SECRETS: [&str; 1] = ["secrets get"];
 const AT_HOME: [&str; 1] = ["pods get"];
 /// What anybody may do who has a name: ask who he is, and what he may do.
 const ANYBODY: &str = "selfsubject";
@@ -23,6 +23,8 @@ const ANYBODY: &str = "selfsubject";
 fn role_of(right: &str) -> [&'static str; 4] {
     if AT_HOME.contains(&right) {
         ["role", "kontain-faas-downloader-pods", "--namespace", "kontain-faas"]
+    } else if WHERE_IMAGES_NAME_SECRETS.contains(&right) {
+        ["clusterrole", "kontain-faas-secrets", "--namespace", "kontain-faas"]
     } else {
         ["clusterrole", "kontain-faas-downloader", "--namespace", "kontain-faas"]
     }
@@ -119,7 +121,7 @@ fn each_right_is_needed() {
         api.apply(&image("private", &app, "  imagePullSecrets: [{name: pull}]\n"));
         let told = pod.condition("private", "Pulled", "False");
         assert_eq!(told["reason"], "Forbidden", "{told}");
-        assert!(told["message"].as_str().unwrap_or_default().contains("bind the chart's role"), "{told}");
+        assert!(told["message"].as_str().unwrap_or_default().contains("create rolebinding"), "{told}");
     });
     pod.condition("private", "Pulled", "True");
 
@@ -153,14 +155,16 @@ fn each_right_is_needed() {
         let replicas = pod.image("watched")?["status"]["replicas"].to_string();
         (!replicas.contains("pod-b")).then_some(())
     });
-    assert_eq!(tried, set(&[&ANYWHERE, &AT_HOME]), "each right is tried");
+    assert_eq!(tried, set(&[&ANYWHERE, &WHERE_IMAGES_NAME_SECRETS, &AT_HOME]), "each right is tried");
 }
 
 #[test]
 fn what_is_not_needed_is_refused() {
     let Some(api) = ApiServer::start_or_skip("rights that are refused") else { return };
     prepare(&api);
-    assert_eq!(allowed(&api, "default"), set(&[&ANYWHERE]));
+    assert_eq!(allowed(&api, "default"), set(&[&ANYWHERE, &WHERE_IMAGES_NAME_SECRETS]));
+    // Whoever takes the downloader over reads no Secret of a namespace that did not give it any.
+    assert_eq!(allowed(&api, "kube-system"), set(&[&ANYWHERE]));
     assert_eq!(allowed(&api, "kontain-faas"), set(&[&ANYWHERE, &AT_HOME]));
 
     // Not only in words: the requests themselves.
@@ -171,7 +175,9 @@ fn what_is_not_needed_is_refused() {
     let binding = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRoleBinding\nmetadata: {name: a}\n\
         roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}\n\
         subjects: [{kind: ServiceAccount, name: kontain-faas, namespace: kontain-faas}]\n";
-    let requests: [(&[&str], &str); 16] = [
+    api.kubectl(&["create", "secret", "generic", "a", "--from-literal=b=c", "--namespace", "kube-system"]);
+    let requests: [(&[&str], &str); 17] = [
+        (&["get", "secret", "a", "--namespace", "kube-system"], ""),
         (&["get", "secrets", "--all-namespaces"], ""),
         (&["get", "secrets"], ""),
         (&["delete", "secret", "a"], ""),

@@ -48,12 +48,16 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 - apiGroups: [build.kontain.app]
   resources: [images/status]
   verbs: [patch]
-- apiGroups: [""]
-  resources: [secrets]
-  verbs: [get]
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create]
+{{- end -}}
+
+{{/* What it may do in the namespaces of Images that name Secrets. */}}
+{{- define "kontain-faas.secretRules" -}}
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get]
 {{- end -}}
 
 {{/* The same for both containers: no way to more rights than they start with. */}}

@@ -1,5 +1,6 @@
 //! The questions to the API server, and what is asked of pods and of the Ingress.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -75,6 +76,7 @@ impl Cluster {
     /// All that is about one installation.
     pub async fn installed(&self, installed: &Installed) -> Vec<Finding> {
         let mut findings = vec![self.rights(installed).await, self.device(installed).await];
+        findings.extend(self.secrets(installed).await);
         findings.extend(self.pods(installed).await);
         findings.push(self.route(installed).await);
         findings
@@ -95,6 +97,28 @@ impl Cluster {
             }
         }
         rights::finding(&format!("{}/{account}", installed.namespace), &answers)
+    }
+
+    /// Whether the Secrets that Images name may be read; nothing to say where they may, or where none names any.
+    async fn secrets(&self, installed: &Installed) -> Option<Finding> {
+        let account = installed.pod.service_account_name.as_deref().unwrap_or("default");
+        let images = list::<Object>(&Api::all(self.client.clone()), "").await.ok()?;
+        let watched = installed.option("downloader", "--watch-namespace");
+        let namespaces: BTreeSet<String> = images
+            .iter()
+            .filter(|image| names_secrets(image))
+            .filter_map(|image| image.metadata.namespace.clone())
+            .filter(|namespace| watched.is_none_or(|watched| watched == namespace))
+            .collect();
+        let mut without = Vec::new();
+        for namespace in namespaces {
+            match self.allowed(&rights::SECRETS, &installed.namespace, account, Some(&namespace)).await {
+                Ok(true) => {}
+                Ok(false) => without.push(namespace),
+                Err(error) => return Some(unseen("secrets", &error)),
+            }
+        }
+        rights::secrets(&format!("{}-secrets", installed.name), &installed.namespace, account, &without)
     }
 
     /// Whether a service account has a right, in a namespace or in all of them.
@@ -192,6 +216,13 @@ impl Cluster {
             Err(error) => unseen("ingress", &words(&error)),
         }
     }
+}
+
+/// Whether an Image needs a Secret of its namespace.
+fn names_secrets(image: &Object) -> bool {
+    ["secrets", "imagePullSecrets"]
+        .iter()
+        .any(|field| image.spec[*field].as_array().is_some_and(|list| !list.is_empty()))
 }
 
 async fn list<K>(api: &Api<K>, label: &str) -> Result<Vec<K>, String>

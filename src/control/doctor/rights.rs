@@ -45,12 +45,11 @@ impl Right {
     }
 }
 
-/// Every right that the downloader uses; the chart grants these and no other.
-pub const ASKED: [Right; 13] = [
+/// Every right that the downloader uses whatever its Images name; the chart grants these and, for Secrets, [`SECRETS`].
+pub const ASKED: [Right; 12] = [
     Right::needed("list", "build.kontain.app", "images"),
     Right::needed("watch", "build.kontain.app", "images"),
     Right { subresource: "status", ..Right::needed("patch", "build.kontain.app", "images") },
-    Right::needed("get", "", "secrets"),
     Right::needed("create", "events.k8s.io", "events"),
     Right { place: Place::Own, ..Right::needed("get", "", "pods") },
     Right::surplus("list", "", "secrets"),
@@ -61,6 +60,20 @@ pub const ASKED: [Right; 13] = [
     Right::surplus("list", "", "pods"),
     Right::surplus("create", "rbac.authorization.k8s.io", "clusterrolebindings"),
 ];
+
+/// What is asked for the namespaces whose Images name Secrets.
+pub const SECRETS: Right = Right::needed("get", "", "secrets");
+
+/// The finding for namespaces in which the downloader may not read the Secrets that Images name.
+pub fn secrets(role: &str, home: &str, account: &str, without: &[String]) -> Option<Finding> {
+    let first = without.first()?;
+    let found =
+        format!("{home}/{account} may not get the secrets that Images name in {}", without.join(", "));
+    let fix = format!(
+        "kubectl -n {first} create rolebinding {role} --clusterrole={role} --serviceaccount={home}:{account}, or the chart's downloader.secretNamespaces"
+    );
+    Some(Finding::fail("secrets", found, fix))
+}
 
 /// The finding from what the API server said to each question.
 pub fn finding(account: &str, answers: &[(Right, bool)]) -> Finding {
@@ -94,8 +107,11 @@ mod tests {
         let less = finding("a", &less);
         assert!(less.verdict == Verdict::Fail && less.found.contains("patch images/status"), "{less:?}");
         let mut more = exact;
-        more[6].1 = true;
+        more[5].1 = true;
         let more = finding("a", &more);
+        assert!(secrets("r", "h", "a", &[]).is_none());
+        let told = secrets("r", "h", "a", &["x".into(), "y".into()]).unwrap();
+        assert!(told.found.contains("x, y") && told.fix.contains("-n x create rolebinding r"), "{told:?}");
         assert!(more.verdict == Verdict::Warn && more.found.contains("list secrets"), "{more:?}");
     }
 }

@@ -123,7 +123,7 @@ fn failure(namespace: &str, name: &str, what: &str, fix: &str, error: &kube::Err
         Some(403) => Failure::new(
             FailureReason::Image(bundles::reason::Reason::Forbidden),
             format!(
-                "the downloader may not read the {what} {namespace}/{name}: {why}; bind the chart's role to its service account again"
+                "the downloader may not read the {what} {namespace}/{name}: {why}; whoever owns the namespace grants it: kubectl -n {namespace} create rolebinding kontain-faas-secrets --clusterrole=kontain-faas-secrets --serviceaccount=kontain-faas:kontain-faas (names of the release), or add it to the chart's downloader.secretNamespaces"
             ),
         ),
         Some(_) => Failure::new(
