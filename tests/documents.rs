@@ -151,3 +151,71 @@ fn the_head_that_a_function_gets() {
     assert!(plain.header("server-timing").is_some_and(|timing| timing.contains("boot;dur=")));
     assert!(answer.to_lowercase().contains("x-call-id: mine-1"), "{answer}");
 }
+
+#[test]
+fn what_is_passed_over_is_told() {
+    if !kvm_or_skip("documents that do not count") {
+        return;
+    }
+    let node = Node::start(&[]);
+    node.publish("probe", "");
+    let images = node.folder().join("images");
+    let text = |name: &str| {
+        format!(
+            "{{\"apiVersion\": \"build.kontain.app/v1\", \"kind\": \"Image\",\n\t\"metadata\": {{\"name\": \"{name}\"}}, \"spec\": {{\"image\": \"oci:probe\"}}}}\n"
+        )
+    };
+    std::fs::create_dir(images.join("team")).expect("a folder can be made");
+    std::fs::write(images.join("team/lost.yaml"), text("lost")).expect("a file can be written");
+    std::fs::write(images.join("second.yaml"), text("probe")).expect("a file can be written");
+    std::fs::write(images.join("other.json"), text("other")).expect("a file can be written");
+    std::fs::write(images.join("package.json"), "{}").expect("a file can be written");
+    for words in [
+        &["team/lost.yaml", "subfolders are not read"][..],
+        &["second.yaml", "default/probe is in", "remove one of them"],
+        &["package.json", "not an Image document"],
+    ] {
+        node.wait_for(&format!("{words:?} in the log"), |node| {
+            let mut lines = node.records().into_iter().map(|record| record.to_string());
+            lines.find(|line| words.iter().all(|word| line.contains(word)))
+        });
+    }
+    assert_eq!(node.settled("other")["phase"], "Ready");
+    assert_eq!(node.get("/default/other/count").text(), "1\n");
+    // Said once, though the folder is looked at all the time.
+    let told = node.log().matches("second.yaml").count();
+    assert_eq!(told, 1, "{}", node.log());
+    let mut list = std::process::Command::new(common::binary("kontain-faas"));
+    list.args(["list", "--images"]).arg(&images).args(["--admin", &node.admin.to_string()]);
+    let ended = common::run(&mut list, b"", Duration::from_secs(60)).expect("it ends");
+    let (table, remarks) = (String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
+    assert!(table.contains("default/probe is in") && table.contains("other"), "{table}");
+    assert!(remarks.contains("lost.yaml"), "{remarks}");
+}
+
+/// Nobody answers at the admin address, or somebody who says nothing.
+#[test]
+fn commands_say_when_no_server_answers() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let (nobody, mute) = (closed.local_addr().expect("an address"), silent.local_addr().expect("an address"));
+    drop(closed);
+    for admin in [nobody, mute] {
+        let run = |arguments: &[&str]| {
+            let mut command = std::process::Command::new(common::binary("kontain-faas"));
+            command.args(arguments).arg("--images").arg(folder.path()).args(["--admin", &admin.to_string()]);
+            let ended = common::run(&mut command, b"", Duration::from_secs(60)).expect("it does not wait");
+            let said = [ended.stdout, ended.stderr].concat();
+            (ended.status, String::from_utf8_lossy(&said).into_owned())
+        };
+        let told = format!("no server answers at {admin}: start one with `kontain-faas serve`");
+        let (status, said) = run(&["publish", "hello", "oci:/image", "--wait"]);
+        assert!(status == 1 && said.contains(&told) && said.contains("its document is written"), "{said}");
+        assert!(folder.path().join("default.hello.yaml").is_file());
+        for arguments in [&["list"][..], &["describe", "hello"]] {
+            let (_, said) = run(arguments);
+            assert!(said.contains(&told), "{arguments:?}: {said}");
+        }
+    }
+}

@@ -164,3 +164,37 @@ fn programs_that_cannot_be_baked() {
     let message = node.settled("exits")["message"].to_string();
     assert_eq!(message.matches("cannot read the configuration").count(), 1, "{message}");
 }
+
+#[test]
+fn programs_that_do_not_come_to_rest() {
+    if !kvm_or_skip("programs that do not come to rest") {
+        return;
+    }
+    let node = Node::start(&["--ready-limit", "5s"]);
+    for name in ["daemon", "spins", "restless"] {
+        let program = common::node::function(name);
+        node.pack(name, &[], &[&program.display().to_string()]);
+        node.document(name, &format!("  image: oci:{name}\n"));
+    }
+    let daemon = node.settled("daemon");
+    assert_eq!(daemon["reason"], "Exited", "{daemon}");
+    assert!(daemon["message"].to_string().contains("keep that in the foreground"), "{daemon}");
+    let spins = node.settled("spins");
+    assert_eq!(spins["reason"], "NeverIdle", "{spins}");
+    assert!(spins["message"].to_string().contains("spins (process 1)"), "{spins}");
+    // What counts is how much of the CPU a program takes, not how often it does something.
+    let restless = node.settled("restless");
+    assert_eq!(restless["phase"], "Ready", "{restless}");
+    assert_eq!(node.get("/default/restless/").text(), "ok\n");
+}
+
+#[test]
+fn what_is_not_http_is_shown_by_its_byte() {
+    if !kvm_or_skip("what is not HTTP") {
+        return;
+    }
+    let node = Node::start(&["--verbose-errors"]);
+    node.publish("probe", "");
+    let answer = refused(&node, "/garbage", 502).text();
+    assert!(answer.contains("NotHttp") && answer.contains("byte 0x74 ('t') at offset 0"), "{answer}");
+}

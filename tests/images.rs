@@ -89,21 +89,32 @@ fn what_baking_refuses() {
     const CLASS: usize = 4;
     const MACHINE: usize = 18;
     const ARM: u8 = 40;
-    let cases: [(&str, Vec<u8>); 4] = [
-        ("another-machine", altered(&program, MACHINE, ARM)),
-        ("of-32-bits", altered(&program, CLASS, 1)),
-        ("no-interpreter", b"#!/bin/not-there\n".to_vec()),
-        ("no-program", Vec::new()),
+    const ARM64: u8 = 183;
+    // Each with the words that say what it is, or what to do.
+    let cases: [(&str, Vec<u8>, &str); 9] = [
+        (
+            "another-machine",
+            altered(&program, MACHINE, ARM),
+            "32-bit ARM (arm): build the image for linux/amd64",
+        ),
+        ("of-arm64", altered(&program, MACHINE, ARM64), "ARM (arm64): build the image for linux/amd64"),
+        ("of-32-bits", altered(&program, CLASS, 1), "32-bit program"),
+        ("no-interpreter", b"#!/bin/not-there\n".to_vec(), "its interpreter /bin/not-there cannot be had"),
+        ("of-windows-lines", b"#!/program\r\n".to_vec(), "carriage return"),
+        ("no-first-line", b"echo hello\n".to_vec(), "begin it with #!/bin/sh"),
+        ("no-name", b"#!\necho hello\n".to_vec(), "names no interpreter"),
+        ("no-elf", b"PK\x03\x04\0\0".to_vec(), "neither a program (ELF) nor a script"),
+        ("no-program", Vec::new(), "it is empty"),
     ];
-    for (name, bytes) in &cases {
+    for (name, bytes, _) in &cases {
         layout::write(&images.join(name), &layer(&[File("program", bytes)]), "/program", "amd64");
         node.document(name, &format!("  image: oci:{name}\n"));
     }
-    for (name, _) in &cases {
+    for (name, _, cause) in &cases {
         let entry = node.settled(name);
         assert_eq!(entry["phase"], "Failed", "{entry}");
         let message = entry["message"].as_str().expect("a message");
-        assert!(message.len() > 15, "{name}: {message}");
+        assert!(message.contains(cause), "{name}: {cause:?} is not in {message}");
         let answer = node.get(&format!("/default/{name}/"));
         assert_eq!(answer.status, 502, "{name}: {}", answer.text());
     }

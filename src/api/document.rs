@@ -70,39 +70,66 @@ fn is_blank(text: &str) -> bool {
 }
 
 fn parse(before: u64, text: &str) -> Document {
-    let tree = serde_saphyr::from_str::<Spanned<Node>>(text).ok();
+    let tree = serde_saphyr::from_str::<Node>(text).ok();
     let name = tree.as_ref().and_then(document_name);
-    let image = match serde_saphyr::from_str::<Image>(text) {
-        Err(error) => Err(vec![syntax_error(before, &error, tree.as_ref())]),
+    let image = match read_image(text) {
+        Err(fault) => Err(vec![syntax_error(before, &fault, tree.as_ref())]),
         Ok(image) => {
             let problems = validate::problems(&image, validate::Origin::Directory);
             if problems.is_empty() { Ok(image) } else { Err(locate(before, problems, tree.as_ref())) }
         }
     };
-    let line = before + tree.as_ref().and_then(|tree| tree.value.line_of("spec.image")).unwrap_or(1);
+    let line = before + tree.as_ref().and_then(|tree| tree.line_of("spec.image")).unwrap_or(1);
     Document { name, line, image }
 }
 
-fn document_name(tree: &Spanned<Node>) -> Option<String> {
-    let text = |path: &str| tree.value.find(path).and_then(|node| node.value.scalar.clone());
+fn document_name(tree: &Node) -> Option<String> {
+    let text = |path: &str| tree.find(path).and_then(|node| node.scalar.clone());
     let namespace = text("metadata.namespace").unwrap_or_else(|| super::image::DEFAULT_NAMESPACE.to_owned());
     text("metadata.name").map(|name| format!("{namespace}/{name}"))
 }
 
-fn syntax_error(before: u64, error: &serde_saphyr::Error, tree: Option<&Spanned<Node>>) -> DocumentError {
-    let line = error.location().map_or(1, |location| location.line().max(1));
-    let field = tree.and_then(|tree| tree.value.path_at(line)).filter(|path| !path.is_empty());
+/// Why a text is no Image.
+struct Fault {
+    error: Box<serde_saphyr::Error>,
+    /// The field that was being read; none where the text is no YAML.
+    field: Option<String>,
+}
+
+fn read_image(text: &str) -> Result<Image, Fault> {
+    let mut field = None;
+    let image = serde_saphyr::with_deserializer_from_str(text, |deserializer| {
+        serde_path_to_error::deserialize(deserializer).map_err(|error| {
+            field = Some(error.path().to_string()).filter(|path| path != ".");
+            error.into_inner()
+        })
+    });
+    image.map_err(|error| {
+        if let serde_saphyr::Error::SerdeMissingField { field: missing, .. } = error.without_snippet() {
+            // What is missing is a part of what was being read.
+            field = Some(field.map_or_else(|| (*missing).to_owned(), |path| format!("{path}.{missing}")));
+        }
+        Fault { error: Box::new(error), field }
+    })
+}
+
+fn syntax_error(before: u64, fault: &Fault, tree: Option<&Node>) -> DocumentError {
+    let Fault { error, field } = fault;
+    // Where the text is no YAML, nothing is known of its fields.
+    let field = field.as_ref().filter(|_| tree.is_some()).cloned();
+    let line = field.as_ref().and_then(|field| tree?.line_of(field));
+    let line = line.unwrap_or_else(|| error.location().map_or(1, |location| location.line().max(1)));
     // The parser adds its own excerpt of the document below the message; the first line says what is wrong.
     let message = error.without_snippet().to_string();
     let message = message.lines().next().unwrap_or_default().to_owned();
     DocumentError { line: before + line, field, message }
 }
 
-fn locate(before: u64, problems: Vec<validate::Problem>, tree: Option<&Spanned<Node>>) -> Vec<DocumentError> {
+fn locate(before: u64, problems: Vec<validate::Problem>, tree: Option<&Node>) -> Vec<DocumentError> {
     problems
         .into_iter()
         .map(|problem| {
-            let line = tree.and_then(|tree| tree.value.line_of(&problem.field)).unwrap_or(1);
+            let line = tree.and_then(|tree| tree.line_of(&problem.field)).unwrap_or(1);
             DocumentError { line: before + line, field: Some(problem.field), message: problem.message }
         })
         .collect()
@@ -111,16 +138,16 @@ fn locate(before: u64, problems: Vec<validate::Problem>, tree: Option<&Spanned<N
 /// A document as a tree of positions.
 #[derive(Debug, Default)]
 struct Node {
+    /// Where it begins: its key, or its value in a list.
+    line: u64,
     scalar: Option<String>,
-    children: BTreeMap<String, Spanned<Node>>,
+    children: BTreeMap<String, Node>,
 }
 
 impl Node {
     /// The node at a path like `spec.env[0].name`.
-    fn find(&self, path: &str) -> Option<&Spanned<Self>> {
-        let mut parts = steps(path);
-        let first = self.children.get(&parts.next()?)?;
-        parts.try_fold(first, |node, step| node.value.children.get(&step))
+    fn find(&self, path: &str) -> Option<&Self> {
+        steps(path).try_fold(self, |node, step| node.children.get(&step))
     }
 
     /// Line of the deepest part of the path that is there.
@@ -129,25 +156,10 @@ impl Node {
         let mut line = None;
         for step in steps(path) {
             let Some(child) = node.children.get(&step) else { break };
-            line = Some(child.referenced.line());
-            node = &child.value;
+            line = Some(child.line);
+            node = child;
         }
         line
-    }
-
-    /// Path of the deepest field whose value begins at or before a line, on that line.
-    fn path_at(&self, line: u64) -> Option<String> {
-        let (step, child) = self
-            .children
-            .iter()
-            .filter(|(_, child)| child.referenced.line() <= line)
-            .max_by_key(|(_, child)| child.referenced.line())?;
-        let here = (child.referenced.line() == line).then(|| step.clone());
-        match child.value.path_at(line) {
-            Some(rest) if rest.starts_with('[') => Some(format!("{step}{rest}")),
-            Some(rest) => Some(format!("{step}.{rest}")),
-            None => here,
-        }
     }
 }
 
@@ -169,7 +181,7 @@ struct NodeVisitor;
 
 impl NodeVisitor {
     fn scalar<E>(value: impl fmt::Display) -> Result<Node, E> {
-        Ok(Node { scalar: Some(value.to_string()), children: BTreeMap::new() })
+        Ok(Node { scalar: Some(value.to_string()), ..Node::default() })
     }
 }
 
@@ -182,16 +194,18 @@ impl<'de> de::Visitor<'de> for NodeVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
         let mut node = Node::default();
-        while let Some(key) = map.next_key::<String>()? {
-            node.children.insert(key, map.next_value()?);
+        while let Some(key) = map.next_key::<Spanned<String>>()? {
+            let child: Self::Value = map.next_value()?;
+            node.children.insert(key.value, Node { line: key.referenced.line(), ..child });
         }
         Ok(node)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Node, A::Error> {
         let mut node = Node::default();
-        while let Some(child) = list.next_element()? {
-            node.children.insert(format!("[{}]", node.children.len()), child);
+        while let Some(child) = list.next_element::<Spanned<Node>>()? {
+            let line = child.referenced.line();
+            node.children.insert(format!("[{}]", node.children.len()), Node { line, ..child.value });
         }
         Ok(node)
     }
@@ -263,8 +277,37 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_field_is_named() {
+    fn the_field_that_is_wrong_is_named() {
+        for (more, line, field) in [
+            // The key is on a line of its own, and its value has keys too.
+            ("  enviroment:\n    - name: A\n      value: b\n", 7, "spec.enviroment"),
+            ("  enviroment: [{name: A, value: b}]\n", 7, "spec.enviroment"),
+            (
+                "  env:\n    - name: A\n      value: b\n    - name: B\n      vlaue: b\n",
+                11,
+                "spec.env[1].vlaue",
+            ),
+            ("  env: [{name: A, vlaue: b}]\n", 7, "spec.env[0].vlaue"),
+            ("  env:\n    - value: b\n", 8, "spec.env[0].name"),
+            ("  env: many\n", 7, "spec.env"),
+            ("  env:\n    A: b\n", 7, "spec.env"),
+            (
+                "  resources:\n    limits:\n      memory: lots\n      cpu: 1\n",
+                9,
+                "spec.resources.limits.memory",
+            ),
+            ("  snapshot: sometimes\n  port: 80\n", 7, "spec.snapshot"),
+            ("  secrets:\n    - name: a\n      mountPath: relative\n", 9, "spec.secrets[0].mountPath"),
+        ] {
+            let found = errors(&format!("{GOOD}{more}"));
+            assert_eq!((found[0].line, found[0].field.as_deref()), (line, Some(field)), "{more}{}", found[0]);
+        }
+        let found = errors(&GOOD.replace("metadata:", "metadta:"));
+        assert_eq!((found[0].line, found[0].field.as_deref()), (3, Some("metadta")), "{}", found[0]);
         let found = errors("apiVersion: build.kontain.app/v1\nkind: Image\nmetadata:\n  name: a\nspec: {}\n");
-        assert!(found[0].message.contains("image"), "{}", found[0]);
+        assert_eq!((found[0].line, found[0].field.as_deref()), (5, Some("spec.image")), "{}", found[0]);
+        // What is no YAML has no fields.
+        let found = errors("apiVersion: build.kontain.app/v1\nspec:\n  image: [oci:x\n");
+        assert_eq!(found[0].field, None, "{}", found[0]);
     }
 }

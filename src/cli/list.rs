@@ -30,8 +30,13 @@ pub struct Args {
 /// When the source cannot be asked.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let mut objects =
-        runtime.block_on(async { args.view.source.open().await?.list(args.all_namespaces).await })?;
+    let (mut objects, passed_over) = runtime.block_on(async {
+        let catalog = args.view.source.open().await?;
+        anyhow::Ok((catalog.list(args.all_namespaces).await?, catalog.passed_over()))
+    })?;
+    for text in passed_over {
+        eprintln!("{text}");
+    }
     objects.sort_by(|a, b| a.name.cmp(&b.name));
     if args.view.output != Format::Table {
         let items: Vec<_> = objects.iter().map(whole).collect();

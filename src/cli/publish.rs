@@ -12,7 +12,7 @@ use super::Usage;
 use super::source::{self, SourceArgs};
 use api::status::{BAKED, Condition, PULLED, READY, Truth};
 use api::{FunctionName, ImageObject};
-use control::source::ImageCatalog;
+use control::source::{ImageCatalog, NO_SERVER};
 
 /// How often is asked how far it is.
 const INTERVAL: Duration = Duration::from_millis(200);
@@ -201,9 +201,14 @@ impl Waiter<'_> {
     async fn wait(&self, limit: Duration) -> anyhow::Result<()> {
         let mut told = String::new();
         let mut last = None;
+        let mut answered = false;
         loop {
             let object = self.catalog.get(self.name).await?;
             let object = object.with_context(|| format!("{} was removed meanwhile", self.name))?;
+            let absence = absence(&object);
+            // A server that was there a moment ago may be restarting.
+            anyhow::ensure!(answered || absence.is_none(), "{}: {}", self.name, absence.unwrap_or_default());
+            answered |= absence.is_none();
             if let Some((line, ready)) = self.step(&object) {
                 if line != told {
                     self.tell(&line);
@@ -248,6 +253,13 @@ impl Waiter<'_> {
             eprintln!("{seconds:.1}s {line}");
         }
     }
+}
+
+/// Why nobody can say anything of it, if that is so: then waiting does not help. It is published all the same.
+fn absence(object: &ImageObject) -> Option<String> {
+    let mut conditions = object.status.iter().flat_map(|status| &status.conditions);
+    let nobody = conditions.find(|condition| condition.reason == NO_SERVER)?;
+    Some(format!("its document is written, but {}", nobody.message))
 }
 
 /// Whether trying again cannot help.

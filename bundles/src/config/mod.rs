@@ -25,6 +25,9 @@ pub const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/u
 /// Annotation with the exposed ports, separated by commas.
 pub const EXPOSED_PORTS: &str = "org.opencontainers.image.exposedPorts";
 
+/// Greatest number of a user or group: above, system calls would take some of them for "no change".
+const ID_MAX: u32 = i32::MAX.cast_unsigned();
+
 /// Why an image's configuration makes no runtime configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -34,6 +37,14 @@ pub enum ConfigError {
     /// The group is neither a number nor in the image's /etc/group.
     #[error("group \"{0}\" of the image is not in its /etc/group")]
     UnknownGroup(String),
+    /// A number, given or in the image's account files, that no user or group may have.
+    #[error("{what} \"{name}\" of the image is out of range: numbers go to {ID_MAX}")]
+    IdOutOfRange {
+        /// `user` or `group`.
+        what: &'static str,
+        /// Its name or number.
+        name: String,
+    },
     /// A user with more than one colon, or an empty half.
     #[error("user \"{0}\" of the image is malformed; expected user[:group]")]
     MalformedUser(String),

@@ -2,7 +2,7 @@
 
 use oci_spec::runtime::UserBuilder;
 
-use super::{ConfigError, User};
+use super::{ConfigError, ID_MAX, User};
 use crate::digest::shorten;
 use crate::tree::{Kind, Tree};
 
@@ -33,12 +33,18 @@ pub(super) fn resolve(text: &str, tree: &Tree) -> Result<Identity, ConfigError> 
     let user = if user.is_empty() { "0" } else { user };
     let account = Account::find(user, &accounts);
     let uid = account.as_ref().map(|account| account.uid).or_else(|| number(user));
-    let uid = uid.ok_or_else(|| ConfigError::UnknownUser(shorten(user)))?;
+    let uid = uid.ok_or_else(|| match is_known(user, &accounts) {
+        true => ConfigError::IdOutOfRange { what: "user", name: shorten(user) },
+        false => ConfigError::UnknownUser(shorten(user)),
+    })?;
     let gid = match group {
         None => account.as_ref().map_or(0, |account| account.gid),
         Some(group) => {
             let gid = group_number(group, &groups).or_else(|| number(group));
-            gid.ok_or_else(|| ConfigError::UnknownGroup(shorten(group)))?
+            gid.ok_or_else(|| match is_known(group, &groups) {
+                true => ConfigError::IdOutOfRange { what: "group", name: shorten(group) },
+                false => ConfigError::UnknownGroup(shorten(group)),
+            })?
         }
     };
     // An explicit group is the only one, as with other tools.
@@ -75,10 +81,22 @@ impl Account {
     }
 }
 
-/// Ids are below 2^31: above, system calls would take some of them for "no change".
+/// The number of a user or group; nothing beyond [`ID_MAX`].
 fn number(text: &str) -> Option<u32> {
-    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|&number: &u32| digits && i32::try_from(number).is_ok())
+    text.parse().ok().filter(|&number: &u32| is_number(text) && number <= ID_MAX)
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Whether this is a number, or a name in an account file: then it is its number that cannot be used.
+fn is_known(text: &str, lines: &[String]) -> bool {
+    let has_number = |line: &String| {
+        let mut fields = line.split(':');
+        fields.next() == Some(text) && fields.nth(1).is_some_and(is_number)
+    };
+    is_number(text) || lines.iter().any(has_number)
 }
 
 fn group_number(group: &str, lines: &[String]) -> Option<u32> {
@@ -119,8 +137,8 @@ mod tests {
     fn tree() -> Tree {
         let mut tree = Tree::new(&std::env::temp_dir(), &Limits::default()).unwrap();
         for (path, text) in [
-            ("etc/passwd", "root:x:0:0::/:\nweb:x:33:34::/srv/web:\nbad\n"),
-            ("etc/group", "www:x:34:\nextra:x:50:web,other\nextra2:x:40:web\n"),
+            ("etc/passwd", "root:x:0:0::/:\nweb:x:33:34::/srv/web:\nbad\nhuge:x:3000000000:0::/:\n"),
+            ("etc/group", "www:x:34:\nhugegroup:x:3000000000:\nextra:x:50:web,other\nextra2:x:40:web\n"),
         ] {
             let extent = tree.spool_mut().append(text.as_bytes(), text.len() as u64).unwrap();
             tree.put(path.as_bytes(), Meta::with_mode(0o644), Kind::File(extent)).unwrap();
@@ -147,6 +165,20 @@ mod tests {
         assert_eq!(ids("web:extra").unwrap(), (33, 50, vec![]));
         assert_eq!(ids("1234").unwrap(), (1234, 0, vec![]));
         assert_eq!(ids("1234:5").unwrap(), (1234, 5, vec![]));
+    }
+
+    #[test]
+    fn numbers_that_are_too_large_are_called_so() {
+        for text in
+            ["3000000000", "4294967295", "99999999999999999999", "huge", "1:3000000000", "1:hugegroup"]
+        {
+            let error = ids(text).unwrap_err();
+            assert!(matches!(error, ConfigError::IdOutOfRange { .. }), "{text}: {error}");
+            assert!(error.to_string().contains("2147483647"), "{error}");
+        }
+        assert!(matches!(ids("nobody"), Err(ConfigError::UnknownUser(_))));
+        assert!(matches!(ids("1:nogroup"), Err(ConfigError::UnknownGroup(_))));
+        assert_eq!(ids("2147483647").unwrap().0, 2_147_483_647);
     }
 
     #[test]

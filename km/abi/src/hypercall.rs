@@ -251,6 +251,21 @@ pub struct Interrupted {
     pub rflags: u64,
 }
 
+/// Bytes of a process's name.
+pub const NAME_MAX: usize = 16;
+
+/// The process that got the CPU last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct Running {
+    /// Its number; 0 when none did yet.
+    pub pid: u32,
+    /// Zero.
+    pub reserved: u32,
+    /// Its name as in /proc/PID/comm, ended by a zero if it is shorter.
+    pub name: [u8; NAME_MAX],
+}
+
 /// The page at [`crate::layout::HYPER_GPA`].
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
@@ -275,11 +290,14 @@ pub struct HyperPage {
     pub exit: Exit,
     /// Monitor: valid when it has redirected the vCPU to [`crate::image::ImageHeader::interrupt_entry`].
     pub interrupted: Interrupted,
+    /// Guest, until the first call: who has the CPU, for the message when the program never comes to rest.
+    pub running: Running,
 }
 
 const _: () = {
     assert!(size_of::<Op>() == 40);
     assert!(size_of::<Event>() == 24);
+    assert!(size_of::<Running>() == 8 + NAME_MAX);
     assert!(size_of::<Idle>() == 48 + 4 * LISTENERS_MAX);
     assert!(size_of::<HyperPage>() as u64 <= crate::layout::PAGE_SIZE);
 };

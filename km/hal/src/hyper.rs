@@ -4,7 +4,8 @@ use crate::{backend, phys};
 use core::fmt::{self, Write as _};
 use core::mem::offset_of;
 use km_abi::hypercall::{
-    EVENTS_MAX, End, Event, EventKind, Exit, HyperPage, Idle, OPS_MAX, Op, OpCode, Port, TouchEntry,
+    EVENTS_MAX, End, Event, EventKind, Exit, HyperPage, Idle, NAME_MAX, OPS_MAX, Op, OpCode, Port, Running,
+    TouchEntry,
 };
 use km_abi::layout::{HYPER_GPA, INPUT_GPA, INPUT_SIZE, OUTPUT_GPA, OUTPUT_SIZE, PAGE_SIZE, PROGRAM_END};
 
@@ -152,6 +153,14 @@ pub fn tick_pending() -> bool {
 /// Lets the monitor leave out this many ticks; ticks with events come all the same.
 pub fn rest(ticks: u32) {
     phys::write_value(HYPER_GPA + offset_of!(HyperPage, rest) as u64, &ticks);
+}
+
+/// Notes which process has the CPU.
+pub fn running(pid: u32, name: &[u8]) {
+    let mut running = Running { pid, ..Running::default() };
+    let count = name.len().min(NAME_MAX);
+    running.name[..count].copy_from_slice(&name[..count]);
+    phys::write_value(HYPER_GPA + offset_of!(HyperPage, running) as u64, &running);
 }
 
 /// Takes note of [`tick_pending`].

@@ -28,6 +28,9 @@ use crate::reconcile::failure::Failure;
 /// The answer of a source that has to be waited for.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
+/// The reason of a function's condition where no node can be asked.
+pub const NO_SERVER: &str = "NoServer";
+
 /// What is new in a source.
 #[derive(Debug)]
 pub enum News {
@@ -149,6 +152,11 @@ pub trait ImageCatalog: Send + Sync {
 
     /// The Images of the namespace, or of all namespaces, in no order.
     fn list(&self, all: bool) -> Answer<'_, anyhow::Result<Vec<ImageObject>>>;
+
+    /// What is there and does not count as an Image, and why.
+    fn passed_over(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// Gives a function this specification, new or instead of `old`; returns its generation then.
     fn put<'a>(

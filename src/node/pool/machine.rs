@@ -21,6 +21,9 @@ use worker::slot::{Event, Slot, SlotError, record};
 /// After the stream of a failed call ends, the worker's reason for it comes within this time.
 const VERDICT_LIMIT: Duration = Duration::from_millis(100);
 
+/// Bytes of an answer's beginning that are kept until it is over: where it is no HTTP, one of them shows it most often.
+const BEGINNING: usize = 256;
+
 /// Why a machine does not get ready.
 #[derive(Debug, thiserror::Error)]
 pub enum BootError {
@@ -61,12 +64,38 @@ struct Inner {
     /// Here until the call is over.
     shell: Option<Shell>,
     log: CallLog,
+    beginning: Beginning,
     started: Option<Started>,
     ended: Option<Ended>,
     eof: bool,
     /// The connection was upgraded: its end is the end of the client's stream.
     tunnel: bool,
     broken: Option<String>,
+}
+
+/// The first bytes of an answer.
+#[derive(Debug)]
+struct Beginning {
+    bytes: [u8; BEGINNING],
+    len: usize,
+    /// More came than is kept.
+    goes_on: bool,
+}
+
+impl Default for Beginning {
+    fn default() -> Self {
+        Self { bytes: [0; BEGINNING], len: 0, goes_on: false }
+    }
+}
+
+impl Beginning {
+    fn push(&mut self, bytes: &[u8]) {
+        let room = &mut self.bytes[self.len..];
+        let count = room.len().min(bytes.len());
+        room[..count].copy_from_slice(&bytes[..count]);
+        self.len += count;
+        self.goes_on |= count < bytes.len();
+    }
 }
 
 #[derive(Debug)]
@@ -91,6 +120,7 @@ impl Machine {
         let inner = Inner {
             shell: Some(shell),
             log,
+            beginning: Beginning::default(),
             started: None,
             ended: None,
             eof: false,
@@ -152,6 +182,7 @@ impl Machine {
         // What the old connection left says nothing about the next.
         let mut inner = self.shared.lock();
         (inner.eof, inner.started) = (false, None);
+        inner.beginning = Beginning::default();
         Ok(())
     }
 
@@ -236,6 +267,13 @@ impl Machine {
         let mut inner = self.shared.lock();
         let shell = inner.shell.take()?;
         Some((shell, inner.log.take(), inner.ended.take()))
+    }
+
+    /// The first bytes of the answer, and whether these are all that came.
+    pub fn beginning(&self) -> (Vec<u8>, bool) {
+        let inner = self.shared.lock();
+        let beginning = &inner.beginning;
+        (beginning.bytes[..beginning.len].to_vec(), !beginning.goes_on)
     }
 
     /// Call taken → first instruction, as the worker measured it.
@@ -354,12 +392,14 @@ impl hyper::rt::Read for MachineIo {
         if inner.eof || inner.shell.is_none() {
             return Poll::Ready(Ok(()));
         }
+        let inner = &mut *inner;
         match std::task::ready!(inner.poll_stream(cx)) {
             Ok(Some(())) => {
                 if let Some(shell) = &mut inner.shell {
                     let data = shell.slot.data();
                     let count = data.len().min(buf.remaining());
                     buf.put_slice(&data[..count]);
+                    inner.beginning.push(&data[..count]);
                     shell.slot.consume(count);
                 }
                 Poll::Ready(Ok(()))

@@ -300,7 +300,7 @@ impl Call {
     async fn explain(&self, end: &CallEnd, fault: &FaultCell, error: &hyper::Error) -> Problem {
         match fault.get() {
             Some(fault) => fault.problem(),
-            None => verdict::problem(&end.call().verdict().await, error),
+            None => verdict::problem(end.call(), error).await,
         }
     }
 

@@ -3,12 +3,14 @@
 use km_vmm::protocol::Outcome;
 
 use super::calls::describe;
+use super::fault;
 use super::problem::{Component, Problem};
-use crate::pool::machine::Verdict;
+use crate::pool::machine::{Machine, Verdict};
 
-/// The answer for a response that did not come whole.
-pub fn problem(verdict: &Verdict, error: &hyper::Error) -> Problem {
-    match verdict {
+/// The answer for a response of `machine` that did not come whole.
+pub async fn problem(machine: &Machine, error: &hyper::Error) -> Problem {
+    let verdict = machine.verdict().await;
+    match &verdict {
         Verdict::Ended(ended) => outcome(&ended.outcome),
         Verdict::Worker(text) => {
             let detail = format!("the function's worker failed and took the call with it: {text}");
@@ -19,7 +21,12 @@ pub fn problem(verdict: &Verdict, error: &hyper::Error) -> Problem {
             Problem::bad_gateway(Component::Function, "NoResponse", detail)
         }
         Verdict::Closed | Verdict::Alive => {
-            let detail = format!("the function's answer is not HTTP: {error}");
+            let (beginning, is_all) = machine.beginning();
+            let fault = fault::find(&beginning, is_all && matches!(verdict, Verdict::Closed));
+            let detail = match fault {
+                Some(fault) => format!("the function's answer is not HTTP: {fault} ({error})"),
+                None => format!("the function's answer is not HTTP: {error}"),
+            };
             Problem::bad_gateway(Component::Function, "NotHttp", detail)
         }
     }

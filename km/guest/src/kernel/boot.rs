@@ -5,15 +5,17 @@ use crate::errno::{Errno, Result};
 use crate::fs::Vfs;
 use crate::fs::file::FilePage;
 use crate::fs::program;
-use crate::load::vdso;
+use crate::load::elf::ElfImage;
+use crate::load::{read_up_to, refusal, script, vdso};
 use crate::mm::AddressSpace;
 use crate::mm::frame::PageFrame;
 use crate::mm::shared::FixedPages;
 use crate::random;
 use crate::task::exec::ExecRequest;
 use crate::task::thread::{Thread, Vectors};
-use crate::task::{Credentials, Process, Status};
+use crate::task::{Credentials, Pid, Process, Status};
 use alloc::rc::Rc;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use km_abi::hypercall::End;
 use km_abi::layout::CLOCK_GPA;
@@ -97,9 +99,65 @@ impl Kernel {
     /// The first program cannot be started: the machine ends as a shell would.
     fn report_start(&mut self, errno: Errno) {
         let command = self.config.args.first().cloned().unwrap_or_default();
-        crate::log!("cannot start {}: {errno:?}", alloc::string::String::from_utf8_lossy(&command));
+        let why = self.why_not(&command, errno).map(|why| alloc::format!(": {why}")).unwrap_or_default();
+        crate::log!("cannot start {}: {errno:?}{why}", text(&command));
         let status = if errno == Errno::ENOENT { NOT_FOUND } else { NOT_EXECUTABLE };
         self.end_machine(Status::Exited(status));
+    }
+
+    /// What about the command, or what it needs, makes it fail with `errno`; and what to do about it.
+    fn why_not(&self, command: &[u8], errno: Errno) -> Option<String> {
+        let pid = self.tasks.processes().next()?.pid;
+        let open = |path: &[u8]| program::open(self, pid, program::AT_FDCWD, path, true);
+        let paths = candidates(command, &self.config.env);
+        let mut found = paths.iter().filter_map(|path| open(path).ok());
+        let Some(executable) = found.next() else {
+            return Some(match errno {
+                Errno::EACCES => {
+                    "the image's user may not execute it: chmod +x it when the image is built".to_string()
+                }
+                Errno::ENOENT if command.contains(&b'/') => "it is not in the image".to_string(),
+                Errno::ENOENT => "it is in no folder of the image's PATH".to_string(),
+                _ => return None,
+            });
+        };
+        self.why_no_program(pid, executable)
+    }
+
+    /// The same of a file that is there: itself, its interpreter, or that one's.
+    fn why_no_program(&self, pid: Pid, mut executable: program::Executable) -> Option<String> {
+        for _ in 0..script::DEPTH_MAX {
+            let line = match script::read(&*executable.file) {
+                Ok(None) => break,
+                Ok(Some(line)) => line,
+                Err(_) => return refusal::of(b"#!"),
+            };
+            let name = text(&line.interpreter).trim_end_matches('\r').to_string();
+            executable = match program::open(self, pid, program::AT_FDCWD, &line.interpreter, true) {
+                Ok(executable) => executable,
+                Err(_) if line.interpreter.ends_with(b"\r") => {
+                    return Some(
+                        "its first line ends with a carriage return: save it with the line ends of Unix"
+                            .into(),
+                    );
+                }
+                Err(errno) => return Some(alloc::format!("its interpreter {name} cannot be had: {errno:?}")),
+            };
+        }
+        let head = read_up_to(&*executable.file, 0, refusal::HEAD).ok()?;
+        let image = match (refusal::of(&head), ElfImage::read(&*executable.file)) {
+            (Some(why), _) => return Some(alloc::format!("{}: {why}", text(&executable.path))),
+            (None, Err(_)) => {
+                return Some(alloc::format!("{}: its headers are damaged", text(&executable.path)));
+            }
+            (None, Ok(image)) => image,
+        };
+        let linker = image.interpreter?;
+        let errno = program::open(self, pid, program::AT_FDCWD, &linker, true).err()?;
+        Some(alloc::format!(
+            "its dynamic linker {} cannot be had: {errno:?}; the image lacks its libraries",
+            text(&linker)
+        ))
     }
 
     /// Ends the machine: the first process has ended.
@@ -113,6 +171,10 @@ impl Kernel {
         };
         self.net.exit(end)
     }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
 }
 
 /// Paths at which a command may be.

@@ -221,7 +221,17 @@ impl Kernel {
         let is_limited = process.limits.cpu().is_some();
         hyper::rest(if is_limited { 0 } else { self.ticks_of_rest() });
         self.ended_spaces.clear();
+        self.note_running(tid);
         self.make_live(tid);
+    }
+
+    /// Tells the monitor who keeps the machine from coming to rest; calls do without.
+    fn note_running(&self, tid: Tid) {
+        if self.generation == 0
+            && let Some(thread) = self.tasks.thread(tid)
+        {
+            hyper::running(thread.pid.cast_unsigned(), &thread.name);
+        }
     }
 
     /// Puts a thread's vector state and segment bases into the CPU, after those of the thread before are stored.

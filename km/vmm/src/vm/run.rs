@@ -10,7 +10,7 @@ use crate::kvm::KvmError;
 use crate::kvm::KvmKind;
 use crate::kvm::exit::VmExit;
 use crate::memory::{GuestMemory, MemoryError, Rootfs};
-use km_abi::hypercall::{End, Exit, HyperPage, Idle, Interrupted, OpCode, Port, TRANSFER_MAX};
+use km_abi::hypercall::{End, Exit, HyperPage, Idle, Interrupted, OpCode, Port, Running, TRANSFER_MAX};
 use km_abi::layout::{DIRECT_MAP, HYPER_GPA};
 use kvm_bindings::kvm_regs;
 use std::mem::offset_of;
@@ -86,6 +86,15 @@ impl Vm {
     /// KVM refuses.
     pub fn tsc(&self, kind: KvmKind) -> Result<u64, KvmError> {
         self.machine.vcpu.tsc(kind)
+    }
+
+    /// Which process had the CPU last, in the guest's words; nothing if it tells of none.
+    #[must_use]
+    pub fn running(&self) -> Option<String> {
+        let place = HYPER_GPA + offset_of!(HyperPage, running) as u64;
+        let Running { pid, name, .. } = self.machine.memory.load(place).ok()?;
+        let name = name.split(|&byte| byte == 0).next().unwrap_or_default();
+        (pid != 0).then(|| format!("{} (process {pid})", name.escape_ascii()))
     }
 
     /// What it used so far.

@@ -82,12 +82,13 @@ fn become_ready(
             }
             (failure, idle) => {
                 let reason = failure.unwrap_or(NotReadyReason::NotListening);
-                (reason, message(reason, port, idle, wish.limit))
+                (reason, message(reason, port, idle, wish.limit, None))
             }
         },
         Over::Stopped(Verdict::Deadline) => {
             let reason = ready.reason_at_limit(idle);
-            (reason, message(reason, port, idle, wish.limit))
+            let running = machine.vm.running();
+            (reason, message(reason, port, idle, wish.limit, running.as_deref()))
         }
         Over::Stopped(Verdict::NoMemory) => {
             (NotReadyReason::NodeMemory, message(NotReadyReason::NodeMemory, port, idle, wish.limit))
@@ -108,6 +109,8 @@ fn become_ready(
 /// What became of a program that should have become ready.
 fn early_end(end: End) -> String {
     match end {
+        // What goes to the background leaves its parent, whose work is done well.
+        End::Exited { status: 0 } => "exited with status 0 while starting: a program that serves must stay; if it starts a daemon, keep that in the foreground (nginx: daemon off; httpd: -DFOREGROUND)".to_owned(),
         End::Exited { status } => format!("exited with status {status} while starting"),
         End::Killed { signal } => format!("was ended by signal {signal} while starting"),
         End::OutOfMemory => "ran out of memory while starting: give it more".to_owned(),

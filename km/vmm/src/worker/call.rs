@@ -121,7 +121,7 @@ fn answer(
         let mut ready = Readiness::new(awaited, Until::Listening);
         let over = machine.drive(conversation, &mut arrivals, &mut ready, &mut slot.ticker)?;
         if let (Over::Reached, Some(reason)) = (&over, ready.failure()) {
-            let text = message(reason, port, machine.idle.as_deref(), Duration::ZERO);
+            let text = message(reason, port, machine.idle.as_deref(), Duration::ZERO, None);
             return Ok(Over::Broken(Breakdown::of_reason(format!("the program {text}"))));
         }
         if !matches!(over, Over::Reached) {

@@ -2,7 +2,9 @@
 //!
 //! Ready means three things. The machine is idle: every thread of every process is blocked. One thread waits for a
 //! connection to the function's port, or for standard input where the call comes there. And the guest used less than
-//! [`BUSY`] of CPU in the last [`WINDOW`]. Periodic timers of a runtime do not disturb that.
+//! [`BUSY`] of CPU in the last [`WINDOW`]. Periodic timers of a runtime do not disturb that. A program that does a little all
+//! the time, such as a shell that starts others every few milliseconds, is taken once it has waited for its call for
+//! [`PATIENCE`], if it left most of the CPU alone.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -17,6 +19,10 @@ use crate::protocol::{ListeningPort, NotReadyReason};
 pub const WINDOW: Duration = Duration::from_millis(50);
 /// CPU time of the guest in that window from which on it counts as busy.
 pub const BUSY: Duration = Duration::from_millis(1);
+/// How long a program that never is quiet must have waited for its call.
+pub const PATIENCE: Duration = Duration::from_secs(2);
+/// It may have used one part in so many of that time.
+const SHARE: u32 = 4;
 /// A program that listens elsewhere and was quiet for this long will not listen at the right port any more.
 const SETTLED: Duration = Duration::from_secs(10);
 
@@ -56,6 +62,8 @@ pub struct Readiness {
     until: Until,
     samples: VecDeque<(Instant, Duration)>,
     quiet_since: Option<Instant>,
+    /// Since when it waits for its call whenever it is idle, and what CPU time it had used then.
+    waits_since: Option<(Instant, Duration)>,
     failure: Option<NotReadyReason>,
 }
 
@@ -63,7 +71,7 @@ impl Readiness {
     /// For a program that should come to wait for `awaited`.
     #[must_use]
     pub fn new(awaited: Awaited, until: Until) -> Self {
-        Self { awaited, until, samples: VecDeque::new(), quiet_since: None, failure: None }
+        Self { awaited, until, samples: VecDeque::new(), quiet_since: None, waits_since: None, failure: None }
     }
 
     /// Why the program will never be ready, once that is certain.
@@ -117,9 +125,13 @@ impl Readiness {
         }
         let quiet_at = self.sample(now, guest);
         if self.awaited.holds(idle) {
-            let reached = quiet_at.is_none() || self.until == Until::Listening;
+            let (since, before) = *self.waits_since.get_or_insert((now, guest));
+            let waited = now.saturating_duration_since(since);
+            let modest = waited >= PATIENCE && guest.saturating_sub(before) < waited / SHARE;
+            let reached = quiet_at.is_none() || modest || self.until == Until::Listening;
             return if reached { Look::Reached } else { Look::Wait(quiet_at) };
         }
+        self.waits_since = None;
         let for_ever = idle.deadline_ns == NEVER;
         let settled = self.quiet_since.is_some_and(|since| now >= since + SETTLED);
         if for_ever || (settled && !listeners(idle).is_empty()) {
@@ -155,9 +167,15 @@ pub fn ports(idle: &Idle) -> Vec<ListeningPort> {
     listeners(idle).iter().map(port).collect()
 }
 
-/// One line that names the fix.
+/// One line that names the fix; `running` is the process that had the CPU last.
 #[must_use]
-pub fn message(reason: NotReadyReason, port: u16, idle: Option<&Idle>, limit: Duration) -> String {
+pub fn message(
+    reason: NotReadyReason,
+    port: u16,
+    idle: Option<&Idle>,
+    limit: Duration,
+    running: Option<&str>,
+) -> String {
     let listening: Vec<String> =
         idle.map(listeners).unwrap_or_default().iter().map(|listener| listener.port.to_string()).collect();
     match reason {
@@ -172,8 +190,9 @@ pub fn message(reason: NotReadyReason, port: u16, idle: Option<&Idle>, limit: Du
             format!("does not listen on any TCP port: it should listen on {port}, which is in $PORT")
         }
         NotReadyReason::NeverIdle => format!(
-            "is still busy after {}s: it must come to rest before its first call{}",
+            "is still busy after {}s{}: it must come to rest before its first call{}",
             limit.as_secs(),
+            running.map(|name| format!(", {name} the last time")).unwrap_or_default(),
             if listening.is_empty() { format!(" and listen on {port}") } else { String::new() }
         ),
         NotReadyReason::NotReading => {
@@ -227,12 +246,29 @@ mod tests {
     }
 
     #[test]
+    fn who_does_a_little_all_the_time_is_ready_after_a_while() {
+        let (start, waiting) = (Instant::now(), idle(&[(80, 1)], 5));
+        // 20 ms of each 100: never quiet. 40 of each 100: busy.
+        for (used, expected) in [(2, Some(200)), (4, None)] {
+            let mut ready = Readiness::new(Awaited::Port(80), Until::Ready);
+            let mut looks = (0..=400).map(|n| ready.judge(&waiting, start + ms(10 * n), ms(used * n)));
+            assert_eq!(looks.position(|look| look == Look::Reached), expected, "{used} ms of 10");
+        }
+        // Who stops to wait begins again.
+        let mut ready = Readiness::new(Awaited::Port(80), Until::Ready);
+        for n in 0..300 {
+            let now = if n == 150 { idle(&[(80, 0)], 5) } else { waiting };
+            assert_ne!(ready.judge(&now, start + ms(10 * n), ms(2 * n)), Look::Reached, "{n}");
+        }
+    }
+
+    #[test]
     fn who_waits_for_ever_elsewhere_is_told_so_at_once() {
         let mut wrong = Readiness::new(Awaited::Port(8080), Until::Ready);
         let there = idle(&[(3000, 1)], NEVER);
         assert_eq!(wrong.judge(&there, Instant::now(), ms(1)), Look::Reached);
         assert_eq!(wrong.failure(), Some(NotReadyReason::WrongPort));
-        let text = message(NotReadyReason::WrongPort, 8080, Some(&there), ms(0));
+        let text = message(NotReadyReason::WrongPort, 8080, Some(&there), ms(0), None);
         assert!(text.starts_with("listens on 3000, port says 8080"), "{text}");
         let mut nowhere = Readiness::new(Awaited::Port(8080), Until::Ready);
         assert_eq!(nowhere.judge(&idle(&[], NEVER), Instant::now(), ms(1)), Look::Reached);
@@ -261,6 +297,8 @@ mod tests {
         assert_eq!(ready.reason_at_limit(Some(&idle(&[(8080, 1)], 9))), NotReadyReason::NeverIdle);
         assert_eq!(ready.reason_at_limit(Some(&idle(&[(1, 1)], 9))), NotReadyReason::WrongPort);
         assert_eq!(ready.reason_at_limit(Some(&idle(&[], 9))), NotReadyReason::NotListening);
+        let busy = message(NotReadyReason::NeverIdle, 8080, None, ms(60_000), Some("python3 (process 7)"));
+        assert!(busy.starts_with("is still busy after 60s, python3 (process 7) the last time: "), "{busy}");
     }
 
     #[test]

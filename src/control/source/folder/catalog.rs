@@ -1,9 +1,11 @@
 //! What commands do with the documents of a folder; what is said of them comes from the node that serves them.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context;
 use api::document::{self, Document};
@@ -16,16 +18,16 @@ use tokio::net::TcpStream;
 use volume::FileStamp;
 use volume::statuses::NamedStatus;
 
-use super::documents::{is_document, object};
+use super::documents::{is_document, lost_below, object, parse, twice};
 use crate::source::admin::{self, logs_path};
-use crate::source::{Answer, ImageCatalog, LogLine};
+use crate::source::{Answer, ImageCatalog, LogLine, NO_SERVER};
 
 /// Where the admin port is if nothing else is said.
 const ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9090);
 /// Where functions are called if nothing else is said.
 const URL: &str = "http://127.0.0.1:8080";
-/// The reason of a function's condition where no node can be asked.
-pub const NO_SERVER: &str = "NoServer";
+/// A server that is there answers within this time.
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// A folder, and the admin port of the node that serves it.
 pub struct FolderCatalog {
@@ -73,7 +75,13 @@ impl FolderCatalog {
                 Err(error) => unknown(NO_SERVER, i64::MAX, format!("{error:#}")),
             });
             // The first one counts, as for the node.
-            objects.entry(object.name.clone()).or_insert(object);
+            match objects.entry(object.name.clone()) {
+                Entry::Vacant(place) => drop(place.insert(object)),
+                Entry::Occupied(mut place) => {
+                    let told = twice(&object, place.get());
+                    say(place.get_mut(), told);
+                }
+            }
         }
         Ok(objects.into_values().collect())
     }
@@ -128,7 +136,8 @@ impl FolderCatalog {
         for file in files {
             let cannot = || format!("cannot read {}", file.display());
             let stamp = FileStamp::of(&fs::metadata(&file).with_context(cannot)?);
-            let documents = document::read(&fs::read_to_string(&file).with_context(cannot)?);
+            let text = fs::read_to_string(&file).with_context(cannot)?;
+            let documents = parse(&file, &text).unwrap_or_default();
             let alone = documents.len() == 1;
             let found = |document| Found { file: file.clone(), stamp, alone, document };
             all.extend(documents.into_iter().map(found));
@@ -145,10 +154,28 @@ impl FolderCatalog {
     }
 
     async fn ask(&self, path: &str) -> anyhow::Result<(StatusCode, bytes::Bytes)> {
-        let stream = TcpStream::connect(self.admin)
-            .await
-            .with_context(|| format!("no server at {}: name its admin port with --admin", self.admin))?;
-        admin::get(stream, &self.admin.to_string(), path).await
+        let nobody = || {
+            format!(
+                "no server answers at {}: start one with `kontain-faas serve`, or name its admin port with --admin",
+                self.admin
+            )
+        };
+        let answer = async {
+            let stream = TcpStream::connect(self.admin).await?;
+            admin::get(stream, &self.admin.to_string(), path).await
+        };
+        let answer = tokio::time::timeout(ANSWER, answer).await;
+        answer
+            .unwrap_or_else(|_| Err(anyhow::anyhow!("nothing came within {} s", ANSWER.as_secs())))
+            .with_context(nobody)
+    }
+}
+
+/// Adds to what is said of an Image.
+fn say(object: &mut ImageObject, what: Option<String>) {
+    let said = object.status.as_mut().map(|status| &mut status.message);
+    if let (Some(what), Some(message)) = (what, said) {
+        *message = Some([message.take(), Some(what)].into_iter().flatten().collect::<Vec<_>>().join("; "));
     }
 }
 
@@ -180,6 +207,10 @@ impl ImageCatalog for FolderCatalog {
 
     fn list(&self, all: bool) -> Answer<'_, anyhow::Result<Vec<ImageObject>>> {
         Box::pin(self.list(all))
+    }
+
+    fn passed_over(&self) -> Vec<String> {
+        lost_below(&self.folder)
     }
 
     fn put<'a>(
