@@ -18,6 +18,7 @@ use std::time::Duration;
 const SCRIPT: &str = r#"
 export PATH=/work:$PATH TMPDIR=/tmp
 km run ./hello; echo "hello ended with $?"
+km run ./cpu; echo "cpu ended with $?"
 km run ./probe & sleep 1; kill $!
 mkdir -p images
 kontain-faas pack -o oci:images/probe -- ./probe || exit 1
@@ -40,6 +41,19 @@ fn binaries_are_static(path: &Path) -> bool {
     !bytes[..4096.min(bytes.len())].windows(8).any(|window| window == b"/ld-linu")
 }
 
+/// A static program of this source, built if it is not yet.
+fn built(source: &str) -> PathBuf {
+    let source = root().join(source);
+    let output = root().join("target/functions").join(source.file_stem().expect("a source has a name"));
+    if common::outdated(&output, &[&source]) {
+        std::fs::create_dir_all(output.parent().expect("below target")).expect("a folder can be made");
+        let mut compile = Command::new("musl-gcc");
+        let result = compile.args(["-O1", "-static", "-o"]).arg(&output).arg(&source).status();
+        assert!(result.expect("musl-gcc starts").success());
+    }
+    output
+}
+
 #[test]
 fn machines_run_on_hardware_kvm() {
     let (km, server) = (binary("km"), binary("kontain-faas"));
@@ -49,27 +63,23 @@ fn machines_run_on_hardware_kvm() {
         );
         return;
     }
-    let hello = root().join("target/functions/hello");
-    if common::outdated(&hello, &[&root().join("tests/guest/process/hello.c")]) {
-        std::fs::create_dir_all(hello.parent().expect("below target")).expect("a folder can be made");
-        let mut compile = Command::new("musl-gcc");
-        let result = compile
-            .args(["-O1", "-static", "-o"])
-            .arg(&hello)
-            .arg(root().join("tests/guest/process/hello.c"))
-            .status();
-        assert!(result.expect("musl-gcc starts").success());
-    }
+    let (hello, cpu) = (built("tests/guest/process/hello.c"), built("tests/hardware/cpu.c"));
     let mut qemu = Command::new(root().join("tests/qemu/run.sh"));
     qemu.arg(SCRIPT)
-        .args([&km, &server, &hello, &function("probe")])
+        .args([&km, &server, &hello, &cpu, &function("probe")])
         .env("LIMIT", "600")
         .env("MEMORY", "3072");
     let ended = run(&mut qemu, b"", Duration::from_secs(900)).expect("QEMU ends in time");
     let text = String::from_utf8_lossy(&ended.stdout).into_owned();
     let told = format!("{text}\n{}", String::from_utf8_lossy(&ended.stderr));
     assert_eq!(ended.status, 0, "{told}");
-    for line in ["hello", "hello ended with 0", "call 1 counts 1", "call 5 counts 1", "SVM"] {
+    let cpu = [
+        "features: 0 too many, 0 missing, leaves up to d and 80000008",
+        "registers: 0 read, 0 written",
+        "cpu ended with 0",
+    ];
+    let lines = ["hello", "hello ended with 0", "call 1 counts 1", "call 5 counts 1", "SVM"];
+    for line in lines.into_iter().chain(cpu) {
         assert!(text.contains(line), "{line:?} is missing:\n{told}");
     }
 }

@@ -2,7 +2,7 @@
 
 use super::device::Kvm;
 use super::vcpu::Vcpu;
-use super::{KvmError, request};
+use super::{KvmError, features, request};
 use crate::memory::{GuestMemory, Rootfs};
 use km_abi::layout::CODE_GPA;
 use kvm_bindings::{KVM_MEM_READONLY, kvm_userspace_memory_region};
@@ -25,6 +25,9 @@ impl Kvm {
     /// KVM refuses.
     pub fn create(&self, memory: GuestMemory, rootfs: &Rootfs) -> Result<BareVm, KvmError> {
         let vm = self.kvm.create_vm().map_err(request("create a machine"))?;
+        if self.refuses_msrs {
+            features::refuse_msrs(&vm)?;
+        }
         set_region(&vm, 0, 0, 0, memory.host_address(), memory.size())?;
         let (shared, bytes) = rootfs.rom();
         set_region(&vm, 1, KVM_MEM_READONLY, CODE_GPA, shared, bytes)?;

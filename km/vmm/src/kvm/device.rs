@@ -1,6 +1,6 @@
 //! `/dev/kvm`, and what kind of KVM it is.
 
-use super::{KvmError, request};
+use super::{KvmError, features, request};
 use kvm_bindings::{CpuId, KVM_MAX_CPUID_ENTRIES, kvm_cpuid_entry2, kvm_sregs};
 use kvm_ioctls::{Cap, VcpuFd, VmFd};
 use std::path::Path;
@@ -39,6 +39,8 @@ pub struct Kvm {
     kind: KvmKind,
     cpuid: CpuId,
     vcpu_cpuid: CpuId,
+    /// Machines get a filter of model-specific registers; not where this KVM has none.
+    pub(super) refuses_msrs: bool,
     tsc_khz: u32,
     /// Never runs; its existence keeps the first and the last vCPU of others from patching kernel text.
     idle: (VmFd, VcpuFd),
@@ -68,9 +70,12 @@ impl Kvm {
         let tsc_khz =
             idle_vcpu.get_tsc_khz().map_err(request("read the frequency of the time-stamp counter"))?;
         let kind = KvmKind::detect();
-        let executes_cpuid = kind == KvmKind::Pvm && !traps_cpuid();
-        let vcpu_cpuid = if executes_cpuid { smallest_cpuid(&cpuid)? } else { cpuid.clone() };
-        Ok(Self { kvm, kind, cpuid, vcpu_cpuid, tsc_khz, idle: (idle, idle_vcpu) })
+        let answers = kind != KvmKind::Pvm || features::cpuid_faults();
+        let cpuid = if answers { features::cpuid(&cpuid)? } else { cpuid };
+        let vcpu_cpuid = if answers { cpuid.clone() } else { smallest_cpuid(&cpuid)? };
+        // Ring 0 of a deprivileged guest is emulated without such registers.
+        let refuses_msrs = kind != KvmKind::Pvm && kvm.check_extension(Cap::X86MsrFilter);
+        Ok(Self { kvm, kind, cpuid, vcpu_cpuid, refuses_msrs, tsc_khz, idle: (idle, idle_vcpu) })
     }
 
     /// How this host runs guests.
@@ -103,14 +108,6 @@ impl Kvm {
     pub fn idle_sregs(&self) -> Result<kvm_sregs, KvmError> {
         self.idle.1.get_sregs().map_err(request("read system registers"))
     }
-}
-
-/// Whether CPUID traps outside ring 0, as Intel's CPUs can be told: then guests in ring 3 see what their vCPU was told. A host
-/// that says nothing is taken for one that traps.
-fn traps_cpuid() -> bool {
-    let flags = |text: &str| text.lines().find(|line| line.starts_with("flags")).map(str::to_owned);
-    let flags = std::fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| flags(&text));
-    flags.is_none_or(|flags| flags.split_whitespace().any(|flag| flag == "cpuid_fault"))
 }
 
 /// The leaves without which KVM refuses to set XCR0. Where guests execute CPUID on the CPU itself, all others only make

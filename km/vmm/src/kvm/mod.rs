@@ -2,6 +2,7 @@
 //!
 //! * [`device`]: `/dev/kvm` and what this host's KVM is ([`Kvm`]).
 //! * [`bare`]: what it makes ([`BareVm`]).
+//! * [`features`]: what guests see of the CPU.
 //! * [`vcpu`]: the one vCPU of a machine ([`vcpu::Vcpu`]), its registers and [`exit::VmExit`].
 //!
 //! There is no in-kernel interrupt controller and no ioeventfd: either makes changes of memory slots wait for grace
@@ -12,6 +13,7 @@
 pub mod bare;
 pub mod device;
 pub mod exit;
+pub mod features;
 pub mod vcpu;
 
 pub use bare::BareVm;

@@ -6,7 +6,7 @@ use crate::boot::registers::{Entry, RegisterTemplate};
 use crate::boot::{self, BootError, BootParameters, VectorState};
 use crate::kvm::BareVm;
 use crate::kvm::KvmError;
-use crate::kvm::{Kvm, KvmKind};
+use crate::kvm::{Kvm, KvmKind, features};
 use crate::memory::{GuestMemory, Rootfs};
 use crate::vm::run::Vm;
 use km_abi::records::{BootConfig, CloneRecord};
@@ -14,9 +14,6 @@ use kvm_bindings::CpuId;
 use std::sync::Arc;
 
 use crate::clock::Clock;
-
-/// Features that guests use: x87, SSE, AVX, and the three of AVX-512. AMX needs a permission that is not asked for.
-const XCR0_WANTED: u64 = 0xe7;
 
 /// Why a process cannot run machines.
 #[derive(Debug, thiserror::Error)]
@@ -134,7 +131,7 @@ fn vector_state(cpuid: &CpuId) -> VectorState {
             .unwrap_or_default()
     };
     let supported = u64::from(leaf(0).eax);
-    let xcr0 = (supported & XCR0_WANTED) | 3;
+    let xcr0 = (supported & u64::from(features::XCR0)) | 3;
     let end = (2..32).filter(|bit| xcr0 >> bit & 1 == 1).map(leaf).map(|entry| entry.ebx + entry.eax).max();
     VectorState { xcr0, xsave_bytes: u64::from(end.unwrap_or(0)).max(576) }
 }
