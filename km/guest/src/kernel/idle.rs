@@ -119,7 +119,8 @@ impl Kernel {
     /// only have to be aged are.
     fn find_generators(&mut self) {
         let now_ns = time::realtime_ns();
-        let [boot, now] = [now_ns.saturating_sub(time::monotonic_ns()), now_ns].map(|ns| ns / NANOS_PER_SECOND);
+        let [boot, now] =
+            [now_ns.saturating_sub(time::monotonic_ns()), now_ns].map(|ns| ns / NANOS_PER_SECOND);
         for process in self.tasks.processes() {
             aging::age(&process.space, &(boot.max(1)..=now));
         }

@@ -7,5 +7,7 @@
 mod clock;
 mod timers;
 
-pub use clock::{Clock, Deadline, NANOS_PER_SECOND, Timespec, Timeval, boottime_ns, monotonic_ns, realtime_ns};
+pub use clock::{
+    Clock, Deadline, NANOS_PER_SECOND, Timespec, Timeval, boottime_ns, monotonic_ns, realtime_ns,
+};
 pub use timers::{arm, disarm, expire, next_deadline};

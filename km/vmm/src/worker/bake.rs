@@ -91,7 +91,7 @@ fn become_ready(
             (reason, message(reason, port, idle, wish.limit, running.as_deref()))
         }
         Over::Stopped(Verdict::NoMemory) => {
-            (NotReadyReason::NodeMemory, message(NotReadyReason::NodeMemory, port, idle, wish.limit))
+            (NotReadyReason::NodeMemory, message(NotReadyReason::NodeMemory, port, idle, wish.limit, None))
         }
         Over::Stopped(_) => (NotReadyReason::Fault, "was cancelled".to_owned()),
         Over::Ended(end) => (NotReadyReason::Exited, early_end(end)),
@@ -146,9 +146,10 @@ pub fn warm_up(
         }
         other => {
             let (reason, text) = match other {
-                Over::Stopped(Verdict::NoMemory) => {
-                    (NotReadyReason::NodeMemory, message(NotReadyReason::NodeMemory, call.port, None, limit))
-                }
+                Over::Stopped(Verdict::NoMemory) => (
+                    NotReadyReason::NodeMemory,
+                    message(NotReadyReason::NodeMemory, call.port, None, limit, None),
+                ),
                 Over::Ended(_) => {
                     (NotReadyReason::Exited, format!("did not answer a warm-up request: {other:?}"))
                 }
