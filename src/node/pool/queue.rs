@@ -162,7 +162,7 @@ mod tests {
         queue.push("d", First, 6);
         assert_eq!(order(&mut queue), [6]);
         queue.done("b");
-        assert_eq!(order(&mut queue), [], "one turn is left, and all who wait have a bake under way");
+        assert_eq!(order(&mut queue), [0u32; 0], "one turn is left, and all who wait have a bake under way");
         queue.done("a");
         assert_eq!(order(&mut queue), [2]);
         queue.done("c");
@@ -179,7 +179,7 @@ mod tests {
         queue.push("c", First, 6);
         assert_eq!(order(&mut queue), [6], "a has a bake under way, and the last turn is for who has none");
         queue.done("b");
-        assert_eq!(order(&mut queue), []);
+        assert_eq!(order(&mut queue), [0u32; 0]);
         queue.done("c");
         assert_eq!(order(&mut queue), [5], "before those of their own kind that waited longer");
         queue.done("a");
