@@ -23,18 +23,25 @@ static void interrupts(void) {
     CODE("int3", "\xcc"), CODE("into", "\xce"), CODE("icebp", "\xf1");
     CODE("lock int3", "\xf0\xcc"), CODE("rep int 4", "\xf3\xcd\x04"), CODE("rex int 4", "\x48\xcd\x04"), CODE("rex int 33", "\x48\xcd\x21");
 }
+// On Intel's CPUs 64-bit programs can execute SYSENTER as well, and Linux then goes on in 32-bit code for ever.
+static int is_of_intel(void) {
+    unsigned a = 0, b, c, d;
+    asm volatile("cpuid" : "+a"(a), "=b"(b), "=c"(c), "=d"(d));
+    return b == 0x756e6547;
+}
 static void undefined(void) {
     CODE("ud0", "\x0f\xff\xc0"), CODE("ud1", "\x0f\xb9\xc0"), CODE("ud2", "\x0f\x0b");
     CODE("lock nop", "\xf0\x90\x90"), CODE("lock mov", "\xf0\x89\x07"), CODE("push es", "\x06"), CODE("pop es", "\x07"), CODE("push cs", "\x0e");
     CODE("push ss", "\x16"), CODE("pop ss", "\x17"), CODE("push ds", "\x1e"), CODE("pop ds", "\x1f"), CODE("daa", "\x27"), CODE("das", "\x2f");
     CODE("aaa", "\x37"), CODE("aas", "\x3f"), CODE("pusha", "\x60"), CODE("popa", "\x61"), CODE("bound", "\x62\x07"), CODE("call far", "\x9a\0\0\0\0\0\0");
     CODE("jmp far", "\xea\0\0\0\0\0\0"), CODE("les", "\xc4\x07"), CODE("salc", "\xd6"), CODE("aam", "\xd4\x0a"), CODE("aad", "\xd5\x0a"), CODE("arpl 82", "\x82\xc0\x01");
-    CODE("sysenter", "\x0f\x34"), CODE("rsm", "\x0f\xaa"), CODE("getsec", "\x0f\x37"), CODE("lgdt reg", "\x0f\x01\xd7");
+    if (!is_of_intel()) CODE("sysenter", "\x0f\x34");
+    CODE("rsm", "\x0f\xaa"), CODE("getsec", "\x0f\x37");
     CODE("cmpxchg8b reg", "\x0f\xc7\xc8"), CODE("mov cr1", "\x0f\x20\xc8"), CODE("mov cr5", "\x0f\x20\xe8"), CODE("mov dr4", "\x0f\x21\xe0");
     CODE("mov cs", "\x8e\xc8"), CODE("mov sreg 6", "\x8e\xf0"), CODE("long", "\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x90");
     CODE("vmlaunch", "\x0f\x01\xc2"), CODE("vmresume", "\x0f\x01\xc3"), CODE("vmxoff", "\x0f\x01\xc4"), CODE("vmxon", "\xf3\x0f\xc7\x37");
     CODE("vmptrld", "\x0f\xc7\x37"), CODE("vmread", "\x0f\x78\xc0"), CODE("vmwrite", "\x0f\x79\xc0");
-    CODE("encls", "\x0f\x01\xcf"), CODE("enclu", "\x0f\x01\xd7"), CODE("monitor", "\x0f\x01\xc8"), CODE("mwait", "\x0f\x01\xc9");
+    CODE("encls", "\x0f\x01\xcf"), CODE("monitor", "\x0f\x01\xc8"), CODE("mwait", "\x0f\x01\xc9");
 }
 static void privileged(void) {
     CODE("hlt", "\xf4"), CODE("cli", "\xfa"), CODE("sti", "\xfb"), CODE("clts", "\x0f\x06"), CODE("invd", "\x0f\x08"), CODE("wbinvd", "\x0f\x09"), CODE("wbnoinvd", "\xf3\x0f\x09");
@@ -58,7 +65,8 @@ static void privileged(void) {
             sprintf(name, "%s dr%d", write ? "write" : "read", n);
             if (n != 4 && n != 5) machine_bytes(name, bytes, 3, data, 0, 0, 0);
         }
-    CODE("vmrun", "\x0f\x01\xd8"), CODE("vmload", "\x0f\x01\xda"), CODE("vmsave", "\x0f\x01\xdb"), CODE("stgi", "\x0f\x01\xdc"), CODE("clgi", "\x0f\x01\xdd"), CODE("skinit", "\x0f\x01\xde"), CODE("invlpga", "\x0f\x01\xdf");
+    // Of one vendor's CPUs alone, so that a host whose ring 0 is emulated may answer as the other's.
+    REFUSED("vmrun", "\x0f\x01\xd8"), REFUSED("vmload", "\x0f\x01\xda"), REFUSED("vmsave", "\x0f\x01\xdb"), REFUSED("stgi", "\x0f\x01\xdc"), REFUSED("clgi", "\x0f\x01\xdd"), REFUSED("skinit", "\x0f\x01\xde"), REFUSED("invlpga", "\x0f\x01\xdf"), REFUSED("enclu", "\x0f\x01\xd7");
     CODE("rdpmc", "\x0f\x33");
 }
 // Ports of every kind; 0x500 to 0x507 hold the machine's own doorbells and are not asked for.

@@ -94,5 +94,12 @@ static void machine_bytes(const char *name, const void *bytes, size_t len, void 
     code[len] = 0xc3;
     machine_try(name, code, pointer, rax, rcx, rdx);
 }
+// Runs code that some CPUs do not know and others forbid: SIGILL or SIGSEGV, at its address.
+static void machine_refused(const char *name, const void *bytes, size_t len) {
+    memset(code, 0x90, 64), memcpy(code, bytes, len), code[len] = 0xc3, times = 0, cells++;
+    machine_run(code, data, 0, 0, 0);
+    printf("%s: %s\n", name, times == 1 && (seen.number == SIGILL || seen.number == SIGSEGV) && seen.rip == (uint64_t)code ? "refused" : "NOT REFUSED");
+}
+#define REFUSED(name, bytes) machine_refused(name, bytes, sizeof(bytes) - 1)
 #define CODE(name, bytes) machine_bytes(name, bytes, sizeof(bytes) - 1, data, 0, 0, 0)
 #endif
