@@ -1,7 +1,7 @@
 //! What programs cost in a machine beside the same natively: `cargo bench --bench guest`, by hand, on a quiet host.
 //!
-//! Every round starts each program natively and in a machine, pinned to one CPU, with the same arguments and environment:
-//! where these put a program's memory changes its speed by up to a tenth. Programs that measure operations run one after the
+//! Every round starts each program natively and in a machine, pinned to one CPU. Arguments and environment are the same:
+//! they decide where a program's memory lies, which changes its speed by up to a tenth. Programs that measure operations run one after the
 //! other, the other way round in the next round. Those that compute run side by side and work in turns, [`PIECES`] times
 //! each: what a shared host does to one piece, it mostly does to the next, and the program's heap has grown and its code
 //! is compiled after the first [`UNMEASURED`].

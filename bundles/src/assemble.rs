@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::bundle::{self, Bundle, BundleError};
 use crate::limits::Limits;
-use crate::source::{self, Event, ImageSource, ResolvedImage, SourceError};
+use crate::source::{self, Event, ImageContent, ResolvedImage, SourceError};
 use crate::store::{InUse, Store, StoreError};
 use crate::tree::{Meta, NodeId, Tree, TreeError};
 use crate::unpack::{self, UnpackError};
@@ -60,7 +60,7 @@ pub struct Assembled {
 /// # Errors
 /// See [`AssembleError`].
 pub fn into_store(
-    source: &mut dyn ImageSource,
+    source: &mut dyn ImageContent,
     store: &Store,
     limits: &Limits,
     progress: &dyn Fn(Event<'_>),
@@ -82,7 +82,7 @@ pub fn into_store(
 
 /// Unpacks; where a copy of a layer turns out to be damaged, once more with fresh ones.
 fn unpack(
-    source: &mut dyn ImageSource,
+    source: &mut dyn ImageContent,
     image: &ResolvedImage,
     spool_dir: &Path,
     limits: &Limits,
@@ -113,7 +113,7 @@ fn add_tmp(tree: &mut Tree) -> Result<(), TreeError> {
 /// # Errors
 /// See [`AssembleError`].
 pub fn into_directory(
-    source: &mut dyn ImageSource,
+    source: &mut dyn ImageContent,
     out: &Path,
     plain: PlainDirectory,
     limits: &Limits,

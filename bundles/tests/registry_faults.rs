@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use bundles::limits::Limits;
 use bundles::reason::Outlook;
 use bundles::registry::{BlobCache, Client, Credentials, Keychain, Options, RegistryError};
-use bundles::source::ImageSource;
+use bundles::source::ImageContent;
 use common::proxy::{Action, Proxy, Request};
 use common::registry::{Guard, Registry, options, partial, pull, refusal, registry_reference, two_layers};
 use common::skip;

@@ -5,7 +5,7 @@ use schemars::transform::{Transform, transform_subschemas};
 use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value, json};
 
-use super::image::{API_VERSION, ImageSpec, KIND};
+use super::image::{API_VERSION, ImageSpec, KIND, OBJECT_NAME};
 use super::status::ImageStatus;
 
 /// Plural of the resource, as it stands in URLs.
@@ -46,7 +46,11 @@ pub fn definition() -> Value {
                     "properties": {
                         "apiVersion": {"type": "string"},
                         "kind": {"type": "string"},
-                        "metadata": {"type": "object"},
+                        "metadata": {
+                            "type": "object",
+                            // What becomes a part of the function's URL.
+                            "properties": {"name": {"type": "string", "maxLength": 253, "pattern": OBJECT_NAME}},
+                        },
                         "spec": schema::<ImageSpec>(),
                         "status": schema::<ImageStatus>(),
                     },

@@ -13,7 +13,49 @@ pub const API_VERSION: &str = "build.kontain.app/v1";
 /// The one kind of document that there is.
 pub const KIND: &str = "Image";
 /// An RFC 1123 subdomain, as `validate::is_dns_subdomain` has it.
-const OBJECT_NAME: &str = "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?([.][a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*$";
+pub(crate) const OBJECT_NAME: &str =
+    "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?([.][a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*$";
+/// One label of a host.
+macro_rules! label {
+    () => {
+        "[a-zA-Z0-9]([-a-zA-Z0-9]{0,61}[a-zA-Z0-9])?"
+    };
+}
+/// A port from 1 to 65535.
+macro_rules! port {
+    () => {
+        ":0*([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+    };
+}
+/// A step of a repository's name.
+macro_rules! component {
+    () => {
+        "[a-z0-9]+(([.]|_|__|-+)[a-z0-9]+)*"
+    };
+}
+/// A reference into a registry, as `bundles::reference` reads it: a host that looks like one, repository, tag, digest.
+const REFERENCE_RULE: &str = concat!(
+    "self.matches('^(docker://)?",
+    "(localhost|",
+    label!(),
+    "([.]",
+    label!(),
+    ")+(",
+    port!(),
+    ")?|",
+    label!(),
+    port!(),
+    "|[[][0-9a-fA-F:.]+[]](",
+    port!(),
+    ")?)",
+    "/",
+    component!(),
+    "(/",
+    component!(),
+    ")*",
+    "(:[0-9A-Za-z_][0-9A-Za-z_.-]{0,127})?(@sha256:[0-9a-f]{64})?$')",
+    " && !self.matches('^(docker://)?[^/:]{254}') && !self.matches('^(docker://)?[^/]*/[^:@]{256}')",
+);
 /// What the system takes as an argument or a variable.
 const NO_ZERO_BYTE: &str = "^[^\\x00]*$";
 /// A rule for a duration. CEL knows short units alone: the others that one may have become these first, the longer words
@@ -81,7 +123,7 @@ pub struct ImageSpec {
         extend("x-kubernetes-validations" = [
             {"rule": "!self.matches('^(oci|oci-archive|docker-archive|dir):')",
              "message": "a cluster has no local images: push it to a registry and write docker://HOST/REPOSITORY:TAG"},
-            {"rule": "self.matches('^(docker://)?[^/ ]+/[^ ]+$')",
+            {"rule": REFERENCE_RULE,
              "message": "write docker://HOST[:PORT]/REPOSITORY[:TAG][@DIGEST]"},
         ])
     )]
@@ -185,6 +227,7 @@ pub struct SecretMount {
         extend("x-kubernetes-validations" = [
             {"rule": "!self.matches('/[.][.]?(/|$)')", "message": "must not contain `.` or `..`"},
             {"rule": "!self.matches('^/+(proc|sys|dev)(/|$)')", "message": "must not lie in /proc, /sys or /dev"},
+            {"rule": "size(bytes(self)) <= 1024", "message": "must have at most 1024 bytes"},
         ])
     )]
     pub mount_path: String,
@@ -250,7 +293,10 @@ pub struct Warmup {
     #[serde(default = "default_method")]
     pub method: String,
     /// Path of the request, query included; `/` if it is not given.
-    #[schemars(length(max = 4096), regex(pattern = "^/[^\\x00-\\x20<>`]*$"))]
+    #[schemars(
+        length(max = 4096),
+        regex(pattern = "^/[^\\x00-\\x20\\x7f<>`?]*([?][^\\x00-\\x20\\x7f\"<>]*)?$")
+    )]
     #[serde(default = "default_path")]
     pub path: String,
     /// Body of the request as text; none if it is not given.

@@ -90,7 +90,14 @@ impl FailureReason {
         }
     }
 
-    /// The host is the cause, not the function: it may recover at any time, and callers are asked to come again.
+    /// Whether a status, where every replica wrote its word, names this reason.
+    #[must_use]
+    pub fn is(self, word: &str) -> bool {
+        self.word() == word
+    }
+
+    /// Not the function is the cause, but the host or a secret: that may change at any time, and callers are asked to come
+    /// again.
     #[must_use]
     pub const fn is_of_host(self) -> bool {
         matches!(self, Self::Host | Self::Worker | Self::Memory | Self::Disk) || self.waits_for_secrets()

@@ -106,7 +106,7 @@ pub struct BakeReport {
 impl BakeReport {
     /// Calls are served, but each by a cold boot, because the disk takes no snapshot.
     pub fn is_unbaked(&self) -> bool {
-        self.phase == Phase::Ready && self.reason == FailureReason::Disk.word()
+        self.phase == Phase::Ready && FailureReason::Disk.is(&self.reason)
     }
 }
 

@@ -8,7 +8,7 @@ use bundles::reference::Reference;
 use super::image::{API_VERSION, Image, ImageSpec, Isolation, KIND};
 
 /// Longest call that can be asked for.
-const TIMEOUT_MAX_SECS: u64 = 3600;
+const TIMEOUT_MAX: Duration = Duration::from_secs(3600);
 /// Shortest and longest bake that can be asked for.
 const BAKE_TIMEOUT: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(600);
 /// Most calls at once that can be asked for.
@@ -118,7 +118,7 @@ fn check_bounds(spec: &ImageSpec, found: &mut Problems) {
         found.add("spec.port", "must be between 1 and 65535");
     }
     let timeout = spec.timeout.duration();
-    if timeout.is_zero() || timeout.as_secs() > TIMEOUT_MAX_SECS || timeout.as_millis() == 0 {
+    if timeout.is_zero() || timeout > TIMEOUT_MAX || timeout.as_millis() == 0 {
         found.add("spec.timeout", format!("`{}` must be between 1ms and 1h", spec.timeout));
     }
     if !BAKE_TIMEOUT.contains(&spec.bake_timeout.duration()) {

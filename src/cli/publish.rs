@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::Usage;
 use super::source::{self, SourceArgs};
+use api::reason::FailureReason;
 use api::status::{BAKED, Condition, PULLED, READY, Truth};
 use api::{FunctionName, ImageObject};
 use control::source::{ImageCatalog, NO_SERVER};
@@ -266,7 +267,7 @@ fn absence(object: &ImageObject) -> Option<String> {
 fn is_final(object: &ImageObject) -> bool {
     let conditions = object.status.iter().flat_map(|status| &status.conditions);
     let mut failed = conditions.filter(|condition| condition.status == Truth::False);
-    failed.any(|condition| condition.kind == BAKED || condition.reason == "InvalidSpec")
+    failed.any(|condition| condition.kind == BAKED || FailureReason::InvalidSpec.is(&condition.reason))
 }
 
 /// Calls the function once, and tells what that took.

@@ -5,6 +5,9 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+/// How a node that is ready begins the line about what its workers' jail lacks; `doctor` looks for it.
+pub const JAIL_LACKS: &str = "the workers' jail lacks";
+
 /// A latch: once every Image of the first list was tried, this is ready and stays so.
 #[derive(Debug, Default)]
 pub struct Readiness {

@@ -1,9 +1,10 @@
 //! One slot of a worker: the framed stream through which at most one machine at a time is driven.
 //!
-//! [`Slot`] reads frames without copying the bytes of a response more than once and queues what it writes, so that a
+//! [`FrameStream`] reads frames without copying the bytes of a response more than once and queues what it writes, so that a
 //! frame is never left half written when a call is given up.
 
 use std::io;
+use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
@@ -56,24 +57,51 @@ pub enum Event {
 /// A slot, held by whoever drives its machine.
 #[derive(Debug)]
 pub struct Slot {
-    stream: UnixStream,
+    frames: FrameStream,
     worker: Arc<Worker>,
     index: u8,
+}
+
+impl Slot {
+    /// A slot on the server's end of its stream.
+    pub fn new(stream: UnixStream, worker: Arc<Worker>, index: u8) -> Self {
+        Self { frames: FrameStream::new(stream), worker, index }
+    }
+
+    /// The worker behind it.
+    pub fn worker(&self) -> &Arc<Worker> {
+        &self.worker
+    }
+}
+
+impl Deref for Slot {
+    type Target = FrameStream;
+
+    fn deref(&self) -> &FrameStream {
+        &self.frames
+    }
+}
+
+impl DerefMut for Slot {
+    fn deref_mut(&mut self) -> &mut FrameStream {
+        &mut self.frames
+    }
+}
+
+/// The server's end of a slot's stream: frames in both directions.
+#[derive(Debug)]
+pub struct FrameStream {
+    stream: UnixStream,
     input: BytesMut,
     /// The frame that is being read, and how much of its payload is missing.
     current: Option<(Kind, usize)>,
     output: BytesMut,
 }
 
-impl Slot {
-    /// A slot on the server's end of its stream.
-    pub fn new(stream: UnixStream, worker: Arc<Worker>, index: u8) -> Self {
-        Self { stream, worker, index, input: BytesMut::new(), current: None, output: BytesMut::new() }
-    }
-
-    /// The worker behind it.
-    pub fn worker(&self) -> &Arc<Worker> {
-        &self.worker
+impl FrameStream {
+    /// Nothing read nor queued yet.
+    pub fn new(stream: UnixStream) -> Self {
+        Self { stream, input: BytesMut::new(), current: None, output: BytesMut::new() }
     }
 
     /// Queues a frame without payload.

@@ -65,8 +65,8 @@ impl Mounted {
 
     /// How much of it is in use.
     pub fn used_percent(&self) -> u64 {
-        let system = rustix::fs::statvfs(&self.0).expect("it is mounted");
-        100 - system.f_bfree * 100 / system.f_blocks
+        let system = nix::sys::statvfs::statvfs(&self.0).expect("it is mounted");
+        100 - system.blocks_free() * 100 / system.blocks()
     }
 }
 

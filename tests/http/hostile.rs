@@ -3,6 +3,8 @@
 use std::io::{Read, Write};
 use std::time::Duration;
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
 use crate::node::{connect, shared, wait};
 
 crate::trials!(
@@ -90,9 +92,8 @@ fn first_bytes_that_never_come_do_not_block_others() {
 }
 
 fn many_idle_connections() {
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
-    let raised = rustix::process::Rlimit { current: limit.maximum, maximum: limit.maximum };
-    rustix::process::setrlimit(rustix::process::Resource::Nofile, raised).ok();
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).ok();
     let count = limit.maximum.unwrap_or(20_000).min(10_100).saturating_sub(100);
     let idle: Vec<_> = (0..count).map(|_| connect(shared().functions)).collect();
     assert_eq!(shared().get("/healthz").status, 200);

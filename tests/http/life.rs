@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::net::TcpStream;
 
-use rustix::process::Signal;
+use nix::sys::signal::Signal;
 use serde_json::json;
 
 use crate::node::{Answer, Node, read_answer, wait};
@@ -191,7 +191,7 @@ fn draining_finishes_calls() {
     let mut slow = node.connect();
     slow.write_all(b"GET /default/f/slow/4000 HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
     wait("call", || (node.entry("f")?["in_flight"] == 1).then_some(()));
-    node.signal(Signal::TERM);
+    node.signal(Signal::SIGTERM);
     wait("not ready", || (node.ask("/readyz").status == 503).then_some(()));
     let during = node.send(b"GET /default/f HTTP/1.1\r\nHost: h\r\n\r\n");
     assert_eq!((during.status, during.header("connection")), (200, Some("close")), "{during:?}");

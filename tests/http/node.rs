@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use bundles::bundle::{CONFIG, ImageRecord, RECORD, ROOTFS};
 use bundles::digest::Digest;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -43,7 +45,7 @@ pub fn shared() -> &'static Node {
 /// Ends the shared server, if there is one: nothing drops it.
 pub fn end_shared() {
     if let Some(node) = SHARED.get() {
-        node.signal(rustix::process::Signal::KILL);
+        node.signal(Signal::SIGKILL);
         fs::remove_dir_all(node.folder.path()).ok();
     }
 }
@@ -179,15 +181,14 @@ impl Node {
     }
 
     /// Sends a signal to the server.
-    pub fn signal(&self, signal: rustix::process::Signal) {
-        let pid =
-            i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw).expect("a pid");
-        rustix::process::kill_process(pid, signal).expect("the server is there");
+    pub fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.child.id()).map(Pid::from_raw).expect("a pid");
+        kill(pid, signal).expect("the server is there");
     }
 
     /// Ends the server and gives its volume back.
     pub fn stop(self) -> TempDir {
-        self.signal(rustix::process::Signal::TERM);
+        self.signal(Signal::SIGTERM);
         self.stop_wait()
     }
 

@@ -19,6 +19,23 @@ fn wrong_fields_are_refused_by_name() {
     let wrong = [
         ("image", image("x", "oci:local", "")),
         ("image", image("x", "hello", "")),
+        ("image", image("x", "library/hello:1", "")),
+        ("image", image("x", "r.example/Hello", "")),
+        ("image", image("x", "r.example:0/hello", "")),
+        ("image", image("x", "r.example:65536/hello", "")),
+        ("image", image("x", "http://r.example/hello", "")),
+        ("image", image("x", "\"r.example/a\\tb\"", "")),
+        ("image", image("x", "r.example/hello:-1", "")),
+        ("image", image("x", "r.example/hello@sha256:12", "")),
+        ("image", image("x", &format!("r.example/{}", "a".repeat(256)), "")),
+        ("image", image("x", &format!("{}.example/a", "a".repeat(64)), "")),
+        ("name", image(&"a".repeat(64), good, "")),
+        ("timeout", image("x", good, "  timeout: 1h 500ms\n")),
+        (
+            "mountPath",
+            image("x", good, &format!("  secrets: [{{name: a, mountPath: /{}}}]\n", "ä".repeat(600))),
+        ),
+        ("warmup[0].path", image("x", good, "  warmup: [{path: '/a?b=\"'}]\n")),
         ("image", image("x", "''", "")),
         ("port", image("x", good, "  port: 0\n")),
         ("port", image("x", good, "  port: 70000\n")),
@@ -68,6 +85,16 @@ fn wrong_fields_are_refused_by_name() {
         let message = String::from_utf8_lossy(&ended.stderr).into_owned();
         assert!(ended.status != 0 && message.contains(field), "{field} is not in: {message}\n{text}");
         assert!(!is_valid(&text), "only the schema refuses this: {text}");
+    }
+    for reference in [
+        "localhost/a",
+        "registry:5000/a/b-c__d.e:Tag_1.x",
+        "docker://[::1]:5000/a",
+        "r.example/a@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+    ] {
+        let text = image("x", reference, "");
+        api.kubectl_with(&["create", "--dry-run=server", "-f", "-"], &text);
+        assert!(is_valid(&text), "only the schema takes this: {text}");
     }
     let right = [
         "",

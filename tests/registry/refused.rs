@@ -121,7 +121,7 @@ fn a_full_disk_is_named() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let mount = ["-t", "tmpfs", "-o", "size=200k", "tmpfs"];
     let mounted = Command::new("mount").args(mount).arg(folder.path()).status();
-    if !rustix::process::geteuid().is_root() || !mounted.is_ok_and(|status| status.success()) {
+    if !nix::unistd::geteuid().is_root() || !mounted.is_ok_and(|status| status.success()) {
         return skip("a full disk", "needs the right to mount a small tmpfs");
     }
     let reference = format!("docker://{}/image:v1", registry.host);

@@ -18,8 +18,8 @@ const SYMLINKS_MAX: usize = 40;
 
 /// The C library of most distributions.
 const GLIBC: &str = "libc.so.6";
-/// What comes along with it where this machine has it, though no file says so: what it loads when a thread is cancelled or
-/// exits (pthread_exit(3)), and what was split off it once, which libraries that are loaded at run time still ask for.
+/// Libraries that no file names and programs need all the same, where this machine has them: the C library loads the first
+/// when a thread is cancelled or exits (pthread_exit(3)); the others were split off it once, and plug-ins still ask for them.
 const COMPANIONS: [&str; 5] =
     ["libgcc_s.so.1", "libdl.so.2", "libpthread.so.0", "librt.so.1", "libutil.so.1"];
 

@@ -22,7 +22,7 @@ use super::{Credentials, Options, RegistryError};
 use crate::layer::{Layer, LayerError};
 use crate::limits::Limits;
 use crate::reference::RegistryReference;
-use crate::source::{ImageSource, ResolvedImage, SourceError};
+use crate::source::{ImageContent, ResolvedImage, SourceError};
 
 /// Fewer bytes than this, or than a part of the blob, are no progress that makes a failure count for nothing.
 const PROGRESS_MIN: u64 = 1 << 20;
@@ -60,7 +60,7 @@ pub struct PulledImage {
     layers: Vec<File>,
 }
 
-impl ImageSource for PulledImage {
+impl ImageContent for PulledImage {
     fn resolve(&mut self, _limits: &Limits) -> Result<ResolvedImage, SourceError> {
         Ok(self.image.clone())
     }

@@ -16,7 +16,7 @@
 //! engine.rs                      the runtime that all of it runs on when the caller has none
 //! ```
 //!
-//! [`RegistrySource`] makes an [`ImageSource`](crate::source::ImageSource) of it: from there on the way is that of local
+//! [`RegistrySource`] makes an [`ImageContent`](crate::source::ImageContent) of it: from there on the way is that of local
 //! images, and every layer is verified once more while it is unpacked.
 
 mod access;

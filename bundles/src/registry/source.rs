@@ -1,4 +1,4 @@
-//! A registry as an [`ImageSource`], for code that is not asynchronous: on a thread of its own or a blocking one.
+//! A registry as an [`ImageContent`], for code that is not asynchronous: on a thread of its own or a blocking one.
 
 use std::io::Read;
 use std::time::Instant;
@@ -8,7 +8,7 @@ use super::{BlobCache, Client, Credentials, FoundManifest, Keychain, PullEvent, 
 use crate::digest::Digest;
 use crate::limits::Limits;
 use crate::reference::RegistryReference;
-use crate::source::{ImageSource, ResolvedImage, SourceError};
+use crate::source::{ImageContent, ResolvedImage, SourceError};
 
 /// What is told about downloads.
 type Progress = Box<dyn Fn(PullEvent<'_>) + Send + Sync>;
@@ -81,7 +81,7 @@ impl From<RegistryError> for SourceError {
     }
 }
 
-impl ImageSource for RegistrySource {
+impl ImageContent for RegistrySource {
     fn queue(&self) -> String {
         format!("{}\n{}", self.client.tenant(), self.reference.host)
     }

@@ -7,7 +7,7 @@ use oci_spec::image::{Descriptor, DescriptorBuilder, MediaType};
 use super::documents::{self, Document, INDEX_TYPES, MANIFEST_TYPES};
 use super::files::{Directory, Files};
 use super::oci::resolve;
-use super::{ImageSource, ResolvedImage, SourceError};
+use super::{ImageContent, ResolvedImage, SourceError};
 use crate::digest::Digest;
 use crate::limits::Limits;
 
@@ -33,7 +33,7 @@ impl BlobDirectory {
     }
 }
 
-impl ImageSource for BlobDirectory {
+impl ImageContent for BlobDirectory {
     fn resolve(&mut self, limits: &Limits) -> Result<ResolvedImage, SourceError> {
         let top = self.files.read("manifest.json", limits.document_bytes)?;
         let top_digest = Digest::of(&top);

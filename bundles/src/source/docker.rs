@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::archive::Archive;
 use super::documents::{self, DocumentError};
 use super::files::{Files, verify};
-use super::{ImageSource, ResolvedImage, SourceError};
+use super::{ImageContent, ResolvedImage, SourceError};
 use crate::digest::{Digest, shorten};
 use crate::layer::Layer;
 use crate::limits::Limits;
@@ -54,7 +54,7 @@ impl DockerArchive {
     }
 }
 
-impl ImageSource for DockerArchive {
+impl ImageContent for DockerArchive {
     fn resolve(&mut self, limits: &Limits) -> Result<ResolvedImage, SourceError> {
         let entry = self.entry(limits)?;
         if entry.layers.len() > limits.layers {

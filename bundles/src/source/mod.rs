@@ -1,7 +1,7 @@
 //! Where images come from, behind one trait: find the manifest, then hand out the layers.
 //!
 //! ```text
-//! ImageSource ─┬─ oci.rs      OCI layout, over Files: a directory (files.rs) or a tar file (archive.rs)
+//! ImageContent ─┬─ oci.rs      OCI layout, over Files: a directory (files.rs) or a tar file (archive.rs)
 //!              ├─ docker.rs   tar file of `docker save`
 //!              └─ dir.rs      manifest and blobs side by side
 //! documents.rs                indexes, manifests and configurations: bytes in, checked values out
@@ -57,7 +57,7 @@ impl ResolvedImage {
 }
 
 /// Something that has an image.
-pub trait ImageSource {
+pub trait ImageContent {
     /// Whoever wants an image that another one of the same queue is about to make waits for that one's bundle. What can be slow
     /// for one and not for another, a registry and a tenant's share of it, is part of its name.
     fn queue(&self) -> String {
@@ -109,7 +109,7 @@ pub fn open(
     reference: &Reference,
     spool_dir: &Path,
     limits: &Limits,
-) -> Result<Box<dyn ImageSource>, SourceError> {
+) -> Result<Box<dyn ImageContent>, SourceError> {
     Ok(match &reference.clone().located()? {
         Reference::Registry(_) => return Err(SourceError::NotLocal),
         Reference::OciLayout { path, select } => {
@@ -149,7 +149,7 @@ pub enum Event<'a> {
 /// # Errors
 /// When a layer cannot be had, is not what was declared, or asks for what no image may have.
 pub fn unpack(
-    source: &mut dyn ImageSource,
+    source: &mut dyn ImageContent,
     image: &ResolvedImage,
     spool_dir: &Path,
     limits: &Limits,

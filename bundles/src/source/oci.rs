@@ -6,7 +6,7 @@ use oci_spec::image::{ANNOTATION_REF_NAME, Descriptor, ImageIndex};
 
 use super::documents::{self, Document, DocumentError};
 use super::files::Files;
-use super::{ImageSource, ResolvedImage, SourceError};
+use super::{ImageContent, ResolvedImage, SourceError};
 use crate::digest::{Digest, shorten};
 use crate::limits::Limits;
 use crate::reference::Selector;
@@ -23,7 +23,7 @@ impl<F: Files> OciLayout<F> {
     }
 }
 
-impl<F: Files> ImageSource for OciLayout<F> {
+impl<F: Files> ImageContent for OciLayout<F> {
     fn resolve(&mut self, limits: &Limits) -> Result<ResolvedImage, SourceError> {
         let index = self.files.read("index.json", limits.document_bytes)?;
         let Document::Index(index) = documents::parse(&index, None)? else {

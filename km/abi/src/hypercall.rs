@@ -5,9 +5,11 @@
 //! their results and its [`HyperPage::events`] back, and resumes the guest. Of the registers it looks at the instruction
 //! pointer alone: a program that uses these ports by its own code is ended as by SIGSEGV.
 //!
-//! Bytes travel over *streams*: 0 to 2 are stdin, stdout and stderr, [`INLAY`] brings what the monitor puts in, [`REPLY`]
-//! takes the answer of programs that ask for their call by a system call, and from [`FIRST_CONNECTION`] on they are
-//! connections that the monitor opens to a port on which the program listens.
+//! Bytes travel over *streams*, which have numbers:
+//! * [`STDIN`], [`STDOUT`], [`STDERR`];
+//! * [`INLAY`] brings what the monitor puts in;
+//! * [`REPLY`] takes the answer of programs that ask for their call by a system call;
+//! * from [`FIRST_CONNECTION`] on: connections that the monitor opens to a port on which the program listens.
 //!
 //! A stream is *armed* at first and whenever an [`OpCode::Read`] brought less than was asked for. When it is armed
 //! and has bytes or has ended, the monitor puts an [`EventKind::Readable`] and disarms it; the inline bytes of an
@@ -33,6 +35,12 @@ pub const EVENTS_MAX: usize = 16;
 pub const LISTENERS_MAX: usize = 16;
 /// Longest transfer of one operation in bytes; a longer one is an error of the guest.
 pub const TRANSFER_MAX: u64 = 1 << 20;
+/// Stream of the program's standard input.
+pub const STDIN: u32 = 0;
+/// Stream of the program's standard output.
+pub const STDOUT: u32 = 1;
+/// Stream of the program's standard error.
+pub const STDERR: u32 = 2;
 /// Stream from which the library OS reads a [`crate::records::Inlay`].
 pub const INLAY: u32 = 3;
 /// Stream to which the answer of a program goes that took its call by a system call.

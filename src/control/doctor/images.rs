@@ -2,7 +2,7 @@
 
 use super::Finding;
 use crate::source::cluster::object::Object;
-use api::status::Truth;
+use api::status::{READY, Truth};
 
 /// Counts those that are ready, and names the first that is not.
 pub fn finding(images: &[Object]) -> Finding {
@@ -27,7 +27,7 @@ fn text(text: &Option<String>) -> &str {
 
 fn ready(image: &Object) -> bool {
     let conditions = image.status.as_ref().map(|status| status.conditions.as_slice());
-    conditions.unwrap_or_default().iter().any(|one| one.kind == "Ready" && one.status == Truth::True)
+    conditions.unwrap_or_default().iter().any(|one| one.kind == READY && one.status == Truth::True)
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 
+use volume::readiness::JAIL_LACKS;
+
 use super::Finding;
 
 /// Why the image is not there, in the kubelet's words.
@@ -87,7 +89,7 @@ pub fn reason(pod: &Pod, answers: &[String]) -> Option<String> {
 pub fn jail(answers: &[(String, String)]) -> Finding {
     let what = "jail";
     let lacks = answers.iter().find_map(|(name, answer)| {
-        let line = answer.lines().find(|line| line.contains("jail lacks"))?;
+        let line = answer.lines().find(|line| line.contains(JAIL_LACKS))?;
         Some(format!("{name}: {line}"))
     });
     match lacks {

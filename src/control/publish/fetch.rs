@@ -7,7 +7,7 @@ use bundles::limits::Limits;
 use bundles::reference::Reference;
 use bundles::registry::{BlobCache, Client, Options, RegistryError, RegistrySource};
 pub use bundles::registry::{Keychain, PullEvent};
-use bundles::source::{self, ImageSource, SourceError};
+use bundles::source::{self, ImageContent, SourceError};
 
 /// How registries are spoken to.
 #[derive(Clone, Debug, Default)]
@@ -66,7 +66,7 @@ impl Registries {
         scratch: &Path,
         limits: &Limits,
         progress: impl Fn(PullEvent<'_>) + Send + Sync + 'static,
-    ) -> Result<Box<dyn ImageSource>, SourceError> {
+    ) -> Result<Box<dyn ImageContent>, SourceError> {
         Ok(match reference {
             Reference::Registry(reference) => {
                 let (client, cache) = (self.client.of_tenant(tenant), self.cache.clone());

@@ -1,5 +1,5 @@
-//! How much the volume holds, and how much it may: the size of its file system, or less where that is the disk of a whole
-//! node (a pod's emptyDir has a limit that statvfs(2) does not show; the kubelet evicts the pod that exceeds it).
+//! How much the volume holds, and how much it may: at most the size of its file system. A pod's emptyDir may hold less:
+//! statvfs(2) does not show its limit, and the kubelet evicts the pod that exceeds it.
 
 use std::fs;
 use std::io;

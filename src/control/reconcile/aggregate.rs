@@ -78,7 +78,7 @@ fn truth(kind: &str, replica: &Replica, generation: i64) -> Truth {
     }
     match (kind, replica.phase) {
         // Served by cold boots.
-        (BAKED, Ready) if replica.reason == FailureReason::Disk.word() => Truth::False,
+        (BAKED, Ready) if FailureReason::Disk.is(&replica.reason) => Truth::False,
         (_, Ready) | (PULLED, Baking | BakeFailed) | (BAKED | READY, Stale) => Truth::True,
         (PULLED, PullFailed | Stale) | (BAKED, BakeFailed) | (READY, PullFailed | BakeFailed) => Truth::False,
         (_, Pulling | Baking | PullFailed | BakeFailed | Stale) => Truth::Unknown,

@@ -8,13 +8,13 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use km_vmm::protocol::{GivenSnapshot, Kind, NotReadyReason, RefusedReason, SnapshotMode, Snapshotted};
 
-use super::function_pool::no_machine;
 use super::machine::{BootError, Machine};
 use super::node::Node;
 use super::program::{Program, mode};
 use super::queue::Occasion;
 use super::snapshots::Draft;
-use super::table::{ESTIMATE_FIRST, Shell};
+use super::table::{ChargedSlot, ESTIMATE_FIRST};
+use super::workers::no_machine;
 use crate::logs::{CallLog, FunctionLog};
 use api::{FailureReason, Published, Warmup};
 use worker::process::WorkerError;
@@ -77,8 +77,9 @@ pub struct Baked {
     pub warnings: Vec<String>,
 }
 
-/// Bakes a function in its turn, within the time that its Image allows, and publishes its snapshot under `key`. With snapshot mode `none` it is only tried; so it is where the
-/// disk takes no file, and then the failure says that ([`BakeFailure::is_of_disk`]).
+/// Bakes a function in its turn, within the time that its Image allows, and publishes its snapshot under `key`. In snapshot
+/// mode `none` the program is only tried. It is only tried as well where the disk takes no file; the failure then says so
+/// ([`BakeFailure::is_of_disk`]).
 ///
 /// # Errors
 /// When the program does not get ready or the host fails, with the reason.
@@ -143,7 +144,7 @@ async fn run(
     worker.assign(assign, &rootfs, draft.map(|draft| &draft.file)).await.map_err(worker_failure)?;
     node.charge_growth(&worker, &memory, Weak::new());
     let slot = worker.add_slot().await.map_err(worker_failure)?;
-    let machine = Machine::new(Shell { slot, charge }, log);
+    let machine = Machine::new(ChargedSlot { slot, charge }, log);
     let write = draft.is_some();
     let result = drive(&machine, published, program.port, write, node.ready_limit, progress).await;
     // The machine is of no use any more; its worker leaves when the slot is dropped.

@@ -10,7 +10,7 @@ use km_vmm::protocol::Ended;
 
 use super::function_pool::{Ending, Pool};
 use super::machine::Machine;
-use super::table::Shell;
+use super::table::ChargedSlot;
 use crate::logs::CallLog;
 
 /// What is called when the machine is gone, with what the worker said of it.
@@ -31,7 +31,7 @@ impl std::fmt::Debug for ActiveCall {
 
 impl ActiveCall {
     /// Takes charge of a shell.
-    pub fn new(pool: Arc<Pool>, shell: Shell, log: CallLog, epilogue: Epilogue) -> Self {
+    pub fn new(pool: Arc<Pool>, shell: ChargedSlot, log: CallLog, epilogue: Epilogue) -> Self {
         Self { machine: Machine::new(shell, log), pool, epilogue: Some(epilogue) }
     }
 

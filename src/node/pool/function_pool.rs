@@ -1,23 +1,23 @@
 //! Shells of one revision of a function: made ahead by demand, taken by calls, slots used again.
 //!
-//! A call takes a shell in one short critical section; whatever takes time (workers, machines, teardown) is done by tasks
-//! of their own.
+//! A call takes a shell in one short critical section; whatever takes time is done by tasks of their own. The pool decides
+//! when a machine is made or ended, its [`Maker`] knows how.
 
-use std::fs::File;
+use std::fmt::Debug;
+use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use bundles::store::Lease;
-use km_vmm::protocol::{Ended, FunctionSpec, GivenSnapshot, Kind, Outcome, RefusedReason};
+use km_vmm::protocol::Ended;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::demand::Found;
 use super::node::Node;
-use super::table::{Counts, FAILURES_MAX, Shell, Table, TakeError};
+use super::table::{ChargedSlot, Counts, FAILURES_MAX, SlotOfWorker, Table, TakeError};
+use super::workers::{Source, Workers};
 use crate::logs::CallLog;
-use worker::process::{Worker, WorkerError};
-use worker::slot::{Event, Slot, SlotError, record};
 
 /// Shells that a pool begins at once.
 const MAKING_MAX: usize = 16;
@@ -27,28 +27,9 @@ const WAITING_LOW: usize = 1;
 const TEND_DELAY: Duration = Duration::from_millis(5);
 /// How long a shell may take to be made.
 const MAKE_LIMIT: Duration = Duration::from_secs(30);
-/// How long a machine may take to be gone.
-const END_LIMIT: Duration = Duration::from_secs(5);
-/// How long the frame that ends a machine may take to be sent.
-const STALL_LIMIT: Duration = Duration::from_millis(100);
 /// First and longest pause after a shell could not be made.
 const RETRY_FIRST: Duration = Duration::from_millis(20);
 const RETRY_MAX: Duration = Duration::from_secs(2);
-
-/// What machines are made from.
-#[derive(Debug)]
-pub struct Source {
-    /// The function, as workers are told of it.
-    pub function: FunctionSpec,
-    /// The root file system.
-    pub rootfs: Arc<File>,
-    /// Keeps the bundle from being collected.
-    pub _lease: Arc<Lease>,
-    /// Machines boot, because there is no snapshot or it is being made.
-    pub boots: bool,
-    /// Most machines with a call; more shells than that are never made.
-    pub concurrency: u32,
-}
 
 /// What happens to a pool that its owner must know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,15 +53,56 @@ pub enum Ending {
     Ended,
 }
 
+type WorkerOf<M> = <<M as Maker>::Slot as SlotOfWorker>::Worker;
+
+/// Makes and ends the machines of a pool, which decides when.
+pub trait Maker: Sized + Send + Sync + 'static {
+    /// Where a machine is.
+    type Slot: SlotOfWorker<Worker: Debug + Send + Sync> + Debug + Send;
+    /// Held by a call that waits for a machine.
+    type Waits: Send;
+
+    /// The function's name, for the log.
+    fn function(&self) -> &str;
+
+    /// Most machines with a call.
+    fn concurrency(&self) -> u32;
+
+    /// After so long without a call all workers leave.
+    fn idle(&self) -> Duration;
+
+    /// A call waits for a machine, until what is given is dropped.
+    fn wait(&self) -> Self::Waits;
+
+    /// Makes a shell; also says how long the machine itself took.
+    fn make(
+        &self,
+        pool: &Arc<Pool<Self>>,
+    ) -> impl Future<Output = Result<(ChargedSlot<Self::Slot>, Duration), TakeError>> + Send;
+
+    /// The error for a machine that was not made for this reason.
+    fn unmade(&self, why: String) -> TakeError;
+
+    /// Ends the machine in a slot: what its worker says of it, or nothing where the slot is of no use any more.
+    fn end(
+        &self,
+        slot: &mut Self::Slot,
+        ending: Ending,
+        log: &mut (dyn FnMut(&[u8]) + Send),
+    ) -> impl Future<Output = Option<Option<Ended>>> + Send;
+
+    /// Gives all workers of the function one share of the processors together.
+    fn share(&self, workers: &[Arc<WorkerOf<Self>>]);
+
+    /// The pool has let go of its workers, since nobody calls.
+    fn sleeps(&self);
+}
+
 /// The machines of one revision of a function, and who waits for one.
 #[derive(Debug)]
-pub struct Pool {
-    node: Arc<Node>,
-    source: Source,
-    table: Mutex<Table>,
-    /// Held while a worker or slot is added, so that a burst of calls does not start a worker each.
-    growth: tokio::sync::Mutex<()>,
-    verified: AtomicBool,
+pub struct Pool<M: Maker = Workers> {
+    maker: M,
+    table: Mutex<Table<M::Slot>>,
     /// A task will look after the pool in a moment.
     tending: AtomicBool,
     /// When the snapshot is too old, until its owner was told. Set when the first worker opens it.
@@ -91,16 +113,7 @@ pub struct Pool {
 impl Pool {
     /// A pool, which gets its first shells in its turn if the node allows.
     pub fn new(node: Arc<Node>, source: Source, events: mpsc::UnboundedSender<PoolEvent>) -> Arc<Self> {
-        let pool = Arc::new_cyclic(|_| Self {
-            node: node.clone(),
-            source,
-            table: Mutex::new(Table::new(Instant::now())),
-            growth: tokio::sync::Mutex::default(),
-            verified: AtomicBool::new(false),
-            tending: AtomicBool::new(false),
-            stale: Mutex::default(),
-            events,
-        });
+        let pool = Self::of(Workers::new(node.clone(), source), events);
         // Without a snapshot the first shell would only find that out, and it would be made again for nobody.
         if node.register(&pool) && (pool.boots() || node.snapshots.contains(pool.key())) {
             tokio::spawn(warm(Arc::downgrade(&pool), node));
@@ -110,39 +123,51 @@ impl Pool {
 
     /// Machines boot for each call.
     pub fn boots(&self) -> bool {
-        self.source.boots
+        self.maker.source().boots
     }
 
     /// Key of the snapshot.
     pub fn key(&self) -> &str {
-        &self.source.function.snapshot_key
+        &self.maker.source().function.snapshot_key
     }
 
     /// Where the program listens.
     pub fn port(&self) -> u16 {
-        self.source.function.port
+        self.maker.source().function.port
+    }
+}
+
+impl<M: Maker> Pool<M> {
+    fn of(maker: M, events: mpsc::UnboundedSender<PoolEvent>) -> Arc<Self> {
+        Arc::new(Self {
+            maker,
+            table: Mutex::new(Table::new(Instant::now())),
+            tending: AtomicBool::new(false),
+            stale: Mutex::default(),
+            events,
+        })
     }
 
     /// How many machines and workers it has, by what they do.
     pub fn counts(&self) -> Counts {
-        self.lock().counts()
+        self.table().counts()
     }
 
     /// Shells that wait.
     pub fn waiting(&self) -> usize {
-        self.lock().counts().waiting
+        self.table().counts().waiting
     }
 
     /// When a shell was last asked for.
     pub fn last_call(&self) -> Instant {
-        self.lock().last()
+        self.table().last()
     }
 
     /// Takes a shell, waiting for one if need be; says whether one was there.
     ///
     /// # Errors
     /// When none can be made.
-    pub async fn take(self: &Arc<Self>) -> Result<(Shell, Found), TakeError> {
+    pub async fn take(self: &Arc<Self>) -> Result<(ChargedSlot<M::Slot>, Found), TakeError> {
         let found = self.take_shell().await?;
         self.tell_age();
         Ok(found)
@@ -162,15 +187,15 @@ impl Pool {
         *self.stale.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now().checked_add(pause);
     }
 
-    async fn take_shell(self: &Arc<Self>) -> Result<(Shell, Found), TakeError> {
-        let taken = self.lock().take(Instant::now())?;
+    async fn take_shell(self: &Arc<Self>) -> Result<(ChargedSlot<M::Slot>, Found), TakeError> {
+        let taken = self.table().take(Instant::now())?;
         match taken {
             Ok(shell) => {
                 self.tend_soon();
                 Ok((shell, Found::Shell))
             }
             Err(waiting) => {
-                let _waits = self.node.wait();
+                let _waits = self.maker.wait();
                 self.tend();
                 let mut done = Done(Some(self.clone()));
                 let shell = waiting.await.unwrap_or(Err(TakeError::Closed))?;
@@ -183,51 +208,32 @@ impl Pool {
     /// Takes a machine back whose call is over; gives what the worker says of it.
     pub async fn recycle(
         self: &Arc<Self>,
-        mut shell: Shell,
+        mut shell: ChargedSlot<M::Slot>,
         ending: Ending,
         log: &mut CallLog,
     ) -> Option<Ended> {
         let _done = Done(Some(self.clone()));
-        let ended = match ending {
-            Ending::Ended => Ok(None),
-            Ending::Finish => {
-                end(&mut shell.slot, Kind::Finish, &mut |bytes| log.frame(bytes)).await.map(Some)
-            }
-            Ending::Cancel => {
-                end(&mut shell.slot, Kind::Cancel, &mut |bytes| log.frame(bytes)).await.map(Some)
-            }
-        };
-        match ended {
-            Ok(ended) => {
-                shell.slot.shrink();
-                let mut table = self.lock();
-                if let Some(ended) = &ended {
-                    table.sample(ended.dirty_pages);
-                }
-                table.emptied(shell.slot);
-                drop(table);
-                ended
-            }
-            Err(error) => {
-                self.give_up(&shell.slot, &error);
-                None
-            }
+        let ended = self.maker.end(&mut shell.slot, ending, &mut |bytes| log.frame(bytes)).await?;
+        let mut table = self.table();
+        if let Some(ended) = &ended {
+            table.sample(ended.dirty_pages);
         }
+        table.emptied(shell.slot);
+        ended
     }
 
     /// Looks after the pool when nothing else does: depth, idle workers.
     pub fn tick(self: &Arc<Self>) {
         let (mut surplus, gone) = {
-            let mut table = self.lock();
+            let mut table = self.table();
             table.purge();
-            let mut gone = table.sleep(Instant::now(), self.node.idle);
+            let mut gone = table.sleep(Instant::now(), self.maker.idle());
             if gone.is_empty() {
                 gone = table.spare_workers();
             } else {
-                // Its snapshot is like any other now; the next worker opens it again.
-                self.node.snapshots.release(&self.source.function.snapshot_key);
+                self.maker.sleeps();
             }
-            (table.surplus(Instant::now(), self.source.concurrency), gone)
+            (table.surplus(Instant::now(), self.maker.concurrency()), gone)
         };
         drop(gone);
         self.share();
@@ -237,17 +243,14 @@ impl Pool {
         self.tend();
     }
 
-    /// Gives all workers of the function one share of the processors together.
     fn share(&self) {
-        let workers = self.lock().live_workers();
-        for worker in &workers {
-            worker.share().divide(workers.len());
-        }
+        let workers = self.table().live_workers();
+        self.maker.share(&workers);
     }
 
     /// Destroys one waiting shell.
     pub fn give_up_shell(self: &Arc<Self>) -> bool {
-        let shell = self.lock().give_up();
+        let shell = self.table().give_up();
         shell.is_some_and(|shell| {
             self.destroy(shell);
             true
@@ -256,35 +259,31 @@ impl Pool {
 
     /// Lets go of all shells and workers; calls in flight finish.
     pub fn close(&self) {
-        let gone = self.lock().close();
+        let gone = self.table().close();
         drop(gone);
     }
 
-    fn destroy(self: &Arc<Self>, mut shell: Shell) {
+    fn destroy(self: &Arc<Self>, mut shell: ChargedSlot<M::Slot>) {
         let pool = self.clone();
         tokio::spawn(async move {
-            match end(&mut shell.slot, Kind::Cancel, &mut |_| ()).await {
-                Ok(_) => pool.lock().emptied(shell.slot),
-                Err(error) => pool.give_up(&shell.slot, &error),
+            let ended = pool.maker.end(&mut shell.slot, Ending::Cancel, &mut |_| ()).await;
+            if ended.is_some() {
+                pool.table().emptied(shell.slot);
             }
         });
     }
 
-    /// A slot that is not used again: the end of its stream destroys its machine. A worker that does not keep to the
-    /// protocol goes with it.
-    fn give_up(&self, slot: &Slot, error: &SlotError) {
-        match error {
-            SlotError::Gone | SlotError::Stalled | SlotError::NoMachine(_) => {}
-            error => {
-                tracing::warn!(function = self.source.function.name, %error, "a worker is given up");
-                slot.worker().kill();
-            }
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Table> {
+    /// Which slots are empty or hold a shell, and who waits.
+    pub(super) fn table(&self) -> MutexGuard<'_, Table<M::Slot>> {
         // The table is whole between any two statements.
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// It has another worker, whose end `gone` tells.
+    pub(super) fn hired(self: &Arc<Self>, worker: &Arc<WorkerOf<M>>, gone: CancellationToken) {
+        self.table().hired(worker);
+        self.share();
+        tokio::spawn(watch(Arc::downgrade(self), gone));
     }
 
     /// Begins the shells that are missing.
@@ -296,15 +295,15 @@ impl Pool {
 
     /// How many shells to begin now.
     fn missing(&self) -> usize {
-        let mut table = self.lock();
+        let mut table = self.table();
         let room = MAKING_MAX.saturating_sub(table.counts().making);
-        if room == 0 { 0 } else { table.missing(Instant::now(), self.source.concurrency) }
+        if room == 0 { 0 } else { table.missing(Instant::now(), self.maker.concurrency()) }
     }
 
     /// Begins the shells that are missing, but not while the call that took one is being answered: making a machine takes
     /// a core for longer than most calls last. The end of a short call comes first and tends to the pool itself.
     fn tend_soon(self: &Arc<Self>) {
-        if self.lock().counts().waiting < WAITING_LOW {
+        if self.waiting() < WAITING_LOW {
             self.tend();
         } else if !self.tending.swap(true, Ordering::Relaxed) {
             let pool = self.clone();
@@ -317,22 +316,22 @@ impl Pool {
     }
 
     async fn make(self: Arc<Self>) {
-        match tokio::time::timeout(MAKE_LIMIT, self.make_shell()).await {
+        match tokio::time::timeout(MAKE_LIMIT, self.maker.make(&self)).await {
             Ok(Ok((shell, took))) => {
-                let unwanted = self.lock().made(shell, took);
+                let unwanted = self.table().made(shell, took);
                 drop(unwanted);
             }
             Ok(Err(error)) => self.make_failed(error).await,
-            Err(_) => self.make_failed(self.unmade("it took too long".to_owned())).await,
+            Err(_) => self.make_failed(self.maker.unmade("it took too long".to_owned())).await,
         }
     }
 
     async fn make_failed(self: &Arc<Self>, error: TakeError) {
         if error != TakeError::Closed {
-            tracing::warn!(function = self.source.function.name, %error, "no machine can be made");
+            tracing::warn!(function = self.maker.function(), %error, "no machine can be made");
         }
         let failures = {
-            let mut table = self.lock();
+            let mut table = self.table();
             let error = match &error {
                 TakeError::Restore(why) if table.failures() + 1 >= FAILURES_MAX => {
                     self.lost(PoolEvent::SnapshotUnusable(why.clone()))
@@ -347,108 +346,8 @@ impl Pool {
         self.tend();
     }
 
-    async fn make_shell(self: &Arc<Self>) -> Result<(Shell, Duration), TakeError> {
-        let charge = self.charge().await?;
-        let mut slot = self.slot().await?;
-        charge.of_worker(slot.worker().pid());
-        if self.boots() {
-            return Ok((Shell { slot, charge }, Duration::ZERO));
-        }
-        let _permit = self.node.makers.acquire().await;
-        let begin = Instant::now();
-        if let Err(error) = prepare(&mut slot).await {
-            self.give_up(&slot, &error);
-            return Err(self.unmade(error.to_string()));
-        }
-        Ok((Shell { slot, charge }, begin.elapsed()))
-    }
-
-    async fn charge(self: &Arc<Self>) -> Result<super::budget::Charge, TakeError> {
-        let bytes = self.lock().estimate();
-        if let Some(charge) = self.node.budget.charge(bytes) {
-            return Ok(charge);
-        }
-        if self.node.reclaim(self) {
-            tokio::time::sleep(RETRY_FIRST).await;
-        }
-        self.node.budget.charge(bytes).ok_or(TakeError::Memory)
-    }
-
-    /// An empty slot: one that is there, another one of a worker, one of another worker.
-    async fn slot(self: &Arc<Self>) -> Result<Slot, TakeError> {
-        if let Some(slot) = self.lock().empty_slot() {
-            return Ok(slot);
-        }
-        let _growth = self.growth.lock().await;
-        let (slot, growable) = {
-            let mut table = self.lock();
-            (table.empty_slot(), table.growable())
-        };
-        match (slot, growable) {
-            (Some(slot), _) => Ok(slot),
-            (None, Some(worker)) => worker.add_slot().await.map_err(|error| self.refusal(error)),
-            (None, None) => self.hire().await?.add_slot().await.map_err(|error| self.refusal(error)),
-        }
-    }
-
-    /// The snapshot's file. It is opened for each worker, and held open by those alone, so that a snapshot that is evicted
-    /// while its function sleeps gives its space back.
-    fn snapshot(&self) -> Result<Option<File>, TakeError> {
-        if self.boots() {
-            return Ok(None);
-        }
-        self.node.snapshots.hold(&self.source.function.snapshot_key);
-        match self.node.snapshots.get(&self.source.function.snapshot_key) {
-            Some((file, age)) => {
-                if !self.verified.load(Ordering::Relaxed) {
-                    self.excuse_age(self.node.snapshot_max_age.saturating_sub(age));
-                }
-                Ok(Some(file))
-            }
-            // Evicted while the pool waited for its first shells: it is made again when a call asks for it.
-            None if self.lock().rest() => Err(TakeError::Closed),
-            None => Err(self.lost(PoolEvent::SnapshotMissing)),
-        }
-    }
-
-    async fn hire(self: &Arc<Self>) -> Result<Arc<Worker>, TakeError> {
-        let snapshot = self.snapshot()?;
-        let worker = self.assigned(snapshot.as_ref()).await.map_err(|error| self.refusal(error))?;
-        self.verified.store(true, Ordering::Relaxed);
-        self.node.charge_growth(&worker, &self.source.function, Arc::downgrade(self));
-        self.lock().hired(&worker);
-        self.share();
-        tokio::spawn(watch(Arc::downgrade(self), worker.gone()));
-        Ok(worker)
-    }
-
-    async fn assigned(&self, snapshot: Option<&File>) -> Result<Arc<Worker>, WorkerError> {
-        let worker = self.node.stock.take().await?;
-        let given = match snapshot {
-            None => GivenSnapshot::Nothing,
-            Some(_) if self.verified.load(Ordering::Relaxed) => GivenSnapshot::Verified,
-            Some(_) => GivenSnapshot::Unverified,
-        };
-        worker.assign(self.source.function.clone().to_serve(given), &self.source.rootfs, snapshot).await?;
-        Ok(worker)
-    }
-
-    fn refusal(&self, error: WorkerError) -> TakeError {
-        if let WorkerError::Refused(refused) = &error
-            && refused.reason == RefusedReason::Snapshot
-        {
-            return self.lost(PoolEvent::SnapshotUnusable(refused.message.clone()));
-        }
-        TakeError::Worker(error.to_string())
-    }
-
-    /// For a worker that has made no machine.
-    fn unmade(&self, why: String) -> TakeError {
-        if self.boots() { TakeError::Worker(why) } else { TakeError::Restore(why) }
-    }
-
     /// Tells the owner, who puts another pool into this one's place.
-    fn lost(&self, event: PoolEvent) -> TakeError {
+    pub(super) fn lost(&self, event: PoolEvent) -> TakeError {
         // The owner is gone when the function was removed meanwhile.
         let _ = self.events.send(event);
         TakeError::Closed
@@ -462,73 +361,32 @@ async fn warm(pool: Weak<Pool>, node: Arc<Node>) {
     node.calm().await;
     // It may be replaced or called by now.
     let Some(pool) = pool.upgrade() else { return };
-    pool.lock().wake();
+    pool.table().wake();
     for _ in 0..pool.missing() {
         pool.clone().make().await;
     }
 }
 
 /// Whoever took a shell or waited for one is done with it when this is dropped.
-struct Done(Option<Arc<Pool>>);
+struct Done<M: Maker>(Option<Arc<Pool<M>>>);
 
-impl Drop for Done {
+impl<M: Maker> Drop for Done<M> {
     fn drop(&mut self) {
         if let Some(pool) = self.0.take() {
-            pool.lock().done();
+            pool.table().done();
             pool.tend();
         }
     }
 }
 
 /// Notices the end of a worker at once, so that its shells are replaced before a call asks for them.
-async fn watch(pool: Weak<Pool>, gone: tokio_util::sync::CancellationToken) {
+async fn watch<M: Maker>(pool: Weak<Pool<M>>, gone: CancellationToken) {
     gone.cancelled().await;
     if let Some(pool) = pool.upgrade() {
-        pool.lock().purge();
+        pool.table().purge();
         pool.tend();
     }
 }
 
-async fn prepare(slot: &mut Slot) -> Result<(), SlotError> {
-    slot.queue_empty(Kind::Prepare);
-    slot.flush().await?;
-    loop {
-        match slot.event().await? {
-            Event::Frame(Kind::Prepared, _) => return Ok(()),
-            // What a program writes while it is pre-run belongs to no call.
-            Event::Frame(Kind::Log, _) => {}
-            Event::Frame(Kind::Ended, payload) => return Err(no_machine(&payload)),
-            Event::Frame(kind, _) => return Err(SlotError::Unexpected(kind)),
-            Event::Data => return Err(SlotError::Unexpected(Kind::Data)),
-        }
-    }
-}
-
-/// Ends the machine in a slot and waits until the slot is empty.
-async fn end(slot: &mut Slot, how: Kind, log: &mut impl FnMut(&[u8])) -> Result<Ended, SlotError> {
-    slot.queue_empty(how);
-    // A machine that reads no more of its request would not let the frame through.
-    tokio::time::timeout(STALL_LIMIT, slot.flush()).await.unwrap_or(Err(SlotError::Stalled))?;
-    let wait = async {
-        loop {
-            match slot.event().await? {
-                Event::Data => slot.consume(usize::MAX),
-                Event::Frame(Kind::Log, payload) => log(&payload),
-                Event::Frame(Kind::Ended, payload) => return record(Kind::Ended, &payload),
-                Event::Frame(..) => {}
-            }
-        }
-    };
-    tokio::time::timeout(END_LIMIT, wait)
-        .await
-        .unwrap_or_else(|_| Err(SlotError::Io(std::io::ErrorKind::TimedOut.into())))
-}
-
-/// What the worker said instead of making a machine.
-pub fn no_machine(payload: &[u8]) -> SlotError {
-    match record::<Ended>(Kind::Ended, payload) {
-        Ok(Ended { outcome: Outcome::Fault { message }, .. }) => SlotError::NoMachine(message),
-        Ok(ended) => SlotError::NoMachine(format!("{:?}", ended.outcome)),
-        Err(error) => error,
-    }
-}
+#[cfg(test)]
+mod tests;

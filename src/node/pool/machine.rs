@@ -13,8 +13,8 @@ use bytes::Bytes;
 use hyper::rt::ReadBufCursor;
 use km_vmm::protocol::{Boot, Call, Ended, Frame, Kind, NotReady, Outcome, PAYLOAD_MAX, Ready, Started};
 
-use super::function_pool::no_machine;
-use super::table::Shell;
+use super::table::ChargedSlot;
+use super::workers::no_machine;
 use crate::logs::CallLog;
 use worker::slot::{Event, Slot, SlotError, record};
 
@@ -62,7 +62,7 @@ pub enum Output {
 #[derive(Debug)]
 struct Inner {
     /// Here until the call is over.
-    shell: Option<Shell>,
+    shell: Option<ChargedSlot>,
     log: CallLog,
     beginning: Beginning,
     started: Option<Started>,
@@ -116,7 +116,7 @@ pub struct Machine {
 
 impl Machine {
     /// Takes charge of a shell.
-    pub fn new(shell: Shell, log: CallLog) -> Self {
+    pub fn new(shell: ChargedSlot, log: CallLog) -> Self {
         let inner = Inner {
             shell: Some(shell),
             log,
@@ -263,7 +263,7 @@ impl Machine {
     }
 
     /// Takes the slot back, with the log and what the worker said of the machine's end, if it did.
-    pub fn take(&self) -> Option<(Shell, CallLog, Option<Ended>)> {
+    pub fn take(&self) -> Option<(ChargedSlot, CallLog, Option<Ended>)> {
         let mut inner = self.shared.lock();
         let shell = inner.shell.take()?;
         Some((shell, inner.log.take(), inner.ended.take()))
@@ -302,7 +302,10 @@ impl Machine {
         }
     }
 
-    fn with_shell<T>(&self, work: impl FnOnce(&mut Shell) -> Result<T, SlotError>) -> Result<T, SlotError> {
+    fn with_shell<T>(
+        &self,
+        work: impl FnOnce(&mut ChargedSlot) -> Result<T, SlotError>,
+    ) -> Result<T, SlotError> {
         match &mut self.shared.lock().shell {
             Some(shell) => work(shell),
             None => Err(SlotError::Gone),

@@ -8,7 +8,8 @@
 //!
 //! Processes and the streams to them are the crate `worker`.
 //!
-//! * [`function_pool`]: the slot table of one function's revision, filled by [`demand`] within the node's [`budget`].
+//! * [`function_pool`]: the slot [`table`] of one function's revision, filled by [`demand`]; [`workers`] make its machines within
+//!   the node's [`budget`].
 //! * [`machine`], [`call`]: a machine in use, as a byte stream; one that answers a call.
 //! * [`bake`], with its [`queue`], [`snapshots`], [`program`]: where shells come from.
 //! * [`node`]: what all functions share.
@@ -24,7 +25,9 @@ pub mod program;
 pub mod queue;
 pub mod snapshots;
 pub mod table;
+pub mod workers;
 
 pub use call::ActiveCall;
-pub use function_pool::{Pool, Source};
+pub use function_pool::Pool;
 pub use node::Node;
+pub use workers::Source;

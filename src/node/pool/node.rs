@@ -109,7 +109,7 @@ impl Node {
     }
 
     /// A call waits for a machine, until this is dropped.
-    pub(super) fn wait(self: &Arc<Self>) -> Waits {
+    pub fn wait(self: &Arc<Self>) -> Waits {
         self.waiting.fetch_add(1, Ordering::Relaxed);
         Waits(self.clone())
     }
@@ -187,7 +187,7 @@ impl Node {
 
 /// A call that waits for a machine.
 #[derive(Debug)]
-pub(super) struct Waits(Arc<Node>);
+pub struct Waits(Arc<Node>);
 
 impl Drop for Waits {
     fn drop(&mut self) {

@@ -68,7 +68,7 @@ impl WorkerOfSlots for Worker {
 
 /// A slot with its part of the memory budget: a shell, or (where machines boot) a place for one.
 #[derive(Debug)]
-pub struct Shell<S = Slot> {
+pub struct ChargedSlot<S = Slot> {
     /// Where the machine is, or will boot.
     pub slot: S,
     /// Its memory, given back with the slot.
@@ -92,14 +92,14 @@ pub enum TakeError {
     Restore(String),
 }
 
-type Waiter<S> = oneshot::Sender<Result<Shell<S>, TakeError>>;
+type Waiter<S> = oneshot::Sender<Result<ChargedSlot<S>, TakeError>>;
 /// A shell that is there, or a place in the queue for the next one.
-pub type Taken<S> = Result<Shell<S>, oneshot::Receiver<Result<Shell<S>, TakeError>>>;
+pub type Taken<S> = Result<ChargedSlot<S>, oneshot::Receiver<Result<ChargedSlot<S>, TakeError>>>;
 
 /// Which slots are empty or hold a shell, who waits, and how many shells are wanted.
 #[derive(Debug)]
 pub struct Table<S: SlotOfWorker = Slot> {
-    idle: VecDeque<Shell<S>>,
+    idle: VecDeque<ChargedSlot<S>>,
     empty: Vec<S>,
     workers: Vec<Weak<S::Worker>>,
     waiters: VecDeque<Waiter<S>>,
@@ -196,7 +196,7 @@ impl<S: SlotOfWorker> Table<S> {
     }
 
     /// A shell is made: it goes to whoever waits longest.
-    pub fn made(&mut self, mut shell: Shell<S>, took: Duration) -> Option<Shell<S>> {
+    pub fn made(&mut self, mut shell: ChargedSlot<S>, took: Duration) -> Option<ChargedSlot<S>> {
         self.making -= 1;
         (self.failures, self.paused) = (0, None);
         self.demand.made(took);
@@ -272,13 +272,13 @@ impl<S: SlotOfWorker> Table<S> {
     }
 
     /// A shell that is not wanted any more; `None` while the depth is right.
-    pub fn surplus(&mut self, now: Instant, most: u32) -> Option<Shell<S>> {
+    pub fn surplus(&mut self, now: Instant, most: u32) -> Option<ChargedSlot<S>> {
         let depth = if self.awake { self.demand.depth(now, most) } else { 0 };
         if self.idle.len() > depth + depth / 2 { self.idle.pop_front() } else { None }
     }
 
     /// The oldest shell, whatever the depth.
-    pub fn give_up(&mut self) -> Option<Shell<S>> {
+    pub fn give_up(&mut self) -> Option<ChargedSlot<S>> {
         self.idle.pop_front()
     }
 
@@ -397,9 +397,9 @@ mod tests {
 
     const MOST: u32 = 64;
 
-    fn shell(worker: &Arc<TestWorker>) -> Shell<TestSlot> {
+    fn shell(worker: &Arc<TestWorker>) -> ChargedSlot<TestSlot> {
         let charge = Budget::new(1).charge(1).unwrap();
-        Shell { slot: TestSlot::of(worker), charge }
+        ChargedSlot { slot: TestSlot::of(worker), charge }
     }
 
     fn table() -> (Table<TestSlot>, Instant, Arc<TestWorker>) {

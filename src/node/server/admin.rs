@@ -8,12 +8,14 @@ use http::{Method, Request, Response, StatusCode};
 use serde::Serialize;
 
 use km_vmm::protocol::Measure;
+use volume::readiness::JAIL_LACKS;
 use volume::statuses;
 
 use super::Server;
 use super::body::Body;
 use super::functions::{Function, Serving};
 use super::problem::{Component, Problem, Reader};
+use super::reason::Reason;
 use crate::metrics::{OfFunction, OfMeasure, OfState};
 use crate::pool::table::Counts;
 use api::ImageSpec;
@@ -41,7 +43,7 @@ pub fn answer<B>(server: &Server, request: &Request<B>) -> Response<Body> {
         let problem = Problem::new(
             StatusCode::METHOD_NOT_ALLOWED,
             Component::Request,
-            "MethodNotAllowed",
+            Reason::MethodNotAllowed,
             "only GET is answered here",
         );
         return problem.response("", Reader::Owner);
@@ -78,7 +80,7 @@ pub fn health() -> Response<Body> {
 /// What a node that is ready says: if there is one, the gap in its workers' jail as well.
 fn ready(server: &Server) -> String {
     let lacks = server.node.stock.jail_lacks();
-    let lacks = lacks.map(|lacks| format!("the workers' jail lacks {lacks}\n"));
+    let lacks = lacks.map(|lacks| format!("{JAIL_LACKS} {lacks}\n"));
     format!("ready\n{}", lacks.unwrap_or_default())
 }
 
@@ -102,7 +104,7 @@ fn entry(function: &Function) -> Entry<'_> {
 fn logs(server: &Server, query: &str) -> Response<Body> {
     let Some(name) = parameter(query, "function") else {
         let why = "name the function: /logs?function=NAMESPACE/FUNCTION";
-        return Problem::new(StatusCode::BAD_REQUEST, Component::Request, "FunctionMissing", why)
+        return Problem::new(StatusCode::BAD_REQUEST, Component::Request, Reason::FunctionMissing, why)
             .response("", Reader::Owner);
     };
     match server.functions.get(&name) {

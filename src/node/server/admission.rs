@@ -12,6 +12,7 @@ use http::StatusCode;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::problem::{Component, Problem};
+use super::reason::Reason;
 
 /// How long a call may wait for its turn.
 const QUEUE_WAIT: Duration = Duration::from_secs(10);
@@ -124,7 +125,7 @@ impl Admission {
 
     fn full(&self) -> Problem {
         let told = "the function has all the calls in flight that it may have, and its queue is full";
-        Problem::new(StatusCode::TOO_MANY_REQUESTS, Component::Admission, "FunctionBusy", told)
+        Problem::new(StatusCode::TOO_MANY_REQUESTS, Component::Admission, Reason::FunctionBusy, told)
             .retry_after(RETRY_SECS)
     }
 }
@@ -148,7 +149,7 @@ impl Drop for Place<'_> {
 
 /// The node's answer when it has no room.
 pub fn node_full(told: &'static str) -> Problem {
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, Component::Admission, "NodeBusy", told)
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, Component::Admission, Reason::NodeBusy, told)
         .retry_after(RETRY_SECS)
 }
 
@@ -163,7 +164,7 @@ mod tests {
         let first = turns.take(&other).unwrap();
         let held: Vec<_> = std::iter::from_fn(|| turns.take(&flood).ok()).take(100).collect();
         assert_eq!(held.len(), 11, "its half of the node, and what nobody else wanted but a quarter");
-        assert_eq!(turns.take(&flood).unwrap_err().reason, "NodeBusy");
+        assert_eq!(turns.take(&flood).unwrap_err().reason, Reason::NodeBusy);
         let more: Vec<_> = (0..4).map(|_| turns.take(&other).unwrap()).collect();
         assert!(turns.take(&other).is_err(), "there are no more");
         drop((first, more, held));

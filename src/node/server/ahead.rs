@@ -12,6 +12,7 @@ use http::StatusCode;
 use super::admission::{RETRY_SECS, node_full};
 use super::headers::Peer;
 use super::problem::{Component, Problem};
+use super::reason::Reason;
 
 /// What the node holds of requests.
 #[derive(Debug)]
@@ -113,7 +114,7 @@ impl Drop for Held {
 
 fn peer_full() -> Problem {
     let told = "the server holds as many bytes of this client's requests as it may";
-    Problem::new(StatusCode::TOO_MANY_REQUESTS, Component::Admission, "PeerBusy", told)
+    Problem::new(StatusCode::TOO_MANY_REQUESTS, Component::Admission, Reason::PeerBusy, told)
         .retry_after(RETRY_SECS)
 }
 
@@ -129,10 +130,10 @@ mod tests {
         first.cover(40).unwrap();
         first.cover(30).unwrap();
         let mut same = ledger.open(peer("[::ffff:10.0.0.1]:2", false));
-        assert_eq!(same.cover(21).unwrap_err().reason, "PeerBusy");
+        assert_eq!(same.cover(21).unwrap_err().reason, Reason::PeerBusy);
         same.cover(20).unwrap();
         let mut proxy = ledger.open(peer("10.0.0.1:3", true));
-        assert_eq!(proxy.cover(41).unwrap_err().reason, "NodeBusy");
+        assert_eq!(proxy.cover(41).unwrap_err().reason, Reason::NodeBusy);
         proxy.cover(40).unwrap();
         drop((first, proxy));
         assert_eq!(ledger.held(), 20);
@@ -141,6 +142,6 @@ mod tests {
         let mut one = ledger.open(peer("[2001:db8::1]:1", false));
         one.cover(60).unwrap();
         let mut neighbour = ledger.open(peer("[2001:db8::ffff:2]:1", false));
-        assert_eq!(neighbour.cover(1).unwrap_err().reason, "PeerBusy", "one /64 is one peer");
+        assert_eq!(neighbour.cover(1).unwrap_err().reason, Reason::PeerBusy, "one /64 is one peer");
     }
 }

@@ -14,6 +14,7 @@ use tokio::time::Sleep;
 use super::exchange::Exchange;
 use super::finish::CallEnd;
 use super::opening::{Frames, Source};
+use super::reason::CallResult;
 use super::watch::Watched;
 
 /// Bytes that are handed over at once of what is held here as a whole.
@@ -80,8 +81,10 @@ impl LongOutput {
                 self.end.take().into_iter().for_each(Watched::complete);
                 return Poll::Ready(None);
             }
-            Poll::Ready(Some(Err(why))) => ("response ended early", BodyError::Program(why)),
-            Poll::Pending if self.deadline.as_mut().poll(cx).is_ready() => ("deadline", BodyError::Deadline),
+            Poll::Ready(Some(Err(why))) => (CallResult::Cut, BodyError::Program(why)),
+            Poll::Pending if self.deadline.as_mut().poll(cx).is_ready() => {
+                (CallResult::Deadline, BodyError::Deadline)
+            }
             Poll::Pending => return Poll::Pending,
         };
         self.end.take().into_iter().for_each(|end| end.fail(reason));
@@ -184,7 +187,7 @@ impl Stream {
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => {
-                self.fail("response ended early");
+                self.fail(CallResult::Cut);
                 Poll::Ready(Some(Err(error.into())))
             }
             Poll::Ready(None) => {
@@ -192,7 +195,7 @@ impl Stream {
                 Poll::Ready(None)
             }
             Poll::Pending if rest.deadline.as_mut().poll(cx).is_ready() => {
-                self.fail("deadline");
+                self.fail(CallResult::Deadline);
                 Poll::Ready(Some(Err(BodyError::Deadline)))
             }
             Poll::Pending => Poll::Pending,
@@ -203,8 +206,8 @@ impl Stream {
         self.rest.take().into_iter().for_each(|rest| rest.end.complete());
     }
 
-    fn fail(&mut self, reason: &'static str) {
-        self.rest.take().into_iter().for_each(|rest| rest.end.fail(reason));
+    fn fail(&mut self, result: CallResult) {
+        self.rest.take().into_iter().for_each(|rest| rest.end.fail(result));
     }
 }
 

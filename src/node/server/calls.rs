@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::functions::Function;
 use super::problem::Problem;
+use super::reason::CallResult;
 use crate::metrics::seconds;
 
 /// Records that are kept.
@@ -26,7 +27,7 @@ pub struct CallRecord {
     /// Status that the client got; 0 if it went away before.
     pub status: u16,
     /// `ok`, or why not.
-    pub result: &'static str,
+    pub result: CallResult,
     /// It found no shell waiting.
     pub pool_empty: bool,
     /// Head of the request → machine taken.
@@ -88,7 +89,7 @@ pub struct CallFacts {
 #[derive(Clone, Debug)]
 struct Seen {
     status: u16,
-    result: &'static str,
+    result: CallResult,
     pool_empty: bool,
     queue: Duration,
     head: Duration,
@@ -102,7 +103,7 @@ impl CallFacts {
         let none = Duration::ZERO;
         let seen = Seen {
             status: 0,
-            result: "client gone",
+            result: CallResult::ClientGone,
             pool_empty: false,
             queue: none,
             head: none,
@@ -138,12 +139,12 @@ impl CallFacts {
         let (head, detail) = (self.begun.elapsed(), problem.detail.as_deref().map(Arc::from));
         self.change(|seen| {
             (seen.status, seen.head, seen.detail) = (problem.status.as_u16(), head, detail);
-            seen.result = problem.reason_word();
+            seen.result = problem.reason.into();
         });
     }
 
     /// The response ends, well or not.
-    pub fn ended(&self, result: &'static str) {
+    pub fn ended(&self, result: CallResult) {
         let total = self.begun.elapsed();
         self.change(|seen| (seen.result, seen.total) = (result, Some(total)));
     }
@@ -189,21 +190,21 @@ impl CallFacts {
         if record.pool_empty {
             metrics.coldstarts.inc();
         }
-        if record.result == "deadline" {
+        if record.result == CallResult::Deadline {
             metrics.timeouts.inc();
         }
     }
 
     fn log(&self, record: &CallRecord, ended: Option<&Ended>) {
         let CallRecord { function, call, status, result, queue_us, boot_us, total_us, .. } = record;
-        if *result == "ok" {
+        if *result == CallResult::Complete {
             tracing::info!(%function, %call, status, queue_us, boot_us, total_us, "call");
         } else {
             let outcome = ended.map(|ended| describe(&ended.outcome)).unwrap_or_default();
             // A detail that says how the machine ended says the same.
             let detail = record.detail.as_deref().filter(|detail| *detail != outcome);
             tracing::warn!(
-                %function, %call, status, result, queue_us, boot_us, total_us, outcome, detail, "call failed"
+                %function, %call, status, result = result.word(), queue_us, boot_us, total_us, outcome, detail, "call failed"
             );
         }
     }

@@ -18,6 +18,7 @@ use tokio::time::Sleep;
 use super::admission::node_full;
 use super::intake::{Fault, RequestBody};
 use super::problem::{Component, Problem};
+use super::reason::Reason;
 use crate::pool::budget::{Budget, Charge};
 use crate::pool::machine::{Machine, Output};
 
@@ -121,7 +122,7 @@ impl Exchange {
         self.input.poll(&self.machine, cx).map_err(Fault::problem)?;
         self.machine.poll_output(cx).map_err(|error| {
             let detail = format!("the function's worker failed and took the call with it: {error}");
-            Problem::bad_gateway(Component::Worker, "WorkerFailed", detail)
+            Problem::bad_gateway(Component::Worker, Reason::WorkerFailed, detail)
         })
     }
 

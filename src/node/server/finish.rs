@@ -6,6 +6,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::admission::NodeTurn;
 use super::calls::CallFacts;
+use super::reason::CallResult;
 use crate::pool::ActiveCall;
 
 /// What a call gives back when it ends; dropped, the call is given up.
@@ -34,12 +35,12 @@ impl CallEnd {
 
     /// The response is whole.
     pub fn complete(self) {
-        self.facts.ended("ok");
+        self.facts.ended(CallResult::Complete);
         self.call.finish();
     }
 
     /// The response is not whole and never will be.
-    pub fn fail(self, reason: &'static str) {
-        self.facts.ended(reason);
+    pub fn fail(self, result: impl Into<CallResult>) {
+        self.facts.ended(result.into());
     }
 }

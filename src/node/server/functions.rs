@@ -10,6 +10,7 @@ use tokio::sync::futures::Notified;
 
 use super::admission::Admission;
 use super::problem::{Component, Problem};
+use super::reason::Reason;
 use crate::logs::FunctionLog;
 use crate::metrics::{FunctionMetrics, Metrics};
 use crate::pool::Pool;
@@ -75,7 +76,7 @@ impl Function {
                 generation: published.generation,
                 digest: published.digest.clone(),
                 phase: Phase::Baking,
-                reason: "Baking".to_owned(),
+                reason: Reason::Baking.word().to_owned(),
                 message: "the first bake runs".to_owned(),
                 serving: None,
             }),
@@ -93,7 +94,7 @@ impl Function {
             Serving::Failed(problem) => Err(problem.clone()),
             Serving::Baking => {
                 let detail = "the function was published a moment ago and is being made ready";
-                Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, Component::Bake, "Baking", detail)
+                Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, Component::Bake, Reason::Baking, detail)
                     .retry_after(BAKE_RETRY_SECS))
             }
         }

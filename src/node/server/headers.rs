@@ -169,8 +169,8 @@ pub fn for_function(
     }
 }
 
-/// Removes what other programs take for the word of a proxy: names that say who the client is or what it asked for, and
-/// names that become one of those, or a variable with a meaning of its own, where everything but letters and digits becomes `_`.
+/// Removes headers that a client could forge as a proxy's word: names that say who the client is or what it asked for. Names
+/// with other characters than letters, digits and `-` go as well: where these become `_`, they collide with the former.
 fn strip_identities(headers: &mut HeaderMap) {
     let is_plain = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     let is_taken = |name: &str| {

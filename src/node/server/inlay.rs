@@ -43,7 +43,7 @@ impl SecretError {
 
     /// The answer to a call.
     pub fn problem(&self) -> Problem {
-        let reason = self.reason().word();
+        let reason = self.reason().into();
         let told = "the function's secrets cannot be had; its status has the details";
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, Component::Bake, reason, told)
             .with_detail(self.to_string())

@@ -14,6 +14,7 @@ use tokio::time::Sleep;
 
 use super::ahead::Held;
 use super::problem::{Component, Problem};
+use super::reason::Reason;
 
 /// Bytes that come before a machine is taken.
 pub const AHEAD_MAX: usize = 64 << 10;
@@ -48,9 +49,9 @@ impl Fault {
     /// The answer to it.
     pub fn problem(self) -> Problem {
         let (status, reason) = match self {
-            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "BodyTooLarge"),
-            Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, "BodyTooSlow"),
-            Self::Broken => (StatusCode::BAD_REQUEST, "BodyMalformed"),
+            Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, Reason::BodyTooLarge),
+            Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, Reason::BodyTooSlow),
+            Self::Broken => (StatusCode::BAD_REQUEST, Reason::BodyMalformed),
         };
         Problem::new(status, Component::Request, reason, self.told())
     }

@@ -23,12 +23,13 @@ use super::headers::{self, Peer};
 use super::intake::{FaultCell, Intake, RequestBody};
 use super::opening::{Broken, Ended, Source};
 use super::problem::{Component, Problem};
+use super::reason::Reason;
 use super::route::route;
 use super::{framing, inlay, kontain, origin, stdio, tunnel, variables, verdict};
 use crate::logs::CallLog;
 use crate::pool::demand::Found;
 use crate::pool::machine::BootError;
-use crate::pool::table::{Shell, TakeError};
+use crate::pool::table::{ChargedSlot, TakeError};
 use crate::pool::{ActiveCall, Pool};
 use api::Protocol;
 use worker::slot::SlotError;
@@ -58,13 +59,13 @@ pub async fn invoke(
 ) -> Result<Response<Body>, Problem> {
     let begun = Instant::now();
     let (mut parts, body) = request.into_parts();
-    let host = headers::check_host(&parts).map_err(|why| bad_request("HostInvalid", why))?;
+    let host = headers::check_host(&parts).map_err(|why| bad_request(Reason::HostInvalid, why))?;
     if parts.method == Method::CONNECT {
         let why = "CONNECT is not for functions";
         return Err(Problem::new(
             StatusCode::METHOD_NOT_ALLOWED,
             Component::Request,
-            "MethodNotAllowed",
+            Reason::MethodNotAllowed,
             why,
         ));
     }
@@ -80,8 +81,8 @@ pub async fn invoke(
         || parts.headers.contains_key(CONTENT_LENGTH)
         || parts.headers.contains_key(TRANSFER_ENCODING);
     let upgrade = headers::wants_upgrade(&parts).then(|| Upgrade::of(&mut parts));
-    let id_value =
-        HeaderValue::try_from(id).map_err(|_| bad_request("CallIdInvalid", "the call id is malformed"))?;
+    let id_value = HeaderValue::try_from(id)
+        .map_err(|_| bad_request(Reason::CallIdInvalid, "the call id is malformed"))?;
     headers::for_function(&mut parts.headers, peer, host, &id_value, routed.function);
     parts.uri = Uri::from(routed.rest);
     let body = intake.ahead(server.ahead.open(peer)).await?;
@@ -100,7 +101,7 @@ pub async fn invoke(
     call.run(parts, body, upgrade).await
 }
 
-fn bad_request(reason: &'static str, told: &'static str) -> Problem {
+fn bad_request(reason: Reason, told: &'static str) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, Component::Request, reason, told)
 }
 
@@ -207,8 +208,9 @@ impl Call {
 
     /// Brings the machine to where it waits for the request.
     async fn begin(&self, end: &CallEnd, pool: &Pool, limit: Duration) -> Result<(), Problem> {
-        let failed =
-            |error: SlotError| Problem::bad_gateway(Component::Worker, "WorkerFailed", error.to_string());
+        let failed = |error: SlotError| {
+            Problem::bad_gateway(Component::Worker, Reason::WorkerFailed, error.to_string())
+        };
         if let Some(inlay) = &self.inlay {
             end.call().put_in(inlay).map_err(failed)?;
         }
@@ -221,7 +223,7 @@ impl Call {
         end.call().begin(&self.id, pool.port(), left).map_err(failed)
     }
 
-    async fn take(&self) -> Result<(Arc<Pool>, Shell, Found), Problem> {
+    async fn take(&self) -> Result<(Arc<Pool>, ChargedSlot, Found), Problem> {
         let mut pool = self.revision.pool.clone();
         loop {
             // Before the pool is asked: what takes its place meanwhile is not missed.
@@ -240,7 +242,11 @@ impl Call {
                 }
                 Err(TakeError::Memory) => return Err(node_full("the node's memory for machines is used up")),
                 Err(error @ (TakeError::Worker(_) | TakeError::Restore(_))) => {
-                    return Err(Problem::bad_gateway(Component::Worker, "WorkerFailed", error.to_string()));
+                    return Err(Problem::bad_gateway(
+                        Component::Worker,
+                        Reason::WorkerFailed,
+                        error.to_string(),
+                    ));
                 }
             }
         }
@@ -322,7 +328,7 @@ impl Call {
             }
             (StatusCode::SWITCHING_PROTOCOLS, None) => {
                 let why = "the function switched protocols without being asked to";
-                let problem = Problem::bad_gateway(Component::Function, "NotHttp", why);
+                let problem = Problem::bad_gateway(Component::Function, Reason::NotHttp, why);
                 give_up(end, &problem);
                 return Err(problem);
             }
@@ -393,14 +399,14 @@ struct Answer {
 /// Ends a call that the client gets a problem document for.
 fn give_up(end: CallEnd, problem: &Problem) {
     end.facts().refused(problem);
-    end.fail(problem.reason_word());
+    end.fail(problem.reason);
 }
 
 /// A request that speaks no HTTP cannot be told from a response that speaks none; both end here.
 fn not_http(error: &dyn std::fmt::Display) -> Problem {
     Problem::bad_gateway(
         Component::Function,
-        "NotHttp",
+        Reason::NotHttp,
         format!("the function's answer is not HTTP: {error}"),
     )
 }
@@ -409,8 +415,10 @@ fn boot_problem(error: &BootError) -> Problem {
     match error {
         BootError::NotReady(why) => {
             let detail = crate::logs::escape(why.message.as_bytes());
-            Problem::bad_gateway(Component::Function, "NotReady", detail)
+            Problem::bad_gateway(Component::Function, Reason::NotReady, detail)
         }
-        BootError::Slot(error) => Problem::bad_gateway(Component::Worker, "WorkerFailed", error.to_string()),
+        BootError::Slot(error) => {
+            Problem::bad_gateway(Component::Worker, Reason::WorkerFailed, error.to_string())
+        }
     }
 }

@@ -22,6 +22,7 @@ use super::finish::CallEnd;
 use super::intake::RequestBody;
 use super::invoke::Call;
 use super::problem::{Component, Problem};
+use super::reason::Reason;
 use super::verdict;
 
 /// Longest reply, as the program writes it.
@@ -154,7 +155,7 @@ fn lines(text: &[u8]) -> Result<Reply, Problem> {
 fn malformed(why: impl std::fmt::Display) -> Problem {
     Problem::bad_gateway(
         Component::Function,
-        "ReplyMalformed",
+        Reason::ReplyMalformed,
         format!("the function's reply is malformed: {why}"),
     )
 }
@@ -197,7 +198,7 @@ mod tests {
             r#"{"Status":200"#,
             "STATUSCODE: 200\nX: 1",
         ] {
-            assert_eq!(reply(text.as_bytes()).unwrap_err().reason, "ReplyMalformed", "{text}");
+            assert_eq!(reply(text.as_bytes()).unwrap_err().reason, Reason::ReplyMalformed, "{text}");
         }
         assert!(reply(b"\xff\xfe").is_err());
     }

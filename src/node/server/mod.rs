@@ -29,6 +29,7 @@ pub mod losses;
 pub mod opening;
 pub mod origin;
 pub mod problem;
+pub mod reason;
 pub mod refusal;
 pub mod report;
 pub mod revise;
@@ -283,14 +284,14 @@ impl Server {
             Ok(response) => response,
             Err(problem) => {
                 let known = self.functions.get(&name).map(|_| name.clone()).unwrap_or_default();
-                let label = OfReason { faas_name: known, error_type: problem.reason.to_owned() };
+                let label = OfReason { faas_name: known, error_type: problem.reason.word().to_owned() };
                 self.metrics.errors.get_or_create(&label).inc();
                 let status = problem.status.as_u16();
                 tracing::debug!(
                     function = name,
                     call = id,
                     status,
-                    reason = problem.reason,
+                    reason = problem.reason.word(),
                     "{}",
                     problem.detail()
                 );

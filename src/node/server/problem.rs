@@ -9,6 +9,7 @@ use http::{Response, StatusCode};
 use serde::Serialize;
 
 use super::body::Body;
+use super::reason::Reason;
 
 /// Who has the problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -46,7 +47,7 @@ pub struct Problem {
     /// Where it arose, so that the reader knows whose it is to mend.
     pub component: Component,
     /// One word for machines.
-    pub reason: &'static str,
+    pub reason: Reason,
     /// One line for the caller.
     pub told: &'static str,
     /// One line for the function's owner, where it says more than `told`.
@@ -63,13 +64,13 @@ struct Document<'a> {
     status: u16,
     detail: &'a str,
     component: Component,
-    reason: &'a str,
+    reason: Reason,
     call_id: &'a str,
 }
 
 impl Problem {
     /// A problem that does not go away by waiting.
-    pub fn new(status: StatusCode, component: Component, reason: &'static str, told: &'static str) -> Self {
+    pub fn new(status: StatusCode, component: Component, reason: Reason, told: &'static str) -> Self {
         Self { status, component, reason, told, detail: None, retry_after: None }
     }
 
@@ -92,28 +93,23 @@ impl Problem {
 
     /// Nothing is published there.
     pub fn not_found(told: &'static str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, Component::Router, "NotFound", told)
+        Self::new(StatusCode::NOT_FOUND, Component::Router, Reason::NotFound, told)
     }
 
     /// The deadline of the call passed.
     pub fn deadline() -> Self {
         let told = "the call took longer than the function's timeout and was ended";
-        Self::new(StatusCode::GATEWAY_TIMEOUT, Component::Function, "Deadline", told)
+        Self::new(StatusCode::GATEWAY_TIMEOUT, Component::Function, Reason::Deadline, told)
     }
 
     /// The function did not answer well; `detail` is for its owner.
-    pub fn bad_gateway(component: Component, reason: &'static str, detail: impl Into<String>) -> Self {
+    pub fn bad_gateway(component: Component, reason: Reason, detail: impl Into<String>) -> Self {
         let told = match component {
             Component::Worker => "the machine of the call failed; the server's log has the details",
             Component::Bake => "the function cannot be made ready; its status has the details",
             _ => "the function did not answer as it must; its log has the details under the call's id",
         };
         Self::new(StatusCode::BAD_GATEWAY, component, reason, told).with_detail(detail)
-    }
-
-    /// The result that a call's record shows.
-    pub fn reason_word(&self) -> &'static str {
-        if self.status == StatusCode::GATEWAY_TIMEOUT { "deadline" } else { self.reason }
     }
 
     /// The document that says so.

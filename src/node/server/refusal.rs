@@ -16,6 +16,7 @@ use http_body::{Frame, SizeHint};
 use super::body::{Body, BodyError};
 use super::headers;
 use super::problem::{Component, Problem, Reader};
+use super::reason::Reason;
 use super::watch::Pace;
 
 /// Longest head that hyper writes of itself.
@@ -96,11 +97,11 @@ fn replacement(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut lines = std::str::from_utf8(head).ok()?.split("\r\n");
     let status = lines.next()?.strip_prefix("HTTP/1.1 ")?.get(..3)?;
     let (status, reason, told) = match status {
-        "400" => (StatusCode::BAD_REQUEST, "Malformed", "the request is not HTTP as RFC 9112 has it"),
-        "414" => (StatusCode::URI_TOO_LONG, "TargetTooLong", "the target of the request is too long"),
+        "400" => (StatusCode::BAD_REQUEST, Reason::Malformed, "the request is not HTTP as RFC 9112 has it"),
+        "414" => (StatusCode::URI_TOO_LONG, Reason::TargetTooLong, "the target of the request is too long"),
         "431" => (
             StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            "HeadersTooLarge",
+            Reason::HeadersTooLarge,
             "the request has more than 100 header fields, or more than 64 KiB of them",
         ),
         _ => return None,

@@ -309,11 +309,11 @@ impl Reviser<'_> {
         if !matches!(*self.function.serving(), Serving::Ready(_)) {
             let problem = if failure.reason.is_of_host() {
                 let told = "the host cannot make the function ready now; its status has the details";
-                Problem::new(StatusCode::SERVICE_UNAVAILABLE, Component::Bake, failure.reason.word(), told)
+                Problem::new(StatusCode::SERVICE_UNAVAILABLE, Component::Bake, failure.reason.into(), told)
                     .with_detail(message.clone())
                     .retry_after(HOST_RETRY_SECS)
             } else {
-                Problem::bad_gateway(Component::Bake, failure.reason.word(), message.clone())
+                Problem::bad_gateway(Component::Bake, failure.reason.into(), message.clone())
             };
             self.function.serve(Serving::Failed(problem));
         }

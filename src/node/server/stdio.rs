@@ -16,6 +16,7 @@ use super::finish::CallEnd;
 use super::intake::RequestBody;
 use super::invoke::Call;
 use super::problem::{Component, Problem};
+use super::reason::Reason;
 use super::verdict;
 
 /// Output that waits for the exit code.
@@ -64,7 +65,7 @@ fn of_exit(output: &Bytes, outcome: &Outcome) -> Result<StatusCode, Problem> {
             let detail = format!("the program exited with status {status}; its log may say why");
             let server_error = StatusCode::INTERNAL_SERVER_ERROR;
             let told = "the program says by its exit status that it failed; its log may say why";
-            Err(Problem::new(server_error, Component::Function, "ExitStatus", told).with_detail(detail))
+            Err(Problem::new(server_error, Component::Function, Reason::ExitStatus, told).with_detail(detail))
         }
         Outcome::Exited { .. } => Ok(StatusCode::INTERNAL_SERVER_ERROR),
         other => Err(verdict::outcome(other)),
@@ -82,8 +83,8 @@ mod tests {
         assert_eq!(of_exit(&text, &exited(0)), Ok(StatusCode::OK));
         assert_eq!(of_exit(&Bytes::new(), &exited(0)), Ok(StatusCode::OK));
         assert_eq!(of_exit(&text, &exited(3)), Ok(StatusCode::INTERNAL_SERVER_ERROR));
-        assert_eq!(of_exit(&Bytes::new(), &exited(3)).unwrap_err().reason, "ExitStatus");
-        assert_eq!(of_exit(&text, &Outcome::Signaled { signal: 11 }).unwrap_err().reason, "Crashed");
+        assert_eq!(of_exit(&Bytes::new(), &exited(3)).unwrap_err().reason, Reason::ExitStatus);
+        assert_eq!(of_exit(&text, &Outcome::Signaled { signal: 11 }).unwrap_err().reason, Reason::Crashed);
         assert_eq!(of_exit(&text, &Outcome::Deadline).unwrap_err().status, StatusCode::GATEWAY_TIMEOUT);
     }
 }

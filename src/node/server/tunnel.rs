@@ -11,6 +11,7 @@ use tokio::time::Sleep;
 
 use super::body::{Body, Connection};
 use super::finish::CallEnd;
+use super::reason::CallResult;
 use super::{headers, origin};
 
 /// Passes the 101 of the function `name` on to its client and starts the tunnel.
@@ -56,9 +57,9 @@ async fn run(
             Ok(_) => end.complete(),
             Err(error) => {
                 tracing::debug!(%error, "tunnel ended");
-                end.fail("tunnel ended");
+                end.fail(CallResult::TunnelEnded);
             }
         },
-        () = deadline => end.fail("deadline"),
+        () = deadline => end.fail(CallResult::Deadline),
     }
 }

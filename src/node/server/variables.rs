@@ -9,6 +9,7 @@ use http::{HeaderMap, StatusCode, request};
 
 use super::headers::Peer;
 use super::problem::{Component, Problem};
+use super::reason::Reason;
 
 /// The protocol that functions are spoken to with, whatever the client speaks.
 const PROTOCOL: &str = "HTTP/1.1";
@@ -71,7 +72,7 @@ fn decoded(path: &str) -> Result<Vec<u8>, Problem> {
     let bytes: Vec<u8> = percent_encoding::percent_decode_str(path).collect();
     if bytes.iter().any(u8::is_ascii_control) {
         let detail = "the path has an encoded control character, which no variable can hold";
-        return Err(Problem::new(StatusCode::BAD_REQUEST, Component::Request, "PathInvalid", detail));
+        return Err(Problem::new(StatusCode::BAD_REQUEST, Component::Request, Reason::PathInvalid, detail));
     }
     Ok(bytes)
 }
@@ -132,7 +133,7 @@ mod tests {
     #[test]
     fn control_characters_are_refused_and_odd_percents_kept() {
         for path in ["/a%0aREMOTE_USER=root", "/a%00", "/%7f"] {
-            assert_eq!(variables(path, &[]).unwrap_err().reason, "PathInvalid", "{path}");
+            assert_eq!(variables(path, &[]).unwrap_err().reason, Reason::PathInvalid, "{path}");
         }
         assert!(variables("/100%", &[]).unwrap().contains(&"PATH_INFO=/100%".to_owned()));
         assert!(variables("/%zz", &[]).unwrap().contains(&"PATH_INFO=/%zz".to_owned()));

@@ -5,6 +5,7 @@ use km_vmm::protocol::Outcome;
 use super::calls::describe;
 use super::fault;
 use super::problem::{Component, Problem};
+use super::reason::Reason;
 use crate::pool::machine::{Machine, Verdict};
 
 /// The answer for a response of `machine` that did not come whole.
@@ -14,11 +15,11 @@ pub async fn problem(machine: &Machine, error: &hyper::Error) -> Problem {
         Verdict::Ended(ended) => outcome(&ended.outcome),
         Verdict::Worker(text) => {
             let detail = format!("the function's worker failed and took the call with it: {text}");
-            Problem::bad_gateway(Component::Worker, "WorkerFailed", detail)
+            Problem::bad_gateway(Component::Worker, Reason::WorkerFailed, detail)
         }
         Verdict::Closed if !is_malformed(error) => {
             let detail = "the function closed the connection without a whole answer";
-            Problem::bad_gateway(Component::Function, "NoResponse", detail)
+            Problem::bad_gateway(Component::Function, Reason::NoResponse, detail)
         }
         Verdict::Closed | Verdict::Alive => {
             let (beginning, is_all) = machine.beginning();
@@ -27,7 +28,7 @@ pub async fn problem(machine: &Machine, error: &hyper::Error) -> Problem {
                 Some(fault) => format!("the function's answer is not HTTP: {fault} ({error})"),
                 None => format!("the function's answer is not HTTP: {error}"),
             };
-            Problem::bad_gateway(Component::Function, "NotHttp", detail)
+            Problem::bad_gateway(Component::Function, Reason::NotHttp, detail)
         }
     }
 }
@@ -46,11 +47,11 @@ pub fn outcome(outcome: &Outcome) -> Problem {
     let detail = describe(outcome);
     let reason = match outcome {
         Outcome::Deadline => return Problem::deadline(),
-        Outcome::Exited { .. } => "Exited",
-        Outcome::Signaled { .. } => "Crashed",
-        Outcome::Fault { .. } => "MachineFault",
-        Outcome::OutOfMemory | Outcome::NodeOutOfMemory => "OutOfMemory",
-        Outcome::Idle | Outcome::Closed | Outcome::Cancelled => "NoResponse",
+        Outcome::Exited { .. } => Reason::Exited,
+        Outcome::Signaled { .. } => Reason::Crashed,
+        Outcome::Fault { .. } => Reason::MachineFault,
+        Outcome::OutOfMemory | Outcome::NodeOutOfMemory => Reason::OutOfMemory,
+        Outcome::Idle | Outcome::Closed | Outcome::Cancelled => Reason::NoResponse,
     };
     Problem::bad_gateway(Component::Function, reason, detail)
 }

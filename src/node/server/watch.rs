@@ -17,6 +17,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::finish::CallEnd;
+use super::reason::CallResult;
 
 /// A client that reads learns within this time that the deadline has passed; one that does not is cut.
 const GRACE: Duration = Duration::from_secs(1);
@@ -82,7 +83,7 @@ impl Watched {
         let task = tokio::spawn(async move {
             sleep_until(deadline).await;
             let Some(end) = take(&watched) else { return };
-            end.fail("deadline");
+            end.fail(CallResult::Deadline);
             sleep(GRACE).await;
             if let Some(sender) = sender {
                 sender.cut();
@@ -102,8 +103,8 @@ impl Watched {
     }
 
     /// The response is not whole and never will be.
-    pub fn fail(self, reason: &'static str) {
-        take(&self.end).into_iter().for_each(|end| end.fail(reason));
+    pub fn fail(self, result: CallResult) {
+        take(&self.end).into_iter().for_each(|end| end.fail(result));
     }
 }
 

@@ -8,6 +8,7 @@ mod slot;
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 
 use km_vmm::protocol::call::{Boot, NotReady, NotReadyReason, Outcome, Prepared, Ready, Snapshotted};
 use km_vmm::protocol::control::{
@@ -78,8 +79,8 @@ fn serve(control: &OwnedFd) -> Result<(), Box<dyn std::error::Error>> {
 fn refusal(assign: &Assign, snapshot: Option<BorrowedFd<'_>>) -> Option<String> {
     let snapshot = snapshot.filter(|_| assign.role == Role::Serve)?;
     let mut bytes = [0; 4];
-    let read = rustix::io::pread(snapshot, &mut bytes, 0);
-    (read != Ok(4) || &bytes != b"fake").then(|| "the snapshot is damaged".to_owned())
+    let read = File::from(snapshot.try_clone_to_owned().ok()?).read_exact_at(&mut bytes, 0);
+    (read.is_err() || &bytes != b"fake").then(|| "the snapshot is damaged".to_owned())
 }
 
 /// Drives one slot until its stream ends.

@@ -1,5 +1,6 @@
 //! Messages of the control socket: JSON, one message per packet, at most [`CONTROL_MAX`] bytes.
 
+use km_abi::hypercall::{REPLY, STDIN, STDOUT};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -145,6 +146,25 @@ pub enum Wire {
     Stdio,
     /// By the system calls of the first Kontain FAAS.
     Kontain,
+}
+
+impl Wire {
+    /// The guest's streams for what goes to the program and what comes from it; none where the guest sees a connection to
+    /// its port instead.
+    #[must_use]
+    pub const fn streams(self) -> Option<(u32, u32)> {
+        match self {
+            Self::Http => None,
+            Self::Stdio => Some((STDIN, STDOUT)),
+            Self::Kontain => Some((STDIN, REPLY)),
+        }
+    }
+
+    /// The guest sees a connection to its port.
+    #[must_use]
+    pub const fn is_connection(self) -> bool {
+        self.streams().is_none()
+    }
 }
 
 /// Where the machines of a function come from.
@@ -380,7 +400,7 @@ fn check_assign(assign: &Assign) -> Result<(), ControlError> {
     if !(MEMORY_MIN..=MEMORY_MAX).contains(&memory_bytes) || !memory_bytes.is_multiple_of(GRANULE) {
         return Err(ControlError::Field("memory_bytes"));
     }
-    if function.wire == Wire::Http && function.port == 0 {
+    if function.wire.is_connection() && function.port == 0 {
         return Err(ControlError::Field("port"));
     }
     if function.process.args.is_empty() {

@@ -13,7 +13,7 @@ use super::slot::{Held, Slot, SlotError, ended};
 use super::stream::SlotStream;
 use crate::jail::urgency::Urgency;
 use crate::memory::GRANULE;
-use crate::protocol::{Call, Ended, Kind, Outcome, Started, Wire};
+use crate::protocol::{Call, Ended, Kind, Outcome, Started};
 use crate::shell::{Learns, Shell};
 use crate::vm::{Arrivals, Breakdown};
 
@@ -109,14 +109,14 @@ fn answer(
         arrivals.push(EventKind::Restored, 0);
     }
     let awaited = slot.function.awaited();
-    if machine.idle.is_none() && slot.function.spec.wire != Wire::Http || !conversation.inlay.is_empty() {
+    if machine.idle.is_none() && !slot.function.spec.wire.is_connection() || !conversation.inlay.is_empty() {
         let over = put_in(slot, machine, &mut arrivals, conversation)?;
         if !matches!(over, Over::Reached) {
             return Ok(over);
         }
     }
     let at_start = machine.idle.as_ref().is_none_or(|idle| idle.flags & IDLE_AT_START != 0);
-    if at_start && slot.function.spec.wire == Wire::Http {
+    if at_start && slot.function.spec.wire.is_connection() {
         started(conversation, timing)?;
         let mut ready = Readiness::new(awaited, Until::Listening);
         let over = machine.drive(conversation, &mut arrivals, &mut ready, &mut slot.ticker)?;
@@ -194,7 +194,7 @@ fn tear_down(slot: &mut Slot, machine: Guest, learns: Learns, report: &mut Ended
     let start = Instant::now();
     let usage = slot.function.usage(&machine.vm);
     // A program that has no connection to close ends with its call.
-    let exits = slot.function.spec.wire != Wire::Http;
+    let exits = !slot.function.spec.wire.is_connection();
     let whole = match report.outcome {
         Outcome::Idle => true,
         Outcome::Exited { status: 0 } => exits,

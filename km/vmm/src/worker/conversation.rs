@@ -14,7 +14,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use km_abi::hypercall::{EventKind, FIRST_CONNECTION, INLAY, REPLY};
+use km_abi::hypercall::{EventKind, FIRST_CONNECTION, INLAY, STDERR, STDIN, STDOUT};
 
 use super::connections::{Connection, Connections, drain};
 use super::growth::Growth;
@@ -29,11 +29,6 @@ use crate::vm::{Arrivals, GuestStreams, Transfer};
 pub const GRACE: Duration = Duration::from_millis(50);
 /// Logs of standard output and error that may wait: half, so that a flood of them leaves room for the response.
 const LOGS_MAX: usize = OUTPUT_MAX / 2;
-
-/// Standard input, output and error.
-const STDIN: u32 = 0;
-const STDOUT: u32 = 1;
-const STDERR: u32 = 2;
 
 /// Why a machine must stop although it would go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,11 +95,7 @@ impl<'a> Conversation<'a> {
     /// # Errors
     /// There is a client already.
     pub fn connect(&mut self, number: u32) -> Result<(), FrameError> {
-        let (input, output) = match self.wire {
-            Wire::Http => (number, number),
-            Wire::Stdio => (STDIN, STDOUT),
-            Wire::Kontain => (STDIN, REPLY),
-        };
+        let (input, output) = self.wire.streams().unwrap_or((number, number));
         self.connections.insert(ConnectionId::CALL, Connection::new(input, output))?;
         self.pump();
         Ok(())
@@ -114,7 +105,7 @@ impl<'a> Conversation<'a> {
     pub fn open(&mut self, port: u16, arrivals: &mut Arrivals) {
         let Some(connection) = self.connections.get_mut(ConnectionId::CALL) else { return };
         connection.opened = true;
-        if self.wire == Wire::Http {
+        if self.wire.is_connection() {
             connection.open(port, arrivals);
         }
     }
@@ -274,11 +265,11 @@ impl GuestStreams for Conversation<'_> {
         if stream == INLAY {
             return Transfer::Done(drain(&mut self.inlay, buffer));
         }
-        match (self.connections.by_input(stream), stream, self.wire) {
-            (Some(connection), ..) => connection.read(buffer),
-            (None, STDIN, Wire::Http) => Transfer::Done(0),
+        match (self.connections.by_input(stream), stream) {
+            (Some(connection), _) => connection.read(buffer),
+            (None, STDIN) if self.wire.is_connection() => Transfer::Done(0),
             // The call has not come yet.
-            (None, STDIN, Wire::Stdio | Wire::Kontain) => Transfer::Again,
+            (None, STDIN) => Transfer::Again,
             _ => Transfer::Unknown,
         }
     }

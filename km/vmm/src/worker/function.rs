@@ -14,7 +14,7 @@ use crate::jail::rights;
 use crate::memory::pagemap::PageMap;
 use crate::memory::{GuestMemory, Rootfs};
 use crate::protocol::{
-    Assign, FunctionSpec, ProcessSpec, Refused, RefusedReason, Role, SnapshotMode, Snapshotted, Wire,
+    Assign, FunctionSpec, ProcessSpec, Refused, RefusedReason, Role, SnapshotMode, Snapshotted,
 };
 use crate::shell::{Learns, Mould, Shell, ShellError, wall_clock_ns};
 use crate::snapshot::accessed::{self, Accessed};
@@ -171,10 +171,7 @@ impl Function {
     /// What a program that is ready waits for.
     #[must_use]
     pub fn awaited(&self) -> Awaited {
-        match self.spec.wire {
-            Wire::Http => Awaited::Port(self.spec.port),
-            Wire::Stdio | Wire::Kontain => Awaited::Input,
-        }
+        if self.spec.wire.is_connection() { Awaited::Port(self.spec.port) } else { Awaited::Input }
     }
 
     /// A machine that boots the program; it may stop before the program's first instruction.

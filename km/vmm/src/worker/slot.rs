@@ -22,7 +22,7 @@ use super::stream::SlotStream;
 use super::stride::Stride;
 use super::{bake, drive::DriveError};
 use crate::jail::urgency::{Pace, Urgency, thread_time};
-use crate::protocol::{Boot, Call, Charged, Ended, Frame, FrameError, Kind, Outcome, Prepared, Role, Wire};
+use crate::protocol::{Boot, Call, Charged, Ended, Frame, FrameError, Kind, Outcome, Prepared, Role};
 use crate::shell::Shell;
 use crate::vm::kick::Ticker;
 use km_abi::records::INLAY_MAX;
@@ -96,7 +96,7 @@ impl Slot {
     /// Whether a machine that boots for a call is held before the program's first instruction until the call is there.
     #[must_use]
     pub fn starts_with_its_call(&self) -> bool {
-        self.function.spec.wire != Wire::Http || !self.inlay.is_empty()
+        !self.function.spec.wire.is_connection() || !self.inlay.is_empty()
     }
 
     /// Watches how much memory the slot's machine takes from now on. `granule` is what one page fault gives it at most.

@@ -50,8 +50,8 @@ impl Unix {
         }
     }
 
-    /// A message says who sent it only if one of the two wants to know at that time, the receiver is not accepted yet and
-    /// may come to want it, or the sender has named itself (unix(7), SO_PASSCRED).
+    /// A message says who sent it in three cases: one of the two asks for it now (unix(7), SO_PASSCRED), the receiver is not
+    /// accepted yet and may ask for it later, or the sender has named itself.
     fn signed(&self, mut message: Message, names_sender: bool, to: &Self) -> Message {
         let asks = |socket: &Self| socket.common.options.is_on(SO_PASSCRED);
         if !names_sender && !asks(self) && !asks(to) && to.is_accepted.get() {
