@@ -9,7 +9,10 @@
 //! * [`STDIN`], [`STDOUT`], [`STDERR`];
 //! * [`INLAY`] brings what the monitor puts in;
 //! * [`REPLY`] takes the answer of programs that ask for their call by a system call;
-//! * from [`FIRST_CONNECTION`] on: connections that the monitor opens to a port on which the program listens.
+//! * from [`FIRST_CONNECTION`] on: connections that the monitor opens to a port on which the program listens;
+//! * from [`FIRST_OUTBOUND`] on: connections that the program opens ([`OpCode::Connect`]); the library OS numbers them.
+//!
+//! A stream of datagrams carries each behind its length, 16 bits little-endian. An operation moves whole ones alone.
 //!
 //! A stream is *armed* at first and whenever an [`OpCode::Read`] brought less than was asked for. When it is armed
 //! and has bytes or has ended, the monitor puts an [`EventKind::Readable`] and disarms it; the inline bytes of an
@@ -47,6 +50,8 @@ pub const INLAY: u32 = 3;
 pub const REPLY: u32 = 4;
 /// Number of the first stream that is a connection.
 pub const FIRST_CONNECTION: u32 = 16;
+/// Number of the first stream that the program opens.
+pub const FIRST_OUTBOUND: u32 = 1 << 16;
 /// A deadline that never comes.
 pub const NEVER: u64 = u64::MAX;
 
@@ -100,6 +105,13 @@ pub enum OpCode {
     Close = 4,
     /// Put `len` bytes of the rootfs image from byte `offset` on at `gpa`.
     RootfsRead = 5,
+    /// Connect `stream`, a new one, to the [`crate::outbound::Endpoint`] at `gpa`. The result is 0, and an event says what
+    /// comes of it ([`EventKind::Connected`], [`EventKind::Failed`]); or an error of Linux, negative. What is written before is
+    /// taken after.
+    Connect = 6,
+    /// Set a socket option of `stream`: `offset` has the level in its upper half and the name in its lower one, the value
+    /// is the 32-bit number in `len`. The result is 0, or an error of Linux, negative.
+    SetOption = 7,
 }
 
 impl TryFrom<u32> for OpCode {
@@ -112,6 +124,8 @@ impl TryFrom<u32> for OpCode {
             3 => Ok(Self::ShutdownWrite),
             4 => Ok(Self::Close),
             5 => Ok(Self::RootfsRead),
+            6 => Ok(Self::Connect),
+            7 => Ok(Self::SetOption),
             other => Err(other),
         }
     }
@@ -138,7 +152,7 @@ pub struct Op {
     pub len: u64,
     /// Position in the rootfs image, for [`OpCode::RootfsRead`].
     pub offset: u64,
-    /// Written by the monitor: a count, or a negative error of this module.
+    /// Written by the monitor: a count, or a negative error of this module; on streams from [`FIRST_OUTBOUND`] on, of Linux.
     pub result: i64,
 }
 
@@ -164,6 +178,11 @@ pub enum EventKind {
     Inlay = 7,
     /// A snapshot is about to be taken: note what a clone has to make fresh, and be idle again without running the program.
     Search = 8,
+    /// `stream` is connected; `value` bytes of the input buffer are its own [`crate::outbound::Endpoint`], as the program is
+    /// to see it.
+    Connected = 9,
+    /// `stream` has the error of Linux in `value`. One of datagrams goes on, any other is over.
+    Failed = 10,
 }
 
 impl TryFrom<u32> for EventKind {
@@ -179,6 +198,8 @@ impl TryFrom<u32> for EventKind {
             6 => Ok(Self::Touch),
             7 => Ok(Self::Inlay),
             8 => Ok(Self::Search),
+            9 => Ok(Self::Connected),
+            10 => Ok(Self::Failed),
             other => Err(other),
         }
     }

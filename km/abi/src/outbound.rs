@@ -1,12 +1,16 @@
 //! Connections that the program opens to peers beyond its machine: what the library OS asks for and is told.
 
-use core::net::{IpAddr, Ipv6Addr, SocketAddr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Where a machine's names are resolved: a server of DNS that everybody sees at this address of the loopback network, and
 /// that no program of the machine is. Queries leave the machine as connections to it.
-pub const RESOLVER: SocketAddr = SocketAddr::new(IpAddr::V4(core::net::Ipv4Addr::new(127, 0, 0, 53)), 53);
+pub const RESOLVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 0, 53)), 53);
+/// What a program sees as its own address of IPv4 on the way outward (RFC 7335): it tells nothing of the host.
+pub const LOCAL_V4: Ipv4Addr = Ipv4Addr::new(192, 0, 0, 2);
+/// The same of IPv6, of a local network (RFC 4193).
+pub const LOCAL_V6: Ipv6Addr = Ipv6Addr::new(0xfd6b, 0x6d00, 0, 0, 0, 0, 0, 2);
 /// Connections of one machine at once, at most.
 pub const OUTBOUND_MAX: usize = 64;
 /// Longest datagram: 65,535 less the headers of IPv4 and UDP.

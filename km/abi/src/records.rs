@@ -87,6 +87,8 @@ pub struct BootConfig {
     pub groups: Vec<u32>,
     /// What uname(2) and gethostname(2) show.
     pub hostname: String,
+    /// The program may ask for connections to peers beyond its machine; this is its /etc/resolv.conf.
+    pub resolv_conf: Option<String>,
     /// Standard input, output and error are a terminal.
     pub terminal: bool,
     /// Go idle with [`crate::hypercall::IDLE_AT_START`] before the first instruction of the program.

@@ -17,6 +17,15 @@ impl Errno {
         (-(self.0 as i64)).cast_unsigned()
     }
 
+    /// The error with this number, if it can be one of Linux.
+    #[must_use]
+    pub const fn from_number(number: u64) -> Option<Self> {
+        match number {
+            1..=4095 => Some(Self(number as u16)),
+            _ => None,
+        }
+    }
+
     /// The positive number of errno(3).
     #[must_use]
     pub const fn number(self) -> i32 {

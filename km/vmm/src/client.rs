@@ -114,7 +114,7 @@ impl Worker {
     /// The worker is gone.
     pub fn slot(&self, index: u8) -> Result<SlotClient, ClientError> {
         let (ours, theirs) = packet::slot_pair()?;
-        self.send(&ToWorker::Slot { index }, &[theirs.as_fd()])?;
+        self.send(&ToWorker::Slot { index, has_broker: false }, &[theirs.as_fd()])?;
         let stream = UnixStream::from(ours);
         stream.set_read_timeout(Some(Duration::from_secs(90)))?;
         Ok(SlotClient { stream, decoder: FrameDecoder::new(), input: Vec::new(), taken: 0, log: Vec::new() })

@@ -8,15 +8,18 @@ use alloc::format;
 use alloc::rc::Rc;
 
 const HOSTS: &str = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n";
-/// There is no name server: lookups of other names fail at once, because nothing listens on loopback.
+/// For machines that reach nothing. There is no name server: lookups of other names fail at once, because nothing listens on loopback.
 const RESOLV_CONF: &str = "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n";
 
-pub(super) fn supply(root: &Rc<Node>, hostname: &str) -> Result<()> {
+pub(super) fn supply(root: &Rc<Node>, hostname: &str, resolv_conf: Option<&str>) -> Result<()> {
     let etc = directory(root, b"etc", 0o755)?;
     let hosts = format!("{HOSTS}127.0.0.1\t{hostname}\n");
-    for (name, content) in
-        [("hosts", hosts.as_str()), ("hostname", &format!("{hostname}\n")), ("resolv.conf", RESOLV_CONF)]
-    {
+    let files = [
+        ("hosts", hosts.as_str()),
+        ("hostname", &format!("{hostname}\n")),
+        ("resolv.conf", resolv_conf.unwrap_or(RESOLV_CONF)),
+    ];
+    for (name, content) in files {
         remove(&etc, name.as_bytes())?;
         file(&etc, name.as_bytes(), 0o644, content.as_bytes())?;
     }

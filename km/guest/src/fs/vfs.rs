@@ -32,13 +32,21 @@ pub struct Setup {
     pub memory_bytes: u64,
     /// What uname(2) answers and /etc/hostname has.
     pub hostname: String,
+    /// What /etc/resolv.conf has; none where nothing beyond the machine is reachable.
+    pub resolv_conf: Option<String>,
     /// Descriptors 0 to 2 are a terminal.
     pub terminal: bool,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { image: None, memory_bytes: 64 << 20, hostname: String::from("localhost"), terminal: false }
+        Self {
+            image: None,
+            memory_bytes: 64 << 20,
+            hostname: String::from("localhost"),
+            resolv_conf: None,
+            terminal: false,
+        }
     }
 }
 
@@ -78,6 +86,7 @@ impl Vfs {
             image: (record.rootfs_bytes > 0).then(|| RootfsImage::of_machine(record.rootfs_bytes)),
             memory_bytes: record.memory_bytes,
             hostname: config.hostname.clone(),
+            resolv_conf: config.resolv_conf.clone(),
             terminal: config.terminal,
         })
     }
@@ -91,6 +100,7 @@ impl Vfs {
         let loaded = lower.and_then(|fs| volume.load(fs.root()).ok()).filter(|root| root.dir().is_some());
         let root = loaded.unwrap_or_else(|| Node::directory(&volume, 0o755));
         let nameless = Volume::new(FsKind::Tmpfs, 9, limit, None);
+        let resolv_conf = setup.resolv_conf;
         let mut vfs = Self {
             mounts: alloc::vec![Mount { path: "/", root: Rc::clone(&root), read_only: false }],
             root,
@@ -103,12 +113,12 @@ impl Vfs {
             hostname: setup.hostname,
             memory_bytes: setup.memory_bytes,
         };
-        vfs.populate(limit);
+        vfs.populate(limit, resolv_conf.as_deref());
         vfs
     }
 
     /// Failures are ignored: they mean a malformed image, and what could not be made is missing for programs.
-    fn populate(&mut self, limit: u64) {
+    fn populate(&mut self, limit: u64, resolv_conf: Option<&str>) {
         let root = Rc::clone(&self.root);
         let _ = directory(&root, b"tmp", 0o1777);
         let _ = self.mount(&root, "/proc", super::proc::volume(2), false);
@@ -125,7 +135,7 @@ impl Vfs {
         let _ = self.mount_at(&dev, b"pts", "/dev/pts", pts, false);
         let _ = self.mount_at(&dev, b"shm", "/dev/shm", memory(5, limit), false);
         self.generation = dir::lookup(&dev, b"generation").ok().flatten();
-        let _ = super::etc::supply(&root, &self.hostname);
+        let _ = super::etc::supply(&root, &self.hostname, resolv_conf);
     }
 
     fn mount(&mut self, on: &Rc<Node>, path: &'static str, root: Rc<Node>, read_only: bool) -> Result<()> {

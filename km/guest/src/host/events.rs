@@ -19,7 +19,10 @@ machine_state! {
 pub fn keep(events: &Events) {
     let mut position = 0;
     for event in events.as_slice() {
-        let has_bytes = matches!(EventKind::try_from(event.kind), Ok(EventKind::Open | EventKind::Readable));
+        let has_bytes = matches!(
+            EventKind::try_from(event.kind),
+            Ok(EventKind::Open | EventKind::Readable | EventKind::Connected)
+        );
         let bytes = if has_bytes { input(&mut position, event.value) } else { Vec::new() };
         queue(|queue| queue.push_back((*event, bytes)));
     }

@@ -10,16 +10,18 @@ pub mod output;
 pub mod stream;
 pub mod terminal;
 
+use crate::errno::Errno;
 use crate::net::budget::Budget;
 use crate::net::tcp::wire::Wire;
 use alloc::collections::BTreeMap;
 use alloc::rc::{Rc, Weak};
 use alloc::vec::Vec;
-use core::cell::RefCell;
-use km_abi::hypercall::{End, Event, EventKind, Idle, NEVER, Op, OpCode};
+use core::cell::{Cell, RefCell};
+use km_abi::hypercall::{End, Event, EventKind, FIRST_OUTBOUND, Idle, NEVER, Op, OpCode};
+use km_abi::outbound::Endpoint;
 use km_hal::hyper;
 use output::OutputQueue;
-use stream::Stream;
+use stream::{Stream, Watcher};
 
 /// A connection that the monitor has opened and no listener has taken yet.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +39,8 @@ pub struct Host {
     streams: RefCell<BTreeMap<u32, Rc<Stream>>>,
     arrivals: RefCell<Vec<Arrival>>,
     budget: Rc<Budget>,
+    /// Number of the next stream that the program opens.
+    next_outbound: Cell<u32>,
 }
 
 impl Host {
@@ -48,6 +52,7 @@ impl Host {
             streams: RefCell::default(),
             arrivals: RefCell::default(),
             budget: Rc::clone(budget),
+            next_outbound: Cell::new(FIRST_OUTBOUND),
         })
     }
 
@@ -56,6 +61,28 @@ impl Host {
         let mut streams = self.streams.borrow_mut();
         let new = || Stream::new(self.me.clone(), number, &self.budget);
         Rc::clone(streams.entry(number).or_insert_with(new))
+    }
+
+    /// Asks the monitor for a connection to `to`, with the next doorbell. Whoever watches the stream hears what comes of it.
+    pub fn connect(&self, to: &Endpoint, watcher: Weak<dyn Watcher>) -> Rc<Stream> {
+        let number = self.next_outbound.get();
+        self.next_outbound.set(number + 1);
+        if self.output.borrow().is_full_with(output::CONNECT_SIZE) {
+            self.submit();
+        }
+        let stream = self.stream(number);
+        stream.watch(watcher);
+        self.output.borrow_mut().connect(number, to);
+        stream
+    }
+
+    /// In a clone: what was open when the snapshot was taken is there no more.
+    pub fn lose_outbound(&self) {
+        let lost: Vec<_> =
+            self.streams.borrow().range(FIRST_OUTBOUND..).map(|(_, one)| Rc::clone(one)).collect();
+        for stream in lost {
+            stream.failed(Errno::ECONNRESET);
+        }
     }
 
     /// Connections that came since the last call.
@@ -125,6 +152,14 @@ impl Host {
         hyper::exit(&mut batch, end)
     }
 
+    /// Appends a socket option of a stream; whether it is taken shows nowhere, as on a connection that ends meanwhile.
+    pub(crate) fn option(&self, stream: u32, level: u32, name: u32, value: u32) {
+        if self.output.borrow().is_full() {
+            self.submit();
+        }
+        self.output.borrow_mut().option(stream, level, name, value);
+    }
+
     /// Appends a control operation of a stream.
     pub(crate) fn control(&self, code: OpCode, stream: u32) {
         if self.output.borrow().is_full() {
@@ -157,6 +192,7 @@ impl Host {
         let Some(stream) = stream else { return };
         match OpCode::try_from(op.code) {
             Ok(OpCode::Write) => stream.written(op),
+            Ok(OpCode::Connect) if op.result < 0 => stream.failed(errno_of(op.result)),
             Ok(code @ (OpCode::ShutdownWrite | OpCode::Close)) if stream.controlled(code, op.result) => {
                 self.streams.borrow_mut().remove(&op.stream);
             }
@@ -179,11 +215,20 @@ impl Host {
             (EventKind::Readable, Some(stream)) => stream.readable(bytes),
             (EventKind::Writable, Some(stream)) => stream.writable(),
             (EventKind::Hangup, Some(stream)) => stream.hung_up(),
+            (EventKind::Connected, Some(stream)) => stream.connected(bytes),
+            (EventKind::Failed, Some(stream)) => {
+                stream.failed(Errno::from_number(event.value).unwrap_or(Errno::EIO));
+            }
             // The program has closed it meanwhile.
             (_, None) => {}
         }
         true
     }
+}
+
+/// The error that a result of an operation is.
+fn errno_of(result: i64) -> Errno {
+    Errno::from_number(result.unsigned_abs()).unwrap_or(Errno::EIO)
 }
 
 #[cfg(test)]

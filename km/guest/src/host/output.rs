@@ -5,12 +5,17 @@ use crate::fs::io::{Sink, Source};
 use alloc::vec::Vec;
 use km_abi::hypercall::{OPS_MAX, Op, OpCode, REPLY};
 use km_abi::layout::{OUTPUT_GPA, OUTPUT_SIZE};
+use km_abi::outbound::Endpoint;
 use km_hal::phys;
+use zerocopy::IntoBytes;
 
 /// Bytes that are moved at a time.
 const PIECE: usize = 4096;
 /// Room for the one operation that [`super::Host::call`] adds.
 const BATCH: usize = OPS_MAX - 1;
+
+/// Bytes of an [`Endpoint`].
+pub const CONNECT_SIZE: u64 = size_of::<Endpoint>() as u64;
 
 /// Operations for the next doorbell.
 #[derive(Default)]
@@ -44,6 +49,26 @@ impl OutputQueue {
     /// Appends an operation without bytes.
     pub fn control(&mut self, code: OpCode, stream: u32) {
         self.ops.push(Op { code: code as u32, stream, ..Op::default() });
+    }
+
+    /// Appends the wish for a connection; there is room if the queue is not full for [`CONNECT_SIZE`] bytes.
+    pub fn connect(&mut self, stream: u32, to: &Endpoint) {
+        let gpa = OUTPUT_GPA + self.used;
+        phys::write(gpa, to.as_bytes());
+        self.used += CONNECT_SIZE;
+        self.ops.push(Op { code: OpCode::Connect as u32, stream, gpa, ..Op::default() });
+    }
+
+    /// Appends a socket option.
+    pub fn option(&mut self, stream: u32, level: u32, name: u32, value: u32) {
+        let offset = u64::from(level) << 32 | u64::from(name);
+        let len = value.into();
+        self.ops.push(Op { code: OpCode::SetOption as u32, stream, offset, len, ..Op::default() });
+    }
+
+    /// Whether no further operation with so many bytes fits.
+    pub fn is_full_with(&self, bytes: u64) -> bool {
+        self.ops.len() == BATCH || OUTPUT_SIZE - self.used < bytes
     }
 
     /// Appends what `source` gives for `stream`, as far as it fits, and says how much that was.

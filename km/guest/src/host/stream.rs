@@ -1,4 +1,4 @@
-//! One stream of the monitor: a connection from outside, or standard input or output.
+//! One stream of the monitor: a connection from outside or to there, or standard input or output.
 //!
 //! Bytes that come in are fetched when the program asks for them, bytes that go out wait in the output buffer. When the
 //! monitor takes a write in part, the rest is kept in `backlog` and the program finds no room until it takes more.
@@ -10,10 +10,15 @@ use crate::net::budget::Budget;
 use crate::net::ring::Ring;
 use crate::net::tcp::wire::{Manner, Peek, Wire};
 use alloc::rc::{Rc, Weak};
+use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
-use km_abi::hypercall::{AGAIN, Op, OpCode};
+use core::net::SocketAddr;
+use km_abi::hypercall::{AGAIN, FIRST_OUTBOUND, Op, OpCode};
 use km_abi::layout::{READ_GPA, READ_SIZE};
+use km_abi::outbound::Endpoint;
 use km_hal::phys;
+use linux_raw_sys::net as raw;
+use zerocopy::FromBytes;
 
 /// Bytes of the first fetch: a program that reads byte by byte must not cost an exit for each.
 const FETCH_FIRST: u64 = 16 << 10;
@@ -31,6 +36,12 @@ pub trait Watcher {
     fn drained(&self);
     /// The peer is gone.
     fn gone(&self);
+    /// A connection that the program has opened is there, with this end of its own.
+    fn connected(&self, _local: SocketAddr) {}
+    /// A connection that the program has opened has an error; one of datagrams goes on.
+    fn failed(&self, _errno: Errno) {
+        self.gone();
+    }
 }
 
 /// A connection from outside or a standard stream; the monitor has the other end.
@@ -124,6 +135,74 @@ impl Stream {
     }
 
     /// The event of that name.
+    pub fn connected(&self, bytes: &[u8]) {
+        let end = Endpoint::read_from_bytes(bytes).ok().and_then(|end| end.read());
+        match end {
+            Some((_, local)) => self.tell(|watcher| watcher.connected(local)),
+            None => self.failed(Errno::EIO),
+        }
+    }
+
+    /// The event of that name. Nothing that waits is sent any more.
+    pub fn failed(&self, errno: Errno) {
+        let left = self.backlog.borrow().len();
+        self.backlog.borrow_mut().skip(left);
+        self.is_stopped.set(false);
+        if let (Some(code), Some(host)) = (self.last.take(), self.host.upgrade()) {
+            host.control(code, self.number);
+        }
+        self.tell(|watcher| watcher.failed(errno));
+    }
+
+    /// Bytes that the monitor has not taken.
+    pub fn waiting(&self) -> usize {
+        self.backlog.borrow().len()
+    }
+
+    /// Sends one datagram, or nothing where there is no room now.
+    ///
+    /// # Errors
+    /// EAGAIN.
+    pub fn send_datagram(&self, bytes: &[u8]) -> Result<()> {
+        let host = self.host.upgrade().ok_or(Errno::EPIPE)?;
+        if self.is_stopped.get() {
+            return Err(Errno::EAGAIN);
+        }
+        let mut framed = Vec::with_capacity(2 + bytes.len());
+        framed.extend_from_slice(&(bytes.len() as u16).to_le_bytes());
+        framed.extend_from_slice(bytes);
+        // It must be whole in one operation.
+        if host.output.borrow().is_full_with(framed.len() as u64) {
+            host.submit();
+        }
+        host.output.borrow_mut().write(self.number, &mut &framed[..]).map(drop)
+    }
+
+    /// Takes the next datagram that has come.
+    ///
+    /// # Errors
+    /// EAGAIN.
+    pub fn receive_datagram(&self) -> Result<Vec<u8>> {
+        while self.incoming.borrow().is_empty() && self.is_readable.get() {
+            self.fetch(READ_SIZE as usize, |piece| self.put(piece))?;
+        }
+        let mut incoming = self.incoming.borrow_mut();
+        let mut length = [0; 2];
+        if incoming.drain(&mut super::output::Slice::new(&mut length))? < length.len() {
+            return Err(Errno::EAGAIN);
+        }
+        let mut bytes = alloc::vec![0; usize::from(u16::from_le_bytes(length))];
+        let count = incoming.drain(&mut super::output::Slice::new(&mut bytes))?;
+        bytes.truncate(count);
+        Ok(bytes)
+    }
+
+    /// Whether the program has opened it.
+    fn is_outbound(&self) -> bool {
+        self.number >= FIRST_OUTBOUND
+    }
+
+    /// The event of that name.
     pub fn hung_up(&self) {
         if !self.is_gone.replace(true) {
             let left = self.backlog.borrow().len();
@@ -137,6 +216,7 @@ impl Stream {
         let taken = match u64::try_from(op.result) {
             Ok(taken) => taken.min(op.len),
             Err(_) if op.result == AGAIN => 0,
+            Err(_) if self.is_outbound() => return self.failed(super::errno_of(op.result)),
             Err(_) => return self.hung_up(),
         };
         if taken < op.len {
@@ -184,6 +264,11 @@ impl Stream {
             self.has_ended.set(result == 0 || (result < 0 && result != AGAIN));
             match result {
                 AGAIN => outcome = Err(Errno::EAGAIN),
+                // The error waits at the socket, for whatever the program does next.
+                result if result < 0 && self.is_outbound() => {
+                    self.failed(super::errno_of(result));
+                    outcome = Err(Errno::EAGAIN);
+                }
                 result if result < 0 => outcome = Err(Errno::ECONNRESET),
                 _ => each_piece(READ_GPA, count, &mut each),
             }
@@ -283,6 +368,11 @@ impl Wire for Stream {
 
     fn close(&self, manner: Manner) {
         if manner == Manner::Abort {
+            if self.is_outbound()
+                && let Some(host) = self.host.upgrade()
+            {
+                host.option(self.number, raw::SOL_SOCKET, raw::SO_LINGER, 1);
+            }
             let left = self.backlog.borrow().len();
             self.backlog.borrow_mut().skip(left);
             self.is_stopped.set(false);
@@ -313,6 +403,14 @@ impl Wire for Stream {
 
     fn has_room(&self) -> bool {
         !self.is_stopped.get()
+    }
+
+    fn set_option(&self, level: u32, name: u32, value: u32) {
+        if self.is_outbound()
+            && let Some(host) = self.host.upgrade()
+        {
+            host.option(self.number, level, name, value);
+        }
     }
 }
 

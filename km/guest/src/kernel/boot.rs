@@ -33,7 +33,7 @@ impl LibOs for Kernel {
         records::wipe_seed();
         let config = records::config();
         let mut kernel = Self {
-            net: crate::net::Net::new(config.terminal),
+            net: crate::net::Net::new(config.terminal, config.resolv_conf.is_some()),
             vfs: Vfs::boot(&config),
             config,
             vdso: vdso_pages().ok(),

@@ -144,6 +144,7 @@ impl Kernel {
     /// Right after a restore: changes everything that must differ between clones.
     fn restored(&mut self) {
         let call = records::call();
+        self.net.host().lose_outbound();
         self.generation = call.generation;
         random::rekey(&call.seed);
         records::wipe_seed();

@@ -67,6 +67,30 @@ impl Message {
         Ok(message)
     }
 
+    /// A datagram that has come from beyond the machine.
+    ///
+    /// # Errors
+    /// ENOBUFS without memory for it.
+    pub fn arrived(bytes: Vec<u8>, from: SocketAddr, to: SocketAddr, budget: &Rc<Budget>) -> Result<Self> {
+        let charge = bytes.len() + OVERHEAD;
+        if !budget.take(charge) {
+            return Err(Errno::ENOBUFS);
+        }
+        Ok(Self {
+            bytes,
+            start: 0,
+            from: Some(Address::Ip(from)),
+            to: Some(to),
+            header: (64, 0),
+            lost_before: 0,
+            files: Vec::new(),
+            sender: super::message::NOBODY,
+            arrived_ns: crate::time::realtime_ns(),
+            charge,
+            budget: Rc::clone(budget),
+        })
+    }
+
     /// Takes up to `len` more bytes to the end of the message.
     ///
     /// # Errors
@@ -89,7 +113,8 @@ impl Message {
         self.bytes.len() - self.start
     }
 
-    fn rest(&self) -> &[u8] {
+    /// Its bytes that were not received yet.
+    pub fn rest(&self) -> &[u8] {
         &self.bytes[self.start..]
     }
 

@@ -1,7 +1,7 @@
 //! What TCP and UDP share: which addresses there are, and the table of ports.
 //!
-//! An IPv4 address is always [`IpAddr::V4`] in here, also one that an IPv6 socket wrote as `::ffff:a.b.c.d`. Everything
-//! beyond loopback is unreachable.
+//! An IPv4 address is always [`IpAddr::V4`] in here, also one that an IPv6 socket wrote as `::ffff:a.b.c.d`. What lies beyond
+//! loopback is reached through the monitor, or not at all.
 
 use super::address::Address;
 use super::socket::Protocol;
@@ -11,6 +11,7 @@ use alloc::rc::{Rc, Weak};
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use km_abi::outbound::{LOCAL_V4, LOCAL_V6, RESOLVER};
 use linux_raw_sys::net::{AF_INET, AF_INET6, SO_REUSEADDR, SO_REUSEPORT};
 
 /// The ports that are given out by themselves (net.ipv4.ip_local_port_range).
@@ -38,27 +39,37 @@ pub fn unbound(domain: u32) -> SocketAddr {
     SocketAddr::new(ip, 0)
 }
 
-/// Whether a socket can have the address: the loopback network and the wildcards.
-pub fn is_local(ip: IpAddr) -> bool {
-    ip.is_loopback() || ip.is_unspecified()
+/// Whether a socket can have the address: the loopback network, the wildcards, and what it has on the way outward.
+pub fn is_local(ip: IpAddr, outward: bool) -> bool {
+    ip.is_loopback() || ip.is_unspecified() || (outward && (ip == LOCAL_V4 || ip == LOCAL_V6))
 }
 
 /// Where packets to `ip` go: a wildcard means this machine (ip(7)).
 ///
 /// # Errors
-/// ENETUNREACH for everything beyond loopback.
-pub fn route(ip: IpAddr) -> Result<IpAddr> {
+/// ENETUNREACH for everything beyond loopback, unless the machine may ask for connections `outward`.
+pub fn route(ip: IpAddr, outward: bool) -> Result<IpAddr> {
     match ip {
         IpAddr::V4(ip) if ip.is_unspecified() => Ok(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         IpAddr::V6(ip) if ip.is_unspecified() => Ok(IpAddr::V6(Ipv6Addr::LOCALHOST)),
-        ip if ip.is_loopback() => Ok(ip),
+        ip if ip.is_loopback() || outward => Ok(ip),
         _ => Err(Errno::ENETUNREACH),
     }
 }
 
-/// The address that a socket takes for itself when it sends to a local one.
+/// Whether the monitor carries packets to `to` where no socket of this machine has that address.
+pub fn is_beyond(to: SocketAddr) -> bool {
+    to == RESOLVER || !(to.ip().is_loopback() || to.ip() == LOCAL_V4 || to.ip() == LOCAL_V6)
+}
+
+/// The address that a socket takes for itself when it sends to `ip`.
 pub fn source_for(ip: IpAddr) -> IpAddr {
-    if ip.is_ipv4() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { IpAddr::V6(Ipv6Addr::LOCALHOST) }
+    match ip {
+        IpAddr::V4(ip) if ip.is_loopback() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_loopback() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        IpAddr::V4(_) => IpAddr::V4(LOCAL_V4),
+        IpAddr::V6(_) => IpAddr::V6(LOCAL_V6),
+    }
 }
 
 /// What a socket listens to or sends from.

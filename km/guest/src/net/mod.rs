@@ -58,8 +58,10 @@ pub struct Shared {
     pub unix_names: UnixNames,
     /// Netlink sockets that have a port number.
     pub netlink_sockets: Cell<u32>,
-    /// The monitor, which carries connections from outside.
+    /// The monitor, which carries connections from outside and to there.
     pub host: Rc<Host>,
+    /// The monitor takes wishes for connections to peers beyond the machine.
+    pub outward: bool,
 }
 
 /// All sockets that have a name, and the streams to the monitor.
@@ -70,14 +72,14 @@ pub struct Net {
 
 impl Default for Net {
     fn default() -> Self {
-        Self::new(false)
+        Self::new(false, false)
     }
 }
 
 impl Net {
-    /// No sockets yet; standard input and output may be a terminal.
+    /// No sockets yet; standard input and output may be a terminal, and peers beyond the machine may be reachable.
     #[must_use]
-    pub fn new(is_terminal: bool) -> Self {
+    pub fn new(is_terminal: bool, outward: bool) -> Self {
         let budget = Budget::new((km_hal::phys::memory_bytes() / MEMORY_SHARE) as usize);
         let host = Host::new(&budget);
         let stdio = Stdio::new(&host, is_terminal);
@@ -88,6 +90,7 @@ impl Net {
             unix_names: UnixNames::default(),
             netlink_sockets: Cell::new(0),
             host,
+            outward,
         };
         Self { shared: Rc::new(shared), stdio }
     }

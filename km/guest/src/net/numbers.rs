@@ -47,6 +47,13 @@ impl Numbers {
         Ok(self.with(|values| values.map_or(self.list[index].default, |values| values[index])))
     }
 
+    /// Whether an option has another value than at first.
+    pub fn is_changed(&self, name: u32) -> bool {
+        self.index(name).is_ok_and(|index| {
+            self.with(|values| values.is_some_and(|values| values[index] != self.list[index].default))
+        })
+    }
+
     /// Sets an option.
     ///
     /// # Errors

@@ -132,6 +132,11 @@ pub trait Protocol: Any {
         Err(Errno::EOPNOTSUPP)
     }
 
+    /// An option of level SOL_SOCKET was set.
+    fn option_changed(&self, name: u32) {
+        let _ = name;
+    }
+
     /// Sends; a stream may take less than there is.
     fn send(&self, message: &mut Outgoing<'_>) -> Result<usize>;
 

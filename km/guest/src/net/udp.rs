@@ -1,4 +1,7 @@
-//! UDP sockets over loopback. A datagram goes straight into the inbox of whoever is bound to its address.
+//! UDP sockets. Over loopback a datagram goes straight into the inbox of whoever is bound to its address; beyond the machine
+//! the monitor carries it, with a stream of datagrams for each pair of socket and peer ([`beyond`]).
+
+mod beyond;
 
 use super::Shared;
 use super::address::Address;
@@ -12,6 +15,7 @@ use crate::errno::{Errno, Result};
 use crate::fs::file::Ready;
 use alloc::rc::{Rc, Weak};
 use alloc::vec::Vec;
+use beyond::Flows;
 use core::any::Any;
 use core::cell::{Cell, RefCell};
 use core::net::SocketAddr;
@@ -44,6 +48,8 @@ pub struct Udp {
     /// How many datagrams found the inbox full.
     lost: Cell<u32>,
     shut: Cell<Halves>,
+    /// Its ways to peers beyond the machine.
+    flows: Flows,
 }
 
 impl Udp {
@@ -64,6 +70,7 @@ impl Udp {
             errors: RefCell::default(),
             lost: Cell::new(0),
             shut: Cell::new(Halves::empty()),
+            flows: Flows::default(),
         })
     }
 
@@ -79,6 +86,7 @@ impl Udp {
     /// connect(2) to AF_UNSPEC: the address is again what bind(2) chose, if it was called.
     fn disconnect(&self) {
         self.remote.set(None);
+        self.flows.close();
         match self.chosen.get() {
             Some(address) => self.local.set(address),
             None => {
@@ -99,7 +107,7 @@ impl Udp {
         if to.is_ipv4() && self.options.only_v6() {
             return Err(Errno::ENETUNREACH);
         }
-        Ok(SocketAddr::new(inet::route(to.ip())?, to.port()))
+        Ok(SocketAddr::new(inet::route(to.ip(), self.net.outward)?, to.port()))
     }
 
     /// The address that the receiver of a datagram to `to` sees.
@@ -153,7 +161,7 @@ impl Udp {
         }
         let mut from = self.source(to)?;
         if let Some(ip) = outgoing.ip.source {
-            from.set_ip(inet::route(ip)?);
+            from.set_ip(inet::route(ip, self.net.outward)?);
         }
         let (hop_limit, class) = self.options.header(to.is_ipv4());
         let choice = outgoing.ip;
@@ -165,12 +173,17 @@ impl Udp {
     }
 
     /// Hands a datagram to the socket that it is for.
-    fn dispatch(&self, message: Message) {
-        let (Some(Address::Ip(from)), Some(to)) = (&message.from, message.to) else { return };
+    ///
+    /// # Errors
+    /// EAGAIN where the monitor takes no more now.
+    fn dispatch(&self, message: Message) -> Result<()> {
+        let (Some(Address::Ip(from)), Some(to)) = (&message.from, message.to) else { return Ok(()) };
         match self.receiver(*from, to) {
             Some(receiver) => receiver.deliver(message),
+            None if self.net.outward && inet::is_beyond(to) => return self.send_beyond(to, &message),
             None => self.refused(message, to),
         }
+        Ok(())
     }
 
     /// No socket has the address: a connected sender gets ECONNREFUSED (udp(7)), and one that wants to know more gets its
@@ -221,7 +234,8 @@ impl Udp {
     fn cork(&self, on: bool) {
         self.is_corked.set(on);
         if !on && let Some(message) = self.gathered.take() {
-            self.dispatch(message);
+            // It is lost where there is no room, as on any way to the peer.
+            let _ = self.dispatch(message);
         }
     }
 
@@ -244,7 +258,7 @@ impl Protocol for Udp {
 
     fn bind(&self, _caller: Peer, address: &Address) -> Result<()> {
         let address = inet::expect_ip(self.common.kind.domain, address)?;
-        if !inet::is_local(address.ip()) {
+        if !inet::is_local(address.ip(), self.net.outward) {
             return Err(Errno::EADDRNOTAVAIL);
         }
         if self.claimed.get().is_some() || (address.is_ipv4() && self.options.only_v6()) {
@@ -280,7 +294,7 @@ impl Protocol for Udp {
         if is_gathering {
             *self.gathered.borrow_mut() = Some(datagram);
         } else {
-            self.dispatch(datagram);
+            self.dispatch(datagram)?;
         }
         Ok(len)
     }
@@ -293,6 +307,7 @@ impl Protocol for Udp {
             return self.receive_refused(message);
         }
         self.common.take_error()?;
+        self.fetch_beyond();
         match self.receive_first(message) {
             Err(Errno::EAGAIN) if self.shut.get().contains(Halves::READ) => Ok(0),
             result => result,
@@ -318,7 +333,12 @@ impl Protocol for Udp {
 
     fn ready(&self) -> Ready {
         let shut = self.shut.get();
-        let mut ready = Ready::OUT;
+        let mut ready = Ready::empty();
+        if self.is_stopped_beyond() {
+            self.common.no_space.set(true);
+        } else {
+            ready |= Ready::OUT;
+        }
         if !self.inbox.borrow().is_empty() {
             ready |= Ready::IN;
         }
@@ -337,6 +357,7 @@ impl Protocol for Udp {
     fn close(&self) {
         self.release_port();
         self.gathered.take();
+        self.flows.close();
     }
 
     fn readable_bytes(&self) -> usize {

@@ -1,7 +1,7 @@
 //! Which system calls a thread may make, by what the thread is for. Any other ends the process.
 //!
 //! Nothing here takes a path, connects, executes, forks, ends a thread, maps executable memory or reaches another process.
-//! Descriptors come only from KVM (machines) and over the control socket.
+//! Descriptors come only from KVM (machines), over the control socket, and over a slot's socket to its broker.
 
 use std::collections::BTreeMap;
 
@@ -54,8 +54,10 @@ const CONTROL: [i64; 4] = [
 ];
 
 /// What the thread of a slot may do beside.
-const SLOT: [i64; 5] = [
-    libc::SYS_recvfrom,      // frames
+const SLOT: [i64; 7] = [
+    libc::SYS_recvfrom,      // frames, and bytes of connections
+    libc::SYS_recvmsg,       // connections, as descriptors from the broker
+    libc::SYS_shutdown,      // their writing half
     libc::SYS_ppoll,         // waits for frames
     libc::SYS_pwrite64,      // a bake's snapshot
     libc::SYS_ftruncate,     // its length
@@ -85,6 +87,17 @@ const READ: u32 = 2 << 30;
 const fn request(direction: u32, number: u32, size: usize) -> u32 {
     direction | (size as u32) << 16 | 0xae00 | number
 }
+
+/// Socket options that a slot sets on the connections that it was given, by level and name.
+const SOCKET_OPTIONS: [(i32, i32); 7] = [
+    (libc::IPPROTO_TCP, libc::TCP_NODELAY),
+    (libc::IPPROTO_TCP, libc::TCP_KEEPIDLE),
+    (libc::IPPROTO_TCP, libc::TCP_KEEPINTVL),
+    (libc::IPPROTO_TCP, libc::TCP_KEEPCNT),
+    (libc::IPPROTO_TCP, libc::TCP_USER_TIMEOUT),
+    (libc::SOL_SOCKET, libc::SO_KEEPALIVE),
+    (libc::SOL_SOCKET, libc::SO_LINGER),
+];
 
 /// For getrusage(2): of the calling thread.
 const RUSAGE_THREAD: u32 = 1;
@@ -153,9 +166,13 @@ fn rules(role: ThreadRole) -> Result<Rules, seccompiler::BackendError> {
             let requests = KVM_REQUESTS.into_iter().chain([PAGEMAP_SCAN]);
             let requests = requests.map(|request| rule(vec![equals(1, request)?]));
             rules.insert(libc::SYS_ioctl, requests.collect::<Result<_, _>>()?);
-            // Frames, to the peer of the socket and no other: the address is null.
+            // To the peer of the socket and no other: the address is null.
             let no_address = SeccompCondition::new(4, Len::Qword, Op::Eq, 0)?;
             rules.insert(libc::SYS_sendto, vec![rule(vec![no_address])?]);
+            let options = SOCKET_OPTIONS.into_iter().map(|(level, name)| {
+                rule(vec![equals(1, level.unsigned_abs())?, equals(2, name.unsigned_abs())?])
+            });
+            rules.insert(libc::SYS_setsockopt, options.collect::<Result<_, _>>()?);
             // Whether it gives way to others; only of this thread.
             rules.insert(libc::SYS_sched_setattr, vec![rule(vec![equals(0, 0)?])?]);
             // How many page faults it had; only of this thread.

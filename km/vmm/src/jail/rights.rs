@@ -3,6 +3,7 @@
 
 use std::os::fd::{FromRawFd, OwnedFd};
 
+use km_abi::outbound::OUTBOUND_MAX;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::prctl;
@@ -18,8 +19,9 @@ use super::{JailError, refused};
 
 /// The user that nobody is.
 const NOBODY: u32 = 65534;
-/// Open files: 8 slots with 5 each (stream, VM, vCPU, memory, spare) and the process's own dozen.
-const FILES: u64 = 64;
+/// Open files: those of 8 slots (stream, broker, VM, vCPU, memory, spare), the process's own dozen, and the connections that
+/// machines have opened.
+const FILES: u64 = 8 * OUTBOUND_MAX as u64 + 64;
 /// Limit of threads of this user. The filters forbid to start any; the kernel's KVM starts some when a machine first runs,
 /// and those count.
 const THREADS: u64 = 16 << 10;

@@ -47,10 +47,13 @@ pub enum ToWorker {
     /// The function that this worker serves from now on. Exactly once, with the descriptors of the rootfs image
     /// (read-only) and, where [`Assign::has_snapshot_fd`] says so, of the snapshot file.
     Assign(Box<Assign>),
-    /// One more slot, with the worker's end of its stream.
+    /// One more slot, with the worker's end of its stream, and of the one to its broker where there is one.
     Slot {
         /// Number of the slot, below [`SLOTS_MAX`].
         index: u8,
+        /// The slot's end of a socket pair to its broker comes along ([`super::outbound`]).
+        #[serde(default)]
+        has_broker: bool,
     },
     /// There is no memory left for a machine that [`Grown`] told of: end it.
     NoMemory {
@@ -197,6 +200,9 @@ pub struct ProcessSpec {
     pub groups: Vec<u32>,
     /// What uname(2) shows it.
     pub hostname: String,
+    /// Its /etc/resolv.conf, where it may ask for connections to peers beyond its machine.
+    #[serde(default)]
+    pub resolv_conf: Option<String>,
 }
 
 /// What the machines of a function are made of, whatever a worker does with them.
@@ -328,7 +334,7 @@ impl ToWorker {
         let message = decode(bytes)?;
         match &message {
             Self::Assign(assign) => check_assign(assign)?,
-            Self::Slot { index } if *index >= SLOTS_MAX => return Err(ControlError::Field("slot index")),
+            Self::Slot { index, .. } if *index >= SLOTS_MAX => return Err(ControlError::Field("slot index")),
             Self::Slot { .. } | Self::NoMemory { .. } | Self::Shutdown => {}
         }
         Ok(message)
@@ -339,7 +345,7 @@ impl ToWorker {
     pub fn fd_count(&self) -> usize {
         match self {
             Self::Assign(assign) => assign.fd_count(),
-            Self::Slot { .. } => 1,
+            Self::Slot { has_broker, .. } => 1 + usize::from(*has_broker),
             Self::NoMemory { .. } | Self::Shutdown => 0,
         }
     }
@@ -479,7 +485,8 @@ mod tests {
     fn messages_survive_the_wire() {
         let messages = [
             ToWorker::Assign(Box::new(assign())),
-            ToWorker::Slot { index: 7 },
+            ToWorker::Slot { index: 7, has_broker: false },
+            ToWorker::Slot { index: 0, has_broker: true },
             ToWorker::NoMemory { machine: u64::MAX },
             ToWorker::Shutdown,
         ];

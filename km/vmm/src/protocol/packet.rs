@@ -69,16 +69,28 @@ pub fn send_plain(socket: impl AsFd, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
+/// Receives one packet, without waiting.
+///
+/// # Errors
+/// As [`receive`], `WouldBlock` among them.
+pub fn receive_now(socket: impl AsFd) -> io::Result<Packet> {
+    receive_with(socket, RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT)
+}
+
 /// Receives one packet.
 ///
 /// # Errors
 /// Those of recvmsg(2), `WouldBlock` among them; `InvalidData` when the packet was longer than a control message or
 /// carried more descriptors than [`FDS_MAX`] (those that came are closed).
 pub fn receive(socket: impl AsFd) -> io::Result<Packet> {
+    receive_with(socket, RecvFlags::CMSG_CLOEXEC)
+}
+
+fn receive_with(socket: impl AsFd, flags: RecvFlags) -> io::Result<Packet> {
     let mut bytes = vec![0; CONTROL_MAX];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS_MAX))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
-    let got = recvmsg(socket, &mut [IoSliceMut::new(&mut bytes)], &mut control, RecvFlags::CMSG_CLOEXEC)?;
+    let got = recvmsg(socket, &mut [IoSliceMut::new(&mut bytes)], &mut control, flags)?;
     let mut fds = Vec::new();
     for message in control.drain() {
         if let RecvAncillaryMessage::ScmRights(rights) = message {

@@ -59,7 +59,7 @@ impl Doorbell {
         streams: &mut dyn GuestStreams,
     ) -> Result<i64, DoorbellError> {
         let code = OpCode::try_from(op.code).map_err(DoorbellError::UnknownOperation)?;
-        if op.len > TRANSFER_MAX {
+        if op.len > TRANSFER_MAX && code != OpCode::SetOption {
             return Err(DoorbellError::TooLong(op.len));
         }
         match code {
@@ -82,6 +82,11 @@ impl Doorbell {
             }),
             OpCode::ShutdownWrite => Ok(result(streams.shutdown_write(op.stream), 0)),
             OpCode::Close => Ok(result(streams.close(op.stream), 0)),
+            OpCode::Connect => Ok(result(streams.connect(op.stream, memory.load(op.gpa)?), 0)),
+            OpCode::SetOption => {
+                let (level, name) = ((op.offset >> 32) as u32, op.offset as u32);
+                Ok(result(streams.set_option(op.stream, level, name, op.len as u32), 0))
+            }
         }
     }
 
@@ -141,6 +146,7 @@ fn result(transfer: Transfer, most: u64) -> i64 {
         Transfer::Again => AGAIN,
         Transfer::Broken => BROKEN,
         Transfer::Unknown => INVALID,
+        Transfer::Failed(errno) => -i64::from(errno),
     }
 }
 

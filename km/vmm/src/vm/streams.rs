@@ -2,9 +2,13 @@
 
 use km_abi::hypercall::{EVENTS_MAX, Event, EventKind, INLAY, TouchEntry};
 use km_abi::layout::INPUT_SIZE;
+use km_abi::outbound::Endpoint;
 use zerocopy::IntoBytes;
 
 use crate::memory::GuestMemory;
+
+/// No way leads there (errno(3)).
+pub const ENETUNREACH: u32 = 101;
 
 /// What became of a transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +21,8 @@ pub enum Transfer {
     Broken,
     /// There is no such stream.
     Unknown,
+    /// An error of Linux, by its number.
+    Failed(u32),
 }
 
 /// The streams of a machine. Numbers come from the guest and may be anything.
@@ -34,6 +40,16 @@ pub trait GuestStreams {
 
     /// The program closed the stream.
     fn close(&mut self, stream: u32) -> Transfer;
+
+    /// The program wants a new stream connected to this end, which may be anything. An event says what comes of it.
+    fn connect(&mut self, _stream: u32, _to: Endpoint) -> Transfer {
+        Transfer::Failed(ENETUNREACH)
+    }
+
+    /// The program sets an option of a stream that it has opened: level, name and value may be anything.
+    fn set_option(&mut self, _stream: u32, _level: u32, _name: u32, _value: u32) -> Transfer {
+        Transfer::Unknown
+    }
 
     /// Adds what happened since the last doorbell, without waiting.
     fn poll(&mut self, arrivals: &mut Arrivals);
@@ -78,6 +94,23 @@ impl Arrivals {
             ..Event::default()
         };
         self.push_with(event, &bytes[..count])
+    }
+
+    /// An event with all of `bytes`; `false` when there is no room for it now.
+    pub fn bring(&mut self, kind: EventKind, stream: u32, bytes: &[u8]) -> bool {
+        let event = Event { kind: kind as u32, stream, value: bytes.len() as u64, ..Event::default() };
+        self.room(bytes) == bytes.len() && self.push_with(event, bytes).is_some()
+    }
+
+    /// An event with a number; `false` when there is no room for it now.
+    pub fn tell(&mut self, kind: EventKind, stream: u32, value: u32) -> bool {
+        self.push_event(Event { kind: kind as u32, stream, value: value.into(), ..Event::default() })
+    }
+
+    /// How many events fit, and how many bytes with them.
+    #[must_use]
+    pub fn left(&self) -> (usize, usize) {
+        (EVENTS_MAX - self.events.len(), INPUT_SIZE as usize - self.input.len())
     }
 
     /// Pages to touch; returns how many of `entries` go along, `None` when there is no room for the event.

@@ -4,6 +4,7 @@
 //! guest  ── write 1, 2 ──►  Log frames          ◄── Data, End ──  server
 //!        ── write 16.. ──►  Data, Eof frames    ◄── Finish, Cancel ──
 //! ```
+//! What the program opens itself passes by: see [`super::outbound`].
 //!
 //! Where a call comes on standard input, the connection consists of two of the guest's streams: standard input, and
 //! standard output or the stream of replies. Those bytes are then not logged.
@@ -14,7 +15,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use km_abi::hypercall::{EventKind, FIRST_CONNECTION, INLAY, STDERR, STDIN, STDOUT};
+use km_abi::hypercall::{EventKind, FIRST_CONNECTION, FIRST_OUTBOUND, INLAY, STDERR, STDIN, STDOUT};
+use km_abi::outbound::Endpoint;
 
 use super::connections::{Connection, Connections, drain};
 use super::growth::Growth;
@@ -244,7 +246,18 @@ impl<'a> Conversation<'a> {
 }
 
 impl GuestStreams for Conversation<'_> {
+    fn connect(&mut self, stream: u32, to: Endpoint) -> Transfer {
+        self.stream.outbound.connect(stream, to)
+    }
+
+    fn set_option(&mut self, stream: u32, level: u32, name: u32, value: u32) -> Transfer {
+        self.stream.outbound.set_option(stream, level, name, value)
+    }
+
     fn write(&mut self, stream: u32, bytes: &[u8]) -> Transfer {
+        if stream >= FIRST_OUTBOUND {
+            return self.stream.outbound.write(stream, bytes);
+        }
         if let Some((id, connection)) = self.connections.by_output(stream) {
             return match connection {
                 connection if connection.stopped => Transfer::Again,
@@ -262,6 +275,9 @@ impl GuestStreams for Conversation<'_> {
     }
 
     fn read(&mut self, stream: u32, buffer: &mut [u8]) -> Transfer {
+        if stream >= FIRST_OUTBOUND {
+            return self.stream.outbound.read(stream, buffer);
+        }
         if stream == INLAY {
             return Transfer::Done(drain(&mut self.inlay, buffer));
         }
@@ -277,6 +293,7 @@ impl GuestStreams for Conversation<'_> {
     fn shutdown_write(&mut self, stream: u32) -> Transfer {
         match stream {
             STDIN..=STDERR => Transfer::Done(0),
+            FIRST_OUTBOUND.. => self.stream.outbound.shutdown_write(stream),
             _ => self.end_response(stream, false),
         }
     }
@@ -284,6 +301,7 @@ impl GuestStreams for Conversation<'_> {
     fn close(&mut self, stream: u32) -> Transfer {
         match stream {
             0..FIRST_CONNECTION => Transfer::Done(0),
+            FIRST_OUTBOUND.. => self.stream.outbound.close(stream),
             _ => self.end_response(stream, true),
         }
     }
@@ -300,6 +318,7 @@ impl GuestStreams for Conversation<'_> {
             }
         }
         self.connections.announce(room, arrivals);
+        self.stream.outbound.announce(arrivals);
     }
 
     fn interrupted(&mut self, memory: &GuestMemory) -> bool {

@@ -293,6 +293,7 @@ fn config(process: &ProcessSpec, stop_at_start: bool) -> BootConfig {
         gid: process.gid,
         groups: process.groups.clone(),
         hostname: process.hostname.clone(),
+        resolv_conf: process.resolv_conf.clone(),
         terminal: false,
         stop_at_start,
     }

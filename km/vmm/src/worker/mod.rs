@@ -12,6 +12,7 @@
 //! ```
 //!
 //! * `stream`, `conversation`, `connections`, `tail`: frames of a slot, and the streams of a machine as such frames.
+//! * [`outbound`]: the connections that a machine has opened.
 //! * `drive`, `ready`: running a machine until something is reached.
 //! * `call`, `bake`, `slot`: what a slot does with it.
 //! * `function`: what the slots share. `growth`, `stride`: what their machines take of the node's memory
@@ -26,6 +27,7 @@ mod conversation;
 mod drive;
 mod function;
 mod growth;
+pub mod outbound;
 mod ready;
 mod slot;
 mod stream;
@@ -132,7 +134,7 @@ fn ground(control: OwnedFd) -> Result<Ground, WorkerError> {
 fn start_slots(
     function: &Arc<OnceLock<Arc<Function>>>,
     jail: &mut Jail,
-) -> Result<Vec<Sender<OwnedFd>>, WorkerError> {
+) -> Result<Vec<Sender<SlotSockets>>, WorkerError> {
     let tried = filter::probe();
     let (report, reports) = channel();
     let mut slots = Vec::new();
@@ -164,11 +166,20 @@ fn start_slots(
     Ok(slots)
 }
 
+/// What a slot is given to speak to the server.
+#[derive(Debug)]
+struct SlotSockets {
+    /// Frames.
+    stream: OwnedFd,
+    /// The broker of its connections, if the function may have any.
+    broker: Option<OwnedFd>,
+}
+
 struct Control {
     socket: OwnedFd,
     ground: Arc<Ground>,
     function: Arc<OnceLock<Arc<Function>>>,
-    slots: Vec<Sender<OwnedFd>>,
+    slots: Vec<Sender<SlotSockets>>,
     jail: Jail,
 }
 
@@ -192,7 +203,7 @@ impl Control {
                         return Ok(());
                     }
                 }
-                ToWorker::Slot { index } => self.open_slot(index, fds)?,
+                ToWorker::Slot { index, .. } => self.open_slot(index, fds)?,
                 ToWorker::NoMemory { machine } => self.ground.ledger.refuse(machine),
                 ToWorker::Shutdown => return Ok(()),
             }
@@ -227,10 +238,11 @@ impl Control {
         if self.function.get().is_none() {
             return Err(WorkerError::Protocol("a slot before the function"));
         }
-        let (Some(slot), Some(stream)) = (self.slots.get(usize::from(index)), fds.into_iter().next()) else {
+        let mut fds = fds.into_iter();
+        let (Some(slot), Some(stream)) = (self.slots.get(usize::from(index)), fds.next()) else {
             return Err(WorkerError::Protocol("a slot that does not exist"));
         };
-        slot.send(stream).map_err(|_| WorkerError::Thread)
+        slot.send(SlotSockets { stream, broker: fds.next() }).map_err(|_| WorkerError::Thread)
     }
 }
 

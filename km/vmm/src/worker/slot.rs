@@ -9,15 +9,16 @@
 //!
 //! A machine is made, run and destroyed on this thread: only this slot waits for it.
 
-use std::os::fd::OwnedFd;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use super::SlotSockets;
 use super::call;
 use super::drive::Guest;
 use super::function::{Function, micros};
 use super::growth::{Growth, faults};
+use super::outbound::Outbound;
 use super::stream::SlotStream;
 use super::stride::Stride;
 use super::{bake, drive::DriveError};
@@ -69,12 +70,12 @@ pub struct Slot {
 /// Serves one stream after the other until the worker leaves.
 pub fn run(
     index: usize,
-    streams: &Receiver<OwnedFd>,
+    streams: &Receiver<SlotSockets>,
     function: &OnceLock<Arc<Function>>,
     mut ticker: Ticker,
     mut pace: Pace,
 ) {
-    while let Ok(socket) = streams.recv() {
+    while let Ok(sockets) = streams.recv() {
         let Some(function) = function.get() else { continue };
         let mut slot = Slot {
             function: Arc::clone(function),
@@ -84,7 +85,7 @@ pub fn run(
             index,
             waited: <_>::default(),
         };
-        let served = slot.serve(&mut SlotStream::new(socket));
+        let served = slot.serve(&mut SlotStream::new(sockets.stream, Outbound::new(sockets.broker)));
         if let Err(error) = served {
             eprintln!("km worker: {}: {error}", function.spec.name);
         }
@@ -117,7 +118,12 @@ impl Slot {
             self.hurry(!matches!(held, Held::Empty));
             stream.flush_within(None)?;
             match stream.next()? {
-                Some(frame) => held = self.obey(&frame, held, stream)?,
+                Some(frame) => {
+                    held = self.obey(&frame, held, stream)?;
+                    if matches!(held, Held::Empty) {
+                        stream.outbound.clear();
+                    }
+                }
                 None if stream.ended() => return Ok(()),
                 None => {
                     self.waited = (faults(), thread_time());

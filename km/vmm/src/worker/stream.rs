@@ -1,4 +1,4 @@
-//! A slot's stream: frames in and out of a non-blocking socket, with bounded memory.
+//! A slot's stream: frames in and out of a non-blocking socket, with bounded memory; and what else the slot waits for.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -9,6 +9,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 use serde::Serialize;
 
+use super::outbound::Outbound;
 use crate::protocol::{ConnectionId, Frame, FrameDecoder, FrameError, Header, Kind};
 
 /// Bytes taken from the socket at once.
@@ -27,12 +28,14 @@ pub struct SlotStream {
     output: Vec<u8>,
     sent: usize,
     ended: bool,
+    /// The connections that the slot's machine has opened.
+    pub outbound: Outbound,
 }
 
 impl SlotStream {
-    /// Takes over a socket.
+    /// Takes over a socket, and the way to the broker.
     #[must_use]
-    pub fn new(socket: OwnedFd) -> Self {
+    pub fn new(socket: OwnedFd, outbound: Outbound) -> Self {
         Self {
             socket,
             decoder: FrameDecoder::new(),
@@ -42,6 +45,7 @@ impl SlotStream {
             output: Vec::new(),
             sent: 0,
             ended: false,
+            outbound,
         }
     }
 
@@ -170,8 +174,8 @@ impl SlotStream {
         Ok(())
     }
 
-    /// Waits until there is input (when `input` is wanted) or, with output waiting, room for it, or the peer is gone.
-    /// Says whether something of that is so.
+    /// Waits until there is input (when `input` is wanted) or, with output waiting, room for it, or the peer is gone, or there
+    /// is news of a connection that the machine has opened. Says whether something of that is so.
     ///
     /// # Errors
     /// As poll(2).
@@ -183,7 +187,14 @@ impl SlotStream {
             tv_sec: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: limit.subsec_nanos().into(),
         });
-        match poll(&mut [PollFd::from_borrowed_fd(self.socket.as_fd(), events)], limit.as_ref()) {
+        let own = PollFd::from_borrowed_fd(self.socket.as_fd(), events);
+        let polled = if self.outbound.is_empty() {
+            poll(&mut [own], limit.as_ref())
+        } else {
+            let mut all: Vec<_> = std::iter::once(own).chain(self.outbound.poll_fds()).collect();
+            poll(&mut all, limit.as_ref())
+        };
+        match polled {
             Ok(count) => Ok(count > 0),
             Err(Errno::INTR) => Ok(false),
             Err(error) => Err(error.into()),
@@ -208,7 +219,7 @@ mod tests {
     #[test]
     fn frames_pass_both_ways_and_an_end_is_seen() {
         let (a, b) = slot_pair().unwrap();
-        let (mut a, mut b) = (SlotStream::new(a), SlotStream::new(b));
+        let [mut a, mut b] = [a, b].map(|socket| SlotStream::new(socket, Outbound::default()));
         assert!(b.next().unwrap().is_none());
         a.queue(Kind::Log, &[1], b"words").unwrap();
         a.queue(Kind::Eof, &[], &[]).unwrap();
@@ -224,7 +235,7 @@ mod tests {
     #[test]
     fn a_peer_that_does_not_read_makes_output_wait() {
         let (a, b) = slot_pair().unwrap();
-        let (mut a, mut b) = (SlotStream::new(a), SlotStream::new(b));
+        let [mut a, mut b] = [a, b].map(|socket| SlotStream::new(socket, Outbound::default()));
         for _ in 0..8 {
             a.queue(Kind::Data, &[], &[7; 200_000]).unwrap();
         }

@@ -272,7 +272,7 @@ fn what_the_image_says_of_its_machine_gives_way() {
     world.write("/etc/hosts", b"10.0.0.1 where-it-was-built\n").unwrap();
     world.unlink("/etc/resolv.conf").unwrap();
     world.symlink("/run/resolv.conf", "/etc/resolv.conf").unwrap();
-    crate::fs::etc::supply(world.kernel.vfs.root(), "mine").unwrap();
+    crate::fs::etc::supply(world.kernel.vfs.root(), "mine", None).unwrap();
     assert!(world.read("/etc/hosts").unwrap().ends_with(b"127.0.0.1\tmine\n"));
     assert_eq!(world.read("/etc/hostname").unwrap(), b"mine\n");
     assert!(world.read("/etc/resolv.conf").unwrap().starts_with(b"nameserver 127.0.0.1\n"));

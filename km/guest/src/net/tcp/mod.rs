@@ -1,10 +1,11 @@
-//! TCP sockets: loopback connections and those that the monitor opens.
+//! TCP sockets: loopback connections, those that the monitor opens, and those that it carries outward.
 //!
 //! ```text
 //! Closed ──listen──► Listening ──shutdown(READ)──► Closed
 //!   │ connect                │ accept, Net::open
 //!   ▼                        ▼
 //! Connecting ──room in the backlog──► Connected(wire) ──RST──► the same, with `reset`
+//! Reaching ──the monitor has it──────►
 //! ```
 //! [`wire`] carries bytes, [`listener`] is the passive side, [`options`] is getsockopt(2) and setsockopt(2).
 
@@ -39,6 +40,8 @@ enum TcpState {
     Listening(Rc<TcpListener>),
     /// Waits for room in a listener's backlog.
     Connecting,
+    /// Waits for the monitor to connect it to a peer beyond the machine.
+    Reaching(Rc<Stream>),
     Connected(Rc<dyn Wire>),
 }
 
@@ -107,6 +110,11 @@ impl Tcp {
         self.common.error.set(Some(errno));
         self.is_reset.set(true);
         self.common.queue.wake();
+    }
+
+    /// A connection is on its way.
+    fn is_on_its_way(&self) -> bool {
+        matches!(*self.state.borrow(), TcpState::Connecting | TcpState::Reaching(_))
     }
 
     fn scope_of(&self, ip: IpAddr) -> Scope {
@@ -181,6 +189,14 @@ impl Watcher for Tcp {
     fn gone(&self) {
         self.reset(Errno::ECONNRESET);
     }
+
+    fn connected(&self, local: SocketAddr) {
+        self.reached(local);
+    }
+
+    fn failed(&self, errno: Errno) {
+        self.missed(errno);
+    }
 }
 
 impl Protocol for Tcp {
@@ -190,7 +206,7 @@ impl Protocol for Tcp {
 
     fn bind(&self, _caller: Peer, address: &Address) -> Result<()> {
         let address = inet::expect_ip(self.common.kind.domain, address)?;
-        if !inet::is_local(address.ip()) {
+        if !inet::is_local(address.ip(), self.net.outward) {
             return Err(Errno::EADDRNOTAVAIL);
         }
         let is_fresh = matches!(*self.state.borrow(), TcpState::Closed);
@@ -223,7 +239,7 @@ impl Protocol for Tcp {
             return Err(Errno::EPIPE);
         }
         let Some(wire) = self.wire() else {
-            let waits = matches!(*self.state.borrow(), TcpState::Connecting);
+            let waits = self.is_on_its_way();
             return Err(if waits { Errno::EAGAIN } else { Errno::EPIPE });
         };
         let result = if message.flags & raw::MSG_OOB == 0 {
@@ -252,7 +268,7 @@ impl Protocol for Tcp {
                 wire.receive(&mut Discard { left: message.data.room() }, peek)
             }
             Some(wire) => wire.receive(message.data, peek),
-            None if matches!(*self.state.borrow(), TcpState::Connecting) => Err(Errno::EAGAIN),
+            None if self.is_on_its_way() => Err(Errno::EAGAIN),
             None if self.is_reset.get() => Err(Errno::EAGAIN),
             None => return Err(Errno::ENOTCONN),
         };
@@ -301,7 +317,11 @@ impl Protocol for Tcp {
         if self.is_listening() {
             return self.stop_listening();
         }
-        if let TcpState::Connected(wire) = self.state.replace(TcpState::Closed) {
+        let state = self.state.replace(TcpState::Closed);
+        if let TcpState::Reaching(stream) = &state {
+            stream.close(Manner::Abort);
+        }
+        if let TcpState::Connected(wire) = state {
             let aborts = self.common.options.linger.get() == Some(0);
             wire.close(if aborts { Manner::Abort } else { Manner::Orderly });
         }
@@ -324,7 +344,13 @@ impl Protocol for Tcp {
     }
 
     fn set_option(&self, level: u32, name: u32, value: &[u8]) -> Result<()> {
-        self.set_tcp_option(level, name, value)
+        self.set_tcp_option(level, name, value)?;
+        self.pass_on(level, name);
+        Ok(())
+    }
+
+    fn option_changed(&self, name: u32) {
+        self.pass_on(raw::SOL_SOCKET, name);
     }
 
     fn option(&self, level: u32, name: u32) -> Result<Vec<u8>> {

@@ -39,6 +39,16 @@ const NUMBERS: &[Number] = &[
     Number::switch(raw::TCP_INQ, 0),
 ];
 
+/// Options that change what goes over a network: the monitor sets them on the connections that it carries.
+pub const PASSED_ON: [(u32, u32); 6] = [
+    (raw::SOL_TCP, raw::TCP_NODELAY),
+    (raw::SOL_TCP, raw::TCP_KEEPIDLE),
+    (raw::SOL_TCP, raw::TCP_KEEPINTVL),
+    (raw::SOL_TCP, raw::TCP_KEEPCNT),
+    (raw::SOL_TCP, raw::TCP_USER_TIMEOUT),
+    (raw::SOL_SOCKET, raw::SO_KEEPALIVE),
+];
+
 /// The options of a TCP socket.
 pub struct TcpOptions {
     numbers: Numbers,
@@ -67,6 +77,29 @@ impl TcpOptions {
 }
 
 impl Tcp {
+    /// Tells whatever carries the connection of an option.
+    pub(super) fn pass_on(&self, level: u32, name: u32) {
+        let Some(wire) = self.wire().filter(|_| PASSED_ON.contains(&(level, name))) else { return };
+        let value = match level {
+            raw::SOL_SOCKET => i32::from(self.common.options.is_on(name)),
+            _ => self.options.numbers.get(name).unwrap_or_default(),
+        };
+        wire.set_option(level, name, value.cast_unsigned());
+    }
+
+    /// The same of all that the program has set before there was a connection.
+    pub(super) fn pass_all_on(&self) {
+        for (level, name) in PASSED_ON {
+            let is_set = match level {
+                raw::SOL_SOCKET => self.common.options.is_on(name),
+                _ => self.options.numbers.is_changed(name),
+            };
+            if is_set {
+                self.pass_on(level, name);
+            }
+        }
+    }
+
     pub(super) fn set_tcp_option(&self, level: u32, name: u32, value: &[u8]) -> Result<()> {
         match (level, name) {
             (raw::SOL_TCP, raw::TCP_CONGESTION) => self.set_congestion(value),
@@ -132,7 +165,7 @@ impl Tcp {
             _ if self.is_reset.get() => 1,
             TcpState::Closed => 1,
             TcpState::Listening(_) => 2,
-            TcpState::Connecting => 3,
+            TcpState::Connecting | TcpState::Reaching(_) => 3,
             TcpState::Connected(wire) if self.is_over(&**wire) => 1,
             TcpState::Connected(wire) if wire.peer_finished() => 4,
             TcpState::Connected(_) if self.shut.get().contains(super::Halves::WRITE) => 5,

@@ -12,7 +12,7 @@ impl Tcp {
             TcpState::Listening(listener) => {
                 return if listener.is_empty() { Ready::empty() } else { Ready::IN };
             }
-            TcpState::Connecting => Ready::empty(),
+            TcpState::Connecting | TcpState::Reaching(_) => Ready::empty(),
             TcpState::Closed if self.is_reset.get() => all_over(),
             TcpState::Closed => Ready::OUT | Ready::HUP,
             TcpState::Connected(_) if self.is_reset.get() => all_over(),

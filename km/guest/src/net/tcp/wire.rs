@@ -59,6 +59,11 @@ pub trait Wire {
 
     /// Whether there is enough room that waking a writer pays.
     fn has_room(&self) -> bool;
+
+    /// Passes on a socket option that changes what goes over a network, where there is one.
+    fn set_option(&self, level: u32, name: u32, value: u32) {
+        let _ = (level, name, value);
+    }
 }
 
 /// Whether received bytes stay.

@@ -19,7 +19,10 @@ pub(super) fn sys_setsockopt(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let value = &mut value[..len.min(64)];
     ctx.memory().read(args[3], value)?;
     match level {
-        SOL_SOCKET => options::set(socket, name, value)?,
+        SOL_SOCKET => {
+            options::set(socket, name, value)?;
+            socket.option_changed(name);
+        }
         level => socket.set_option(level, name, value)?,
     }
     Ok(0)
