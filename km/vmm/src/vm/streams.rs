@@ -134,7 +134,7 @@ impl Arrivals {
         self.input.clear();
     }
 
-    pub(super) fn parts(&self) -> (&[Event], &[u8]) {
+    pub(crate) fn parts(&self) -> (&[Event], &[u8]) {
         (&self.events, &self.input)
     }
 
