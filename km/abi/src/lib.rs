@@ -3,6 +3,7 @@
 //! * [`layout`]: where everything lies in guest-physical and guest-virtual memory.
 //! * [`hypercall`]: the doorbell ports, the page that carries operations and events.
 //! * [`records`]: what the monitor tells a machine at boot and at the start of a call.
+//! * [`outbound`]: connections that the program opens to peers beyond its machine.
 //! * [`image`]: the header by which the monitor finds its way into the library OS's image.
 //!
 //! Both sides are built from one tree, and a snapshot is bound to its monitor's build. So nothing is negotiated: an image
@@ -15,6 +16,7 @@ extern crate alloc;
 pub mod hypercall;
 pub mod image;
 pub mod layout;
+pub mod outbound;
 pub mod records;
 
 /// Changes whenever anything in this crate changes its meaning or its place in memory.

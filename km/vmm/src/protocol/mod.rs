@@ -16,6 +16,7 @@
 //! * [`packet`]: sending and receiving such packets with descriptors.
 //! * [`frame`]: the frames of a slot's stream.
 //! * [`call`]: the JSON payloads of those frames.
+//! * [`outbound`]: what a slot and its broker say to each other of connections that the program opens.
 //! * [`text`]: how long a text in any of them may be.
 //!
 //! Either side treats the other as an attacker: lengths are checked before memory is allocated, every field has a bound,
@@ -25,6 +26,7 @@
 pub mod call;
 pub mod control;
 pub mod frame;
+pub mod outbound;
 pub mod packet;
 pub mod text;
 
@@ -36,6 +38,7 @@ pub use control::{
     Assign, Assigned, CONTROL_MAX, ControlError, FromWorker, FunctionSpec, GivenSnapshot, Grown, Hello, Jail,
     Measure, ProcessSpec, REQUIRED_MEASURES, Refused, RefusedReason, Role, SnapshotMode, ToWorker, Wire,
 };
+pub use outbound::{Ask, Grant, OutboundError, Wish};
 pub use frame::{ConnectionId, Frame, FrameDecoder, FrameError, Header, Kind, LogStream, PAYLOAD_MAX};
 
 /// Changes whenever a message or frame of this module changes. Both programs come from one build; a worker of another
