@@ -9,16 +9,17 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Each crate of the workspace, and the others that it may depend on.
-const ALLOWED: [(&str, &[&str]); 13] = [
-    ("kontain-faas", &["api", "benches", "bundles", "control", "km-vmm", "node", "volume"]),
+const ALLOWED: [(&str, &[&str]); 14] = [
+    ("kontain-faas", &["api", "benches", "bundles", "control", "egress", "km-vmm", "node", "volume"]),
     ("control", &["api", "bundles", "volume"]),
-    ("node", &["api", "bundles", "km-abi", "km-vmm", "volume", "worker"]),
+    ("node", &["api", "bundles", "egress", "km-abi", "km-vmm", "volume", "worker"]),
     ("volume", &["api"]),
     ("api", &["bundles", "km-abi"]),
     ("worker", &["km-vmm"]),
+    ("egress", &["km-abi", "km-vmm"]),
     ("benches", &["km-vmm"]),
     ("bundles", &[]),
-    ("km", &["bundles", "km-abi", "km-guest", "km-vmm"]),
+    ("km", &["bundles", "egress", "km-abi", "km-guest", "km-vmm"]),
     ("km-vmm", &["km-abi"]),
     ("km-guest", &["km-abi", "km-hal"]),
     ("km-guest-image", &["km-abi", "km-guest", "km-hal"]),

@@ -1,0 +1,191 @@
+//! The broker of a node: what it decides by, and what its sessions share.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use km_abi::outbound::RESOLVER;
+use km_vmm::protocol::packet;
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+
+use crate::bucket::Bucket;
+use crate::cache::Cache;
+use crate::name::Name;
+use crate::own;
+use crate::policy::{Policy, Question, Refusal, Resolution};
+use crate::rule::{self, Rule, RuleError};
+use crate::session::Session;
+use crate::settings::{Limits, Observer, Settings, SettingsError};
+use crate::upstream::Upstream;
+
+/// Makes connections for the functions of a node.
+pub struct Broker {
+    policy: Policy,
+    limits: Limits,
+    observer: Arc<dyn Observer>,
+    pub(crate) upstream: Upstream,
+    /// Room for connections of the node.
+    pub(crate) places: Arc<Semaphore>,
+    runtime: Handle,
+    /// Peers of the tests, which live where no function may connect to.
+    #[cfg(test)]
+    pub(crate) routes: std::sync::Mutex<std::collections::HashMap<SocketAddr, SocketAddr>>,
+}
+
+/// A function as the broker knows it. Made once for each of its versions, and shared by the sessions of all its machines.
+pub struct Function {
+    pub(crate) namespace: String,
+    name: String,
+    pub(crate) rules: Vec<Rule>,
+    pub(crate) cache: Cache,
+    pub(crate) bucket: Bucket,
+    /// Room for connections of the function.
+    pub(crate) places: Arc<Semaphore>,
+}
+
+impl Function {
+    /// Its namespace.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl Broker {
+    /// A broker whose tasks run in the runtime within which this is called. Addresses of the node join those of `policy.own`, and
+    /// outside of a cluster the search list of resolv.conf joins that of the policy.
+    ///
+    /// # Errors
+    /// See [`SettingsError`].
+    pub fn new(settings: Settings) -> Result<Arc<Self>, SettingsError> {
+        let runtime = Handle::try_current().map_err(|_| SettingsError::NoRuntime)?;
+        let upstream = Upstream::read(&settings.resolv_conf)?;
+        Self::with_upstream(settings, upstream, runtime)
+    }
+
+    pub(crate) fn with_upstream(
+        settings: Settings,
+        upstream: Upstream,
+        runtime: Handle,
+    ) -> Result<Arc<Self>, SettingsError> {
+        let Settings { mut policy, limits, observer, .. } = settings;
+        policy.own.extend(own::addresses().map_err(SettingsError::Own)?);
+        policy.search.extend_from_slice(upstream.search());
+        let places = Arc::new(Semaphore::new(limits.per_node.min(Semaphore::MAX_PERMITS)));
+        Ok(Arc::new(Self {
+            policy,
+            limits,
+            observer,
+            upstream,
+            places,
+            runtime,
+            #[cfg(test)]
+            routes: std::sync::Mutex::default(),
+        }))
+    }
+
+    /// A function with what its Image declares.
+    ///
+    /// # Errors
+    /// [`RuleError::Count`].
+    pub fn function(
+        &self,
+        namespace: impl Into<String>,
+        name: impl Into<String>,
+        rules: Vec<Rule>,
+    ) -> Result<Arc<Function>, RuleError> {
+        rule::check_count(rules.len())?;
+        let limits = self.limits;
+        Ok(Arc::new(Function {
+            namespace: namespace.into(),
+            name: name.into(),
+            rules,
+            cache: Cache::default(),
+            bucket: Bucket::new(limits.rate, limits.burst),
+            places: Arc::new(Semaphore::new(limits.per_function.min(Semaphore::MAX_PERMITS))),
+        }))
+    }
+
+    /// A session for a slot of the function. The descriptor is the slot's end of a new socket pair; the session ends with it, or when it is
+    /// dropped.
+    ///
+    /// # Errors
+    /// When the process may not have more descriptors.
+    pub fn attach(self: &Arc<Self>, function: &Arc<Function>) -> io::Result<(Session, OwnedFd)> {
+        let (ours, theirs) = packet::control_pair()?;
+        let _runtime = self.runtime.enter();
+        Ok((Session::start(self.clone(), function.clone(), ours)?, theirs))
+    }
+
+    /// What a machine's /etc/resolv.conf says (resolv.conf(5)), so that short names of its programs are those of its namespace.
+    #[must_use]
+    pub fn resolv_conf(&self, namespace: &str) -> String {
+        let search = self.policy.search(namespace).join(" ");
+        let search = if search.is_empty() { search } else { format!("search {search}\n") };
+        format!("nameserver {}\n{search}options ndots:{}\n", RESOLVER.ip(), self.upstream.ndots())
+    }
+
+    /// Connections of the node that are there or being made, those to the resolver among them.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.limits.per_node.saturating_sub(self.places.available_permits())
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    pub(crate) fn observer(&self) -> &dyn Observer {
+        &*self.observer
+    }
+
+    /// The policy's decision, and the kernel's word on whose address it is.
+    pub(crate) fn decide(&self, question: &Question<'_>) -> Result<(), Refusal> {
+        self.policy.decide(question)?;
+        if own::is_own(question.to) {
+            let ip = question.to.ip();
+            self.policy.check_own(question.namespace, ip, IpNet::from(ip))?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn resolution(&self, function: &Function, name: &Name) -> Resolution {
+        self.policy.resolution(&function.namespace, &function.rules, name)
+    }
+
+    /// Where a decided connection goes.
+    #[cfg(not(test))]
+    pub(crate) fn route(&self, to: SocketAddr) -> SocketAddr {
+        to
+    }
+
+    #[cfg(test)]
+    pub(crate) fn route(&self, to: SocketAddr) -> SocketAddr {
+        self.routes.lock().unwrap().get(&to).copied().unwrap_or(to)
+    }
+}
+
+impl fmt::Debug for Broker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Broker").field("policy", &self.policy).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Function {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Function")
+            .field("namespace", &self.namespace)
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
