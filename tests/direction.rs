@@ -16,7 +16,7 @@ const ALLOWED: [(&str, &[&str]); 14] = [
     ("volume", &["api"]),
     ("api", &["bundles", "km-abi"]),
     ("worker", &["km-vmm"]),
-    ("egress", &["km-abi", "km-vmm"]),
+    ("egress", &["api", "km-abi", "km-vmm"]),
     ("benches", &["km-vmm"]),
     ("bundles", &[]),
     ("km", &["bundles", "egress", "km-abi", "km-guest", "km-vmm"]),

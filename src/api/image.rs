@@ -5,6 +5,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::egress::EgressRule;
 use super::protocol::Protocol;
 use super::units::{Quantity, Span};
 
@@ -161,6 +162,10 @@ pub struct ImageSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub secrets: Vec<SecretMount>,
+    /// What the function may connect to; nothing if this is not given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub egress: Vec<EgressRule>,
     /// How calls are kept apart.
     #[serde(default)]
     #[schemars(extend("x-kubernetes-validations" = [

@@ -1,6 +1,7 @@
 //! The objects that people write: `Image` documents (`build.kontain.app/v1`), and what is said of them. No I/O, no client.
 //!
 //! * [`image`], [`protocol`]: the types and their defaults. [`units`]: durations and sizes as Kubernetes writes them.
+//! * [`egress`]: what a function may connect to.
 //! * [`validate`]: what the types alone cannot say, each problem with field and fix.
 //! * [`document`]: YAML files of one or more documents to images, each problem with its line.
 //! * [`object`]: an Image as its source has it, whatever kind of source that is.
@@ -12,6 +13,7 @@
 
 pub mod crd;
 pub mod document;
+pub mod egress;
 pub mod image;
 pub mod object;
 pub mod protocol;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bundles::reference::Reference;
 
+use super::egress::rule::{self, Rule};
 use super::image::{API_VERSION, Image, ImageSpec, Isolation, KIND};
 
 /// Longest call that can be asked for.
@@ -60,6 +61,7 @@ pub fn problems(image: &Image, origin: Origin) -> Vec<Problem> {
     check_bounds(&image.spec, &mut found);
     check_process(&image.spec, &mut found);
     check_secrets(&image.spec, &mut found);
+    check_egress(&image.spec, &mut found);
     check_warmup(&image.spec, &mut found);
     found.0
 }
@@ -169,6 +171,17 @@ fn check_secrets(spec: &ImageSpec, found: &mut Problems) {
             );
         } else if steps().next().is_some_and(|step| ["proc", "sys", "dev"].contains(&step)) {
             found.add(format!("{field}.mountPath"), "must not lie in /proc, /sys or /dev");
+        }
+    }
+}
+
+fn check_egress(spec: &ImageSpec, found: &mut Problems) {
+    if let Err(error) = rule::check_count(spec.egress.len()) {
+        found.add("spec.egress", error.to_string());
+    }
+    for (index, one) in spec.egress.iter().enumerate() {
+        if let Err(error) = Rule::try_from(one) {
+            found.add(format!("spec.egress[{index}]"), error.to_string());
         }
     }
 }

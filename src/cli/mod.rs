@@ -16,6 +16,7 @@ mod crds;
 mod describe;
 mod doctor;
 mod download;
+mod egress;
 mod follow;
 mod invoke;
 mod list;

@@ -13,6 +13,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::{Handle, Runtime};
 
 use super::collect::CollectArgs;
+use super::egress::EgressArgs;
 use super::follow::FollowArgs;
 use super::logging::{self, LogArgs};
 use super::registry::RegistryArgs;
@@ -23,6 +24,7 @@ use control::reconcile::Signals;
 use node::pool::budget::Budget;
 use node::pool::node::{Node, NodeOptions};
 use node::pool::snapshots::Snapshots;
+use node::reach::Reach;
 use node::server::listen::Limits;
 use node::server::problem::Reader;
 use node::server::{Server, ServerOptions};
@@ -107,6 +109,8 @@ pub struct Args {
     pub ready_limit: Span,
     /// What is removed from the volume, and when.
     #[command(flatten)]
+    pub egress: EgressArgs,
+    #[command(flatten)]
     pub collect: CollectArgs,
     /// How registries are spoken to.
     #[command(flatten)]
@@ -167,7 +171,9 @@ async fn serve(args: Args, publishing: &Handle) -> anyhow::Result<()> {
         ready_limit: args.ready_limit.duration(),
         snapshot_max_age: args.snapshot_max_age.duration(),
     };
-    let node = Node::new(&node_options, snapshots, budget);
+    // The broker's tasks are short, and calls wait for them.
+    let reach = Reach::open(args.egress.settings()).context("functions cannot reach anything")?;
+    let node = Node::new(&node_options, snapshots, budget, reach);
     let options = ServerOptions {
         max_body: args.max_body.bytes(),
         max_calls: args.max_calls,

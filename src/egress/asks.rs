@@ -10,11 +10,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::call::{Call, Connection, Held, Places};
 use crate::connect::{self, Connected};
-use crate::name::Name;
 use crate::policy::{Given, Question, Refusal, Resolution};
 use crate::resolver;
 use crate::session::{Shared, State};
 use crate::settings::Outcome;
+use api::egress::name::Name;
 
 /// Why an ask is answered by an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,13 +14,13 @@ use tokio::sync::Semaphore;
 
 use crate::bucket::Bucket;
 use crate::cache::Cache;
-use crate::name::Name;
 use crate::own;
 use crate::policy::{Policy, Question, Refusal, Resolution};
-use crate::rule::{self, Rule, RuleError};
 use crate::session::Session;
 use crate::settings::{Limits, Observer, Settings, SettingsError};
 use crate::upstream::Upstream;
+use api::egress::name::Name;
+use api::egress::rule::{self, Rule, RuleError};
 
 /// Makes connections for the functions of a node.
 pub struct Broker {

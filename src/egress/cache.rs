@@ -7,8 +7,8 @@ use std::time::Duration;
 use hickory_resolver::proto::rr::RecordType;
 use tokio::time::Instant;
 
-use crate::name::Name;
 use crate::upstream::Answer;
+use api::egress::name::Name;
 
 /// Answers that one function keeps.
 const ANSWERS_MAX: usize = 256;

@@ -9,7 +9,7 @@
 //!                    └─ a machine's queries for names ──► resolver ──► the operator's servers
 //! ```
 //!
-//! * [`rule`], [`name`]: what an Image declares. [`address`]: what kind of peer an address is. [`policy`]: the decision.
+//! * `api::egress`: what an Image declares. [`address`]: what kind of peer an address is. [`policy`]: the decision.
 //! * [`broker`]: what a node has one of; [`session`]: what a slot has one of, from call to call; `asks`, `call`, `connect`: how
 //!   it answers.
 //! * `resolver`, `upstream`, `cache`: names. [`settings`]: what the operator sets, and who is told.
@@ -23,11 +23,9 @@ mod bucket;
 mod cache;
 mod call;
 mod connect;
-pub mod name;
 pub mod own;
 pub mod policy;
 mod resolver;
-pub mod rule;
 pub mod session;
 pub mod settings;
 mod traffic;
@@ -42,9 +40,9 @@ mod resolver_tests;
 #[cfg(test)]
 mod test_slot;
 
+pub use api::egress::rule::{self, Rule, RuleError, Target};
 pub use broker::{Broker, Function};
 pub use call::Usage;
 pub use policy::{Allow, Mode, Policy};
-pub use rule::{Rule, RuleError, Target};
 pub use session::Session;
 pub use settings::{Limits, Observer, Outcome, Settings, SettingsError};

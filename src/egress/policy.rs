@@ -15,8 +15,8 @@ use ipnet::IpNet;
 use km_abi::outbound::Transport;
 
 use crate::address::{self, Class};
-use crate::name::Name;
-use crate::rule::{self, Rule, RuleError, Target};
+use api::egress::name::Name;
+use api::egress::rule::{self, Rule, RuleError, Target};
 
 /// What functions may reach at all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

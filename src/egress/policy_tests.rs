@@ -2,9 +2,9 @@
 
 use km_abi::outbound::Transport;
 
-use crate::name::Name;
 use crate::policy::{Given, Mode, Policy, Question, Refusal, Resolution};
-use crate::rule::Rule;
+use api::egress::name::Name;
+use api::egress::rule::Rule;
 
 /// An operator of a cluster.
 fn policy(allow: &[&str], deny: &[&str]) -> Policy {

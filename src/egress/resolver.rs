@@ -14,10 +14,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::{UnixDatagram, UnixStream};
 use tokio_util::sync::CancellationToken;
 
-use crate::name::Name;
 use crate::policy::Resolution;
 use crate::session::Shared;
 use crate::upstream::Answer;
+use api::egress::name::Name;
 
 /// Longest query.
 const QUERY_MAX: usize = 4096;

@@ -13,8 +13,8 @@ use hickory_resolver::proto::rr::{Name as DnsName, RData, Record, RecordType};
 use hickory_resolver::system_conf::parse_resolv_conf;
 use hickory_resolver::{Resolver, TokioResolver};
 
-use crate::name::Name;
 use crate::settings::SettingsError;
+use api::egress::name::Name;
 
 /// How long an answer is good at most.
 pub(crate) const TTL_MAX: u32 = 300;

@@ -7,7 +7,8 @@
 //!            pool: workers, slots, shells; snapshots and bakes
 //! ```
 //!
-//! * [`server`]: HTTP in front, and what is served. [`pool`]: machines behind. [`logs`], [`metrics`]: what is seen of both.
+//! * [`server`]: HTTP in front, and what is served. [`pool`]: machines behind. [`reach`]: what machines connect to. [`logs`],
+//!   [`metrics`]: what is seen of all.
 //!
 //! The node follows the records of the volume and writes reports back. It links no Kubernetes client and no registry
 //! client, and has no credentials.
@@ -17,4 +18,5 @@
 pub mod logs;
 pub mod metrics;
 pub mod pool;
+pub mod reach;
 pub mod server;

@@ -91,6 +91,13 @@ impl FunctionLog {
         Arc::new(Self { name, allowance, left_out, ring: Mutex::default() })
     }
 
+    /// Adds a line of the server's own to what the call has written.
+    pub fn note(&self, call: &str, text: &str) {
+        let text = escape(text.as_bytes());
+        self.tell(call, "stderr", &text);
+        self.push(Line { time: SystemTime::now(), call: call.into(), stream: "stderr", text });
+    }
+
     /// Writes a line to the server's log, if the function's rate allows it.
     fn tell(&self, call: &str, stream: &str, text: &str) {
         let taken = {
@@ -138,6 +145,11 @@ impl CallLog {
     /// A sink for the call's output.
     pub fn new(function: Arc<FunctionLog>, call: Arc<str>) -> Self {
         Self { function, call, partial: Default::default(), left: CALL_MAX }
+    }
+
+    /// Id of the call.
+    pub fn call(&self) -> &str {
+        &self.call
     }
 
     /// Moves what this sink holds into another one for the same call.

@@ -57,6 +57,24 @@ pub struct OfMeasure {
     pub measure: String,
 }
 
+/// A function and what became of a connection that it asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct OfOutcome {
+    /// `namespace/function`.
+    pub faas_name: String,
+    /// `connected`, `refused`, `limited` or `failed`.
+    pub outcome: &'static str,
+}
+
+/// A function and a direction of bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct OfDirection {
+    /// `namespace/function`.
+    pub faas_name: String,
+    /// `sent` or `received`, as the function has it.
+    pub direction: &'static str,
+}
+
 /// A histogram of durations per function.
 pub type Durations = Family<OfFunction, Histogram, fn() -> Histogram>;
 
@@ -106,6 +124,10 @@ pub struct Metrics {
     pub log_dropped: Counter<u64, AtomicU64>,
     /// Lines of functions that were left out of the log, for their rate.
     pub left_out: Family<OfFunction, Counter>,
+    /// Connections that functions asked for, by what became of them.
+    pub egress_connections: Family<OfOutcome, Counter>,
+    /// Bytes of connections that functions had and that have ended.
+    pub egress_bytes: Family<OfDirection, Counter>,
 }
 
 fn histogram() -> Histogram {
@@ -141,6 +163,8 @@ impl Default for Metrics {
             ahead: Gauge::default(),
             log_dropped: Counter::default(),
             left_out: Family::default(),
+            egress_connections: Family::default(),
+            egress_bytes: Family::default(),
         };
         metrics.register();
         metrics
@@ -208,6 +232,16 @@ impl Metrics {
         own.register("connections", "Open client connections", self.connections.clone());
         own.register_with_unit("ahead", "Requests read ahead", Unit::Bytes, self.ahead.clone());
         own.register("log_dropped_records", "Log records nobody read in time", self.log_dropped.clone());
+        own.register(
+            "egress_connections",
+            "Connections that functions asked for",
+            self.egress_connections.clone(),
+        );
+        own.register(
+            "egress_bytes",
+            "Bytes of functions' connections that have ended",
+            self.egress_bytes.clone(),
+        );
         own.register("log_left_out_lines", "Lines of functions beyond --log-rate", self.left_out.clone());
     }
 

@@ -193,18 +193,18 @@ impl Worker {
         }
     }
 
-    /// One more slot.
+    /// One more slot, with its end of a socket pair to the broker of its machines' connections, if they may have any.
     ///
     /// # Errors
     /// [`WorkerError::Full`] when it has all that it may have, others when it is broken.
-    pub async fn add_slot(self: &Arc<Self>) -> Result<Slot, WorkerError> {
+    pub async fn add_slot(self: &Arc<Self>, broker: Option<OwnedFd>) -> Result<Slot, WorkerError> {
         let take = |bits: u8| (bits.count_ones() < u32::from(SLOTS_MAX)).then(|| bits | (bits + 1));
         let taken = self.slots.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
         // The lowest bit that was not set.
         let index = taken.map_err(|_| WorkerError::Full)?.trailing_ones() as u8;
         let (ours, theirs) = packet::slot_pair()?;
-        let message = ToWorker::Slot { index }.encode()?;
-        let fds = [theirs.as_fd()];
+        let message = ToWorker::Slot { index, has_broker: broker.is_some() }.encode()?;
+        let fds: Vec<_> = std::iter::once(&theirs).chain(&broker).map(AsFd::as_fd).collect();
         self.control.async_io(Interest::WRITABLE, || packet::send(&*self.control, &message, &fds)).await?;
         let stream = std::os::unix::net::UnixStream::from(ours);
         stream.set_nonblocking(true)?;

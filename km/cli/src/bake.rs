@@ -100,6 +100,7 @@ fn function(bundle: &Bundle, args: &BakeArgs) -> FunctionSpec {
             gid: process.gid,
             groups: process.groups.clone(),
             hostname: process.hostname.clone(),
+            resolv_conf: None,
         },
         snapshot: if args.at_start { SnapshotMode::Start } else { SnapshotMode::Ready },
     }

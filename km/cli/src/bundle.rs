@@ -62,6 +62,7 @@ fn boot_config(process: &Process, hostname: String) -> BootConfig {
         gid: user.gid(),
         groups: user.additional_gids().clone().unwrap_or_default(),
         hostname,
+        resolv_conf: None,
         ..BootConfig::default()
     }
 }

@@ -12,6 +12,7 @@ use super::machine::{BootError, Machine};
 use super::node::Node;
 use super::program::{Program, mode};
 use super::queue::Occasion;
+use super::slot::MachineSlot;
 use super::snapshots::Draft;
 use super::table::{ChargedSlot, ESTIMATE_FIRST};
 use super::workers::no_machine;
@@ -143,7 +144,8 @@ async fn run(
     };
     worker.assign(assign, &rootfs, draft.map(|draft| &draft.file)).await.map_err(worker_failure)?;
     node.charge_growth(&worker, &memory, Weak::new());
-    let slot = worker.add_slot().await.map_err(worker_failure)?;
+    let way = node.way(published).map_err(|error| failure(FailureReason::InvalidSpec, error.to_string()))?;
+    let slot = MachineSlot::of(&worker, node, way.as_ref()).await.map_err(worker_failure)?;
     let machine = Machine::new(ChargedSlot { slot, charge }, log);
     let write = draft.is_some();
     let result = drive(&machine, published, program.port, write, node.ready_limit, progress).await;

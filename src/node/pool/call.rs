@@ -6,6 +6,7 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use egress::Usage;
 use km_vmm::protocol::Ended;
 
 use super::function_pool::{Ending, Pool};
@@ -13,8 +14,8 @@ use super::machine::Machine;
 use super::table::ChargedSlot;
 use crate::logs::CallLog;
 
-/// What is called when the machine is gone, with what the worker said of it.
-pub type Epilogue = Box<dyn FnOnce(Option<Ended>) + Send + Sync>;
+/// What is called when the machine is gone, with what the worker said of it and what it has used of the network.
+pub type Epilogue = Box<dyn FnOnce(Option<Ended>, Usage) + Send + Sync>;
 
 /// A call that holds a machine.
 pub struct ActiveCall {
@@ -46,9 +47,9 @@ impl ActiveCall {
         let ending = if known.is_some() { Ending::Ended } else { ending };
         let pool = self.pool.clone();
         tokio::spawn(async move {
-            let ended = pool.recycle(shell, ending, &mut log).await;
+            let (ended, usage) = pool.recycle(shell, ending, &mut log).await;
             log.flush();
-            epilogue(known.or(ended));
+            epilogue(known.or(ended), usage);
         });
     }
 }

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use egress::Usage;
 use km_vmm::protocol::Ended;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -83,13 +84,14 @@ pub trait Maker: Sized + Send + Sync + 'static {
     /// The error for a machine that was not made for this reason.
     fn unmade(&self, why: String) -> TakeError;
 
-    /// Ends the machine in a slot: what its worker says of it, or nothing where the slot is of no use any more.
+    /// Ends the machine in a slot: what its worker says of it, or nothing where the slot is of no use any more; and what it
+    /// has used of the network.
     fn end(
         &self,
         slot: &mut Self::Slot,
         ending: Ending,
         log: &mut (dyn FnMut(&[u8]) + Send),
-    ) -> impl Future<Output = Option<Option<Ended>>> + Send;
+    ) -> impl Future<Output = (Option<Option<Ended>>, Usage)> + Send;
 
     /// Gives all workers of the function one share of the processors together.
     fn share(&self, workers: &[Arc<WorkerOf<Self>>]);
@@ -205,21 +207,22 @@ impl<M: Maker> Pool<M> {
         }
     }
 
-    /// Takes a machine back whose call is over; gives what the worker says of it.
+    /// Takes a machine back whose call is over; gives what the worker says of it, and what it has used of the network.
     pub async fn recycle(
         self: &Arc<Self>,
         mut shell: ChargedSlot<M::Slot>,
         ending: Ending,
         log: &mut CallLog,
-    ) -> Option<Ended> {
+    ) -> (Option<Ended>, Usage) {
         let _done = Done(Some(self.clone()));
-        let ended = self.maker.end(&mut shell.slot, ending, &mut |bytes| log.frame(bytes)).await?;
+        let (ended, usage) = self.maker.end(&mut shell.slot, ending, &mut |bytes| log.frame(bytes)).await;
+        let Some(ended) = ended else { return (None, usage) };
         let mut table = self.table();
         if let Some(ended) = &ended {
             table.sample(ended.dirty_pages);
         }
         table.emptied(shell.slot);
-        ended
+        (ended, usage)
     }
 
     /// Looks after the pool when nothing else does: depth, idle workers.
@@ -266,7 +269,7 @@ impl<M: Maker> Pool<M> {
     fn destroy(self: &Arc<Self>, mut shell: ChargedSlot<M::Slot>) {
         let pool = self.clone();
         tokio::spawn(async move {
-            let ended = pool.maker.end(&mut shell.slot, Ending::Cancel, &mut |_| ()).await;
+            let (ended, _) = pool.maker.end(&mut shell.slot, Ending::Cancel, &mut |_| ()).await;
             if ended.is_some() {
                 pool.table().emptied(shell.slot);
             }

@@ -117,6 +117,7 @@ pub struct Machine {
 impl Machine {
     /// Takes charge of a shell.
     pub fn new(shell: ChargedSlot, log: CallLog) -> Self {
+        shell.slot.begins(log.call());
         let inner = Inner {
             shell: Some(shell),
             log,
@@ -444,7 +445,7 @@ impl hyper::rt::Write for MachineIo {
 
 impl Inner {
     fn slot(&mut self) -> io::Result<&mut Slot> {
-        self.shell.as_mut().map(|shell| &mut shell.slot).ok_or_else(|| io::ErrorKind::BrokenPipe.into())
+        self.shell.as_mut().map(|shell| &mut *shell.slot).ok_or_else(|| io::ErrorKind::BrokenPipe.into())
     }
 }
 

@@ -10,6 +10,7 @@
 //!
 //! * [`function_pool`]: the slot [`table`] of one function's revision, filled by [`demand`]; [`workers`] make its machines within
 //!   the node's [`budget`].
+//! * [`slot`]: where a machine is, and what it may reach.
 //! * [`machine`], [`call`]: a machine in use, as a byte stream; one that answers a call.
 //! * [`bake`], with its [`queue`], [`snapshots`], [`program`]: where shells come from.
 //! * [`node`]: what all functions share.
@@ -23,6 +24,7 @@ pub mod machine;
 pub mod node;
 pub mod program;
 pub mod queue;
+pub mod slot;
 pub mod snapshots;
 pub mod table;
 pub mod workers;

@@ -12,6 +12,8 @@ use super::function_pool::Pool;
 use super::queue::BakeQueue;
 use super::snapshots::Snapshots;
 use super::table::ESTIMATE_FIXED;
+use crate::reach::Reach;
+use api::Published;
 use km_vmm::protocol::{FunctionSpec, Grown};
 use worker::process::{GrowthReports, Worker};
 use worker::stock::Stock;
@@ -50,6 +52,9 @@ pub struct NodeOptions {
     pub snapshot_max_age: Duration,
 }
 
+/// What a function may reach, for its bake and its calls.
+pub type Way = Option<Arc<egress::Function>>;
+
 /// What all pools of a node share: workers, memory, snapshots, and turns to make machines.
 #[derive(Debug)]
 pub struct Node {
@@ -59,6 +64,8 @@ pub struct Node {
     pub budget: Arc<Budget>,
     /// Snapshots on disk.
     pub snapshots: Snapshots,
+    /// The broker of connections outward; none where functions reach nothing.
+    pub reach: Option<Reach>,
     /// Shells that are made at once: more than the cores can carry would only make each of them later.
     pub makers: Semaphore,
     /// Who bakes next.
@@ -80,12 +87,18 @@ pub struct Node {
 
 impl Node {
     /// A node, with a task that looks after its pools.
-    pub fn new(options: &NodeOptions, snapshots: Snapshots, budget: Arc<Budget>) -> Arc<Self> {
+    pub fn new(
+        options: &NodeOptions,
+        snapshots: Snapshots,
+        budget: Arc<Budget>,
+        reach: Option<Reach>,
+    ) -> Arc<Self> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let node = Arc::new(Self {
             stock: Stock::new(options.km.clone(), options.stock),
             budget,
             snapshots,
+            reach,
             makers: Semaphore::new(cores),
             bakes: BakeQueue::new(cores + BAKES_SPARE),
             warmers: Semaphore::new(cores),
@@ -98,6 +111,14 @@ impl Node {
         });
         tokio::spawn(tick(Arc::downgrade(&node)));
         node
+    }
+
+    /// What a version of a function may reach.
+    ///
+    /// # Errors
+    /// When its rules cannot be read.
+    pub fn way(&self, published: &Published) -> Result<Way, egress::RuleError> {
+        self.reach.as_ref().map_or(Ok(None), |reach| reach.function(published))
     }
 
     /// Adds a pool; says whether it may make shells before its first call.

@@ -71,6 +71,7 @@ impl Program {
             gid: image.user().gid(),
             groups: image.user().additional_gids().clone().unwrap_or_default(),
             hostname: host_name(&published.name),
+            resolv_conf: None,
         };
         Ok(Self { process, port, rootfs: bundle.rootfs() })
     }

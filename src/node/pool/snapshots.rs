@@ -14,6 +14,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::program::Program;
+use api::egress::EgressRule;
 use api::{ImageSpec, Protocol, Snapshot, Warmup};
 
 /// Ending of a published snapshot's name.
@@ -30,6 +31,8 @@ struct Shape<'a> {
     cwd: &'a str,
     user: (u32, u32, &'a [u32]),
     hostname: &'a str,
+    resolv_conf: &'a Option<String>,
+    egress: &'a [EgressRule],
     port: u16,
     protocol: Protocol,
     snapshot: Snapshot,
@@ -50,6 +53,8 @@ pub fn key(digest: &str, spec: &ImageSpec, program: &Program, hello: &Hello) -> 
         cwd: &process.cwd,
         user: (process.uid, process.gid, &process.groups),
         hostname: &process.hostname,
+        resolv_conf: &process.resolv_conf,
+        egress: &spec.egress,
         port: program.port,
         protocol: spec.protocol,
         snapshot: spec.snapshot(),

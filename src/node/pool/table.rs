@@ -8,8 +8,8 @@ use tokio::sync::oneshot;
 
 use super::budget::Charge;
 use super::demand::{Demand, Found};
+use super::slot::MachineSlot;
 use worker::process::Worker;
-use worker::slot::Slot;
 
 /// What a machine is charged before any was sampled.
 pub const ESTIMATE_FIRST: u64 = 16 << 20;
@@ -44,14 +44,6 @@ pub trait WorkerOfSlots {
     fn slots(&self) -> usize;
 }
 
-impl SlotOfWorker for Slot {
-    type Worker = Worker;
-
-    fn worker(&self) -> &Arc<Worker> {
-        Self::worker(self)
-    }
-}
-
 impl WorkerOfSlots for Worker {
     fn is_gone(&self) -> bool {
         Self::is_gone(self)
@@ -68,7 +60,7 @@ impl WorkerOfSlots for Worker {
 
 /// A slot with its part of the memory budget: a shell, or (where machines boot) a place for one.
 #[derive(Debug)]
-pub struct ChargedSlot<S = Slot> {
+pub struct ChargedSlot<S = MachineSlot> {
     /// Where the machine is, or will boot.
     pub slot: S,
     /// Its memory, given back with the slot.
@@ -98,7 +90,7 @@ pub type Taken<S> = Result<ChargedSlot<S>, oneshot::Receiver<Result<ChargedSlot<
 
 /// Which slots are empty or hold a shell, who waits, and how many shells are wanted.
 #[derive(Debug)]
-pub struct Table<S: SlotOfWorker = Slot> {
+pub struct Table<S: SlotOfWorker = MachineSlot> {
     idle: VecDeque<ChargedSlot<S>>,
     empty: Vec<S>,
     workers: Vec<Weak<S::Worker>>,

@@ -9,8 +9,10 @@ use bundles::store::Lease;
 use km_vmm::protocol::{Ended, FunctionSpec, GivenSnapshot, Kind, Outcome, RefusedReason};
 
 use super::function_pool::{Ending, Maker, Pool, PoolEvent};
-use super::node::{Node, Waits};
+use super::node::{Node, Waits, Way};
+use super::slot::MachineSlot;
 use super::table::{ChargedSlot, TakeError};
+use egress::Usage;
 use worker::process::{Worker, WorkerError};
 use worker::slot::{Event, FrameStream, Slot, SlotError, record};
 
@@ -34,6 +36,8 @@ pub struct Source {
     pub boots: bool,
     /// Most machines with a call; more shells than that are never made.
     pub concurrency: u32,
+    /// What they may reach.
+    pub way: Way,
 }
 
 /// The workers of one revision of a function.
@@ -75,7 +79,7 @@ impl Workers {
     }
 
     /// An empty slot: one that is there, another one of a worker, one of another worker.
-    async fn slot(&self, pool: &Arc<Pool>) -> Result<Slot, TakeError> {
+    async fn slot(&self, pool: &Arc<Pool>) -> Result<MachineSlot, TakeError> {
         if let Some(slot) = pool.table().empty_slot() {
             return Ok(slot);
         }
@@ -86,9 +90,14 @@ impl Workers {
         };
         match (slot, growable) {
             (Some(slot), _) => Ok(slot),
-            (None, Some(worker)) => worker.add_slot().await.map_err(|error| refusal(pool, error)),
-            (None, None) => self.hire(pool).await?.add_slot().await.map_err(|error| refusal(pool, error)),
+            (None, Some(worker)) => self.slot_of(&worker, pool).await,
+            (None, None) => self.slot_of(&self.hire(pool).await?, pool).await,
         }
+    }
+
+    async fn slot_of(&self, worker: &Arc<Worker>, pool: &Pool) -> Result<MachineSlot, TakeError> {
+        let made = MachineSlot::of(worker, &self.node, self.source.way.as_ref()).await;
+        made.map_err(|error| refusal(pool, error))
     }
 
     /// The snapshot's file. It is opened for each worker, and held open by those alone, so that a snapshot that is evicted
@@ -132,6 +141,29 @@ impl Workers {
         Ok(worker)
     }
 
+    async fn end_machine(
+        &self,
+        slot: &mut MachineSlot,
+        ending: Ending,
+        log: &mut (dyn FnMut(&[u8]) + Send),
+    ) -> Option<Option<Ended>> {
+        let how = match ending {
+            Ending::Ended => return Some(None),
+            Ending::Finish => Kind::Finish,
+            Ending::Cancel => Kind::Cancel,
+        };
+        match end(slot, how, log).await {
+            Ok(ended) => {
+                slot.shrink();
+                Some(Some(ended))
+            }
+            Err(error) => {
+                self.give_up(slot, &error);
+                None
+            }
+        }
+    }
+
     /// A slot that is not used again: the end of its stream destroys its machine. A worker that does not keep to the
     /// protocol goes with it.
     fn give_up(&self, slot: &Slot, error: &SlotError) {
@@ -146,7 +178,7 @@ impl Workers {
 }
 
 impl Maker for Workers {
-    type Slot = Slot;
+    type Slot = MachineSlot;
     type Waits = Waits;
 
     fn function(&self) -> &str {
@@ -187,25 +219,12 @@ impl Maker for Workers {
 
     async fn end(
         &self,
-        slot: &mut Slot,
+        slot: &mut MachineSlot,
         ending: Ending,
         log: &mut (dyn FnMut(&[u8]) + Send),
-    ) -> Option<Option<Ended>> {
-        let how = match ending {
-            Ending::Ended => return Some(None),
-            Ending::Finish => Kind::Finish,
-            Ending::Cancel => Kind::Cancel,
-        };
-        match end(slot, how, log).await {
-            Ok(ended) => {
-                slot.shrink();
-                Some(Some(ended))
-            }
-            Err(error) => {
-                self.give_up(slot, &error);
-                None
-            }
-        }
+    ) -> (Option<Option<Ended>>, Usage) {
+        let ended = self.end_machine(slot, ending, log).await;
+        (ended, slot.ends())
     }
 
     fn share(&self, workers: &[Arc<Worker>]) {

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use egress::Usage;
 use km_vmm::protocol::{Ended, Outcome};
 use serde::Serialize;
 
@@ -48,6 +49,14 @@ pub struct CallRecord {
     pub dirty_pages: u64,
     /// Exits to the monitor.
     pub exits: u64,
+    /// Connections that the program has opened to peers beyond its machine.
+    pub connections: u64,
+    /// Connections that it asked for and that no rule opens.
+    pub refused: u64,
+    /// Bytes that it has sent on its connections.
+    pub sent_bytes: u64,
+    /// Bytes that it has received on them.
+    pub received_bytes: u64,
     /// What went wrong, for the function's owner.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<Arc<str>>,
@@ -150,7 +159,7 @@ impl CallFacts {
     }
 
     /// The machine is gone: writes the record.
-    pub fn record(&self, calls: &Calls, ended: Option<&Ended>) {
+    pub fn record(&self, calls: &Calls, ended: Option<&Ended>, usage: Usage) {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let total = seen.total.unwrap_or_else(|| self.begun.elapsed());
         let micros = |duration: Duration| u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
@@ -174,6 +183,10 @@ impl CallFacts {
             teardown_us: ended.map_or(0, |ended| ended.teardown_us),
             dirty_pages: ended.map_or(0, |ended| ended.dirty_pages),
             exits: ended.map_or(0, |ended| ended.exits),
+            connections: usage.connections,
+            refused: usage.refused,
+            sent_bytes: usage.sent,
+            received_bytes: usage.received,
             detail: seen.detail,
         };
         self.count(&record);

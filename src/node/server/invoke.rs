@@ -193,7 +193,8 @@ impl Call {
         let (pool, shell, found) = self.take().await?;
         self.facts.taken(found == Found::Nothing);
         let (facts, server) = (self.facts.clone(), self.server.clone());
-        let epilogue = Box::new(move |ended: Option<_>| facts.record(&server.calls, ended.as_ref()));
+        let epilogue =
+            Box::new(move |ended: Option<_>, usage| facts.record(&server.calls, ended.as_ref(), usage));
         let log = CallLog::new(self.function.log.clone(), self.id.clone());
         let call = ActiveCall::new(pool.clone(), shell, log, epilogue);
         let end = CallEnd::new(call, self.facts.clone(), (turn, node_turn));

@@ -139,7 +139,7 @@ impl Server {
     pub fn new(options: ServerOptions, volume: Volume, node: Arc<Node>) -> Arc<Self> {
         let turns = Turns::new(options.max_calls);
         let ahead = Ledger::new(options.max_ahead.0, options.max_ahead.1);
-        Arc::new(Self {
+        let server = Arc::new(Self {
             options,
             volume,
             node,
@@ -156,7 +156,11 @@ impl Server {
             draining: AtomicBool::new(false),
             arrived: AtomicU64::new(0),
             source: OnceLock::new(),
-        })
+        });
+        if let Some(reach) = &server.node.reach {
+            reach.tell(&server);
+        }
+        server
     }
 
     /// Serves both listeners until `stop`, then drains. `changed` says that the volume has news.

@@ -236,7 +236,8 @@ impl Reviser<'_> {
     async fn prepare(&self) -> Result<Prepared, BakeFailure> {
         inlay::secret_files(&self.server.secrets, self.published)
             .map_err(|error| BakeFailure::new(error.reason(), error.to_string()))?;
-        let bundle = self.open().await?;
+        let mut bundle = self.open().await?;
+        bundle.program.process.resolv_conf = self.resolv_conf()?;
         let hello = loop {
             match (self.server.node.stock.hello(), self.server.node.stock.problem()) {
                 (Some(hello), _) => break hello,
@@ -247,6 +248,15 @@ impl Reviser<'_> {
         let spec = &self.published.spec;
         let key = snapshots::key(&self.published.digest, spec, &bundle.program, &hello);
         Ok(Prepared { bundle, key, admission: Arc::new(Admission::new(spec.concurrency)) })
+    }
+
+    /// The /etc/resolv.conf of machines that may reach anything.
+    fn resolv_conf(&self) -> Result<Option<String>, BakeFailure> {
+        let invalid =
+            |error: egress::RuleError| BakeFailure::new(FailureReason::InvalidSpec, error.to_string());
+        let way = self.server.node.way(self.published).map_err(invalid)?;
+        let reach = self.server.node.reach.as_ref().filter(|_| way.is_some());
+        Ok(reach.map(|reach| reach.resolv_conf(self.published)))
     }
 
     /// Opens the bundle, a few at once and away from the threads of calls: after a start all functions do this.
@@ -283,6 +293,8 @@ impl Reviser<'_> {
             _lease: lease.clone(),
             boots: machines == Machines::Boot,
             concurrency: self.published.spec.concurrency,
+            // Rules that cannot be read have failed the bake already.
+            way: self.server.node.way(self.published).unwrap_or_default(),
         };
         let pool = Pool::new(self.server.node.clone(), source, sender);
         let revision =

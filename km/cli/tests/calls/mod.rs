@@ -77,6 +77,7 @@ impl Function {
             env: vec![format!("PORT={PORT}"), "PATH=/usr/local/bin:/usr/bin:/bin".into()],
             cwd: "/".into(),
             hostname: "test".into(),
+            resolv_conf: None,
             ..ProcessSpec::default()
         };
         let spec = FunctionSpec {

@@ -38,7 +38,6 @@ pub use control::{
     Assign, Assigned, CONTROL_MAX, ControlError, FromWorker, FunctionSpec, GivenSnapshot, Grown, Hello, Jail,
     Measure, ProcessSpec, REQUIRED_MEASURES, Refused, RefusedReason, Role, SnapshotMode, ToWorker, Wire,
 };
-pub use outbound::{Ask, Grant, OutboundError, Wish};
 pub use frame::{ConnectionId, Frame, FrameDecoder, FrameError, Header, Kind, LogStream, PAYLOAD_MAX};
 pub use outbound::{Ask, Grant, OutboundError, Wish};
 

@@ -99,8 +99,8 @@ impl Maker for Script {
         _slot: &mut TestSlot,
         _ending: Ending,
         _log: &mut (dyn FnMut(&[u8]) + Send),
-    ) -> Option<Option<Ended>> {
-        (!self.ends_badly.load(Ordering::Relaxed)).then_some(None)
+    ) -> (Option<Option<Ended>>, Usage) {
+        ((!self.ends_badly.load(Ordering::Relaxed)).then_some(None), Usage::default())
     }
 
     fn share(&self, _workers: &[Arc<TestWorker>]) {}
@@ -246,7 +246,7 @@ async fn a_slot_comes_back_only_where_its_machine_has_ended() {
     let name = "default/test".parse().unwrap();
     let mut log = CallLog::new(crate::logs::FunctionLog::new(name, 1, <_>::default()), "call".into());
     let (shell, _) = pool.take().await.unwrap();
-    assert!(pool.recycle(shell, Ending::Finish, &mut log).await.is_none());
+    assert!(pool.recycle(shell, Ending::Finish, &mut log).await.0.is_none());
     assert!(pool.table().empty_slot().is_some());
     assert_eq!(pool.counts().running, 0);
     let (shell, _) = pool.take().await.unwrap();

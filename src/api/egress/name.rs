@@ -48,7 +48,7 @@ impl Name {
     }
 
     /// Its only label.
-    pub(crate) fn is_one_label(&self) -> bool {
+    pub fn is_one_label(&self) -> bool {
         !self.0.contains('.')
     }
 }

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use ipnet::IpNet;
 use km_abi::outbound::Transport;
 
-use crate::name::{Name, NameError};
+use super::name::{Name, NameError};
 
 /// Rules of one function at most.
 pub const RULES_MAX: usize = 32;
@@ -146,7 +146,10 @@ impl Target {
     }
 
     /// A name, a pattern or a network.
-    pub(crate) fn of_text(text: &str) -> Result<Self, RuleError> {
+    ///
+    /// # Errors
+    /// See [`RuleError`].
+    pub fn of_text(text: &str) -> Result<Self, RuleError> {
         let is_network = text.contains(['/', ':']) || text.parse::<IpAddr>().is_ok();
         if is_network { Ok(Self::Network(network(text)?)) } else { Self::of_host(text) }
     }

@@ -1,0 +1,155 @@
+//! What a function may connect to beyond its machine: `spec.egress` of an Image.
+//!
+//! * [`EgressRule`]: a rule as a document has it. [`rule`]: the same, read and checked. [`name`]: names of hosts.
+
+pub mod name;
+pub mod rule;
+
+use std::borrow::Cow;
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+use rule::{Rule, RuleError};
+
+/// A rule of `spec.egress`: one name, the names below one, or a network, and the ports that are open there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": "has(self.host) != has(self.cidr)", "message": "write either host or cidr"},
+]))]
+pub struct EgressRule {
+    /// A host's name, `*.NAME` for all names below one, or `*` for every public address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 255),
+        regex(pattern = r"^([*]|([*][.])?[A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?([.][A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?)*[.]?)$"),
+        extend("x-kubernetes-validations" = [
+            {"rule": "!self.matches('(^|[.])(0[xX][0-9a-fA-F]*|[0-9]+)[.]?$')", "message": "is an address or a number: write it as cidr"},
+        ])
+    )]
+    pub host: Option<String>,
+    /// A network, like 10.20.0.0/16, or an address alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 2, max = 43),
+        extend("x-kubernetes-validations" = [
+            {"rule": "self.contains('/') ? isCIDR(self) && cidr(self) == cidr(self).masked() : isIP(self)",
+             "message": "write ADDRESS/LENGTH without bits beyond the length, like 10.20.0.0/16"},
+            {"rule": "!self.lowerAscii().startsWith('::ffff:')", "message": "write a network of IPv4 in its own form"},
+        ])
+    )]
+    pub cidr: Option<String>,
+    /// The ports that are open there: numbers, or ranges like 8000-8100.
+    #[schemars(length(min = 1, max = 32))]
+    pub ports: Vec<PortRange>,
+    /// How bytes travel, tcp if it is not given.
+    #[serde(default)]
+    pub protocol: EgressProtocol,
+}
+
+/// How bytes travel to a peer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum EgressProtocol {
+    /// Streams.
+    #[default]
+    Tcp,
+    /// Datagrams.
+    Udp,
+}
+
+impl EgressProtocol {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+        }
+    }
+}
+
+/// A port or a range of them, as it was written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum PortRange {
+    /// One port.
+    Port(u16),
+    /// A number, or `FIRST-LAST`.
+    Text(String),
+}
+
+impl fmt::Display for PortRange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Port(port) => port.fmt(f),
+            Self::Text(text) => text.fmt(f),
+        }
+    }
+}
+
+impl JsonSchema for PortRange {
+    fn schema_name() -> Cow<'static, str> {
+        "PortRange".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A port, or a range like 8000-8100.",
+            "x-kubernetes-int-or-string": true,
+            "maxLength": 11,
+            "x-kubernetes-validations": [{
+                "rule": "type(self) == int ? self >= 1 && self <= 65535 : self.matches('^[0-9]{1,5}(-[0-9]{1,5})?$') && [self.split('-')].all(p, p.all(n, int(n) >= 1 && int(n) <= 65535) && int(p[0]) <= int(p[size(p) - 1]))",
+                "message": "must be a port from 1 to 65535, or a range like 8000-8100",
+            }],
+        })
+    }
+}
+
+impl TryFrom<&EgressRule> for Rule {
+    type Error = RuleError;
+
+    fn try_from(rule: &EgressRule) -> Result<Self, RuleError> {
+        let ports: Vec<String> = rule.ports.iter().map(PortRange::to_string).collect();
+        Self::from_parts(rule.host.as_deref(), rule.cidr.as_deref(), &ports, Some(rule.protocol.word()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<String, String> {
+        let rule: EgressRule = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
+        Rule::try_from(&rule).map(|rule| rule.to_string()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn documents_become_rules() {
+        for (text, rule) in [
+            ("{host: db.internal, ports: [5432]}", "db.internal:5432"),
+            ("{host: '*.example.com', ports: [443, 8000-8100]}", "*.example.com:443,8000-8100"),
+            ("{cidr: 10.20.0.0/16, ports: ['6379'], protocol: udp}", "10.20.0.0/16:6379/udp"),
+            ("{host: '*', ports: [1-65535]}", "*:1-65535"),
+        ] {
+            assert_eq!(read(text).as_deref(), Ok(rule), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        for (text, part) in [
+            ("{host: a, cidr: 10.0.0.0/8, ports: [1]}", "one rule for each"),
+            ("{ports: [1]}", "names no host"),
+            ("{host: a, ports: []}", "names no port"),
+            ("{host: a, ports: [0]}", "`0` is no port"),
+            ("{host: a, ports: [70000]}", "data did not match"),
+            ("{host: a, ports: [1], protocol: sctp}", "sctp"),
+            ("{host: 10.0.0.1, ports: [1]}", "cidr: 10.0.0.1"),
+            ("{host: a, port: 1}", "port"),
+        ] {
+            let error = read(text).unwrap_err();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+}

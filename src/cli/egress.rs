@@ -1,0 +1,39 @@
+//! Options for what functions may reach beyond their machines.
+
+use std::path::PathBuf;
+
+use egress::policy::network;
+use egress::{Allow, Mode, Policy, Settings};
+use ipnet::IpNet;
+
+/// What the operator of a node lets functions reach.
+#[derive(Clone, Debug, clap::Args)]
+pub struct EgressArgs {
+    /// What functions may connect to: `off` (nothing), `declared` (what spec.egress of their Images says), or `public` (every
+    /// public address as well).
+    #[arg(long, env = "KONTAIN_EGRESS", value_name = "off|declared|public", default_value = "declared")]
+    pub egress: Mode,
+    /// Addresses that are not public and that Images may declare: a network, or a name that leads to them; with NAMESPACE= for the
+    /// Images of one namespace. The node's own and those of link-local and special networks need their very network.
+    #[arg(long, env = "KONTAIN_EGRESS_ALLOW", value_name = "[NAMESPACE=]CIDR|NAME", value_delimiter = ',')]
+    pub egress_allow: Vec<Allow>,
+    /// Addresses that no function connects to, whatever else is said.
+    #[arg(long, env = "KONTAIN_EGRESS_DENY", value_name = "CIDR", value_delimiter = ',', value_parser = network)]
+    pub egress_deny: Vec<IpNet>,
+    /// The name servers that resolve for functions, as resolv.conf(5) has them.
+    #[arg(long, env = "KONTAIN_EGRESS_RESOLV_CONF", value_name = "FILE", default_value = "/etc/resolv.conf")]
+    pub egress_resolv_conf: PathBuf,
+}
+
+impl EgressArgs {
+    /// The broker's settings that the options describe.
+    pub fn settings(&self) -> Settings {
+        let policy = Policy {
+            mode: self.egress,
+            allow: self.egress_allow.clone(),
+            deny: self.egress_deny.clone(),
+            ..Policy::default()
+        };
+        Settings { policy, resolv_conf: self.egress_resolv_conf.clone(), ..Settings::default() }
+    }
+}
