@@ -3,6 +3,7 @@
 
 mod bake;
 mod bundle;
+mod egress;
 mod run;
 mod size;
 mod streams;

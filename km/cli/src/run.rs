@@ -1,15 +1,18 @@
 //! `km run`: one program in one machine, its streams ours, its exit status ours.
 
 use crate::bundle::Bundle;
+use crate::egress::Egress;
 use crate::size;
 use crate::streams::{Forward, Streams};
 use anyhow::{Context, Result, bail};
+use ::egress::Rule;
 use clap::Args;
 use km_abi::hypercall::{End, Idle, NEVER};
 use km_vmm::GUEST_IMAGE;
 use km_vmm::memory::Rootfs;
 use km_vmm::vm::kick::Ticker;
 use km_vmm::vm::{Arrivals, Monitor, Stop, Vm};
+use km_vmm::worker::outbound::Outbound;
 use std::io::{IsTerminal, stdin, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -38,6 +41,10 @@ pub struct RunArgs {
     /// Forward a TCP port of this host to a port of the program; may be given several times
     #[arg(short, long = "publish", value_name = "HOST:GUEST")]
     publish: Vec<Forward>,
+    /// Let the program connect outward, like db.example.com:5432, *.example.com:443,8000-8100 or 10.20.0.0/16:6379/udp;
+    /// may be given several times
+    #[arg(long, value_name = "RULE")]
+    egress: Vec<Rule>,
     /// A directory with config.json and rootfs.erofs, or a program of this machine
     #[arg(value_name = "BUNDLE|ELF")]
     bundle: PathBuf,
@@ -60,6 +67,8 @@ fn variable(text: &str) -> Result<String, String> {
 pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let mut bundle = Bundle::find(&args.bundle, &args.args)?;
     change_process(&mut bundle, args)?;
+    let egress = Egress::open(&args.egress)?;
+    bundle.process.resolv_conf = egress.as_ref().map(|egress| egress.resolv_conf.clone());
     let monitor = Monitor::open(GUEST_IMAGE)?;
     let rootfs = Arc::new(Rootfs::open(bundle.rootfs, monitor.image().code())?);
     let mut seed = [0; 32];
@@ -67,7 +76,8 @@ pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let memory = args.memory.next_multiple_of(2 << 20);
     let mut vm = monitor.boot(memory, &rootfs, &bundle.process, seed, now.as_nanos() as u64)?;
-    let mut streams = Streams::new(&args.publish)?;
+    let broker = egress.as_ref().map(|egress| egress.broker.try_clone()).transpose()?;
+    let mut streams = Streams::new(&args.publish, Outbound::new(broker))?;
     Ok(ExitCode::from(status(drive(&mut vm, &mut streams)?)))
 }
 

@@ -1,8 +1,11 @@
-//! The streams of a machine that `km run` holds: this process's own three, and forwarded connections.
+//! The streams of a machine that `km run` holds: this process's own three, forwarded connections, and those that the program
+//! opens.
 
 use anyhow::{Context, Result};
-use km_abi::hypercall::{EventKind, FIRST_CONNECTION};
+use km_abi::hypercall::{EventKind, FIRST_CONNECTION, FIRST_OUTBOUND};
+use km_abi::outbound::Endpoint;
 use km_vmm::vm::{Arrivals, GuestStreams, Transfer};
+use km_vmm::worker::outbound::Outbound;
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll, ppoll};
 use nix::sys::time::TimeSpec;
@@ -62,6 +65,8 @@ pub struct Streams {
     listeners: Vec<(TcpListener, u16)>,
     connections: BTreeMap<u32, Connection>,
     next: u32,
+    /// What the program has opened itself.
+    outbound: Outbound,
 }
 
 impl Streams {
@@ -69,7 +74,7 @@ impl Streams {
     ///
     /// # Errors
     /// A port is in use.
-    pub fn new(forwards: &[Forward]) -> Result<Self> {
+    pub fn new(forwards: &[Forward], outbound: Outbound) -> Result<Self> {
         let listen = |forward: &Forward| -> Result<(TcpListener, u16)> {
             let listener = TcpListener::bind(("127.0.0.1", forward.host))
                 .with_context(|| format!("listen on 127.0.0.1:{}", forward.host))?;
@@ -82,6 +87,7 @@ impl Streams {
             listeners: forwards.iter().map(listen).collect::<Result<_>>()?,
             connections: BTreeMap::new(),
             next: FIRST_CONNECTION,
+            outbound,
         })
     }
 
@@ -116,6 +122,9 @@ impl Streams {
                 sources.push(Source::Connection(stream));
             }
         }
+        for (fd, wanted) in self.outbound.wanted() {
+            fds.push(PollFd::new(fd, PollFlags::from_bits_truncate(wanted.cast_signed())));
+        }
         let limit = time.map(|time| TimeSpec::from_duration(time.min(WAIT_MAX)));
         match ppoll(&mut fds, limit, None) {
             Ok(_) => {}
@@ -131,6 +140,7 @@ impl Streams {
         for (source, flags) in happened {
             self.announce(source, flags, arrivals);
         }
+        self.outbound.announce(arrivals);
         Ok(())
     }
 
@@ -175,7 +185,18 @@ enum Source {
 }
 
 impl GuestStreams for Streams {
+    fn connect(&mut self, stream: u32, to: Endpoint) -> Transfer {
+        self.outbound.connect(stream, to)
+    }
+
+    fn set_option(&mut self, stream: u32, level: u32, name: u32, value: u32) -> Transfer {
+        self.outbound.set_option(stream, level, name, value)
+    }
+
     fn write(&mut self, stream: u32, bytes: &[u8]) -> Transfer {
+        if stream >= FIRST_OUTBOUND {
+            return self.outbound.write(stream, bytes);
+        }
         match stream {
             1 => write_all(&mut io::stdout().lock(), bytes),
             2 => write_all(&mut io::stderr().lock(), bytes),
@@ -193,6 +214,9 @@ impl GuestStreams for Streams {
     }
 
     fn read(&mut self, stream: u32, buffer: &mut [u8]) -> Transfer {
+        if stream >= FIRST_OUTBOUND {
+            return self.outbound.read(stream, buffer);
+        }
         let (result, interest) = if stream == 0 {
             if !stdin_ready() {
                 self.stdin.armed = true;
@@ -220,6 +244,9 @@ impl GuestStreams for Streams {
     }
 
     fn shutdown_write(&mut self, stream: u32) -> Transfer {
+        if stream >= FIRST_OUTBOUND {
+            return self.outbound.shutdown_write(stream);
+        }
         let Some(connection) = self.connections.get(&stream) else { return Transfer::Unknown };
         match connection.socket.shutdown(Shutdown::Write) {
             Ok(()) => Transfer::Done(0),
@@ -228,6 +255,9 @@ impl GuestStreams for Streams {
     }
 
     fn close(&mut self, stream: u32) -> Transfer {
+        if stream >= FIRST_OUTBOUND {
+            return self.outbound.close(stream);
+        }
         match self.connections.remove(&stream) {
             Some(_) => Transfer::Done(0),
             None => Transfer::Unknown,

@@ -7,7 +7,7 @@
 //! ```
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use km_abi::hypercall::{EventKind, FIRST_OUTBOUND};
@@ -198,6 +198,17 @@ impl Outbound {
         broker.into_iter().chain(self.polled().map(|(_, fd)| fd))
     }
 
+    /// The same, with poll(2)'s bits for each descriptor.
+    pub fn wanted(&self) -> impl Iterator<Item = (BorrowedFd<'_>, u16)> {
+        let asks = self.connections.iter().any(|one| matches!(one.state, State::Asked));
+        let broker = self.broker.as_ref().filter(|_| asks);
+        let broker = broker.map(|broker| (broker.as_fd(), PollFlags::IN.bits()));
+        broker.into_iter().chain(self.connections.iter().filter_map(|one| {
+            let (socket, events) = one.wanted()?;
+            Some((socket.as_fd(), events.bits()))
+        }))
+    }
+
     /// The open connections of which something is expected.
     fn polled(&self) -> impl Iterator<Item = (usize, PollFd<'_>)> {
         self.connections.iter().enumerate().filter_map(|(at, one)| Some((at, one.poll_fd()?)))
@@ -248,13 +259,18 @@ impl Connection {
     }
 
     fn poll_fd(&self) -> Option<PollFd<'_>> {
+        let (socket, events) = self.wanted()?;
+        Some(PollFd::from_borrowed_fd(socket.as_fd(), events))
+    }
+
+    /// What is expected of it.
+    fn wanted(&self) -> Option<(&OwnedFd, PollFlags)> {
         let State::Open(socket) = &self.state else { return None };
         let mut events = PollFlags::empty();
         events.set(PollFlags::IN | PollFlags::RDHUP, self.armed && !self.ended);
         events.set(PollFlags::OUT, self.stopped);
         // Without a wish a broken connection would be told of again and again.
-        (!self.hung_up && (self.armed || self.stopped || self.ended))
-            .then(|| PollFd::from_borrowed_fd(socket.as_fd(), events))
+        (!self.hung_up && (self.armed || self.stopped || self.ended)).then_some((socket, events))
     }
 
     fn announce(&mut self, events: PollFlags, buffer: &mut Vec<u8>, arrivals: &mut Arrivals) {
