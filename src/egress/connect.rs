@@ -41,7 +41,7 @@ pub(crate) fn udp(to: SocketAddr) -> Result<Connected, Errno> {
 fn seen(error: io::Error) -> Errno {
     match error.raw_os_error().map(Errno::from_raw) {
         Some(Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM | Errno::ENOBUFS) => Errno::EADDRNOTAVAIL,
-        Some(Errno::EAFNOSUPPORT | Errno::EADDRNOTAVAIL) => Errno::ENETUNREACH,
+        Some(Errno::EAFNOSUPPORT) => Errno::ENETUNREACH,
         Some(Errno::UnknownErrno) | None => Errno::EIO,
         Some(errno) => errno,
     }

@@ -81,7 +81,8 @@ async fn what_is_no_simple_query_is_refused() {
     assert_eq!(code(update), ResponseCode::NotImp);
     let mut edns = plain();
     edns.set_edns(Edns::new()).edns.as_mut().unwrap().set_version(1);
-    assert_eq!(code(edns), ResponseCode::BADVERS);
+    // Of the two names of number 16, the library reads the other one.
+    assert_eq!(u16::from(code(edns)), u16::from(ResponseCode::BADVERS));
     // Garbage with the head of a query has its number; what is an answer, or shorter, has none.
     rustix::net::send(&names.socket, b"short", rustix::net::SendFlags::empty()).unwrap();
     let mut answer = plain().to_vec().unwrap();
@@ -100,7 +101,7 @@ async fn long_answers_are_cut_at_the_size_of_the_client() {
     slot.session.begin("call");
     let names = slot.resolver(Transport::Udp);
     let cut = names.ask("big.example.com.", RecordType::TXT);
-    assert!(cut.metadata.truncation && cut.answers.is_empty());
+    assert!(cut.metadata.truncation && cut.answers.is_empty(), "{cut:?}");
     let mut with_edns = query("big.example.com.", RecordType::TXT);
     for (size, cut) in [(600, true), (4096, false), (65_535, false)] {
         with_edns.set_edns(Edns::new()).edns.as_mut().unwrap().set_max_payload(size);

@@ -257,7 +257,7 @@ fn records(question: &Query, count: u32) -> Result<Vec<Record>, ResponseCode> {
         ("rebind.example.com.", RecordType::A) => {
             Ok(vec![a(&name, 0, if count.is_multiple_of(2) { [93, 184, 216, 34] } else { [127, 0, 0, 1] })])
         }
-        ("big.example.com.", RecordType::TXT) => Ok((0..8)
+        ("big.example.com.", RecordType::TXT) => Ok((0..6)
             .map(|one| record(&name, 60, RData::TXT(TXT::new(vec![one.to_string().repeat(150)]))))
             .collect()),
         ("broken.example.com.", _) => Err(ResponseCode::ServFail),

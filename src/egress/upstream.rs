@@ -139,6 +139,7 @@ impl Upstream {
         options.cache_size = 0;
         options.use_hosts_file = ResolveHosts::Never;
         options.preserve_intermediates = true;
+        options.edns0 = true;
         options.timeout = options.timeout.min(TRY_LIMIT);
         options.attempts = options.attempts.min(TRIES);
         let builder = Resolver::builder_with_config(config, TokioRuntimeProvider::default());
@@ -203,6 +204,31 @@ mod tests {
         assert_eq!(answer.records.len(), 1);
         let direct = Answer::new(&dns("c.example."), RecordType::A, &records);
         assert!(direct.is_direct() && direct.addresses().len() == 1);
+    }
+
+    #[tokio::test]
+    async fn servers_are_those_of_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("resolv.conf");
+        let text = "nameserver 127.0.0.1\nsearch Corp.Example. lan\noptions ndots:5 timeout:30 attempts:9\n";
+        std::fs::write(&path, text).unwrap();
+        let read = Upstream::read(&path).unwrap();
+        let search: Vec<_> = read.search().iter().map(Name::as_str).collect();
+        assert_eq!((search, read.ndots()), (vec!["corp.example", "lan"], 5));
+        let options = read.resolver.as_ref().unwrap().options();
+        assert_eq!((options.timeout, options.attempts, options.cache_size), (TRY_LIMIT, TRIES, 0));
+        // A host without any has no names, and all else.
+        for text in [None, Some("# nothing\n")] {
+            std::fs::remove_file(&path).unwrap();
+            if let Some(text) = text {
+                std::fs::write(&path, text).unwrap();
+            }
+            let none = Upstream::read(&path).unwrap();
+            let answer = none.ask(&dns("a.example."), RecordType::A).await;
+            assert_eq!((answer.code, none.ndots()), (ResponseCode::ServFail, 1));
+            std::fs::write(&path, "").unwrap();
+        }
+        assert!(Upstream::read(folder.path()).is_err());
     }
 
     #[test]
