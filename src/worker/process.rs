@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use km_vmm::protocol::{
 };
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Interest};
-use tokio::net::{UnixDatagram, UnixStream};
+use tokio::net::UnixDatagram;
 use tokio::process::{Child, ChildStderr};
 use tokio_util::sync::CancellationToken;
 
@@ -206,9 +207,9 @@ impl Worker {
         let message = ToWorker::Slot { index, has_broker: broker.is_some() }.encode()?;
         let fds: Vec<_> = std::iter::once(&theirs).chain(&broker).map(AsFd::as_fd).collect();
         self.control.async_io(Interest::WRITABLE, || packet::send(&*self.control, &message, &fds)).await?;
-        let stream = std::os::unix::net::UnixStream::from(ours);
+        let stream = UnixStream::from(ours);
         stream.set_nonblocking(true)?;
-        Ok(Slot::new(UnixStream::from_std(stream)?, self.clone(), index))
+        Ok(Slot::new(stream, self.clone(), index)?)
     }
 }
 

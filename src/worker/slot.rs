@@ -3,19 +3,22 @@
 //! [`FrameStream`] reads frames without copying the bytes of a response more than once and queues what it writes, so that a
 //! frame is never left half written when a call is given up.
 
-use std::io;
+use std::io::{self, Read, Write};
 use std::ops::{Deref, DerefMut};
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
 use km_vmm::protocol::frame::HEADER_LEN;
 use km_vmm::protocol::{Frame, FrameError, Header, Kind};
-use tokio::net::UnixStream;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 use crate::process::Worker;
 
-/// Bytes that are read at once.
+/// Bytes that are read at once: of an answer that is short, and of one whose last read was filled.
+const READ_FIRST: usize = 4 << 10;
 const READ_SIZE: usize = 64 << 10;
 /// Bytes of a request that go into one frame.
 const WRITE_SIZE: usize = 64 << 10;
@@ -64,8 +67,11 @@ pub struct Slot {
 
 impl Slot {
     /// A slot on the server's end of its stream.
-    pub fn new(stream: UnixStream, worker: Arc<Worker>, index: u8) -> Self {
-        Self { frames: FrameStream::new(stream), worker, index }
+    ///
+    /// # Errors
+    /// See [`FrameStream::new`].
+    pub fn new(stream: UnixStream, worker: Arc<Worker>, index: u8) -> io::Result<Self> {
+        Ok(Self { frames: FrameStream::new(stream)?, worker, index })
     }
 
     /// The worker behind it.
@@ -89,19 +95,40 @@ impl DerefMut for Slot {
 }
 
 /// The server's end of a slot's stream: frames in both directions.
+///
+/// The event loop is asked for room to write only while something waits to be written. Otherwise the worker, as it takes a
+/// frame, would wake a thread of calls that has nothing to do, and the call would wait for that.
 #[derive(Debug)]
 pub struct FrameStream {
-    stream: UnixStream,
+    stream: AsyncFd<UnixStream>,
+    /// A second descriptor of it, while output waits for room.
+    writable: Option<AsyncFd<UnixStream>>,
+    /// Bytes that the next read asks for.
+    ahead: usize,
     input: BytesMut,
     /// The frame that is being read, and how much of its payload is missing.
     current: Option<(Kind, usize)>,
     output: BytesMut,
 }
 
+/// A stream in the event loop, for this alone.
+#[expect(
+    deprecated,
+    reason = "a stream owns its descriptor and never replaces it: what the note warns of cannot happen"
+)]
+fn watched(stream: UnixStream, interest: Interest) -> io::Result<AsyncFd<UnixStream>> {
+    AsyncFd::with_interest(stream, interest)
+}
+
 impl FrameStream {
-    /// Nothing read nor queued yet.
-    pub fn new(stream: UnixStream) -> Self {
-        Self { stream, input: BytesMut::new(), current: None, output: BytesMut::new() }
+    /// Nothing read nor queued yet. The stream does not block.
+    ///
+    /// # Errors
+    /// When the event loop does not take it.
+    pub fn new(stream: UnixStream) -> io::Result<Self> {
+        let stream = watched(stream, Interest::READABLE)?;
+        let (input, output) = (BytesMut::new(), BytesMut::new());
+        Ok(Self { stream, writable: None, ahead: READ_FIRST, input, current: None, output })
     }
 
     /// Queues a frame without payload.
@@ -138,15 +165,27 @@ impl FrameStream {
     /// Sends what is queued.
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.output.is_empty() {
-            match self.stream.try_write(&self.output) {
+            match self.stream.get_ref().write(&self.output) {
                 Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Ok(written) => self.output.advance(written),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    ready!(self.stream.poll_write_ready(cx))?
-                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready!(self.poll_room(cx))?,
                 Err(error) => return Poll::Ready(Err(error)),
             }
         }
+        self.writable = None;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Waits until there may be room to write.
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let writable = match self.writable.take() {
+            Some(writable) => writable,
+            None => watched(self.stream.get_ref().try_clone()?, Interest::WRITABLE)?,
+        };
+        let writable = self.writable.insert(writable);
+        // Whoever comes here again has found no room.
+        ready!(writable.poll_write_ready(cx))?.clear_ready();
         Poll::Ready(Ok(()))
     }
 
@@ -187,13 +226,21 @@ impl FrameStream {
             if let Some(event) = self.parse()? {
                 return Poll::Ready(Ok(event));
             }
-            self.input.reserve(READ_SIZE);
-            match self.stream.try_read_buf(&mut self.input) {
+            let mut guard = ready!(self.stream.poll_read_ready(cx))?;
+            let (kept, wanted) = (self.input.len(), self.ahead);
+            self.input.resize(kept + wanted, 0);
+            let read = guard.get_inner().read(&mut self.input[kept..]);
+            self.input.truncate(kept + *read.as_ref().unwrap_or(&0));
+            match read {
                 Ok(0) => return Poll::Ready(Err(SlotError::Gone)),
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    ready!(self.stream.poll_read_ready(cx))?
+                Ok(count) if count == wanted => self.ahead = READ_SIZE,
+                // Nothing is left: what comes next, the end as well, is an event of its own.
+                Ok(_) => {
+                    self.ahead = READ_FIRST;
+                    guard.clear_ready();
                 }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => guard.clear_ready(),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
                     return Poll::Ready(Err(SlotError::Gone));
                 }

@@ -305,7 +305,7 @@ mod tests {
 
     fn stream() -> (FrameStream, UnixStream) {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        (FrameStream::new(ours), theirs)
+        (FrameStream::new(ours.into_std().unwrap()).unwrap(), theirs)
     }
 
     async fn says(worker: &mut UnixStream, frame: Frame) {

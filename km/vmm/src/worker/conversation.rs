@@ -157,6 +157,11 @@ impl<'a> Conversation<'a> {
         self.deadline.into_iter().chain(self.finished.map(|finished| finished + GRACE)).min()
     }
 
+    /// Sends what the program has written: before anything else that is to be done, since somebody waits for it.
+    pub fn send(&mut self) {
+        self.cancelled |= self.stream.flush().is_err();
+    }
+
     /// The machine is idle, after it has run for so long in all: looks how much it has grown meanwhile.
     pub fn idle(&mut self, memory: &GuestMemory, guest: Duration) {
         self.growth.look_after(memory, guest);
@@ -307,10 +312,8 @@ impl GuestStreams for Conversation<'_> {
     }
 
     fn poll(&mut self, arrivals: &mut Arrivals) {
+        self.send();
         self.pump();
-        if self.stream.flush().is_err() {
-            self.cancelled = true;
-        }
         let room = self.stream.waiting() < OUTPUT_MAX / 4;
         for (index, stopped) in self.stopped_logs.iter_mut().enumerate() {
             if *stopped && room && arrivals.push(EventKind::Writable, index as u32 + 1) {

@@ -100,6 +100,7 @@ impl Guest {
             self.vm.deliver(arrivals)?;
             ticker.start()?;
             let stop = self.vm.run(conversation);
+            conversation.send();
             ticker.stop()?;
             match stop? {
                 Stop::Idle(idle) => {

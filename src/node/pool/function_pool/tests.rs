@@ -47,6 +47,7 @@ enum Step {
 
 #[derive(Debug, Default)]
 struct Script {
+    most: u32,
     steps: Mutex<VecDeque<Step>>,
     worker: Arc<TestWorker>,
     begun: Mutex<usize>,
@@ -68,7 +69,7 @@ impl Maker for Script {
     }
 
     fn concurrency(&self) -> u32 {
-        64
+        self.most
     }
 
     fn idle(&self) -> Duration {
@@ -111,8 +112,13 @@ impl Maker for Script {
 type Events = mpsc::UnboundedReceiver<PoolEvent>;
 
 fn pool(steps: impl IntoIterator<Item = Step>) -> (Arc<Pool<Script>>, Events) {
+    pool_of(64, steps)
+}
+
+/// A pool of at most so many shells.
+fn pool_of(most: u32, steps: impl IntoIterator<Item = Step>) -> (Arc<Pool<Script>>, Events) {
     let (sender, events) = mpsc::unbounded_channel();
-    let script = Script { steps: Mutex::new(steps.into_iter().collect()), ..Script::default() };
+    let script = Script { most, steps: Mutex::new(steps.into_iter().collect()), ..Script::default() };
     (Pool::of(script, sender), events)
 }
 
@@ -137,7 +143,7 @@ async fn a_call_waits_for_the_shell_that_is_made_for_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_gives_up_waiting_leaves_no_trace() {
-    let (pool, _events) = pool([Step::NeverEnds]);
+    let (pool, _events) = pool(vec![Step::NeverEnds; MAKING_MAX]);
     let waiting = tokio::spawn({
         let pool = pool.clone();
         async move { pool.take().await.map(drop) }
@@ -167,7 +173,9 @@ async fn two_failures_are_not_told() {
 
 #[tokio::test(start_paused = true)]
 async fn a_machine_that_takes_too_long_is_made_again() {
-    let (pool, _events) = pool([Step::NeverEnds, Step::Made]);
+    // One for the call, and one ahead of the next.
+    let (pool, _events) = pool_of(1, vec![Step::NeverEnds; 2]);
+    assert!(FAILURES_MAX > 2, "or the call would be told");
     let begun = tokio::time::Instant::now();
     assert!(pool.take().await.is_ok());
     assert!(begun.elapsed() >= MAKE_LIMIT && pool.maker.begun() >= 2);
@@ -175,7 +183,7 @@ async fn a_machine_that_takes_too_long_is_made_again() {
 
 #[tokio::test(start_paused = true)]
 async fn who_waits_when_a_pool_closes_asks_its_successor() {
-    let (pool, _events) = pool([Step::NeverEnds]);
+    let (pool, _events) = pool(vec![Step::NeverEnds; MAKING_MAX]);
     let waiting = tokio::spawn({
         let pool = pool.clone();
         async move { pool.take().await.map(drop) }
