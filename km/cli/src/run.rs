@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use km_abi::hypercall::{End, Idle, NEVER};
 use km_vmm::GUEST_IMAGE;
+use km_vmm::boot::strings;
 use km_vmm::memory::Rootfs;
 use km_vmm::vm::kick::Ticker;
 use km_vmm::vm::{Arrivals, Monitor, Stop, Vm};
@@ -60,6 +61,8 @@ fn variable(text: &str) -> Result<String, String> {
 pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let mut bundle = Bundle::find(&args.bundle, &args.args)?;
     change_process(&mut bundle, args)?;
+    strings::check(&bundle.process.args, &bundle.process.env)
+        .context("too much in --env, in the arguments after --, or in the bundle's config.json")?;
     let monitor = Monitor::open(GUEST_IMAGE)?;
     let rootfs = Arc::new(Rootfs::open(bundle.rootfs, monitor.image().code())?);
     let mut seed = [0; 32];

@@ -13,7 +13,7 @@
 //! ```
 //!
 //! * [`control`]: the messages of the control socket, JSON, one per packet.
-//! * [`packet`]: sending and receiving such packets with descriptors.
+//! * [`packet`]: sending and receiving such packets with descriptors; long messages to a worker go in a file.
 //! * [`frame`]: the frames of a slot's stream.
 //! * [`call`]: the JSON payloads of those frames.
 //! * [`text`]: how long a text in any of them may be.
@@ -40,7 +40,7 @@ pub use frame::{ConnectionId, Frame, FrameDecoder, FrameError, Header, Kind, Log
 
 /// Changes whenever a message or frame of this module changes. Both programs come from one build; a worker of another
 /// version is refused at its Hello.
-pub const PROTOCOL_VERSION: u32 = 3;
+pub const PROTOCOL_VERSION: u32 = 4;
 /// Descriptor at which a worker finds its control socket.
 pub const CONTROL_FD: i32 = 3;
 /// Slots of one worker at most: every VM on a process's memory map makes each of its page faults dearer.
