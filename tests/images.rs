@@ -122,3 +122,46 @@ fn what_baking_refuses() {
     let left: Vec<_> = snapshots.into_iter().flatten().flatten().map(|entry| entry.file_name()).collect();
     assert!(left.is_empty(), "{left:?} are left");
 }
+
+/// So many variables of so many bytes each, name and NUL included.
+fn variables(count: usize, bytes: usize) -> Vec<String> {
+    (0..count).map(|number| format!("{:x<1$}", format!("LONG{number}="), bytes - 1)).collect()
+}
+
+#[test]
+fn environments_may_be_as_long_as_those_of_linux() {
+    if !kvm_or_skip("programs with long environments") {
+        return;
+    }
+    let node = Node::start(&[]);
+    let program = std::fs::read(function("probe")).expect("readable");
+    let images = node.folder().join("images");
+    let publish = |name: &str, env: &[String], spec: &str| {
+        let layer = layer(&[File("program", &program)]);
+        layout::write_with_env(&images.join(name), &layer, "/program", "amd64", env);
+        node.document(name, &format!("  image: oci:{name}\n{spec}"));
+    };
+    // In all, and of one: with room for what the server adds to it.
+    for (name, count, bytes) in [("long", 2, 100 << 10), ("longest", 20, 100 << 10), ("one", 1, 128 << 10)] {
+        publish(name, &variables(count, bytes), "");
+        assert_eq!(node.settled(name)["phase"], "Ready", "{name}: the log:\n{}", node.log());
+        let answer = node.get(&format!("/default/{name}/environment"));
+        assert_eq!(answer.text(), format!("{count} variables of {} bytes\n", count * bytes), "{name}");
+    }
+    let value = "y".repeat(100_000);
+    let env: String =
+        (0..2).map(|number| format!("    - {{name: LONG{number}, value: {value}}}\n")).collect();
+    publish("of-document", &[], &format!("  snapshot: none\n  env:\n{env}"));
+    assert_eq!(node.settled("of-document")["phase"], "Ready", "the log:\n{}", node.log());
+    let answer = node.get("/default/of-document/environment");
+    assert_eq!(answer.text(), format!("2 variables of {} bytes\n", 2 * "LONG0=".len() + 2 * 100_001));
+    for (name, count, bytes, told) in [
+        ("beyond", 21, 100 << 10, "at most 2097152 are possible"),
+        ("one-beyond", 1, (128 << 10) + 1, "`LONG0` of the environment has 131072 bytes: at most 131071"),
+    ] {
+        publish(name, &variables(count, bytes), "");
+        let entry = node.settled(name);
+        let message = entry["message"].as_str().unwrap_or_default();
+        assert!(message.contains(told) && message.contains("spec.env"), "{name}: {entry}");
+    }
+}

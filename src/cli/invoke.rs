@@ -13,6 +13,9 @@ use tokio::net::TcpStream;
 
 use super::Usage;
 
+/// Most header fields of a response: those that the server lets a function's answer have, and its own.
+const FIELDS_MAX: usize = 1100;
+
 /// Options of `invoke`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -77,7 +80,10 @@ async fn call(args: &Args, request: Request<Full<Bytes>>) -> anyhow::Result<Exit
     let stream = TcpStream::connect(server).await.with_context(|| {
         format!("no server at {server}: start one with `kontain-faas serve`, or name it with --server")
     })?;
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+    let (mut sender, connection) = hyper::client::conn::http1::Builder::new()
+        .max_headers(FIELDS_MAX)
+        .handshake(TokioIo::new(stream))
+        .await?;
     tokio::spawn(connection);
     let response = sender.send_request(request).await.context("no response")?;
     let status = response.status();

@@ -15,8 +15,8 @@ use crate::{FileStamp, Volume};
 const SETTLED: Duration = Duration::from_secs(1);
 /// Read all folders this often, whatever their times say.
 const READ_ALL: Duration = Duration::from_secs(10);
-/// Longest record.
-const RECORD_MAX: u64 = 1 << 20;
+/// Longest record in bytes: a document ([`api::document::FILE_MAX`]) as JSON.
+const RECORD_MAX: u64 = 8 << 20;
 
 /// Records by their functions' names.
 type Found = HashMap<FunctionName, (FileStamp, PathBuf)>;

@@ -291,7 +291,7 @@ async fn limited<T>(
 }
 
 async fn receive(control: &UnixDatagram) -> Result<FromWorker, WorkerError> {
-    let packet = control.async_io(Interest::READABLE, || packet::receive(control)).await?;
+    let packet = control.async_io(Interest::READABLE, || packet::receive_of_worker(control)).await?;
     if packet.bytes.is_empty() {
         return Err(WorkerError::Gone);
     }

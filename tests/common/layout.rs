@@ -33,6 +33,17 @@ pub fn digest(bytes: &[u8]) -> String {
 
 /// Writes a layout of one layer, with a command and for an architecture; gives the manifest's digest.
 pub fn write(folder: &Path, layer: &[u8], command: &str, architecture: &str) -> String {
+    write_with_env(folder, layer, command, architecture, &[])
+}
+
+/// The same with an environment.
+pub fn write_with_env(
+    folder: &Path,
+    layer: &[u8],
+    command: &str,
+    architecture: &str,
+    env: &[String],
+) -> String {
     let blobs = folder.join("blobs/sha256");
     std::fs::create_dir_all(&blobs).expect("a folder can be made");
     let put = |bytes: &[u8], kind: &str| {
@@ -41,7 +52,7 @@ pub fn write(folder: &Path, layer: &[u8], command: &str, architecture: &str) -> 
         json!({"mediaType": kind, "digest": digest, "size": bytes.len()})
     };
     let layer = put(layer, "application/vnd.oci.image.layer.v1.tar");
-    let config = json!({"architecture": architecture, "os": "linux", "config": {"Entrypoint": [command]},
+    let config = json!({"architecture": architecture, "os": "linux", "config": {"Entrypoint": [command], "Env": env},
         "rootfs": {"type": "layers", "diff_ids": [layer["digest"]]}});
     let config = put(config.to_string().as_bytes(), "application/vnd.oci.image.config.v1+json");
     let manifest = json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",

@@ -10,6 +10,7 @@
 //   GET /log/N           N lines of log, then ok  GET /memory          takes all memory
 //   GET /threads         as many threads as there can be, then ok      GET /headers   the head it got, as body
 //   GET /forks           the same with processes                       GET /descriptors   and with open files
+//   GET /environment     how many variables LONG… there are, and their bytes
 //   GET /file/PATH       the content of a file   GET /fill/MIB         fills memory, holds it for a second, then ok
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -168,6 +169,13 @@ static int well(struct input *in, const char *path, long long body) {
     if (strcmp(path, "/count") == 0) return snprintf(text, sizeof text, "%lu\n", count), answer(in->fd, text);
     if (strcmp(path, "/discard") == 0) return snprintf(text, sizeof text, "%lld\n", body), answer(in->fd, text);
     if (strncmp(path, "/bytes/", 7) == 0) return answer_bytes(in->fd, strtoull(path + 7, NULL, 10));
+    if (strcmp(path, "/environment") == 0) {
+        extern char **environ;
+        unsigned long variables = 0, bytes = 0;
+        for (char **variable = environ; *variable; variable++)
+            if (strncmp(*variable, "LONG", 4) == 0) variables++, bytes += strlen(*variable) + 1;
+        return snprintf(text, sizeof text, "%lu variables of %lu bytes\n", variables, bytes), answer(in->fd, text);
+    }
     if (strncmp(path, "/file/", 6) == 0) {
         static char content[65536];
         FILE *file = fopen(path + 5, "r");

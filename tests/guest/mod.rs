@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What programs include; a change builds them all again.
-const SHARED: [&str; 4] = ["check.h", "children.h", "futexes.h", "asleep.h"];
+const SHARED: [&str; 6] = ["check.h", "children.h", "futexes.h", "asleep.h", "sweep.h", "sweep_known.h"];
 
 /// How a program is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,12 @@ use std::io::Write;
 
 use crate::node::{Answer, read_answer, shared};
 
-crate::trials!(answers_by_table, statuses_and_heads, nothing_is_sent_of_what_is_cut_short);
+crate::trials!(
+    answers_by_table,
+    statuses_and_heads,
+    heads_up_to_their_limits_pass,
+    nothing_is_sent_of_what_is_cut_short,
+);
 
 /// What a client must get.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,6 +155,30 @@ fn statuses_and_heads() {
     assert_eq!((empty.status, empty.header("content-length"), empty.body.as_str()), (204, None, ""));
     let unchanged = answered("HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n");
     assert_eq!((unchanged.status, unchanged.body.as_str()), (304, ""));
+}
+
+fn heads_up_to_their_limits_pass() {
+    for count in [101, 500, 1000] {
+        let answer = shared().get(&format!("/default/f/fields/{count}"));
+        assert_eq!((answer.status, answer.body.as_str()), (200, "hi"), "{count} fields");
+        let passed = answer.head.lines().filter(|line| line.ends_with(": v")).count();
+        assert_eq!(passed, count - 1, "of {count} fields");
+    }
+    let cookies = "Set-Cookie: a=b\r\n".repeat(500);
+    let answer = answered(&format!("HTTP/1.1 200 OK\r\n{cookies}Content-Length: 2\r\n\r\nhi"));
+    assert_eq!((answer.status, answer.head.matches("a=b").count()), (200, 500));
+    let answer = shared().get("/default/f/headed/262144");
+    assert_eq!((answer.status, answer.body.as_str()), (200, "hi"), "256 KiB");
+    assert!(answer.header("x-long").is_some_and(|value| value.len() > 262_000));
+    for path in ["fields/1001", "fields/5000", "headed/262145", "headed/1000000"] {
+        let answer = shared().get(&format!("/default/f/{path}"));
+        assert_eq!((answer.status, answer.reason().as_str()), (502, "AnswerHeadTooLarge"), "{path}");
+    }
+    let answer = shared().get("/default/f/trailed/1000");
+    assert!(answer.status == 200 && answer.body.starts_with("2\r\nhi\r\n0\r\n"), "{answer:?}");
+    let answer = shared().get("/default/f/trailed/1001");
+    assert!(answer.status == 502 || !answer.body.ends_with("0\r\n\r\n"), "{answer:?}");
+    assert_eq!(shared().get("/default/f").status, 200);
 }
 
 fn nothing_is_sent_of_what_is_cut_short() {

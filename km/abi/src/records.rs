@@ -143,8 +143,8 @@ impl Inlay {
     }
 }
 
-/// Longest [`BootConfig`] in bytes.
-pub const CONFIG_MAX: u64 = 1 << 20;
+/// Longest [`BootConfig`] in bytes: 2 MiB of arguments and environment, and as many groups as Linux lets a process have.
+pub const CONFIG_MAX: u64 = 3 << 20;
 
 impl BootConfig {
     /// The bytes that go to [`BootRecord::config_gpa`].

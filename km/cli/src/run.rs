@@ -9,6 +9,7 @@ use ::egress::Rule;
 use clap::Args;
 use km_abi::hypercall::{End, Idle, NEVER};
 use km_vmm::GUEST_IMAGE;
+use km_vmm::boot::strings;
 use km_vmm::memory::Rootfs;
 use km_vmm::vm::kick::Ticker;
 use km_vmm::vm::{Arrivals, Monitor, Stop, Vm};
@@ -67,6 +68,8 @@ fn variable(text: &str) -> Result<String, String> {
 pub fn run(args: &RunArgs) -> Result<ExitCode> {
     let mut bundle = Bundle::find(&args.bundle, &args.args)?;
     change_process(&mut bundle, args)?;
+    strings::check(&bundle.process.args, &bundle.process.env)
+        .context("too much in --env, in the arguments after --, or in the bundle's config.json")?;
     let egress = Egress::open(&args.egress)?;
     bundle.process.resolv_conf = egress.as_ref().map(|egress| egress.resolv_conf.clone());
     let monitor = Monitor::open(GUEST_IMAGE)?;

@@ -125,7 +125,7 @@ impl Worker {
     }
 
     fn receive(&self) -> Result<FromWorker, ClientError> {
-        let packet = packet::receive(&self.socket)?;
+        let packet = packet::receive_of_worker(&self.socket)?;
         if packet.bytes.is_empty() {
             return Err(ClientError::Gone);
         }

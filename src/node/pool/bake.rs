@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use km_vmm::protocol::{GivenSnapshot, Kind, NotReadyReason, RefusedReason, SnapshotMode, Snapshotted};
 
-use super::machine::{BootError, Machine};
+use super::machine::{self, BootError, Machine};
 use super::node::Node;
 use super::program::{Program, mode};
 use super::queue::Occasion;
@@ -244,7 +244,7 @@ async fn warm_up(
     };
     machine.begin("warmup", port, WARMUP_LIMIT).map_err(slot_failure)?;
     let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(machine.io()).await.map_err(|error| failed(&error))?;
+        machine::client().handshake(machine.io()).await.map_err(|error| failed(&error))?;
     let request = hyper::Request::builder()
         .method(warmup.method.as_str())
         .uri(&warmup.path)

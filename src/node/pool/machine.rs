@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use hyper::client::conn::http1;
 use hyper::rt::ReadBufCursor;
 use km_vmm::protocol::{Boot, Call, Ended, Frame, Kind, NotReady, Outcome, PAYLOAD_MAX, Ready, Started};
 
@@ -23,6 +24,26 @@ const VERDICT_LIMIT: Duration = Duration::from_millis(100);
 
 /// Bytes of an answer's beginning that are kept until it is over: where it is no HTTP, one of them shows it most often.
 const BEGINNING: usize = 256;
+
+/// Longest head of an answer in bytes, and longest trailers.
+pub const HEAD_MAX: usize = 256 << 10;
+/// Most header fields of an answer, and most fields of its trailers.
+pub const FIELDS_MAX: usize = 1000;
+
+/// How hyper speaks to programs.
+pub fn client() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder
+        .preserve_header_case(true)
+        .title_case_headers(true)
+        .max_headers(FIELDS_MAX)
+        .max_header_size(HEAD_MAX)
+        .max_buf_size(HEAD_MAX)
+        // Repaired, as RFC 9112, 5.1 and 5.2 ask of proxies.
+        .allow_spaces_after_header_name_in_responses(true)
+        .allow_obsolete_multiline_headers_in_responses(true);
+    builder
+}
 
 /// Why a machine does not get ready.
 #[derive(Debug, thiserror::Error)]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use bundles::bundle::{Bundle, BundleError};
 use bundles::config::{DEFAULT_PATH, Process};
 use km_abi::layout::PAGE_SIZE;
+use km_vmm::boot::strings::{self, StringsError};
 use km_vmm::protocol::{FunctionSpec, ProcessSpec, SnapshotMode, Wire};
 
 use api::{FailureReason, FunctionName, ImageSpec, Protocol, Published, Snapshot};
@@ -25,6 +26,9 @@ pub enum ProgramError {
     /// Neither the image nor the spec has a command.
     #[error("the image names no command: set spec.command")]
     NoCommand,
+    /// No program can be started with what they say.
+    #[error("{0} (spec.command and spec.args or the image's own command; spec.env and the image's Env)")]
+    TooLong(#[from] StringsError),
 }
 
 impl ProgramError {
@@ -32,7 +36,7 @@ impl ProgramError {
     pub fn reason(&self) -> FailureReason {
         match self {
             Self::Bundle(BundleError::Io { .. }) => FailureReason::Host,
-            Self::Bundle(_) | Self::NoCommand => FailureReason::Bundle,
+            Self::Bundle(_) | Self::NoCommand | Self::TooLong(_) => FailureReason::Bundle,
         }
     }
 }
@@ -63,9 +67,11 @@ impl Program {
         if args.first().is_none_or(String::is_empty) {
             return Err(ProgramError::NoCommand);
         }
+        let env = environment(published, image_env, port);
+        strings::check(&args, &env)?;
         let process = ProcessSpec {
             args,
-            env: environment(published, image_env, port),
+            env,
             cwd: working_directory(image),
             uid: image.user().uid(),
             gid: image.user().gid(),

@@ -12,6 +12,10 @@ use http::header::{
 use http::{HeaderMap, Version, request};
 use ipnet::IpNet;
 
+/// Most header fields of a request.
+pub const FIELDS_MAX: usize = 1000;
+/// Longest head of a request in bytes; over HTTP/2 as RFC 9113, 6.5.2 counts them.
+pub const HEAD_MAX: usize = 64 << 10;
 /// Id of a call, in requests, responses, logs and records; 1 to 128 visible characters if a client chose it.
 pub const CALL_ID: HeaderName = HeaderName::from_static("x-call-id");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");

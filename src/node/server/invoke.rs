@@ -9,7 +9,6 @@ use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use http::uri::PathAndQuery;
 use http::{Method, Request, Response, StatusCode, Uri, Version, request};
 use hyper::body::Incoming;
-use hyper::client::conn::http1;
 use hyper::upgrade::OnUpgrade;
 use tokio::time::Sleep;
 
@@ -28,15 +27,13 @@ use super::route::route;
 use super::{framing, inlay, kontain, origin, stdio, tunnel, variables, verdict};
 use crate::logs::CallLog;
 use crate::pool::demand::Found;
-use crate::pool::machine::BootError;
+use crate::pool::machine::{self, BootError};
 use crate::pool::table::{ChargedSlot, TakeError};
 use crate::pool::{ActiveCall, Pool};
 use api::Protocol;
 use worker::slot::SlotError;
 
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
-/// Longest head of a response.
-const HEAD_MAX: usize = 256 << 10;
 
 /// A call that passed its checks.
 pub struct Call {
@@ -59,6 +56,10 @@ pub async fn invoke(
 ) -> Result<Response<Body>, Problem> {
     let begun = Instant::now();
     let (mut parts, body) = request.into_parts();
+    // HTTP/2 bounds their bytes alone.
+    if parts.headers.len() > headers::FIELDS_MAX {
+        return Err(Problem::headers_too_large());
+    }
     let host = headers::check_host(&parts).map_err(|why| bad_request(Reason::HostInvalid, why))?;
     if parts.method == Method::CONNECT {
         let why = "CONNECT is not for functions";
@@ -269,15 +270,7 @@ impl Call {
             }
         }
         let fault = body.fault();
-        let handshake = http1::Builder::new()
-            .preserve_header_case(true)
-            .title_case_headers(true)
-            .max_buf_size(HEAD_MAX)
-            // Repaired, as RFC 9112, 5.1 and 5.2 ask of proxies.
-            .allow_spaces_after_header_name_in_responses(true)
-            .allow_obsolete_multiline_headers_in_responses(true)
-            .handshake(end.call().io())
-            .await;
+        let handshake = machine::client().handshake(end.call().io()).await;
         let (mut sender, connection) = handshake.map_err(|error| not_http(&error))?;
         let mut connection: Connection = Box::pin(connection.with_upgrades());
         let mut done = false;

@@ -22,13 +22,10 @@ use tokio::time::{Instant, Sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::body::Body;
+use super::headers::{FIELDS_MAX, HEAD_MAX};
 use super::refusal::{Answered, Answering};
 use super::watch::{Pace, Sender, Streams};
 
-/// Most headers of a request.
-const HEADERS_MAX: usize = 100;
-/// Longest head of a request.
-const HEAD_MAX: usize = 64 << 10;
 /// The first bytes of a connection must come within this time; hyper's own timers begin once it knows the version.
 const FIRST_LIMIT: Duration = Duration::from_secs(10);
 /// Bytes after which the version is known.
@@ -148,7 +145,7 @@ fn builder(limits: Limits) -> auto::Builder<Streams> {
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_timeout)
-        .max_headers(HEADERS_MAX)
+        .max_headers(FIELDS_MAX)
         .max_buf_size(HEAD_MAX)
         .preserve_header_case(true)
         .title_case_headers(true);

@@ -70,6 +70,8 @@ reasons! {
     TargetTooLong
     /// The request has too many header fields, or too long ones.
     HeadersTooLarge
+    /// The head of the function's answer is too long.
+    AnswerHeadTooLarge
     /// The program ended with another status than 0.
     ExitStatus
     /// The path cannot become a variable of the program.

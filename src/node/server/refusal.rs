@@ -96,14 +96,15 @@ fn replacement(bytes: &[u8]) -> Option<Vec<u8>> {
     let head = bytes.strip_suffix(b"\r\n\r\n").filter(|head| head.len() <= HEAD_MAX)?;
     let mut lines = std::str::from_utf8(head).ok()?.split("\r\n");
     let status = lines.next()?.strip_prefix("HTTP/1.1 ")?.get(..3)?;
-    let (status, reason, told) = match status {
-        "400" => (StatusCode::BAD_REQUEST, Reason::Malformed, "the request is not HTTP as RFC 9112 has it"),
-        "414" => (StatusCode::URI_TOO_LONG, Reason::TargetTooLong, "the target of the request is too long"),
-        "431" => (
-            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Reason::HeadersTooLarge,
-            "the request has more than 100 header fields, or more than 64 KiB of them",
-        ),
+    let of_request = |status, reason, told| Problem::new(status, Component::Request, reason, told);
+    let problem = match status {
+        "400" => {
+            of_request(StatusCode::BAD_REQUEST, Reason::Malformed, "the request is not HTTP as RFC 9112 has it")
+        }
+        "414" => {
+            of_request(StatusCode::URI_TOO_LONG, Reason::TargetTooLong, "the target of the request is too long")
+        }
+        "431" => Problem::headers_too_large(),
         _ => return None,
     };
     let fields: Vec<(&str, &str)> = lines.map(|line| line.split_once(": ")).collect::<Option<_>>()?;
@@ -114,10 +115,11 @@ fn replacement(bytes: &[u8]) -> Option<Vec<u8>> {
         return None;
     }
     let id = headers::call_id(&http::HeaderMap::new());
-    let document = Problem::new(status, Component::Request, reason, told).document(&id, Reader::Caller);
+    let document = problem.document(&id, Reader::Caller);
     let mut text = format!(
-        "HTTP/1.1 {status}\r\nContent-Type: application/problem+json\r\nContent-Length: {}\r\nX-Call-Id: {id}\r\n\
+        "HTTP/1.1 {}\r\nContent-Type: application/problem+json\r\nContent-Length: {}\r\nX-Call-Id: {id}\r\n\
          Connection: close\r\n",
+        problem.status,
         document.len()
     );
     for (name, value) in fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case("date")) {

@@ -6,10 +6,18 @@ use super::calls::describe;
 use super::fault;
 use super::problem::{Component, Problem};
 use super::reason::Reason;
-use crate::pool::machine::{Machine, Verdict};
+use crate::pool::machine::{FIELDS_MAX, HEAD_MAX, Machine, Verdict};
 
 /// The answer for a response of `machine` that did not come whole.
 pub async fn problem(machine: &Machine, error: &hyper::Error) -> Problem {
+    // Whatever becomes of the machine by now.
+    if error.is_parse_too_large() {
+        let detail = format!(
+            "the head of the function's answer has more than {FIELDS_MAX} header fields, or is longer than {} KiB",
+            HEAD_MAX >> 10
+        );
+        return Problem::bad_gateway(Component::Function, Reason::AnswerHeadTooLarge, detail);
+    }
     let verdict = machine.verdict().await;
     match &verdict {
         Verdict::Ended(ended) => outcome(&ended.outcome),
@@ -39,7 +47,7 @@ fn is_malformed(error: &hyper::Error) -> bool {
     // A body that is no body as its head announced it is an error of reading, and only its kind says which.
     let kind = error.source().and_then(|source| source.downcast_ref::<Error>()).map(Error::kind);
     let of_body = matches!(kind, Some(ErrorKind::InvalidInput | ErrorKind::InvalidData));
-    of_body || error.is_parse() || error.is_parse_status() || error.is_parse_too_large()
+    of_body || error.is_parse() || error.is_parse_status()
 }
 
 /// The answer for a machine that ended without one.

@@ -171,6 +171,10 @@ fn answer(slot: &mut Slot, head: &str) -> Result<Option<Outcome>, SlotEnd> {
         "bytes" => slot.bytes(number)?,
         "chunks" => slot.chunks(number)?,
         "events" => slot.events()?,
+        // So many header fields in all, or so many bytes of head.
+        "fields" => slot.fields(number)?,
+        "headed" => slot.headed(number)?,
+        "trailed" => slot.trailed(number)?,
         "status" => slot.respond(&format!("{number} Any"), b"")?,
         "slow" => {
             std::thread::sleep(std::time::Duration::from_millis(number));

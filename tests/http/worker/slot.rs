@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use km_vmm::protocol::call::{Call, Ended, Outcome, Started};
-use km_vmm::protocol::{Frame, FrameDecoder, Kind};
+use km_vmm::protocol::{Frame, FrameDecoder, Kind, PAYLOAD_MAX};
 
 /// The stream is over.
 #[derive(Debug)]
@@ -219,6 +219,31 @@ impl Slot {
             self.data(b"5\r\nchunk\r\n")?;
         }
         self.data(b"0\r\n\r\n")
+    }
+
+    /// An answer with `count` header fields.
+    pub fn fields(&mut self, count: u64) -> Result<(), SlotEnd> {
+        let fields: String = (1..count).map(|number| format!("X-{number}: v\r\n")).collect();
+        self.all(format!("HTTP/1.1 200 OK\r\n{fields}Content-Length: 2\r\n\r\nhi").as_bytes())
+    }
+
+    /// An answer whose head has `length` bytes.
+    pub fn headed(&mut self, length: u64) -> Result<(), SlotEnd> {
+        let (start, end) = ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Long: ", "\r\n\r\n");
+        let value = "l".repeat(length as usize - start.len() - end.len());
+        self.all(format!("{start}{value}{end}hi").as_bytes())
+    }
+
+    /// An answer with `count` trailer fields.
+    pub fn trailed(&mut self, count: u64) -> Result<(), SlotEnd> {
+        let fields: String = (0..count).map(|number| format!("X-{number}: v\r\n")).collect();
+        let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: x\r\n\r\n";
+        self.all(format!("{head}2\r\nhi\r\n0\r\n{fields}\r\n").as_bytes())
+    }
+
+    /// As many frames as the bytes need.
+    fn all(&mut self, bytes: &[u8]) -> Result<(), SlotEnd> {
+        bytes.chunks(PAYLOAD_MAX).try_for_each(|piece| self.data(piece))
     }
 
     pub fn events(&mut self) -> Result<(), SlotEnd> {

@@ -59,6 +59,10 @@ pub fn open(
     walk.restrict.set(Restrict::NO_FOLLOW, exclusive || flags & O_NOFOLLOW != 0);
     walk.restrict.set(Restrict::ENTRY, flags & O_CREAT != 0 && path.ends_with(b"/"));
     let found = walk.find(path)?;
+    // Whatever is there: no file is made under a name that ends with a slash.
+    if flags & O_CREAT != 0 && found.slash && !found.name.is_empty() {
+        return Err(Errno::EISDIR.into());
+    }
     match &found.node {
         Some(_) if exclusive => Err(Errno::EEXIST.into()),
         Some(node) => {
@@ -75,9 +79,6 @@ pub fn open(
 
 /// A new file gets the access that was asked for, whatever its mode is (open(2), O_CREAT).
 fn create(walk: &Walk<'_>, found: &Found, flags: u32, mode: u32) -> Result<Rc<OpenFile>> {
-    if found.slash {
-        return Err(Errno::EISDIR);
-    }
     let node = ops::create_file(walk, found, mode)?;
     notify(&node, event::OPEN);
     Ok(OpenFile::new(Rc::new(RegularFile::new(node, flags)), flags & KEPT))

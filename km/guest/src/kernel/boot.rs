@@ -121,6 +121,11 @@ impl Kernel {
                 _ => return None,
             });
         };
+        if errno == Errno::E2BIG {
+            return Some(
+                "its arguments and environment, with what its interpreters add, are longer than 2 MiB".into(),
+            );
+        }
         self.why_no_program(pid, executable)
     }
 

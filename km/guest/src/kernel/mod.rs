@@ -21,7 +21,7 @@ mod vsyscall;
 
 use crate::errno::{Errno, Result};
 use crate::fs::fd::FdTable;
-use crate::fs::file::OpenFile;
+use crate::fs::file::{O_PATH, OpenFile};
 use crate::mm::user::UserMemory;
 use crate::task::futex::Futexes;
 use crate::task::{Process, Tasks, Thread, Tid};
@@ -122,8 +122,17 @@ impl Ctx<'_> {
     /// The open file behind a descriptor argument.
     ///
     /// # Errors
-    /// EBADF.
+    /// EBADF, for a handle that is good for paths only (O_PATH) as well.
     pub fn file(&mut self, fd: u64) -> Result<Rc<OpenFile>> {
+        let file = self.handle(fd)?;
+        if file.has(O_PATH) { Err(Errno::EBADF) } else { Ok(file) }
+    }
+
+    /// The same for calls that take handles too: those that name, duplicate and describe.
+    ///
+    /// # Errors
+    /// EBADF.
+    pub fn handle(&mut self, fd: u64) -> Result<Rc<OpenFile>> {
         if let Some(held) = self.held.get(fd) {
             return Ok(held);
         }

@@ -15,8 +15,16 @@ use alloc::vec::Vec;
 
 /// Longest single argument or environment string, its NUL included (MAX_ARG_STRLEN).
 pub const STRING_MAX: usize = 128 << 10;
-/// Bytes that all strings and their pointers may take (a quarter of the usual 8 MiB stack, as execve(2) says).
-pub const STRINGS_MAX: usize = 2 << 20;
+/// What all strings and their pointers may take however small the stack is (ARG_MAX), and however large (three quarters of
+/// its usual limit).
+const ALL_MIN: u64 = 128 << 10;
+const ALL_MAX: u64 = 6 << 20;
+
+/// Bytes that all strings, their pointers and the path may take together: a quarter of the stack's soft limit (execve(2)).
+#[must_use]
+pub fn strings_max(stack_limit: u64) -> usize {
+    (stack_limit / 4).clamp(ALL_MIN, ALL_MAX) as usize
+}
 
 /// Keys of the auxiliary vector (getauxval(3)).
 #[expect(missing_docs, reason = "getauxval(3) describes them")]
@@ -76,9 +84,9 @@ pub struct Stack {
 /// Lays out a stack that ends at `top`, a multiple of the page size.
 ///
 /// # Errors
-/// E2BIG when a string is longer than [`STRING_MAX`] or all of them take more than [`STRINGS_MAX`].
-pub fn build(contents: &Contents<'_>, top: u64) -> Result<Stack> {
-    check_sizes(contents)?;
+/// E2BIG when a string is longer than [`STRING_MAX`] or all of them take more than `room` ([`strings_max`]).
+pub fn build(contents: &Contents<'_>, top: u64, room: usize) -> Result<Stack> {
+    check_sizes(contents, room)?;
     let mut strings = Strings { top, bytes: alloc::vec![0; 8] };
     let path = strings.push(contents.path);
     let env: Vec<u64> = strings.push_all(contents.env);
@@ -98,11 +106,11 @@ pub fn build(contents: &Contents<'_>, top: u64) -> Result<Stack> {
     Ok(Stack { bytes, pointer, args: (args_start, env_start), env: (env_start, path), auxv })
 }
 
-fn check_sizes(contents: &Contents<'_>) -> Result<()> {
+fn check_sizes(contents: &Contents<'_>, room: usize) -> Result<()> {
     let strings = || contents.args.iter().chain(contents.env);
     let total: usize = strings().map(|string| string.len() + 1 + size_of::<u64>()).sum();
     let too_long = strings().any(|string| string.len() >= STRING_MAX);
-    if too_long || total + contents.path.len() > STRINGS_MAX { Err(Errno::E2BIG) } else { Ok(()) }
+    if too_long || total + contents.path.len() + 1 > room { Err(Errno::E2BIG) } else { Ok(()) }
 }
 
 fn words(args: &[u64], env: &[u64], auxv: &[(u64, u64)]) -> Vec<u64> {
@@ -174,7 +182,7 @@ mod tests {
             random: [7; 16],
             auxv: &[(at::PAGESZ, 4096)],
         };
-        let stack = build(&contents, TOP).unwrap();
+        let stack = build(&contents, TOP, 2 << 20).unwrap();
         assert_eq!(stack.pointer % 16, 0);
         assert_eq!(stack.pointer + stack.bytes.len() as u64, TOP);
         assert_eq!(word(&stack, 0), 3);
@@ -197,7 +205,17 @@ mod tests {
         let many = alloc::vec![alloc::vec![b'a'; 1000]; 3000];
         for args in [&one, &many] {
             let contents = Contents { path: b"p", args, env: &[], random: [0; 16], auxv: &[] };
-            assert_eq!(build(&contents, TOP), Err(Errno::E2BIG));
+            assert_eq!(build(&contents, TOP, 2 << 20), Err(Errno::E2BIG));
         }
+    }
+
+    #[test]
+    fn room_is_counted_to_the_byte() {
+        let (args, env) = (strings(&["prog", "x"]), strings(&["A=1"]));
+        let contents = Contents { path: b"/p", args: &args, env: &env, random: [0; 16], auxv: &[] };
+        let taken = "/p prog x A=1 ".len() + 3 * size_of::<u64>();
+        assert!(build(&contents, TOP, taken).is_ok());
+        assert_eq!(build(&contents, TOP, taken - 1), Err(Errno::E2BIG));
+        assert_eq!([0, 8 << 20, u64::MAX].map(strings_max), [128 << 10, 2 << 20, 6 << 20]);
     }
 }

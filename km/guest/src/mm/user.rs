@@ -14,9 +14,21 @@ use km_hal::phys;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// Most entries of an iovec array (UIO_MAXIOV).
-const VECTOR_MAX: u64 = 1024;
+pub const VECTOR_MAX: u64 = 1024;
 /// Most bytes that one read or write moves (read(2)).
 const TRANSFER_MAX: u64 = 0x7fff_f000;
+/// End of the addresses that a program may name; the last page of its half is never mapped (TASK_SIZE_MAX).
+const NAMEABLE_END: u64 = 0x7fff_ffff_f000;
+
+/// Whether a range lies in a program's half of the addresses, whatever is mapped there: what calls look at before they do
+/// anything.
+#[must_use]
+pub const fn is_nameable(address: u64, len: u64) -> bool {
+    match address.checked_add(len) {
+        Some(end) => end <= NAMEABLE_END,
+        None => false,
+    }
+}
 
 /// The memory of one process.
 #[derive(Clone)]
@@ -149,6 +161,22 @@ impl UserMemory {
     }
 }
 
+/// Addresses and lengths of an iovec array.
+fn pieces(memory: &UserMemory, address: u64, count: u64) -> Result<Vec<(u64, u64)>> {
+    if count > VECTOR_MAX {
+        return Err(Errno::EINVAL);
+    }
+    let mut pieces = Vec::with_capacity(count as usize);
+    for index in 0..count {
+        let [base, len]: [u64; 2] = memory.load(address.wrapping_add(index * 16))?;
+        if len > i64::MAX as u64 {
+            return Err(Errno::EINVAL);
+        }
+        pieces.push((base, len));
+    }
+    Ok(pieces)
+}
+
 /// A list of ranges of a program's memory: the destination of a read, the origin of a write.
 pub struct UserRanges {
     memory: UserMemory,
@@ -165,22 +193,19 @@ impl UserRanges {
         Self { memory, ranges: alloc::vec![(address, len.min(TRANSFER_MAX))], met_fault: false }
     }
 
-    /// An array of `count` iovec structures at `address`.
+    /// An array of `count` iovec structures at `address`; of `count`, Linux looks at 32 bits. What is beyond 0x7ffff000 bytes of them is not used (read(2)).
     ///
     /// # Errors
-    /// EFAULT; EINVAL for more than 1024 or a sum of lengths beyond i64.
+    /// EFAULT; EINVAL for more than 1024, or a length beyond i64.
     pub fn vector(memory: UserMemory, address: u64, count: u64) -> Result<Self> {
-        if count > VECTOR_MAX {
-            return Err(Errno::EINVAL);
-        }
-        let mut ranges = Vec::with_capacity(count as usize);
-        let mut sum = 0u64;
-        for index in 0..count {
-            let [base, len]: [u64; 2] = memory.load(address.wrapping_add(index * 16))?;
-            let total =
-                sum.checked_add(len).filter(|total| *total <= i64::MAX as u64).ok_or(Errno::EINVAL)?;
-            ranges.push((base, len.min(TRANSFER_MAX - sum.min(TRANSFER_MAX))));
-            sum = total;
+        let mut ranges = pieces(&memory, address, u64::from(count as u32))?;
+        let mut left = TRANSFER_MAX;
+        for (base, len) in &mut ranges {
+            if !is_nameable(*base, *len) {
+                return Err(Errno::EFAULT);
+            }
+            *len = left.min(*len);
+            left -= *len;
         }
         ranges.reverse();
         Ok(Self { memory, ranges, met_fault: false })

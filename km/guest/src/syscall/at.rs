@@ -77,7 +77,7 @@ fn own_node(ctx: &mut Ctx<'_>, dirfd: u64) -> Result<Rc<Node>> {
     if dirfd as i32 == AT_FDCWD {
         return Ok(Rc::clone(&ctx.process().fs.borrow().cwd));
     }
-    let file = ctx.file(dirfd)?;
+    let file = ctx.handle(dirfd)?;
     Ok(match file.file.node() {
         Some(node) => Rc::clone(node),
         None => crate::fs::open::node_of(&ctx.kernel.vfs.nameless, &file),

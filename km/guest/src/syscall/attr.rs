@@ -3,11 +3,13 @@
 use super::at::{self, AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW};
 use super::row::Row;
 use crate::errno::{Errno, Result};
+use crate::fs::file::OpenFile;
 use crate::fs::inotify::{event, notify};
 use crate::fs::node::Node;
 use crate::fs::node::data::SIZE_MAX;
 use crate::fs::node::meta::{self, MAY_WRITE, S_IFLNK, S_IFREG, S_ISGID, S_ISUID, Time};
 use crate::fs::node::volume::FsKind;
+use crate::fs::pipe::PipeEnd;
 use crate::fs::regular;
 use crate::kernel::{Args, Ctx};
 use crate::wait::SysResult;
@@ -57,9 +59,6 @@ fn check_changeable(node: &Node) -> Result<()> {
 
 fn open_node(ctx: &mut Ctx<'_>, fd: u64) -> Result<Rc<Node>> {
     let file = ctx.file(fd)?;
-    if file.has(crate::fs::file::O_PATH) {
-        return Err(Errno::EBADF);
-    }
     Ok(match file.file.node() {
         Some(node) => Rc::clone(node),
         None => crate::fs::open::node_of(&ctx.kernel.vfs.nameless, &file),
@@ -117,7 +116,8 @@ fn change_owner(ctx: &mut Ctx<'_>, node: &Rc<Node>, uid: u32, gid: u32) -> SysRe
     let gives = uid != UNCHANGED && uid != old.uid;
     let group = gid != UNCHANGED && gid != old.gid;
     let own = who.fs_uid == old.uid && (!group || meta::in_group(&who, gid));
-    if !who.can(meta::CAP_CHOWN) && (gives || !own) {
+    let changes = uid != UNCHANGED || gid != UNCHANGED;
+    if changes && !who.can(meta::CAP_CHOWN) && (gives || !own) {
         return Err(Errno::EPERM.into());
     }
     node.touch(|meta| {
@@ -231,29 +231,33 @@ fn sys_utimes(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
 
 fn sys_futimesat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let times = load_times(ctx, args[2], 1_000_000)?;
-    let node = at::node_at(ctx, args[0], args[1], if args[1] == 0 { AT_EMPTY_PATH } else { 0 })?;
+    let node =
+        if args[1] == 0 { of_descriptor(ctx, args[0])? } else { at::node_at(ctx, args[0], args[1], 0)? };
     change_times(ctx, &node, times)
 }
 
 /// A null path means the descriptor itself (futimens(3)).
 fn sys_utimensat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
-    if args[3] & !(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) != 0 {
-        return Err(Errno::EINVAL.into());
-    }
     let times = load_times(ctx, args[2], 1_000_000_000)?;
+    let known = if args[1] == 0 { 0 } else { AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH };
     if matches!(times, [NewTime::Omit, NewTime::Omit]) {
         // With UTIME_OMIT for both times there is nothing to do: not even the path is looked at.
         return Ok(0);
     }
+    if args[3] & 0xffff_ffff & !known != 0 {
+        return Err(Errno::EINVAL.into());
+    }
     let node = if args[1] == 0 {
-        if args[0] as i32 == AT_FDCWD {
-            return Err(Errno::EFAULT.into());
-        }
-        open_node(ctx, args[0])?
+        of_descriptor(ctx, args[0])?
     } else {
         at::node_at(ctx, args[0], args[1], args[3])?
     };
     change_times(ctx, &node, times)
+}
+
+/// What a null path means: the descriptor itself, where there is one.
+fn of_descriptor(ctx: &mut Ctx<'_>, fd: u64) -> Result<Rc<Node>> {
+    if fd as i32 == AT_FDCWD { Err(Errno::EFAULT) } else { open_node(ctx, fd) }
 }
 
 fn size_argument(value: u64) -> Result<u64> {
@@ -276,9 +280,6 @@ fn sys_truncate(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
 fn sys_ftruncate(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let size = size_argument(args[1])?;
     let file = ctx.file(args[0])?;
-    if file.has(crate::fs::file::O_PATH) {
-        return Err(Errno::EBADF.into());
-    }
     file.check_writable().map_err(|_| Errno::EINVAL)?;
     let node = file.file.node().ok_or(Errno::EINVAL)?;
     check_growth(ctx, node, size)?;
@@ -306,7 +307,7 @@ fn sys_fallocate(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
         return Err(Errno::EOPNOTSUPP.into());
     }
     file.check_writable()?;
-    let node = file.file.node().ok_or(Errno::ESPIPE)?;
+    let node = file.file.node().ok_or(if is_pipe(&file) { Errno::ESPIPE } else { Errno::ENODEV })?;
     if node.data().is_none() {
         let pipe = node.meta.get().kind() == meta::S_IFIFO;
         return Err(if pipe { Errno::ESPIPE } else { Errno::ENODEV }.into());
@@ -330,9 +331,6 @@ fn sys_fallocate(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
 /// Files are memory: there is nothing to bring anywhere.
 fn sys_fsync(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let file = ctx.file(args[0])?;
-    if file.has(crate::fs::file::O_PATH) {
-        return Err(Errno::EBADF.into());
-    }
     let kept = file.file.node().is_some_and(|node| node.data().is_some() || node.meta.get().is_dir());
     if kept { Ok(0) } else { Err(Errno::EINVAL.into()) }
 }
@@ -342,8 +340,8 @@ fn sys_fdatasync(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
 }
 
 fn sys_syncfs(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
-    let file = ctx.file(args[0])?;
-    if file.has(crate::fs::file::O_PATH) { Err(Errno::EBADF.into()) } else { Ok(0) }
+    ctx.file(args[0])?;
+    Ok(0)
 }
 
 fn sys_sync_file_range(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
@@ -351,9 +349,6 @@ fn sys_sync_file_range(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let (start, len, flags) = (args[1], args[2], args[3]);
     if flags & !7 != 0 || start > SIZE_MAX || start.saturating_add(len) > SIZE_MAX {
         return Err(Errno::EINVAL.into());
-    }
-    if file.has(crate::fs::file::O_PATH) {
-        return Err(Errno::EBADF.into());
     }
     let has_pages = file.file.node().is_some_and(|node| node.data().is_some() || node.meta.get().is_dir());
     if has_pages { Ok(0) } else { Err(Errno::ESPIPE.into()) }
@@ -367,13 +362,19 @@ fn sys_readahead(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let file = ctx.file(args[0])?;
     file.check_readable()?;
     let regular = file.file.node().is_some_and(|node| node.data().is_some());
-    if regular { Ok(0) } else { Err(Errno::EINVAL.into()) }
+    if regular && args[2] <= SIZE_MAX { Ok(0) } else { Err(Errno::EINVAL.into()) }
 }
 
+fn is_pipe(file: &OpenFile) -> bool {
+    file.file.as_any().downcast_ref::<PipeEnd>().is_some()
+}
+
+/// A hint, which changes nothing; what has no pages takes it as well.
 fn sys_fadvise64(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let file = ctx.file(args[0])?;
-    if !file.file.seekable() {
+    if is_pipe(&file) {
         return Err(Errno::ESPIPE.into());
     }
-    if args[3] > 5 { Err(Errno::EINVAL.into()) } else { Ok(0) }
+    let advice = args[3] as u32;
+    if advice > 5 || args[2] > SIZE_MAX { Err(Errno::EINVAL.into()) } else { Ok(0) }
 }

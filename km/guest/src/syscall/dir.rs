@@ -7,7 +7,7 @@ use crate::fs::node::dir::Listed;
 use crate::fs::node::meta::{self, MAY_EXEC};
 use crate::fs::node::{Body, Node, dir};
 use crate::fs::synthetic::View;
-use crate::fs::walk::{Restrict, is_deleted, path_of};
+use crate::fs::walk::{PATH_MAX, Restrict, is_deleted, path_of};
 use crate::kernel::{Args, Ctx};
 use crate::wait::SysResult;
 use alloc::rc::Rc;
@@ -58,7 +58,6 @@ fn head(entry: &Listed, len: usize) -> Vec<u8> {
 
 fn list(ctx: &mut Ctx<'_>, args: &Args, encode: impl Fn(&Listed) -> Vec<u8>) -> SysResult {
     let file = ctx.file(args[0])?;
-    file.check_readable()?;
     let node = file.file.node().cloned().ok_or(Errno::ENOTDIR)?;
     if !node.meta.get().is_dir() {
         return Err(Errno::ENOTDIR.into());
@@ -67,7 +66,9 @@ fn list(ctx: &mut Ctx<'_>, args: &Args, encode: impl Fn(&Listed) -> Vec<u8>) -> 
         return Err(Errno::ENOENT.into());
     }
     super::rw::note_access(&file, &node);
-    let (address, room) = (args[1], args[2].min(1 << 20) as usize);
+    // The count is 32 bits, and one that is negative has room for no entry.
+    let room = (args[2] as i32).clamp(0, 1 << 20).cast_unsigned() as usize;
+    let address = args[1];
     let mut done = 0;
     let mut after = file.offset.get();
     'all: loop {
@@ -117,6 +118,9 @@ fn sys_getcwd(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
         path.splice(0..0, *b"(unreachable)");
     }
     path.push(0);
+    if path.len() > PATH_MAX {
+        return Err(Errno::ENAMETOOLONG.into());
+    }
     if path.len() as u64 > args[1] {
         return Err(Errno::ERANGE.into());
     }
@@ -155,7 +159,7 @@ fn sys_chdir(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
 }
 
 fn sys_fchdir(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
-    let node = ctx.file(args[0])?.file.node().cloned().ok_or(Errno::ENOTDIR)?;
+    let node = ctx.handle(args[0])?.file.node().cloned().ok_or(Errno::ENOTDIR)?;
     let node = enter(ctx, node)?;
     ctx.process().fs.borrow_mut().cwd = node;
     Ok(0)

@@ -6,6 +6,7 @@ use crate::epoll::{Epoll, EpollEvent, nesting};
 use crate::errno::{Errno, Result};
 use crate::fs::file::{O_RDWR, OpenFile};
 use crate::kernel::{Args, Ctx};
+use crate::mm::user::is_nameable;
 use crate::wait::SysResult;
 use alloc::rc::Rc;
 use linux_raw_sys::general as raw;
@@ -76,6 +77,9 @@ fn wait(ctx: &mut Ctx<'_>, args: &Args, timeout_ns: Option<u64>) -> SysResult {
     let limit = args[2] as i32;
     if !(1..=EVENTS_MAX).contains(&limit) {
         return Err(Errno::EINVAL.into());
+    }
+    if !is_nameable(args[1], u64::from(limit.cast_unsigned()) * size_of::<EpollEvent>() as u64) {
+        return Err(Errno::EFAULT.into());
     }
     let instance = ctx.file(args[0])?;
     let events = with_instance(&instance, |epoll| Ok(epoll.collect(limit.cast_unsigned() as usize)))?;

@@ -40,10 +40,13 @@ fn instance(file: &OpenFile) -> Result<&Inotify> {
     file.file.as_any().downcast_ref().ok_or(Errno::EINVAL)
 }
 
+/// Bits that a mask may have (ALL_INOTIFY_BITS): those of events, and those that say how to watch.
+const KNOWN: u32 = 0xf700_efff;
+
 fn sys_inotify_add_watch(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let mask = args[2] as u32;
     let both = event::MASK_ADD | event::MASK_CREATE;
-    if mask & event::ALL == 0 || mask & both == both {
+    if mask & event::ALL == 0 || mask & !KNOWN != 0 || mask & both == both {
         return Err(Errno::EINVAL.into());
     }
     let file = ctx.file(args[0])?;

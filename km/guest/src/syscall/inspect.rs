@@ -10,7 +10,7 @@ use crate::fs::file::OpenFile;
 use crate::fs::io::{Sink, Source};
 use crate::kernel::{Args, Ctx};
 use crate::mm::Advice;
-use crate::mm::user::{UserMemory, UserRanges};
+use crate::mm::user::{UserMemory, UserRanges, VECTOR_MAX};
 use crate::task::credentials::CAP_SYS_PTRACE;
 use crate::task::{Pid, Process};
 use crate::wait::SysResult;
@@ -79,6 +79,10 @@ fn ranges(ctx: &mut Ctx<'_>, args: &Args) -> Result<Option<(UserRanges, UserRang
     let own = UserRanges::vector(memory.clone(), own, own_count)?;
     if own.room() == 0 {
         return Ok(None);
+    }
+    // Here Linux looks at all bits of the count.
+    if other_count > VECTOR_MAX {
+        return Err(Errno::EINVAL);
     }
     let other = UserRanges::vector(memory, other, other_count)?;
     if other.room() == 0 {

@@ -1,8 +1,7 @@
 //! ioctl(2): what every open file has, then what its kind has.
 
 use super::row::Row;
-use crate::errno::Errno;
-use crate::fs::file::{O_ASYNC, O_NONBLOCK, O_PATH};
+use crate::fs::file::{O_ASYNC, O_NONBLOCK};
 use crate::kernel::{Args, Ctx};
 use crate::wait::SysResult;
 
@@ -21,9 +20,6 @@ const FIOASYNC: u32 = 0x5452;
 
 fn sys_ioctl(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let file = ctx.file(args[0])?;
-    if file.has(O_PATH) {
-        return Err(Errno::EBADF.into());
-    }
     match args[1] as u32 {
         FIOCLEX | FIONCLEX => {
             ctx.files().borrow_mut().set_close_on_exec(args[0], args[1] as u32 == FIOCLEX);

@@ -58,7 +58,6 @@ const PROT_GROWSUP: u64 = 0x0200_0000;
 const O_ACCMODE: u32 = 3;
 const O_RDONLY: u32 = 0;
 const O_WRONLY: u32 = 1;
-const O_PATH: u32 = 0x20_0000;
 
 fn protection(bits: u64) -> Result<Prot> {
     let bits = u32::try_from(bits & !(PROT_SEM | PROT_GROWSDOWN)).map_err(|_| Errno::EINVAL)?;
@@ -127,9 +126,6 @@ fn file_backing(
 ) -> Result<Backing> {
     let open = ctx.file(fd)?;
     let flags = open.flags.get();
-    if flags & O_PATH != 0 {
-        return Err(Errno::EBADF);
-    }
     let mode = flags & O_ACCMODE;
     let shared = traits.contains(Traits::SHARED);
     if mode == O_WRONLY || shared && prot.contains(Prot::WRITE) && mode == O_RDONLY {

@@ -125,12 +125,12 @@ fn sys_close_range(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
 }
 
 fn sys_dup(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
-    let file = ctx.file(args[0])?;
+    let file = ctx.handle(args[0])?;
     install(ctx, file, false)
 }
 
 fn sys_dup2(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
-    let file = ctx.file(args[0])?;
+    let file = ctx.handle(args[0])?;
     if args[0] as u32 == args[1] as u32 {
         return Ok(args[1]);
     }
@@ -141,7 +141,7 @@ fn sys_dup3(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     if args[0] as u32 == args[1] as u32 || args[2] & !u64::from(O_CLOEXEC) != 0 {
         return Err(Errno::EINVAL.into());
     }
-    let file = ctx.file(args[0])?;
+    let file = ctx.handle(args[0])?;
     put_at(ctx, file, args[1], args[2] != 0)
 }
 
@@ -161,7 +161,7 @@ const F_GETLEASE: u32 = 1025;
 const F_UNLCK: u64 = 2;
 
 fn sys_fcntl(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
-    let file = ctx.file(args[0])?;
+    let file = ctx.handle(args[0])?;
     let (command, argument) = (args[1] as u32, args[2]);
     if file.has(O_PATH) && !matches!(command, 0 | 1 | 2 | 3 | 1030) {
         return Err(Errno::EBADF.into());
@@ -358,12 +358,18 @@ fn lock_range(file: &OpenFile, whence: u16, start: i64, len: i64) -> Result<(u64
 
 fn sys_flock(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     const LOCK_NB: u64 = 4;
-    let file = ctx.file(args[0])?;
-    if file.has(O_PATH) {
-        return Err(Errno::EBADF.into());
+    /// Locks of a kind that Linux has given up: nothing is locked, and that is well.
+    const LOCK_MAND: u64 = 32;
+    if args[1] & LOCK_MAND != 0 {
+        return Ok(0);
     }
-    let locks = locks_of(&file)?;
-    let exclusive = match args[1] & !LOCK_NB {
+    let file = ctx.file(args[0])?;
+    let wanted = args[1] & 0xffff_ffff & !LOCK_NB;
+    // Nobody else opens what has no name: a lock on it holds nobody up.
+    let Some(locks) = file.file.node().map(|node| &node.locks) else {
+        return if matches!(wanted, 1 | 2 | 8) { Ok(0) } else { Err(Errno::EINVAL.into()) };
+    };
+    let exclusive = match wanted {
         8 => {
             locks.unlock_whole(file.identity());
             return Ok(0);

@@ -3,8 +3,10 @@
 use super::row::Row;
 use crate::errno::{Errno, Result};
 use crate::kernel::{Args, Ctx};
+use crate::load::stack;
 use crate::task::clone::{CloneFlags, CloneRequest, NAMESPACES};
 use crate::task::exec::ExecRequest;
+use crate::task::limits::resource;
 use crate::task::{Status, Tid};
 use crate::wait::{Interruption, Stop, SysResult, Wait};
 use alloc::rc::Rc;
@@ -31,8 +33,6 @@ const AT_EMPTY_PATH: u64 = 0x1000;
 const NEW_MOUNTS: u64 = 0x2_0000;
 /// Bytes of the longest path, its NUL included.
 const PATH_MAX: usize = 4096;
-/// Entries of an argument or environment array at most; the strings themselves hit their limit earlier.
-const VECTOR_MAX: usize = 1 << 18;
 
 fn sys_clone(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let [flags, stack, parent_tid, child_tid, tls, _] = *args;
@@ -167,8 +167,7 @@ fn exec(ctx: &mut Ctx<'_>, dir: i64, path: u64, vectors: [u64; 2], flags: u64) -
         return Err(Errno::EINVAL.into());
     }
     let follow = flags & AT_SYMLINK_NOFOLLOW == 0;
-    let vectors = strings(ctx, vectors[0]).and_then(|args| Ok((args, strings(ctx, vectors[1])?)));
-    let (args, env) = match vectors {
+    let (args, env) = match strings(ctx, vectors, path.len()) {
         Ok(vectors) => vectors,
         // An error of the file (ENOENT, EACCES …) comes before one of the arguments.
         Err(errno) => {
@@ -181,30 +180,48 @@ fn exec(ctx: &mut Ctx<'_>, dir: i64, path: u64, vectors: [u64; 2], flags: u64) -
     Err(Stop::Replaced)
 }
 
-/// The strings of an array that ends with a null pointer. A null array is an empty one.
-fn strings(ctx: &mut Ctx<'_>, array: u64) -> Result<Vec<Vec<u8>>> {
+type Strings = Vec<Vec<u8>>;
+
+/// The strings of `argv` and `envp`, checked in the order in which Linux reads them: both arrays, then the environment's strings,
+/// then the arguments, each from its last one.
+fn strings(ctx: &mut Ctx<'_>, arrays: [u64; 2], path_len: usize) -> Result<(Strings, Strings)> {
+    let room = stack::strings_max(ctx.process().limits.current(resource::STACK));
+    let [args, env] = arrays;
+    let (args, env) = (pointers(ctx, args, room)?, pointers(ctx, env, room)?);
+    let taken = 8 * (args.len().max(1) + env.len()) + path_len + 1;
+    let mut left = room.checked_sub(taken).ok_or(Errno::E2BIG)?;
     let memory = ctx.memory();
-    let mut strings = Vec::new();
-    let mut total = 0;
+    let mut read = |pointers: &[u64]| -> Result<Strings> {
+        let mut strings = Vec::with_capacity(pointers.len());
+        for pointer in pointers.iter().rev() {
+            let string = memory.string(*pointer, stack::STRING_MAX);
+            let string =
+                string.map_err(|errno| if errno == Errno::ENAMETOOLONG { Errno::E2BIG } else { errno })?;
+            left = left.checked_sub(string.len() + 1).ok_or(Errno::E2BIG)?;
+            strings.push(string);
+        }
+        strings.reverse();
+        Ok(strings)
+    };
+    let env = read(&env)?;
+    Ok((read(&args)?, env))
+}
+
+/// The pointers of an array that ends with a null pointer. A null array is an empty one.
+fn pointers(ctx: &mut Ctx<'_>, array: u64, room: usize) -> Result<Vec<u64>> {
+    let memory = ctx.memory();
+    let mut pointers = Vec::new();
     if array == 0 {
-        return Ok(strings);
+        return Ok(pointers);
     }
     loop {
-        let pointer: u64 = memory.load(array.checked_add(8 * strings.len() as u64).ok_or(Errno::EFAULT)?)?;
-        if pointer == 0 {
-            break;
-        }
-        let limit = crate::load::stack::STRING_MAX;
-        let string = memory.string(pointer, limit);
-        let string =
-            string.map_err(|errno| if errno == Errno::ENAMETOOLONG { Errno::E2BIG } else { errno })?;
-        total += string.len() + 1;
-        strings.push(string);
-        if total > crate::load::stack::STRINGS_MAX || strings.len() > VECTOR_MAX {
-            return Err(Errno::E2BIG);
+        let at = array.checked_add(8 * pointers.len() as u64).ok_or(Errno::EFAULT)?;
+        match memory.load(at)? {
+            0 => return Ok(pointers),
+            _ if 8 * pointers.len() >= room => return Err(Errno::E2BIG),
+            pointer => pointers.push(pointer),
         }
     }
-    Ok(strings)
 }
 
 fn sys_exit(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {

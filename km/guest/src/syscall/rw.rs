@@ -4,7 +4,7 @@ use super::row::Row;
 use super::socket::sender;
 use super::waiting::wait_for;
 use crate::errno::{Errno, Result};
-use crate::fs::file::{O_APPEND, O_NOATIME, O_PATH, OpenFile, Ready};
+use crate::fs::file::{O_APPEND, O_NOATIME, OpenFile, Ready};
 use crate::fs::generated::GeneratedFile;
 use crate::fs::inotify::{event, notify};
 use crate::fs::io::{Limited, Sink, Source};
@@ -13,7 +13,7 @@ use crate::fs::node::data::SIZE_MAX;
 use crate::fs::pty::background;
 use crate::fs::synthetic::View;
 use crate::kernel::{Args, Ctx};
-use crate::mm::user::UserRanges;
+use crate::mm::user::{UserRanges, is_nameable};
 use crate::net::message::Outgoing;
 use crate::net::socket::Socket;
 use crate::wait::{Stop, SysResult};
@@ -52,6 +52,8 @@ const RWF_ALL: u64 = 0x1f;
 struct Transfer {
     file: Rc<OpenFile>,
     ranges: UserRanges,
+    /// The one range that it has lies in a program's half of the addresses; for vectors that was looked at already.
+    is_nameable: bool,
     /// `None`: at the file's own offset, which moves.
     position: Option<u64>,
     flags: u64,
@@ -59,13 +61,14 @@ struct Transfer {
 
 fn one(ctx: &mut Ctx<'_>, args: &Args, position: Option<u64>) -> Result<Transfer> {
     let file = ctx.file(args[0])?;
-    Ok(Transfer { file, ranges: UserRanges::one(ctx.memory(), args[1], args[2]), position, flags: 0 })
+    let ranges = UserRanges::one(ctx.memory(), args[1], args[2]);
+    Ok(Transfer { file, ranges, is_nameable: is_nameable(args[1], args[2]), position, flags: 0 })
 }
 
 fn vector(ctx: &mut Ctx<'_>, args: &Args, position: Option<u64>, flags: u64) -> Result<Transfer> {
     let file = ctx.file(args[0])?;
     let ranges = UserRanges::vector(ctx.memory(), args[1], args[2])?;
-    Ok(Transfer { file, ranges, position, flags })
+    Ok(Transfer { file, ranges, is_nameable: true, position, flags })
 }
 
 /// An explicit position (pread(2)), which must not be negative.
@@ -80,8 +83,13 @@ fn position_or_own(value: u64) -> Result<Option<u64>> {
 
 /// Checks that a file has positions if one is given. Linux looks at that before it asks for the access mode.
 fn check_seekable(file: &OpenFile, position: Option<u64>) -> Result<()> {
-    let is_wrong = position.is_some() && !file.has(O_PATH) && !file.file.seekable();
+    let is_wrong = position.is_some() && !file.file.seekable();
     if is_wrong { Err(Errno::ESPIPE) } else { Ok(()) }
+}
+
+/// What lies beyond a program's half of the addresses is refused before anything is moved, even where nothing would be.
+fn check_memory(is_nameable: bool) -> Result<()> {
+    if is_nameable { Ok(()) } else { Err(Errno::EFAULT) }
 }
 
 /// Checks that a transfer from a given position on ends at one that there is.
@@ -91,9 +99,10 @@ fn check_position(position: Option<u64>, len: usize) -> Result<()> {
 }
 
 fn read_with(ctx: &mut Ctx<'_>, transfer: Transfer) -> SysResult {
-    let Transfer { file, mut ranges, position, flags } = transfer;
+    let Transfer { file, mut ranges, is_nameable, position, flags } = transfer;
     check_seekable(&file, position)?;
     file.check_readable()?;
+    check_memory(is_nameable)?;
     background::check_read(ctx, &*file.file)?;
     check_position(position, ranges.left())?;
     let offset = position.unwrap_or_else(|| file.offset.get());
@@ -140,9 +149,10 @@ pub(super) fn note_access(file: &OpenFile, node: &Rc<Node>) {
 
 /// A blocking write goes on until everything is written; what earlier runs wrote is in the progress.
 fn write_with(ctx: &mut Ctx<'_>, transfer: Transfer) -> SysResult {
-    let Transfer { file, mut ranges, position, flags } = transfer;
+    let Transfer { file, mut ranges, is_nameable, position, flags } = transfer;
     check_seekable(&file, position)?;
     file.check_writable()?;
+    check_memory(is_nameable)?;
     background::check_write(ctx, &*file.file)?;
     check_position(position, ranges.left())?;
     let done = ctx.progress().done;
@@ -287,21 +297,18 @@ fn sys_pwritev2(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
 /// lseek(2). A directory's offset is the cookie of getdents64(2).
 fn sys_lseek(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let file = ctx.file(args[0])?;
-    if file.has(O_PATH) {
-        return Err(Errno::EBADF.into());
-    }
     if file.file.stays_at_start() {
         return Ok(0);
     }
     if !file.file.seekable() {
         return Err(Errno::ESPIPE.into());
     }
-    let target = seek_target(&file, args[1].cast_signed(), args[2])?;
+    let target = seek_target(&file, args[1].cast_signed(), args[2] as u32)?;
     file.offset.set(target);
     Ok(target)
 }
 
-fn seek_target(file: &OpenFile, offset: i64, whence: u64) -> Result<u64> {
+fn seek_target(file: &OpenFile, offset: i64, whence: u32) -> Result<u64> {
     let data = file.file.node().and_then(|node| node.data());
     let size = data.map_or(0, crate::fs::node::data::Data::size);
     let base = match whence {

@@ -85,14 +85,17 @@ fn until_served(set: &SemaphoreSet, deadline_ns: Option<u64>) -> Stop {
 fn begin(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let [id, address, count, timeout, ..] = *args;
     let (id, count) = (id as i32, u64::from(count as u32));
-    if count < 1 || id < 0 {
-        return Err(Errno::EINVAL.into());
-    }
+    let timeout_ns = timespec(ctx, timeout)?;
     if count > OPERATIONS_MAX {
         return Err(Errno::E2BIG.into());
     }
-    let timeout_ns = timespec(ctx, timeout)?;
+    if count < 1 {
+        return Err(Errno::EINVAL.into());
+    }
     let operations = operations(ctx, address, count)?;
+    if id < 0 {
+        return Err(Errno::EINVAL.into());
+    }
     let set = ctx.kernel.ipc.sem.get(id)?;
     if operations.iter().any(|operation| usize::from(operation.number) >= set.count()) {
         return Err(Errno::EFBIG.into());

@@ -219,7 +219,6 @@ fn info_of_sender(ctx: &mut Ctx<'_>, signal: Signal, code: i32) -> Info {
 }
 
 fn sys_kill(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
-    let signal = signal_or_probe(args[1])?;
     let caller = ctx.process().pid;
     let group = ctx.process().group;
     let pid = args[0] as Pid;
@@ -239,6 +238,8 @@ fn sys_kill(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     if targets.is_empty() {
         return Err(Errno::ESRCH.into());
     }
+    // Whom it is for comes first: a signal that there is not is sent to nobody.
+    let signal = signal_or_probe(args[1])?;
     let mut sent = false;
     for target in targets {
         if may_signal(ctx, &target, signal) {
@@ -276,8 +277,8 @@ fn send_to_thread(ctx: &mut Ctx<'_>, pid: Option<Pid>, tid: Tid, number: u64) ->
     if tid <= 0 {
         return Err(Errno::EINVAL.into());
     }
-    let signal = signal_or_probe(number)?;
     let owner = thread_owner(ctx, pid, tid)?;
+    let signal = signal_or_probe(number)?;
     check_target(ctx, owner, signal)?;
     if let Some(signal) = signal {
         let info = info_of_sender(ctx, signal, code::TKILL);
@@ -299,21 +300,31 @@ fn check_target(ctx: &mut Ctx<'_>, pid: Pid, signal: Option<Signal>) -> Result<(
 }
 
 /// The siginfo_t that a program gives; only a process itself may pretend that the kernel or kill(2) sent it.
-fn given_info(ctx: &mut Ctx<'_>, target: Pid, number: u64, address: u64) -> Result<Option<Info>> {
+fn given_info(ctx: &mut Ctx<'_>, target: Pid, address: u64) -> Result<[u8; INFO_BYTES]> {
+    let bytes = read_info(ctx, address)?;
+    let code = Info::from_program(Signal::KILL, &bytes).code;
+    if (code >= 0 || code == code::TKILL) && target != ctx.tid { Err(Errno::EPERM) } else { Ok(bytes) }
+}
+
+fn read_info(ctx: &mut Ctx<'_>, address: u64) -> Result<[u8; INFO_BYTES]> {
     let mut bytes = [0; INFO_BYTES];
     ctx.memory().read(address, &mut bytes)?;
-    let Some(signal) = signal_or_probe(number)? else { return Ok(None) };
-    let info = Info::from_program(signal, &bytes);
-    if (info.code >= 0 || info.code == code::TKILL) && target != ctx.tid {
-        return Err(Errno::EPERM);
-    }
-    Ok(Some(info))
+    Ok(bytes)
+}
+
+/// The signal of that number with what was given for it; none for 0, which only asks.
+fn with_signal(number: u64, bytes: &[u8; INFO_BYTES]) -> Result<Option<Info>> {
+    Ok(signal_or_probe(number)?.map(|signal| Info::from_program(signal, bytes)))
 }
 
 fn sys_rt_sigqueueinfo(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let [pid, number, info, ..] = *args;
     let pid = pid as Pid;
-    let info = given_info(ctx, pid, number, info)?;
+    let bytes = given_info(ctx, pid, info)?;
+    if ctx.kernel.tasks.process(pid).is_none() {
+        return Err(Errno::ESRCH.into());
+    }
+    let info = with_signal(number, &bytes)?;
     check_target(ctx, pid, info.map(|info| info.signal))?;
     match info {
         Some(info) if !ctx.kernel.signal_process(pid, info) => Err(Errno::EAGAIN.into()),
@@ -324,11 +335,13 @@ fn sys_rt_sigqueueinfo(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
 fn sys_rt_tgsigqueueinfo(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let [pid, tid, number, info, ..] = *args;
     let (pid, tid) = (pid as Pid, tid as Tid);
+    read_info(ctx, info)?;
     if pid <= 0 || tid <= 0 {
         return Err(Errno::EINVAL.into());
     }
-    let info = given_info(ctx, tid, number, info)?;
+    let bytes = given_info(ctx, tid, info)?;
     let owner = thread_owner(ctx, Some(pid), tid)?;
+    let info = with_signal(number, &bytes)?;
     check_target(ctx, owner, info.map(|info| info.signal))?;
     match info {
         Some(info) if !ctx.kernel.signal_thread(tid, info) => Err(Errno::EAGAIN.into()),
@@ -348,7 +361,7 @@ fn sys_pidfd_send_signal(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let info = match (info, signal_or_probe(number)?) {
         (_, None) => None,
         (0, Some(signal)) => Some(info_of_sender(ctx, signal, code::USER)),
-        (address, _) => given_info(ctx, pid, number, address)?,
+        (address, _) => with_signal(number, &given_info(ctx, pid, address)?)?,
     };
     check_target(ctx, pid, info.map(|info| info.signal))?;
     if let Some(info) = info {

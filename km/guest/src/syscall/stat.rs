@@ -64,7 +64,7 @@ fn file_facts(file: &OpenFile, nameless: &Volume) -> Facts {
 }
 
 fn open_facts(ctx: &mut Ctx<'_>, fd: u64) -> Result<Facts> {
-    let file = ctx.file(fd)?;
+    let file = ctx.handle(fd)?;
     Ok(match file.file.node() {
         Some(node) => facts(node),
         None => file_facts(&file, &ctx.kernel.vfs.nameless),
@@ -267,7 +267,7 @@ fn readlink_at(ctx: &mut Ctx<'_>, dirfd: u64, path: u64, buffer: u64, len: u64) 
     let path = at::path(ctx, path)?;
     let node = if path.is_empty() {
         // A descriptor of the link itself (O_PATH | O_NOFOLLOW).
-        let own = if dirfd as i32 == AT_FDCWD { None } else { ctx.file(dirfd)?.file.node().cloned() };
+        let own = if dirfd as i32 == AT_FDCWD { None } else { ctx.handle(dirfd)?.file.node().cloned() };
         own.ok_or(Errno::ENOENT)?
     } else {
         at::walk(ctx, dirfd, &path, Restrict::NO_FOLLOW)?.find(&path)?.node()?
@@ -335,7 +335,7 @@ fn sys_statfs(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
 }
 
 fn sys_fstatfs(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
-    let file = ctx.file(args[0])?;
+    let file = ctx.handle(args[0])?;
     let (volume, magic) = match file.file.node() {
         Some(node) => (Rc::clone(&node.volume), node.volume.kind.magic()),
         None => (Rc::clone(&ctx.kernel.vfs.nameless), magic_without_node(&file)),

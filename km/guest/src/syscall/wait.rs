@@ -5,7 +5,7 @@ use super::row::Row;
 use crate::errno::{Errno, Result};
 use crate::kernel::{Args, Ctx};
 use crate::task::{Pid, Process, Status, Tid};
-use crate::wait::{SysResult, Wait};
+use crate::wait::{Stop, SysResult, Wait};
 
 pub const ROWS: &[Row] = &[Row::full(61, "wait4", sys_wait4), Row::full(247, "waitid", sys_waitid)];
 
@@ -125,14 +125,21 @@ fn sys_wait4(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
 }
 
 fn no_report(ctx: &mut Ctx<'_>, options: u64) -> SysResult {
-    if options & WNOHANG != 0 {
-        Ok(0)
-    } else {
-        Err(crate::wait::Stop::Block(Wait::on(&ctx.process().children)))
-    }
+    if options & WNOHANG != 0 { Ok(0) } else { Err(Stop::Block(Wait::on(&ctx.process().children))) }
 }
 
+/// waitid(2). Linux writes to `info` whatever comes of the call, so a bad address there wins over every other error.
 fn sys_waitid(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    /// Bytes up to the last field that it writes.
+    const WRITTEN: usize = 28;
+    let result = wait_for_id(ctx, args);
+    if matches!(result, Err(Stop::Errno(_))) && args[2] != 0 {
+        ctx.memory().write(args[2], &child_info(None)[..WRITTEN])?;
+    }
+    result
+}
+
+fn wait_for_id(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let [kind, id, info, options, usage, _] = *args;
     let options = options & 0xffff_ffff;
     let known = WNOHANG | WUNTRACED | WEXITED | WCONTINUED | WNOWAIT | KINDS;

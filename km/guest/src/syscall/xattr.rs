@@ -39,9 +39,6 @@ fn with_path(ctx: &mut Ctx<'_>, args: &Args, follow: bool, work: Work) -> SysRes
 
 fn with_file(ctx: &mut Ctx<'_>, args: &Args, work: Work) -> SysResult {
     let file = ctx.file(args[0])?;
-    if file.has(crate::fs::file::O_PATH) {
-        return Err(Errno::EBADF.into());
-    }
     let node = file.file.node().cloned().ok_or(Errno::EOPNOTSUPP)?;
     work(ctx, &node, args)
 }

@@ -122,8 +122,8 @@ impl Kernel {
         let mut space = AddressSpace::new()?;
         space.limits.total = limits.current(super::limits::resource::AS);
         space.limits.data = limits.current(super::limits::resource::DATA);
-        let room = limits.current(super::limits::resource::STACK).clamp(128 << 10, STACK_MAX);
-        map_stack(&mut space, room, image.executable_stack)?;
+        let stack_limit = limits.current(super::limits::resource::STACK);
+        map_stack(&mut space, stack_limit.clamp(128 << 10, STACK_MAX), image.executable_stack)?;
         let bias = if image.relocatable { image.bias_for(PROGRAM_BASE) } else { 0 };
         let main = load(&mut space, &image, &executable, bias)?;
         let (entry, base) = match &interpreter {
@@ -138,7 +138,7 @@ impl Kernel {
         random::fill(&mut random);
         let path = &request.path;
         let contents = Contents { path, args: &args, env: &request.env, random, auxv: &auxv };
-        let stack = stack::build(&contents, STACK_TOP)?;
+        let stack = stack::build(&contents, STACK_TOP, stack::strings_max(stack_limit))?;
         let space = Rc::new(RefCell::new(space));
         UserMemory::new(Rc::clone(&space)).write(stack.pointer, &stack.bytes).map_err(|_| Errno::E2BIG)?;
         let program = program_of(&executable, stack);

@@ -32,7 +32,8 @@ impl Kernel {
         let mut random = [0; 16];
         random::fill(&mut random);
         let contents = Contents { path: &path, args: &args, env: &env, random, auxv: &auxv };
-        let stack = stack::build(&contents, super::exec::STACK_TOP)?;
+        let stack_limit = process.limits.current(super::limits::resource::STACK);
+        let stack = stack::build(&contents, super::exec::STACK_TOP, stack::strings_max(stack_limit))?;
         memory.write(stack.pointer, &stack.bytes).map_err(|_| Errno::E2BIG)?;
         let thread = self.tasks.thread_mut(pid);
         thread.context.rsp = stack.pointer;

@@ -5,10 +5,12 @@
 //! * [`paging`]: the page tables of the direct map and the image; accessed and dirty bits are set already, which saves
 //!   every walk from setting them.
 //! * [`registers`]: where a boot and a clone begin.
+//! * [`strings`]: how long arguments and environment may be.
 
 pub mod image;
 mod paging;
 pub mod registers;
+pub mod strings;
 mod tables;
 
 use crate::kvm::KvmError;
@@ -16,6 +18,7 @@ use crate::memory::{GuestMemory, MemoryError, Rootfs};
 use image::GuestImage;
 use km_abi::layout::{CLOCK_GPA, CLONE_RECORD_OFFSET, DATA_GPA, PAGE_SIZE, RECORDS_GPA};
 use km_abi::records::{BootConfig, BootRecord, CONFIG_MAX, ClockPage, CloneRecord};
+use strings::StringsError;
 
 /// Why a machine cannot be prepared.
 #[derive(Debug, thiserror::Error)]
@@ -30,8 +33,11 @@ pub enum BootError {
         /// What is needed at least.
         needed: u64,
     },
-    /// Arguments and environment are too long.
-    #[error("arguments and environment take {0} bytes, at most {CONFIG_MAX} are allowed")]
+    /// Arguments or environment are too long.
+    #[error(transparent)]
+    Strings(#[from] StringsError),
+    /// Groups or names are too many or too long.
+    #[error("the process's description takes {0} bytes, at most {CONFIG_MAX} are allowed")]
     ConfigTooLong(u64),
     /// Arguments and environment cannot be encoded.
     #[error("encode the process's description: {0}")]
@@ -78,6 +84,7 @@ pub fn prepare(
     image: &GuestImage,
     parameters: &BootParameters<'_>,
 ) -> Result<(), BootError> {
+    strings::check(&parameters.config.args, &parameters.config.env)?;
     let config = parameters.config.encode()?;
     let config_len = config.len() as u64;
     if config_len > CONFIG_MAX {

@@ -1,21 +1,29 @@
-//! Messages of the control socket: JSON, one message per packet, at most [`CONTROL_MAX`] bytes.
+//! Messages of the control socket: JSON, one message per packet, at most [`CONTROL_MAX`] bytes to a worker and
+//! [`PACKET_MAX`] from one.
 
 use km_abi::hypercall::{REPLY, STDIN, STDOUT};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::packet::PACKET_MAX;
 use super::text::{self, TEXT_MAX};
 use super::{PROTOCOL_VERSION, SLOTS_MAX};
 
-/// Longest control message in bytes.
-pub const CONTROL_MAX: usize = 64 << 10;
+/// Longest control message in bytes: arguments and environment ([`crate::boot::strings::ALL_MAX`]), of which JSON makes six
+/// bytes for one at worst, and the rest.
+pub const CONTROL_MAX: usize = 16 << 20;
 
 /// Why a control message is not one.
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
-    /// The message is longer than a packet may be.
-    #[error("control message of {0} bytes: at most {CONTROL_MAX} are allowed")]
-    TooLong(usize),
+    /// The message is longer than it may be.
+    #[error("control message of {bytes} bytes: at most {limit} are allowed")]
+    TooLong {
+        /// Its bytes.
+        bytes: usize,
+        /// What it may have, in bytes.
+        limit: usize,
+    },
     /// Not the JSON of a message.
     #[error("control message is malformed: {0}")]
     Malformed(#[from] serde_json::Error),
@@ -323,7 +331,7 @@ impl ToWorker {
     /// # Errors
     /// [`ControlError::TooLong`] when command and environment do not fit.
     pub fn encode(&self) -> Result<Vec<u8>, ControlError> {
-        encode(self)
+        encode(self, CONTROL_MAX)
     }
 
     /// Reads a packet of the server.
@@ -331,7 +339,7 @@ impl ToWorker {
     /// # Errors
     /// When it is not a message, or a field is out of bounds.
     pub fn decode(bytes: &[u8]) -> Result<Self, ControlError> {
-        let message = decode(bytes)?;
+        let message = decode(bytes, CONTROL_MAX)?;
         match &message {
             Self::Assign(assign) => check_assign(assign)?,
             Self::Slot { index, .. } if *index >= SLOTS_MAX => return Err(ControlError::Field("slot index")),
@@ -357,7 +365,7 @@ impl FromWorker {
     /// # Errors
     /// [`ControlError::TooLong`]; does not happen with texts of sane length.
     pub fn encode(&self) -> Result<Vec<u8>, ControlError> {
-        encode(self)
+        encode(self, PACKET_MAX)
     }
 
     /// Reads a packet of a worker. A worker never sends descriptors.
@@ -365,7 +373,7 @@ impl FromWorker {
     /// # Errors
     /// When it is not a message, or a text is too long.
     pub fn decode(bytes: &[u8]) -> Result<Self, ControlError> {
-        let message = decode(bytes)?;
+        let message = decode(bytes, PACKET_MAX)?;
         match &message {
             Self::Hello(hello) => {
                 if hello.protocol_version != PROTOCOL_VERSION {
@@ -384,16 +392,19 @@ impl FromWorker {
     }
 }
 
-fn encode<T: Serialize>(message: &T) -> Result<Vec<u8>, ControlError> {
+fn encode<T: Serialize>(message: &T, limit: usize) -> Result<Vec<u8>, ControlError> {
     let bytes = serde_json::to_vec(message)?;
-    if bytes.len() > CONTROL_MAX { Err(ControlError::TooLong(bytes.len())) } else { Ok(bytes) }
+    check_length(&bytes, limit)?;
+    Ok(bytes)
 }
 
-fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ControlError> {
-    if bytes.len() > CONTROL_MAX {
-        return Err(ControlError::TooLong(bytes.len()));
-    }
+fn decode<T: DeserializeOwned>(bytes: &[u8], limit: usize) -> Result<T, ControlError> {
+    check_length(bytes, limit)?;
     Ok(serde_json::from_slice(bytes)?)
+}
+
+fn check_length(bytes: &[u8], limit: usize) -> Result<(), ControlError> {
+    if bytes.len() > limit { Err(ControlError::TooLong { bytes: bytes.len(), limit }) } else { Ok(()) }
 }
 
 fn check_assign(assign: &Assign) -> Result<(), ControlError> {
@@ -447,6 +458,7 @@ fn check_text(text: &str, field: &'static str) -> Result<(), ControlError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::boot::strings::{ALL_MAX, STRING_MAX};
     use proptest::prelude::*;
 
     fn function() -> FunctionSpec {
@@ -552,7 +564,7 @@ mod tests {
         let hello = hello();
         assert_eq!(decoded(&hello).unwrap(), FromWorker::Hello(hello.clone()));
         let other = Hello { protocol_version: PROTOCOL_VERSION + 1, ..hello };
-        assert!(matches!(decoded(&other), Err(ControlError::Version(4))));
+        assert!(matches!(decoded(&other), Err(ControlError::Version(5))));
         let without = br#"{"type":"hello","abi_version":4,"build":"","kvm":"","jail":{"measures":[]}}"#;
         assert!(matches!(FromWorker::decode(without), Err(ControlError::Version(0))));
     }
@@ -561,7 +573,21 @@ mod tests {
     fn an_environment_that_does_not_fit_is_refused_by_the_sender() {
         let mut assign = assign();
         assign.function.process.env.push("X=".to_string() + &"y".repeat(CONTROL_MAX));
-        assert!(matches!(ToWorker::Assign(Box::new(assign)).encode(), Err(ControlError::TooLong(_))));
+        assert!(matches!(ToWorker::Assign(Box::new(assign)).encode(), Err(ControlError::TooLong { .. })));
+    }
+
+    #[test]
+    fn arguments_and_environment_at_their_limit_fit_whatever_their_bytes_are() {
+        let mut assign = assign();
+        assign.function.process.env = vec!["\u{1}".repeat(STRING_MAX - 1); ALL_MAX / STRING_MAX];
+        let bytes = ToWorker::Assign(Box::new(assign)).encode().unwrap();
+        assert!(ToWorker::decode(&bytes).is_ok());
+    }
+
+    #[test]
+    fn what_a_worker_says_is_short() {
+        let long = vec![b' '; PACKET_MAX + 1];
+        assert!(matches!(FromWorker::decode(&long), Err(ControlError::TooLong { .. })));
     }
 
     proptest! {

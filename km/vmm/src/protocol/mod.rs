@@ -13,7 +13,7 @@
 //! ```
 //!
 //! * [`control`]: the messages of the control socket, JSON, one per packet.
-//! * [`packet`]: sending and receiving such packets with descriptors.
+//! * [`packet`]: sending and receiving such packets with descriptors; long messages to a worker go in a file.
 //! * [`frame`]: the frames of a slot's stream.
 //! * [`call`]: the JSON payloads of those frames.
 //! * [`outbound`]: what a slot and its broker say to each other of connections that the program opens.

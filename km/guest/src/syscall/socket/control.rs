@@ -114,7 +114,7 @@ fn take(ctx: &mut Ctx<'_>, given: &mut Given, level: u32, kind: u32, data: &[u8]
                 if given.files.len() == FILES_MAX {
                     return Err(Errno::EINVAL);
                 }
-                given.files.push(ctx.file(u64::from(word(fd)))?);
+                given.files.push(ctx.handle(u64::from(word(fd)))?);
             }
             Ok(())
         }

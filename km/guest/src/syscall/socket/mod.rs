@@ -73,9 +73,6 @@ const CLOEXEC: u32 = 0o2_000_000;
 
 /// The socket behind an open file.
 fn socket_of(file: &OpenFile) -> Result<&dyn Protocol> {
-    if file.has(crate::fs::file::O_PATH) {
-        return Err(Errno::EBADF);
-    }
     let socket: Option<&Socket> = file.file.as_any().downcast_ref();
     socket.map(|socket| &*socket.protocol).ok_or(Errno::ENOTSOCK)
 }
