@@ -40,6 +40,9 @@ if [ "$level" != build ]; then
     need kubectl kubernetes-client
     need crun crun
     need curl curl
+    # Peers of functions, and their names.
+    need ip iproute2
+    need dnsmasq dnsmasq-base
     need cpio cpio
     need busybox busybox-static
     need qemu-system-x86_64 qemu-system-x86

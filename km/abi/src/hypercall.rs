@@ -183,6 +183,12 @@ pub enum EventKind {
     Connected = 9,
     /// `stream` has the error of Linux in `value`. One of datagrams goes on, any other is over.
     Failed = 10,
+    /// On `stream`, which the program has opened, `value` bytes have come and are in the input buffer; there were no more. The
+    /// next that come are announced once by [`EventKind::Readable`]; what comes after an [`OpCode::Read`] that brought less than
+    /// was asked for comes so again.
+    Arrived = 11,
+    /// The peer of `stream`, which the program has opened, sends no more.
+    Ended = 12,
 }
 
 impl TryFrom<u32> for EventKind {
@@ -200,6 +206,8 @@ impl TryFrom<u32> for EventKind {
             8 => Ok(Self::Search),
             9 => Ok(Self::Connected),
             10 => Ok(Self::Failed),
+            11 => Ok(Self::Arrived),
+            12 => Ok(Self::Ended),
             other => Err(other),
         }
     }

@@ -99,7 +99,12 @@ impl Problem {
     /// The head of the request is beyond [`super::headers::FIELDS_MAX`] or [`super::headers::HEAD_MAX`].
     pub fn headers_too_large() -> Self {
         let told = "the request has more than 1,000 header fields, or more than 64 KiB of them";
-        Self::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, Component::Request, Reason::HeadersTooLarge, told)
+        Self::new(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Component::Request,
+            Reason::HeadersTooLarge,
+            told,
+        )
     }
 
     /// The deadline of the call passed.

@@ -98,12 +98,16 @@ fn replacement(bytes: &[u8]) -> Option<Vec<u8>> {
     let status = lines.next()?.strip_prefix("HTTP/1.1 ")?.get(..3)?;
     let of_request = |status, reason, told| Problem::new(status, Component::Request, reason, told);
     let problem = match status {
-        "400" => {
-            of_request(StatusCode::BAD_REQUEST, Reason::Malformed, "the request is not HTTP as RFC 9112 has it")
-        }
-        "414" => {
-            of_request(StatusCode::URI_TOO_LONG, Reason::TargetTooLong, "the target of the request is too long")
-        }
+        "400" => of_request(
+            StatusCode::BAD_REQUEST,
+            Reason::Malformed,
+            "the request is not HTTP as RFC 9112 has it",
+        ),
+        "414" => of_request(
+            StatusCode::URI_TOO_LONG,
+            Reason::TargetTooLong,
+            "the target of the request is too long",
+        ),
         "431" => Problem::headers_too_large(),
         _ => return None,
     };

@@ -21,7 +21,7 @@ pub fn keep(events: &Events) {
     for event in events.as_slice() {
         let has_bytes = matches!(
             EventKind::try_from(event.kind),
-            Ok(EventKind::Open | EventKind::Readable | EventKind::Connected)
+            Ok(EventKind::Open | EventKind::Readable | EventKind::Connected | EventKind::Arrived)
         );
         let bytes = if has_bytes { input(&mut position, event.value) } else { Vec::new() };
         queue(|queue| queue.push_back((*event, bytes)));

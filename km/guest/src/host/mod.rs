@@ -216,6 +216,8 @@ impl Host {
             (EventKind::Writable, Some(stream)) => stream.writable(),
             (EventKind::Hangup, Some(stream)) => stream.hung_up(),
             (EventKind::Connected, Some(stream)) => stream.connected(bytes),
+            (EventKind::Arrived, Some(stream)) => stream.arrived(bytes),
+            (EventKind::Ended, Some(stream)) => stream.ended(),
             (EventKind::Failed, Some(stream)) => {
                 stream.failed(Errno::from_number(event.value).unwrap_or(Errno::EIO));
             }

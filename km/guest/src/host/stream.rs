@@ -143,6 +143,18 @@ impl Stream {
         }
     }
 
+    /// The event of that name: these bytes are all that there were.
+    pub fn arrived(&self, bytes: &[u8]) {
+        self.put(bytes);
+        self.tell(|watcher| watcher.came());
+    }
+
+    /// The event of that name.
+    pub fn ended(&self) {
+        self.has_ended.set(true);
+        self.tell(|watcher| watcher.came());
+    }
+
     /// The event of that name. Nothing that waits is sent any more.
     pub fn failed(&self, errno: Errno) {
         let left = self.backlog.borrow().len();

@@ -40,7 +40,7 @@ pub struct Outbound {
     /// Number of the next question: none is used twice.
     next: u64,
     connections: Vec<Connection>,
-    /// For datagrams on their way in, and for what comes ahead.
+    /// For what goes along with the news of it.
     buffer: Vec<u8>,
 }
 
@@ -50,8 +50,10 @@ struct Connection {
     id: u64,
     transport: Transport,
     state: State,
-    /// The guest waits for bytes.
+    /// The guest waits for bytes: they go along with the news of them.
     armed: bool,
+    /// The guest has such bytes, and wants to hear that there are more.
+    alert: bool,
     /// The guest's last write was taken in part.
     stopped: bool,
     /// The peer sends no more, and the guest knows.
@@ -107,6 +109,7 @@ impl Outbound {
             transport,
             state: State::Asked,
             armed: true,
+            alert: false,
             stopped: false,
             ended: false,
             hung_up: false,
@@ -267,10 +270,11 @@ impl Connection {
     fn wanted(&self) -> Option<(&OwnedFd, PollFlags)> {
         let State::Open(socket) = &self.state else { return None };
         let mut events = PollFlags::empty();
-        events.set(PollFlags::IN | PollFlags::RDHUP, self.armed && !self.ended);
+        let listens = self.armed || self.alert;
+        events.set(PollFlags::IN | PollFlags::RDHUP, listens && !self.ended);
         events.set(PollFlags::OUT, self.stopped);
         // Without a wish a broken connection would be told of again and again.
-        (!self.hung_up && (self.armed || self.stopped || self.ended)).then_some((socket, events))
+        (!self.hung_up && (listens || self.stopped || self.ended)).then_some((socket, events))
     }
 
     fn announce(&mut self, events: PollFlags, buffer: &mut Vec<u8>, arrivals: &mut Arrivals) {
@@ -280,8 +284,12 @@ impl Connection {
             if events.contains(PollFlags::ERR) {
                 self.probe(arrivals);
             }
-        } else if self.armed && (gone || events.intersects(PollFlags::IN | PollFlags::RDHUP)) {
-            self.look_ahead(buffer, arrivals);
+        } else if gone || events.intersects(PollFlags::IN | PollFlags::RDHUP) {
+            if self.armed {
+                self.look_ahead(buffer, arrivals);
+            } else if self.alert {
+                self.probe(arrivals);
+            }
         }
         if self.stopped && events.intersects(PollFlags::OUT | PollFlags::ERR | PollFlags::HUP) {
             self.stopped = !arrivals.push(EventKind::Writable, self.stream);
@@ -298,23 +306,38 @@ impl Connection {
         let most = if self.transport == Transport::Udp { needed } else { room.min(AHEAD_MAX) };
         buffer.resize(most, 0);
         match self.read(buffer) {
+            Transfer::Done(0) if self.transport == Transport::Tcp => {
+                arrivals.push(EventKind::Ended, self.stream);
+            }
             Transfer::Done(count) => {
-                arrivals.bring(EventKind::Readable, self.stream, &buffer[..count]);
                 self.armed = false;
+                // A read that was filled may have left bytes, which the guest has to ask for.
+                self.alert = count < most || self.transport == Transport::Udp;
+                let kind = if self.alert { EventKind::Arrived } else { EventKind::Readable };
+                arrivals.bring(kind, self.stream, &buffer[..count]);
             }
             Transfer::Failed(errno) => self.fail(errno, arrivals),
             _ => {}
         }
     }
 
-    /// Tells of the error that the connection has, if there is one.
+    /// Tells what there is, without taking it: bytes, the end, or an error.
     fn probe(&mut self, arrivals: &mut Arrivals) {
         let State::Open(socket) = &self.state else { return };
         let mut byte = [0];
-        if let Err(errno) = recv(socket, &mut byte, RecvFlags::DONTWAIT | RecvFlags::PEEK) {
-            if errno != Errno::AGAIN {
-                self.fail(number(errno), arrivals);
+        match recv(socket, &mut byte, RecvFlags::DONTWAIT | RecvFlags::PEEK) {
+            Ok((_, 0)) if self.transport == Transport::Tcp => {
+                if !std::mem::replace(&mut self.ended, true) {
+                    arrivals.push(EventKind::Ended, self.stream);
+                }
             }
+            Ok(_) => {
+                if self.alert && arrivals.push(EventKind::Readable, self.stream) {
+                    self.alert = false;
+                }
+            }
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            Err(errno) => self.fail(number(errno), arrivals),
         }
     }
 
@@ -363,7 +386,9 @@ impl Connection {
             Transfer::Done(count) => count < buffer.len(),
             _ => true,
         };
-        self.armed |= is_short && !self.ended;
+        if is_short {
+            (self.armed, self.alert) = (!self.ended, false);
+        }
         read
     }
 }

@@ -119,7 +119,8 @@ impl Readiness {
         Some(start.map_or(now, |(at, _)| *at) + WINDOW)
     }
 
-    fn judge(&mut self, idle: &Idle, now: Instant, guest: Duration) -> Look {
+    /// `hears`: peers beyond the machine may still have something to say to it.
+    fn judge_of(&mut self, idle: &Idle, now: Instant, guest: Duration, hears: bool) -> Look {
         if self.until == Until::Start {
             return if idle.flags & IDLE_AT_START != 0 { Look::Reached } else { Look::Wait(None) };
         }
@@ -132,7 +133,7 @@ impl Readiness {
             return if reached { Look::Reached } else { Look::Wait(quiet_at) };
         }
         self.waits_since = None;
-        let for_ever = idle.deadline_ns == NEVER;
+        let for_ever = idle.deadline_ns == NEVER && !hears;
         let settled = self.quiet_since.is_some_and(|since| now >= since + SETTLED);
         if for_ever || (settled && !listeners(idle).is_empty()) {
             self.failure = Some(self.elsewhere(idle));
@@ -143,8 +144,9 @@ impl Readiness {
 }
 
 impl Goal for Readiness {
-    fn look(&mut self, idle: &Idle, guest: Duration, _conversation: &Conversation<'_>) -> Look {
-        self.judge(idle, Instant::now(), guest)
+    fn look(&mut self, idle: &Idle, guest: Duration, conversation: &Conversation<'_>) -> Look {
+        let hears = !conversation.stream.outbound.is_empty();
+        self.judge_of(idle, Instant::now(), guest, hears)
     }
 }
 
@@ -215,6 +217,23 @@ mod tests {
             *slot = Listener { port, awaited };
         }
         idle
+    }
+
+    impl Readiness {
+        fn judge(&mut self, idle: &Idle, now: Instant, guest: Duration) -> Look {
+            self.judge_of(idle, now, guest, false)
+        }
+    }
+
+    #[test]
+    fn who_waits_for_a_peer_beyond_the_machine_may_still_come_to_listen() {
+        let start = Instant::now();
+        let waits = idle(&[], NEVER);
+        let mut ready = Readiness::new(Awaited::Port(8080), Until::Ready);
+        assert_eq!(ready.judge_of(&waits, start, ms(5), true), Look::Wait(None));
+        assert_eq!(ready.failure(), None);
+        assert_eq!(ready.judge_of(&waits, start + ms(1), ms(5), false), Look::Reached);
+        assert_eq!(ready.failure(), Some(NotReadyReason::NotListening));
     }
 
     fn ms(ms: u64) -> Duration {

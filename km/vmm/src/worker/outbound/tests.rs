@@ -24,7 +24,7 @@ fn news(outbound: &mut Outbound) -> Vec<(EventKind, u32, Vec<u8>)> {
     let (events, mut input) = arrivals.parts();
     let one = |event: &Event| {
         let kind = EventKind::try_from(event.kind).unwrap();
-        let brings = matches!(kind, EventKind::Connected | EventKind::Readable);
+        let brings = matches!(kind, EventKind::Connected | EventKind::Readable | EventKind::Arrived);
         let (bytes, rest) = input.split_at(if brings { event.value as usize } else { 0 });
         input = rest;
         (kind, event.stream, if brings { bytes.to_vec() } else { event.value.to_le_bytes().to_vec() })
@@ -103,13 +103,22 @@ fn bytes_pass_both_ways_and_the_ends_are_told() {
     assert_eq!(far.read(&mut buffer).unwrap(), 8);
     assert_eq!(outbound.read(STREAM, &mut buffer), Transfer::Again);
     far.write_all(b"answer").unwrap();
-    assert_eq!(wait(&mut outbound), [(EventKind::Readable, STREAM, b"answer".to_vec())]);
+    assert_eq!(wait(&mut outbound), [(EventKind::Arrived, STREAM, b"answer".to_vec())]);
     assert!(news(&mut outbound).is_empty(), "told once");
+    far.write_all(b"more").unwrap();
+    assert_eq!(
+        wait(&mut outbound),
+        [(EventKind::Readable, STREAM, Vec::new())],
+        "bytes of one answer go along"
+    );
+    far.write_all(b" and more").unwrap();
+    assert!(news(&mut outbound).is_empty(), "the guest knows");
+    assert_eq!(outbound.read(STREAM, &mut buffer), Transfer::Done(13));
     assert_eq!(outbound.read(STREAM, &mut buffer), Transfer::Again);
     assert_eq!(outbound.shutdown_write(STREAM), Transfer::Done(0));
     assert_eq!(far.read(&mut buffer).unwrap(), 0, "the end is seen");
     drop(far);
-    assert_eq!(wait(&mut outbound), [(EventKind::Readable, STREAM, Vec::new())]);
+    assert_eq!(wait(&mut outbound), [(EventKind::Ended, STREAM, 0u64.to_le_bytes().to_vec())]);
     assert_eq!(outbound.read(STREAM, &mut buffer), Transfer::Done(0));
     assert_eq!(outbound.close(STREAM), Transfer::Done(0));
     assert!(outbound.is_empty());
@@ -169,7 +178,7 @@ fn datagrams_stay_whole() {
     for bytes in [&b"ab"[..], b"", &[9; DATAGRAM_MAX]] {
         far.send(bytes).unwrap();
     }
-    assert_eq!(wait(&mut outbound), [(EventKind::Readable, STREAM, vec![2, 0, b'a', b'b'])]);
+    assert_eq!(wait(&mut outbound), [(EventKind::Arrived, STREAM, vec![2, 0, b'a', b'b'])]);
     let Transfer::Done(count) = outbound.read(STREAM, &mut buffer) else { panic!() };
     assert_eq!((count, &buffer[..4]), (2 + 2 + DATAGRAM_MAX, &[0, 0, 0xe3, 0xff][..]));
 }
