@@ -3,6 +3,7 @@
 #   make build   both binaries, static, in target/x86_64-unknown-linux-musl/release/
 #   make demo    builds, publishes four sample functions, calls them, prints what a call costs
 #   make test    formatting, lints, dependencies, build, unit tests, black-box tests, documentation, generated files, fuzzing
+#   make test-all   that, and `make test-cluster`
 #   make image   the container image, as an OCI layout in target/image, without a Docker daemon
 #   make test-cluster   a real one-node cluster: image, chart, ingress, rollouts, failures (root; builds Kubernetes first)
 #   make runtimes-table  measures the README's table of runtimes
@@ -18,7 +19,7 @@ FAAS    := $(OUT)/kontain-faas
 # Seconds that each fuzz target runs in `make test`.
 FUZZ_SECONDS ?= 5
 
-.PHONY: build demo functions image runtimes runtimes-table test test-cluster bench setup setup-test fmt lint deny unit blackbox docs generated fuzz clean
+.PHONY: build demo functions image runtimes runtimes-table test test-all test-cluster bench setup setup-test fmt lint deny unit blackbox docs generated fuzz clean
 
 build: setup
 	cargo build $(PROFILE) -p kontain-faas -p km
@@ -28,6 +29,8 @@ demo: build functions
 
 test: setup-test fmt lint deny build functions runtimes unit blackbox docs generated fuzz
 	@echo "everything checked"
+
+test-all: test test-cluster
 
 image: build
 	tests/image.sh $(OUT) target/image

@@ -57,7 +57,10 @@ fn allows(program: &BpfProgram, number: i64, args: [u64; 6]) -> bool {
 /// Arguments that differ from each other in what rules look at.
 fn arguments() -> impl Iterator<Item = [u64; 6]> {
     let values = [0, 1, 2, 4, 7, 0x1000, 1030, u64::from(PAGEMAP_SCAN), 0xae80, 1 << 32, u64::MAX];
-    values.into_iter().flat_map(move |one| values.into_iter().map(move |two| [one, two, two, one, two, one]))
+    let any = values
+        .into_iter()
+        .flat_map(move |one| values.into_iter().map(move |two| [one, two, two, one, two, one]));
+    any.chain([[0, libc::IPPROTO_TCP as u64, libc::TCP_NODELAY as u64, 0, 0, 0]])
 }
 
 /// Names of all calls that a role may make with some arguments.
@@ -70,7 +73,13 @@ fn allowed(role: ThreadRole) -> BTreeSet<i64> {
 fn each_role_may_make_the_calls_of_its_table_and_no_other() {
     let common: [i64; 3] = [libc::SYS_mmap, libc::SYS_mprotect, libc::SYS_fcntl];
     let control = CONTROL.into_iter().chain([libc::SYS_prlimit64]);
-    let looked_at = [libc::SYS_ioctl, libc::SYS_sendto, libc::SYS_sched_setattr, libc::SYS_getrusage];
+    let looked_at = [
+        libc::SYS_ioctl,
+        libc::SYS_sendto,
+        libc::SYS_setsockopt,
+        libc::SYS_sched_setattr,
+        libc::SYS_getrusage,
+    ];
     let slot = SLOT.into_iter().chain(looked_at);
     let both: BTreeSet<i64> = COMMON.into_iter().chain(common).collect();
     assert_eq!(allowed(ThreadRole::Control), both.iter().copied().chain(control).collect());
@@ -194,6 +203,19 @@ fn arguments_are_looked_at() {
         assert!(!with(&slot, libc::SYS_sendto, 4, address), "{address:#x}");
     }
     assert!(with(&slot, libc::SYS_sendto, 4, 0));
+    let options: Vec<(i32, i32)> = (0..300)
+        .flat_map(|level| (0..300).map(move |name| (level, name)))
+        .filter(|&(level, name)| allows(&slot, libc::SYS_setsockopt, [0, level as u64, name as u64, 0, 0, 0]))
+        .collect();
+    let mut listed = SOCKET_OPTIONS.to_vec();
+    listed.sort_unstable();
+    assert_eq!(options, listed);
+    for namesake in [1 << 32, u64::MAX << 32] {
+        let tcp = libc::IPPROTO_TCP as u64;
+        // The kernel drops the upper halves as well.
+        assert!(allows(&slot, libc::SYS_setsockopt, [0, tcp | namesake, libc::TCP_NODELAY as u64, 0, 0, 0]));
+        assert!(!allows(&slot, libc::SYS_setsockopt, [0, tcp | namesake, libc::TCP_MD5SIG as u64, 0, 0, 0]));
+    }
     for program in [&control, &slot] {
         for protection in 0..16u64 {
             let plain = protection & 4 == 0;
