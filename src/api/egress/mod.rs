@@ -69,6 +69,21 @@ impl EgressProtocol {
     }
 }
 
+/// A port from 1 to 65535.
+macro_rules! port {
+    () => {
+        "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+    };
+}
+/// For [`PortRange`].
+const PORTS_RULE: &str = concat!(
+    "type(self) == int ? self >= 1 && self <= 65535 : string(self).matches('^",
+    port!(),
+    "(-",
+    port!(),
+    ")?$') && (!string(self).contains('-') || int(string(self).split('-')[0]) <= int(string(self).split('-')[1]))"
+);
+
 /// A port or a range of them, as it was written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -99,7 +114,7 @@ impl JsonSchema for PortRange {
             "x-kubernetes-int-or-string": true,
             "maxLength": 11,
             "x-kubernetes-validations": [{
-                "rule": "type(self) == int ? self >= 1 && self <= 65535 : self.matches('^[0-9]{1,5}(-[0-9]{1,5})?$') && [self.split('-')].all(p, p.all(n, int(n) >= 1 && int(n) <= 65535) && int(p[0]) <= int(p[size(p) - 1]))",
+                "rule": PORTS_RULE,
                 "message": "must be a port from 1 to 65535, or a range like 8000-8100",
             }],
         })

@@ -151,8 +151,9 @@ impl Pipe {
     /// # Errors
     /// EINVAL for what no pipe can have, EPERM beyond the limit, EBUSY below what is in it.
     pub fn set_capacity(&self, wanted: u64) -> Result<usize> {
-        let wanted = usize::try_from(wanted).map_err(|_| Errno::EINVAL)?;
-        if wanted > (u32::MAX >> 1) as usize {
+        // Linux takes the lower half of the number alone.
+        let wanted = wanted as u32 as usize;
+        if wanted > 1 << 31 {
             return Err(Errno::EINVAL);
         }
         let size = wanted.next_power_of_two();

@@ -66,7 +66,14 @@ fn protection(bits: u64) -> Result<Prot> {
 
 fn sys_mmap(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let [address, len, prot, flags, fd, offset] = *args;
-    if !offset.is_multiple_of(PAGE_SIZE) || len == 0 {
+    if !offset.is_multiple_of(PAGE_SIZE) {
+        return Err(Errno::EINVAL.into());
+    }
+    if flags & MAP_ANONYMOUS == 0 {
+        // Linux looks at the descriptor before all else.
+        ctx.file(fd)?;
+    }
+    if len == 0 {
         return Err(Errno::EINVAL.into());
     }
     let prot = Prot::from_bits_truncate(prot as u32);

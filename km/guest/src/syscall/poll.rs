@@ -23,14 +23,15 @@ struct PollFd {
 }
 
 fn sys_poll(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
-    wait(ctx, args[0], args[1], waiting::milliseconds(args[2]))
+    // Linux takes the lower half of the number alone.
+    wait(ctx, args[0], u64::from(args[1] as u32), waiting::milliseconds(args[2]))
 }
 
 /// The time that is left is written back, as the system call does (the C library hides it).
 fn sys_ppoll(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let timeout_ns = waiting::timespec(ctx, args[2])?;
     waiting::with_mask(ctx, args[3], args[4], |ctx| {
-        let result = wait(ctx, args[0], args[1], timeout_ns);
+        let result = wait(ctx, args[0], u64::from(args[1] as u32), timeout_ns);
         if let (Ok(_), Some(deadline)) = (&result, waiting::deadline(ctx, timeout_ns)) {
             let left = waiting::left(deadline);
             // A time-out in read-only memory is no error (poll_select_finish of Linux).
