@@ -125,7 +125,8 @@ fn what_baking_refuses() {
 
 /// So many variables of so many bytes each, name and NUL included.
 fn variables(count: usize, bytes: usize) -> Vec<String> {
-    (0..count).map(|number| format!("{:x<1$}", format!("LONG{number}="), bytes - 1)).collect()
+    let name = |number| format!("LONG{number}=");
+    (0..count).map(|number| name(number) + &"x".repeat(bytes - 1 - name(number).len())).collect()
 }
 
 #[test]
