@@ -30,6 +30,9 @@ const RECORDS: [&str; 5] = [
     "--cname=alias.test,web.test",
 ];
 
+/// A test by its function.
+type Test = fn() -> Result<(), Failed>;
+
 fn main() {
     let arguments = Arguments::from_args();
     let runnable = kvm_or_skip("what functions reach") && own_network();
@@ -37,7 +40,7 @@ fn main() {
         peers::start();
         Dns::start()
     });
-    let trials: Vec<(&'static str, fn() -> Result<(), Failed>)> = vec![
+    let trials: Vec<(&str, Test)> = vec![
         ("programs_see_what_they_see_natively", programs_see_what_they_see_natively),
         ("functions_reach_what_their_images_declare", functions_reach_what_their_images_declare),
         ("what_is_not_declared_is_not_reached", what_is_not_declared_is_not_reached),

@@ -54,7 +54,9 @@ pub fn start() {
             }
         });
     }
-    listen(FORBIDDEN, WEB, |_| drop(FORBIDDEN_CAME.fetch_add(1, Ordering::Relaxed)));
+    listen(FORBIDDEN, WEB, |_| {
+        FORBIDDEN_CAME.fetch_add(1, Ordering::Relaxed);
+    });
 }
 
 fn echo(mut stream: TcpStream) {
