@@ -69,7 +69,7 @@ static void pipes(void) {
     NEED(pipe(p));
     static const long sizes[] = {4096, 4097, 8191, 8192, 65535, 65536, 65537, 1, 0, 1 << 19, (1 << 19) + 1, 1 << 20, (1 << 20) + 1, 1 << 21, 1L << 31, (1L << 31) + 1, -1, 1L << 32, (1L << 32) + 4096};
     for (int i = 0; i < (int)(sizeof sizes / sizeof *sizes); i++) printf("%ld: ", sizes[i]), SHOW(syscall(SYS_fcntl, p[1], F_SETPIPE_SZ, sizes[i])), SHOW(fcntl(p[0], F_GETPIPE_SZ));
-    SHOW(fcntl(p[1], F_SETPIPE_SZ, 8192)), SHOW(write(p[1], calloc(1, 8192), 8192)), SHOW(fcntl(p[1], F_SETPIPE_SZ, 4096)), SHOW(fcntl(p[1], F_SETPIPE_SZ, 16384)), SHOW(fcntl(0, F_SETPIPE_SZ, 4096)), SHOW(fcntl(99, F_SETPIPE_SZ, 4096));
+    SHOW(fcntl(p[1], F_SETPIPE_SZ, 8192)), SHOW(write(p[1], calloc(1, 8192), 8192)), SHOW(fcntl(p[1], F_SETPIPE_SZ, 4096)), SHOW(fcntl(p[1], F_SETPIPE_SZ, 16384)), SHOW(fcntl(open("/dev/null", O_RDONLY), F_SETPIPE_SZ, 4096)), SHOW(fcntl(99, F_SETPIPE_SZ, 4096));
 }
 
 int main(void) {
