@@ -71,12 +71,14 @@ fn a_function_that_fills_memory_ends_its_own_calls() {
             }
             most
         });
+        // However this ends, who watches ends with it.
+        let ends = Ends(&done);
         // The neighbour answers all the while.
         while calls.iter().any(|call| !call.is_finished()) {
             let answer = node.get("/default/neighbour/count");
             assert_eq!((answer.status, answer.text().as_str()), (200, "1\n"), "{}", node.log());
         }
-        done.store(true, Ordering::Relaxed);
+        drop(ends);
         watch.join().expect("it does not panic")
     });
     let answers: Vec<_> =
@@ -92,6 +94,15 @@ fn a_function_that_fills_memory_ends_its_own_calls() {
     settled(&node);
     let again = node.get("/default/greedy/fill/50");
     assert!(fits(&again), "{}: {}\n{}", again.status, again.text(), node.log());
+}
+
+/// Says when it is dropped that something has ended.
+struct Ends<'a>(&'a AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// Waits until machines are charged no more than those that wait for calls.

@@ -51,7 +51,7 @@ pub enum SlotError {
 /// What a slot has to say.
 #[derive(Debug)]
 pub enum Event {
-    /// Bytes of the response wait in [`Slot::data`].
+    /// Bytes of the response wait in [`FrameStream::data`].
     Data,
     /// Any other frame.
     Frame(Kind, Bytes),
