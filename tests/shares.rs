@@ -8,6 +8,7 @@ use common::node::{Answer, Node, descendants, function};
 use std::fs;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -48,11 +49,15 @@ fn own_memory(pids: &[u32]) -> u64 {
     pids.iter().filter_map(of).sum::<u64>() * 1024
 }
 
+/// Held by a test that needs the processors for itself.
+static TURN: Mutex<()> = Mutex::new(());
+
 #[test]
 fn a_function_that_fills_memory_ends_its_own_calls() {
     if !kvm_or_skip("functions that fill memory") {
         return;
     }
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let node = Node::start(&["--memory", "256Mi"]);
     publish(&node, "greedy", "  timeout: 60s\n  resources: {limits: {memory: 768Mi}}\n");
     publish(&node, "neighbour", "");
@@ -140,6 +145,7 @@ fn functions_share_the_processors_whatever_they_have_running() {
     if !kvm_or_skip("functions and processors") {
         return;
     }
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     // Several groups of the scheduler in the place of control groups: not in a container that has one of its own.
     let grouped =
         fs::read_to_string("/proc/sys/kernel/sched_autogroup_enabled").is_ok_and(|text| text.trim() == "1");
