@@ -195,16 +195,12 @@ impl Outbound {
 
     /// What is to be waited for, beside the slot's stream.
     pub fn poll_fds(&self) -> impl Iterator<Item = PollFd<'_>> {
-        let asks = self.connections.iter().any(|one| matches!(one.state, State::Asked));
-        let broker = self.broker.as_ref().filter(|_| asks);
-        let broker = broker.map(|broker| PollFd::from_borrowed_fd(broker.as_fd(), PollFlags::IN));
-        broker.into_iter().chain(self.polled().map(|(_, fd)| fd))
+        self.wanted().map(|(fd, events)| PollFd::from_borrowed_fd(fd, PollFlags::from_bits_retain(events)))
     }
 
     /// The same, with poll(2)'s bits for each descriptor.
     pub fn wanted(&self) -> impl Iterator<Item = (BorrowedFd<'_>, u16)> {
-        let asks = self.connections.iter().any(|one| matches!(one.state, State::Asked));
-        let broker = self.broker.as_ref().filter(|_| asks);
+        let broker = self.broker.as_ref().filter(|_| self.asks());
         let broker = broker.map(|broker| (broker.as_fd(), PollFlags::IN.bits()));
         broker.into_iter().chain(self.connections.iter().filter_map(|one| {
             let (socket, events) = one.wanted()?;
@@ -217,13 +213,20 @@ impl Outbound {
         self.connections.iter().enumerate().filter_map(|(at, one)| Some((at, one.poll_fd()?)))
     }
 
+    /// An answer of the broker is due.
+    fn asks(&self) -> bool {
+        self.connections.iter().any(|one| matches!(one.state, State::Asked))
+    }
+
     fn find(&mut self, stream: u32) -> Option<&mut Connection> {
         self.connections.iter_mut().find(|one| one.stream == stream)
     }
 
     /// Takes the broker's answers. Those for a machine that has ended are nobody's, and their descriptors are closed.
     fn take_grants(&mut self, arrivals: &mut Arrivals) {
-        while self.connections.iter().any(|one| matches!(one.state, State::Asked)) && arrivals.left().0 > 0 {
+        // The news of a connection needs room for its own end; without it the answer waits.
+        let has_room = |(events, bytes): (usize, usize)| events > 0 && bytes >= size_of::<Endpoint>();
+        while self.asks() && has_room(arrivals.left()) {
             let Some(broker) = &self.broker else { return };
             let packet = match packet::receive_now(broker) {
                 Ok(packet) if !packet.bytes.is_empty() => packet,
@@ -327,9 +330,7 @@ impl Connection {
         let mut byte = [0];
         match recv(socket, &mut byte, RecvFlags::DONTWAIT | RecvFlags::PEEK) {
             Ok((_, 0)) if self.transport == Transport::Tcp => {
-                if !std::mem::replace(&mut self.ended, true) {
-                    arrivals.push(EventKind::Ended, self.stream);
-                }
+                self.ended = self.ended || arrivals.push(EventKind::Ended, self.stream);
             }
             Ok(_) => {
                 if self.alert && arrivals.push(EventKind::Readable, self.stream) {

@@ -215,3 +215,29 @@ fn a_broker_that_is_gone_or_talks_nonsense_reaches_nothing_more() {
         assert_eq!(outbound.connect(STREAM + 1, to), Transfer::Failed(ENETUNREACH));
     }
 }
+
+#[test]
+fn news_that_finds_no_room_is_told_later() {
+    let (broker, mut outbound) = broker();
+    let to = end(Transport::Tcp, "192.0.2.1:80".parse().unwrap());
+    outbound.connect(STREAM, to);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (mut far, _) = listener.accept().unwrap();
+    let grant = Grant { id: asked(&broker).id, outcome: Ok(to) };
+    packet::send(&broker, &grant.encode(), &[near.as_fd()]).unwrap();
+    // Neither an event nor, beside a long request, its bytes find room.
+    let mut full = Arrivals::default();
+    assert!(full.open(16, 80, &vec![0; 1 << 20]).is_some());
+    outbound.announce(&mut full);
+    assert_eq!(full.parts().0.len(), 1);
+    assert_eq!(wait(&mut outbound)[0].0, EventKind::Connected);
+    far.write_all(b"x").unwrap();
+    assert_eq!(wait(&mut outbound)[0].0, EventKind::Arrived);
+    drop(far);
+    let mut full = Arrivals::default();
+    while full.push(EventKind::Writable, 16) {}
+    while !outbound.poll_fds().any(|fd| poll(&mut [fd], Some(&Timespec::default())).unwrap() > 0) {}
+    outbound.announce(&mut full);
+    assert_eq!(wait(&mut outbound)[0].0, EventKind::Ended);
+}
