@@ -350,6 +350,8 @@ impl Wire for Stream {
                 Err(Errno::EAGAIN) => {}
                 Err(errno) => return Err(errno),
             }
+            // What came with that exit goes before what the next one fetches.
+            done += self.incoming.borrow_mut().drain(sink).unwrap_or(0);
         }
         if done > 0 || self.has_ended.get() { Ok(done) } else { Err(Errno::EAGAIN) }
     }
