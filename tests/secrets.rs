@@ -90,3 +90,55 @@ fn secrets_are_files_of_each_call_and_of_no_snapshot() {
         files(&node.folder().join("volume/secrets")).is_empty().then_some(())
     });
 }
+
+#[test]
+fn variables_come_from_secrets_with_each_call() {
+    if !kvm_or_skip("variables of secrets") {
+        return;
+    }
+    let node = Node::start(&[]);
+    let of = |key: &str, more: &str| format!("valueFrom: {{secretKeyRef: {{name: db, key: {key}{more}}}}}");
+    let env = format!(
+        "  env: [{{name: URL, {}}}, {{name: NOTHING, {}}}, {{name: PLAIN, value: p}}]\n",
+        of("url", ""),
+        of("none", ", optional: true")
+    );
+    node.pack("probe", &[], &[&common::node::function("probe").display().to_string()]);
+    node.document("probe", &format!("  image: oci:probe\n{env}"));
+    let entry = node.settled("probe");
+    assert_eq!((&entry["phase"], &entry["reason"]), (&"Failed".into(), &"SecretMissing".into()), "{entry}");
+
+    put(&node, "db", "other", "x");
+    node.wait_for("the reason", |node| {
+        node.state("probe")?["message"].as_str()?.contains("`db` has no key `url`").then_some(())
+    });
+    // What no variable can hold is told as such.
+    put(&node, "db", "url", "a\0b");
+    node.wait_for("the reason", |node| (node.state("probe")?["reason"] == "SecretInvalid").then_some(()));
+
+    let path = "/default/probe/file/proc/self/environ";
+    let has = |node: &Node, which: &str| {
+        let variables = node.get(path).text();
+        let variables: Vec<&str> = variables.lines().collect();
+        variables.contains(&format!("URL={}", marker(which)).as_str())
+            && variables.contains(&"PLAIN=p")
+            && variables.contains(&"PORT=8080")
+            && !variables.iter().any(|variable| variable.starts_with("NOTHING="))
+    };
+    put(&node, "db", "url", &marker("one"));
+    node.wait_for("the secret", |node| has(node, "one").then_some(()));
+    put(&node, "db", "url", &marker("two"));
+    node.wait_for("the changed secret", |node| has(node, "two").then_some(()));
+    // Machines that boot get it as well.
+    node.document("probe", &format!("  image: oci:probe\n  snapshot: none\n{env}"));
+    node.wait_for("the mode without a snapshot", |node| {
+        (node.state("probe")?["spec"]["snapshot"] == "none").then_some(())
+    });
+    assert!(has(&node, "two"));
+    let snapshots = holders(&node.folder().join("volume/snapshots"), marker("two").as_bytes());
+    assert!(snapshots.is_empty(), "{snapshots:?} hold a secret");
+    assert!(!node.log().contains(&marker("two")), "the log holds a secret");
+
+    node.document("probe", &format!("  image: oci:probe\n  snapshot: ready\n{env}"));
+    node.wait_for("the refusal", |node| node.log().contains("spec.snapshot").then_some(()));
+}

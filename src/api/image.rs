@@ -2,6 +2,8 @@
 //!
 //! Unknown fields of the specification are refused, so that a typing error is a message and not a default.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -116,6 +118,9 @@ pub struct Metadata {
 #[schemars(extend("x-kubernetes-validations" = [
     {"rule": "!has(self.warmup) || size(self.warmup) == 0 || !has(self.protocol) || self.protocol == 'http'",
      "message": "is for `protocol: http` only: remove it", "fieldPath": ".warmup"},
+    {"rule": "!has(self.snapshot) || self.snapshot != 'ready' || !has(self.env) || !self.env.exists(v, has(v.valueFrom))",
+     "message": "the program has read its environment when this snapshot is taken: write `start`, or mount the secrets that spec.env takes values from as files",
+     "fieldPath": ".snapshot"},
 ]))]
 pub struct ImageSpec {
     /// Where the OCI image is, with its transport.
@@ -206,16 +211,50 @@ pub struct NameRef {
 }
 
 /// One variable of the environment.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("x-kubernetes-validations" = [
+    {"rule": "!has(self.valueFrom) || !has(self.value) || self.value == ''", "message": "write either value or valueFrom"},
+    {"rule": "!has(self.valueFrom) || !(self.name in ['PORT', 'K_SERVICE', 'K_CONFIGURATION', 'K_REVISION'])",
+     "message": "the server sets this variable itself, so it cannot come from a secret"},
+]))]
 pub struct EnvVar {
     /// Name of the variable.
     #[schemars(length(max = 4096), regex(pattern = "^[^=\\x00]+$"))]
     pub name: String,
     /// Value of the variable; empty if it is not given.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(regex(pattern = NO_ZERO_BYTE))]
     pub value: String,
+    /// Where each call takes the value from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value_from: Option<EnvSource>,
+}
+
+/// Where the value of a variable comes from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EnvSource {
+    /// A key of a secret.
+    pub secret_key_ref: SecretKeyRef,
+}
+
+/// One key of a secret.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SecretKeyRef {
+    /// Name of the secret.
+    #[schemars(length(min = 1, max = 253), regex(pattern = OBJECT_NAME))]
+    pub name: String,
+    /// Its key.
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = "^([-_A-Za-z0-9]|[.][-_A-Za-z0-9])[-._A-Za-z0-9]*$")
+    )]
+    pub key: String,
+    /// Without the secret or its key the variable is not set; else calls wait for both.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
 }
 
 /// A secret and where its files appear.
@@ -316,9 +355,38 @@ impl Default for Limits {
 }
 
 impl ImageSpec {
-    /// The snapshot mode in force.
+    /// The snapshot mode in force. A program whose environment holds secrets runs in its call alone.
     pub fn snapshot(&self) -> Snapshot {
-        self.snapshot.unwrap_or(self.protocol.traits().snapshot)
+        let by_default = match self.secret_variables().next() {
+            Some(_) => Snapshot::Start,
+            None => self.protocol.traits().snapshot,
+        };
+        self.snapshot.unwrap_or(by_default)
+    }
+
+    /// The variables that come from secrets, with their names.
+    pub fn secret_variables(&self) -> impl Iterator<Item = (&str, &SecretKeyRef)> {
+        self.env.iter().filter_map(|variable| {
+            let source = variable.value_from.as_ref()?;
+            Some((variable.name.as_str(), &source.secret_key_ref))
+        })
+    }
+
+    /// Calls get something of a secret.
+    pub fn has_secrets(&self) -> bool {
+        !self.secrets.is_empty() || self.secret_variables().next().is_some()
+    }
+
+    /// Names of the secrets that calls get something of, and whether calls wait for them.
+    pub fn secret_names(&self) -> BTreeMap<&str, bool> {
+        let mounted = self.secrets.iter().map(|mount| (mount.name.as_str(), true));
+        let of_variables =
+            self.secret_variables().map(|(_, source)| (source.name.as_str(), !source.optional));
+        let mut names = BTreeMap::new();
+        for (name, needed) in mounted.chain(of_variables) {
+            *names.entry(name).or_default() |= needed;
+        }
+        names
     }
 }
 

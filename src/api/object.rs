@@ -87,9 +87,12 @@ impl ImageObject {
         self.spec["image"].as_str().unwrap_or_default()
     }
 
-    /// Names of the secrets that the function's calls get as files.
+    /// Names of the secrets that the function's calls get something of.
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
-        self.spec["secrets"].as_array().into_iter().flatten().filter_map(|mount| mount["name"].as_str())
+        let list = |key: &str| self.spec[key].as_array().into_iter().flatten();
+        let mounted = list("secrets").map(|mount| &mount["name"]);
+        let of_variables = list("env").map(|variable| &variable["valueFrom"]["secretKeyRef"]["name"]);
+        mounted.chain(of_variables).filter_map(Value::as_str)
     }
 }
 

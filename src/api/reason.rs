@@ -25,6 +25,8 @@ pub enum FailureReason {
     SecretMissing,
     /// The secrets of a call are longer than a machine takes.
     SecretTooLarge,
+    /// A variable cannot have the value that a secret gives it.
+    SecretInvalid,
     /// The program listens nowhere.
     NotListening,
     /// The program listens on another port.
@@ -71,6 +73,7 @@ impl FailureReason {
             Self::Internal => "Internal",
             Self::SecretMissing => "SecretMissing",
             Self::SecretTooLarge => "SecretTooLarge",
+            Self::SecretInvalid => "SecretInvalid",
             Self::NotListening => "NotListening",
             Self::WrongPort => "WrongPort",
             Self::NeverIdle => "NeverIdle",
@@ -106,7 +109,7 @@ impl FailureReason {
     /// It can be tried again as soon as a secret changes.
     #[must_use]
     pub const fn waits_for_secrets(self) -> bool {
-        matches!(self, Self::SecretMissing | Self::SecretTooLarge)
+        matches!(self, Self::SecretMissing | Self::SecretTooLarge | Self::SecretInvalid)
     }
 }
 

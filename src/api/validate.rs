@@ -6,7 +6,7 @@ use std::time::Duration;
 use bundles::reference::Reference;
 
 use super::egress::rule::{self, Rule};
-use super::image::{API_VERSION, Image, ImageSpec, Isolation, KIND};
+use super::image::{API_VERSION, EnvVar, Image, ImageSpec, Isolation, KIND, SecretKeyRef, Snapshot};
 
 /// Longest call that can be asked for.
 const TIMEOUT_MAX: Duration = Duration::from_secs(3600);
@@ -16,6 +16,9 @@ const BAKE_TIMEOUT: std::ops::RangeInclusive<Duration> = Duration::from_secs(1).
 const CONCURRENCY_MAX: u32 = 10_000;
 /// Longest path at which a secret can appear.
 const MOUNT_PATH_MAX: usize = 1024;
+
+/// Variables that the server sets, whatever else gives them a value.
+const OF_THE_SERVER: [&str; 4] = ["PORT", "K_SERVICE", "K_CONFIGURATION", "K_REVISION"];
 
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -144,14 +147,46 @@ fn check_process(spec: &ImageSpec, found: &mut Problems) {
         if variable.value.contains('\0') {
             found.add(format!("{field}.value"), "must not contain a zero byte");
         }
+        if let Some(source) = &variable.value_from {
+            check_source(variable, &source.secret_key_ref, &field, found);
+        }
     }
     for (field, list) in [("spec.command", &spec.command), ("spec.args", &spec.args)] {
         if list.iter().any(|text| text.contains('\0')) {
             found.add(field, "must not contain a zero byte");
         }
     }
+    if spec.snapshot == Some(Snapshot::Ready) && spec.secret_variables().next().is_some() {
+        found.add(
+            "spec.snapshot",
+            "the program has read its environment when this snapshot is taken: write `start`, or mount the secrets that \
+             spec.env takes values from as files",
+        );
+    }
     if spec.command.first().is_some_and(String::is_empty) {
         found.add("spec.command", "its first element, the program, must not be empty");
+    }
+}
+
+fn check_source(variable: &EnvVar, source: &SecretKeyRef, field: &str, found: &mut Problems) {
+    if !variable.value.is_empty() {
+        found.add(field, "write either value or valueFrom");
+    }
+    if OF_THE_SERVER.contains(&variable.name.as_str()) {
+        found.add(
+            format!("{field}.name"),
+            "the server sets this variable itself, so it cannot come from a secret",
+        );
+    }
+    let field = format!("{field}.valueFrom.secretKeyRef");
+    if !is_dns_subdomain(&source.name) {
+        found.add(format!("{field}.name"), name_message(&source.name));
+    }
+    if !is_secret_key(&source.key) {
+        found.add(
+            format!("{field}.key"),
+            format!("`{}` cannot be a key: use letters, digits, `-`, `_` and `.`", source.key),
+        );
     }
 }
 
@@ -211,6 +246,12 @@ pub fn is_dns_label(text: &str) -> bool {
         && bytes.iter().all(|&byte| inner(byte) || byte == b'-')
 }
 
+/// Whether a text can be the name of a file of a secret, as Kubernetes has it.
+pub fn is_secret_key(text: &str) -> bool {
+    let is_good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    (1..=253).contains(&text.len()) && text.bytes().all(is_good) && text != "." && !text.starts_with("..")
+}
+
 /// RFC 1123 subdomain, as the name of a Kubernetes object is one.
 pub fn is_dns_subdomain(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(is_dns_label)
@@ -255,6 +296,20 @@ mod tests {
             ("  concurrency: 0", "spec.concurrency"),
             ("  resources: {limits: {memory: 1Mi}}", "spec.resources.limits.memory"),
             ("  env: [{name: 'a=b'}]", "spec.env[0].name"),
+            ("  env: [{name: A, value: b, valueFrom: {secretKeyRef: {name: s, key: k}}}]", "spec.env[0]"),
+            ("  env: [{name: PORT, valueFrom: {secretKeyRef: {name: s, key: k}}}]", "spec.env[0].name"),
+            (
+                "  env: [{name: A, valueFrom: {secretKeyRef: {name: s/t, key: k}}}]",
+                "spec.env[0].valueFrom.secretKeyRef.name",
+            ),
+            (
+                "  env: [{name: A, valueFrom: {secretKeyRef: {name: s, key: ../k}}}]",
+                "spec.env[0].valueFrom.secretKeyRef.key",
+            ),
+            (
+                "  snapshot: ready\n  env: [{name: A, valueFrom: {secretKeyRef: {name: s, key: k}}}]",
+                "spec.snapshot",
+            ),
             ("  warmup: [{path: x}]", "spec.warmup[0].path"),
             ("  warmup: [{method: 'G T'}]", "spec.warmup[0].method"),
         ];

@@ -59,6 +59,9 @@ pub struct Args {
     /// A secret whose keys become files.
     #[arg(long, env = "KONTAIN_SECRET", value_name = "NAME=FOLDER")]
     pub secret: Vec<String>,
+    /// A variable of its environment that each call takes from a key of a secret.
+    #[arg(long, env = "KONTAIN_SECRET_ENV", value_name = "NAME=SECRET/KEY")]
+    pub secret_env: Vec<String>,
     /// Wait until calls are served, tell each step, and call it once.
     #[arg(long, env = "KONTAIN_WAIT", value_parser = clap::builder::FalseyValueParser::new())]
     pub wait: bool,
@@ -147,6 +150,13 @@ fn spec(args: &Args, catalog: &dyn ImageCatalog, mut spec: Map<String, Value>) -
             return Err(Usage(format!("--env {text}: expected NAME=VALUE")).into());
         }
         replace(&mut spec, "env", name, value);
+    }
+    for text in &args.secret_env {
+        let parts = text.split_once('=').and_then(|(name, of)| Some((name, of.split_once('/')?)));
+        let (name, (secret, key)) =
+            parts.ok_or_else(|| Usage(format!("--secret-env {text}: expected NAME=SECRET/KEY")))?;
+        let source = json!({"secretKeyRef": {"name": secret, "key": key}});
+        replace(&mut spec, "env", name, Some(json!({"name": name, "valueFrom": source})));
     }
     for name in &args.pull_secret {
         replace(&mut spec, "imagePullSecrets", name, Some(json!({"name": name})));

@@ -14,18 +14,12 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use crate::{FileStamp, Volume};
-use api::validate::{is_dns_label, is_dns_subdomain};
+use api::validate::{is_dns_label, is_dns_subdomain, is_secret_key};
 
 /// Longest file of a secret.
 pub const VALUE_MAX: u64 = 1 << 20;
 /// The files of a secret by their names.
 pub type Files = BTreeMap<String, Vec<u8>>;
-
-/// Whether a text can be the name of a file of a secret, as Kubernetes has it.
-pub fn is_key(text: &str) -> bool {
-    let is_good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    (1..=253).contains(&text.len()) && text.bytes().all(is_good) && text != "." && !text.starts_with("..")
-}
 
 /// Reads the files of a folder that can be files of a secret; others are passed over (mounted Secrets have folders and
 /// links beside them).
@@ -39,7 +33,7 @@ pub fn read(folder: &Path) -> io::Result<Files> {
         let Ok(name) = entry.file_name().into_string() else { continue };
         // Through symlinks: mounted Secrets are made of them.
         let data = match fs::metadata(entry.path()) {
-            Ok(data) if data.is_file() && is_key(&name) => data,
+            Ok(data) if data.is_file() && is_secret_key(&name) => data,
             _ => continue,
         };
         if data.len() > VALUE_MAX {
@@ -55,7 +49,7 @@ pub fn read(folder: &Path) -> io::Result<Files> {
 /// # Errors
 /// Those of the file system; `InvalidInput` for names that cannot be paths.
 pub fn write(volume: &Volume, namespace: &str, name: &str, files: &Files) -> io::Result<bool> {
-    if !is_dns_label(namespace) || !is_dns_subdomain(name) || !files.keys().all(|key| is_key(key)) {
+    if !is_dns_label(namespace) || !is_dns_subdomain(name) || !files.keys().all(|key| is_secret_key(key)) {
         return Err(io::ErrorKind::InvalidInput.into());
     }
     let folder = volume.secret(namespace, name);
@@ -214,6 +208,11 @@ mod tests {
                 "{namespace}/{name}/{key}"
             );
         }
-        assert!(is_key(".dockerconfigjson") && is_key("tls.crt") && !is_key("a/b") && !is_key("."));
+        assert!(
+            is_secret_key(".dockerconfigjson")
+                && is_secret_key("tls.crt")
+                && !is_secret_key("a/b")
+                && !is_secret_key(".")
+        );
     }
 }

@@ -180,7 +180,11 @@ static int well(struct input *in, const char *path, long long body) {
         static char content[65536];
         FILE *file = fopen(path + 5, "r");
         if (!file) return answer(in->fd, "cannot open\n");
-        content[fread(content, 1, sizeof content - 1, file)] = 0;
+        size_t length = fread(content, 1, sizeof content - 1, file);
+        content[length] = 0;
+        // Those of /proc separate their parts by zero bytes.
+        for (size_t i = 0; i < length; i++)
+            if (!content[i]) content[i] = '\n';
         return fclose(file), answer(in->fd, content);
     }
     if (strncmp(path, "/sleep/", 7) == 0) return usleep(1000 * atoi(path + 7)), answer(in->fd, "slept\n");

@@ -65,6 +65,27 @@ fn wrong(good: &str) -> Vec<(&'static str, String)> {
         ("memory", image("x", good, "  resources: {limits: {memory: lots}}\n")),
         ("memory", image("x", good, "  resources: {limits: {memory: 5}}\n")),
         ("env[0].name", image("x", good, "  env: [{name: 'a=b'}]\n")),
+        (
+            "env[0]",
+            image("x", good, "  env: [{name: A, value: b, valueFrom: {secretKeyRef: {name: s, key: k}}}]\n"),
+        ),
+        ("env[0]", image("x", good, "  env: [{name: PORT, valueFrom: {secretKeyRef: {name: s, key: k}}}]\n")),
+        (
+            "secretKeyRef.key",
+            image("x", good, "  env: [{name: A, valueFrom: {secretKeyRef: {name: s, key: ../k}}}]\n"),
+        ),
+        (
+            "secretKeyRef.name",
+            image("x", good, "  env: [{name: A, valueFrom: {secretKeyRef: {name: S, key: k}}}]\n"),
+        ),
+        (
+            "snapshot",
+            image(
+                "x",
+                good,
+                "  snapshot: ready\n  env: [{name: A, valueFrom: {secretKeyRef: {name: s, key: k}}}]\n",
+            ),
+        ),
         ("command", image("x", good, "  command: ['']\n")),
         ("mountPath", image("x", good, "  secrets: [{name: a, mountPath: /a/../b}]\n")),
         ("mountPath", image("x", good, "  secrets: [{name: a, mountPath: a}]\n")),

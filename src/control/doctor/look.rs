@@ -220,9 +220,10 @@ impl Cluster {
 
 /// Whether an Image needs a Secret of its namespace.
 fn names_secrets(image: &Object) -> bool {
-    ["secrets", "imagePullSecrets"]
-        .iter()
-        .any(|field| image.spec[*field].as_array().is_some_and(|list| !list.is_empty()))
+    let spec = &image.spec;
+    let list = |key: &str| spec[key].as_array().into_iter().flatten();
+    list("secrets").chain(list("imagePullSecrets")).next().is_some()
+        || list("env").any(|variable| variable["valueFrom"].is_object())
 }
 
 async fn list<K>(api: &Api<K>, label: &str) -> Result<Vec<K>, String>

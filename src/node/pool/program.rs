@@ -144,7 +144,9 @@ fn port(spec: &ImageSpec, env: &[String], exposed: &[String]) -> u16 {
 fn environment(published: &Published, image: Vec<String>, port: u16) -> Vec<String> {
     let hex = published.digest.strip_prefix("sha256:").unwrap_or(&published.digest);
     let function = published.name.function();
-    let own = published.spec.env.iter().map(|variable| format!("{}={}", variable.name, variable.value));
+    // What comes from secrets is given to each call, and is no part of a snapshot.
+    let stated = published.spec.env.iter().filter(|variable| variable.value_from.is_none());
+    let own = stated.map(|variable| format!("{}={}", variable.name, variable.value));
     let promised = [
         format!("PORT={port}"),
         format!("K_SERVICE={function}"),

@@ -139,7 +139,8 @@ impl Reviser<'_> {
     async fn serve(&self, proven: bool, losses: &mut Losses) -> Result<(), BakeFailure> {
         let prepared = self.prepare().await?;
         if program::mode(self.published) == SnapshotMode::None {
-            if !proven {
+            // A program that needs its secrets cannot be tried without them, and a bake gives none.
+            if !proven && !self.published.spec.has_secrets() {
                 self.bake(&prepared, Occasion::First).await?;
             }
             let _events = self.install(&prepared, Machines::Boot);
@@ -234,7 +235,7 @@ impl Reviser<'_> {
     }
 
     async fn prepare(&self) -> Result<Prepared, BakeFailure> {
-        inlay::secret_files(&self.server.secrets, self.published)
+        inlay::of_secrets(&self.server.secrets, self.published)
             .map_err(|error| BakeFailure::new(error.reason(), error.to_string()))?;
         let mut bundle = self.open().await?;
         bundle.program.process.resolv_conf = self.resolv_conf()?;

@@ -55,7 +55,7 @@ pub async fn keychain(
     Ok(keychain)
 }
 
-/// Writes the secrets that an Image mounts onto the volume, where the server finds them.
+/// Writes the secrets that calls of an Image get something of onto the volume, where the server finds them.
 ///
 /// # Errors
 /// When one is missing, or the volume refuses.
@@ -65,8 +65,7 @@ pub async fn mounts(
     namespace: &str,
     spec: &ImageSpec,
 ) -> Result<(), Failure> {
-    for mount in &spec.secrets {
-        let name = &mount.name;
+    for (name, needed) in spec.secret_names() {
         let fix = format!("kubectl -n {namespace} create secret generic {name} --from-literal=KEY=VALUE");
         let secret = match get(client, namespace, name, "secret", &fix).await {
             Ok(secret) => secret,
@@ -74,6 +73,9 @@ pub async fn mounts(
                 if failure.reason == FailureReason::SecretMissing {
                     // What the cluster does not have any more is no secret of the function's any more.
                     let _ = on_volume::retain(volume, |space, secret| (space, secret) != (namespace, name));
+                    if !needed {
+                        continue;
+                    }
                 }
                 return Err(failure);
             }
