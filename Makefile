@@ -3,7 +3,7 @@
 #   make build   both binaries, static, in target/x86_64-unknown-linux-musl/release/
 #   make demo    builds, publishes four sample functions, calls them, prints what a call costs
 #   make test    formatting, lints, dependencies, build, unit tests, black-box tests, documentation, generated files, fuzzing
-#   make test-all   that, and `make test-cluster`
+#   make test-all   that, `make test-cluster`, and 200 calls of each client library that functions reach servers with
 #   make image   the container image, as an OCI layout in target/image, without a Docker daemon
 #   make test-cluster   a real one-node cluster: image, chart, ingress, rollouts, failures (root; builds Kubernetes first)
 #   make runtimes-table  measures the README's table of runtimes
@@ -30,7 +30,9 @@ demo: build functions
 test: setup-test fmt lint deny build functions runtimes unit blackbox docs generated fuzz
 	@echo "everything checked"
 
-test-all: test test-cluster
+test-all: test
+	EGRESS_CALLS=200 cargo test $(PROFILE) --test egress -- every_client
+	$(MAKE) test-cluster
 
 image: build
 	tests/image.sh $(OUT) target/image
@@ -68,6 +70,7 @@ target/demo/server.py: demo/python/server.py
 # Images of real runtimes from Debian, PyPI, npm, Go modules, Maven and crates; two at once, as most of it is waiting.
 runtimes: setup-test
 	ls tests/runtimes/*/recipe.sh | xargs -n1 dirname | xargs -n1 basename | xargs -P2 -n1 tests/runtimes/build.sh
+	cd tests && ls egress/clients/*/recipe.sh | xargs -n1 dirname | xargs -P2 -n1 runtimes/build.sh
 
 # Measures the README's table of runtimes, one after another, and writes it there.
 runtimes-table: build runtimes

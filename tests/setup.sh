@@ -43,6 +43,9 @@ if [ "$level" != build ]; then
     # Peers of functions, and their names.
     need ip iproute2
     need dnsmasq dnsmasq-base
+    need redis-server redis-server
+    need nginx nginx-light
+    ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
     need cpio cpio
     need busybox busybox-static
     need qemu-system-x86_64 qemu-system-x86

@@ -3,6 +3,7 @@
 
 #![allow(clippy::expect_used, reason = "a test that cannot go on says why and ends")]
 
+mod clients;
 #[path = "../common/mod.rs"]
 mod common;
 mod peers;
@@ -24,7 +25,9 @@ use tempfile::TempDir;
 const LIMIT: Duration = Duration::from_secs(120);
 /// Where the DNS server listens, and what it knows.
 const DNS: &str = "192.0.2.53";
-const RECORDS: [&str; 5] = [
+const RECORDS: [&str; 7] = [
+    "--host-record=db.test,192.0.2.1",
+    "--host-record=redis.test,192.0.2.1",
     "--host-record=web.test,192.0.2.1,2001:db8::1",
     "--host-record=rebinds.test,127.0.0.1",
     "--host-record=metadata.test,169.254.169.254",
@@ -53,6 +56,7 @@ fn main() {
         ),
         ("the_operator_has_the_last_word", the_operator_has_the_last_word),
         ("nothing_leaks_over_many_calls", nothing_leaks_over_many_calls),
+        ("every_client_reaches_its_server", clients::every_client_reaches_its_server),
     ];
     let trials =
         trials.into_iter().map(|(name, test)| Trial::test(name, test).with_ignored_flag(!runnable)).collect();

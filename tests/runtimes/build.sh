@@ -3,6 +3,8 @@
 #
 #   tests/runtimes/build.sh [NAME…]     all of them without names; what is built and unchanged is left alone
 #
+# A name with a slash is the folder of a recipe elsewhere below tests/: `egress/clients/python` becomes `egress-clients-python`.
+#
 # A runtime is a folder beside this file: `recipe.sh` says which Debian packages it stands on and fills the folder $app
 # with the rest, `image.json` is the `config` of its image. Layers are uncompressed tar files: what all share (the base
 # of Debian), what a set of packages adds, and the program.
@@ -86,10 +88,14 @@ node_install() {
 }
 
 build_one() (
-    name=$1 src=$here/$1 base=debian packages="" inputs=""
+    folder=$1 base=debian packages="" inputs=""
+    case $folder in
+        */*) folder=../$folder ;;
+    esac
+    name=$(echo "$1" | tr / -) src=$here/$folder
     . "$src/recipe.sh"
     export name src
-    key=$(key_of "$name")
+    key=$(key_of "$folder")
     exec 9>"$cache/$name.lock"
     flock 9
     image=$store/images/$name-$key

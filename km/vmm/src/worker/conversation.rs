@@ -173,6 +173,12 @@ impl<'a> Conversation<'a> {
         self.finished.is_some()
     }
 
+    /// The program has sent something to a peer that has not left yet: the way there is not open, or full.
+    #[must_use]
+    pub fn owes(&self) -> bool {
+        self.stream.outbound.owes()
+    }
+
     /// When the first byte of the response came.
     #[must_use]
     pub fn first_byte(&self) -> Option<Instant> {

@@ -53,7 +53,8 @@ pub struct Finished;
 
 impl Goal for Finished {
     fn look(&mut self, _idle: &Idle, _guest: Duration, conversation: &Conversation<'_>) -> Look {
-        if conversation.finished() { Look::Reached } else { Look::Wait(None) }
+        let is_over = conversation.finished() && !conversation.owes();
+        if is_over { Look::Reached } else { Look::Wait(None) }
     }
 }
 

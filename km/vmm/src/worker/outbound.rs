@@ -54,8 +54,10 @@ struct Connection {
     armed: bool,
     /// The guest has such bytes, and wants to hear that there are more.
     alert: bool,
-    /// The guest's last write was taken in part.
+    /// The guest's last write was taken in part, and it has not been told of room for the rest.
     stopped: bool,
+    /// The guest's last write was taken in part: the rest is in the machine.
+    owes: bool,
     /// The peer sends no more, and the guest knows.
     ended: bool,
     /// The guest was told that nothing more comes and goes.
@@ -111,6 +113,7 @@ impl Outbound {
             armed: true,
             alert: false,
             stopped: false,
+            owes: false,
             ended: false,
             hung_up: false,
         });
@@ -191,6 +194,11 @@ impl Outbound {
         for connection in &mut self.connections {
             connection.tell_failure(arrivals);
         }
+    }
+
+    /// Bytes of the program wait in the machine until they can leave.
+    pub fn owes(&self) -> bool {
+        self.connections.iter().any(|one| one.owes && !matches!(one.state, State::Over(_)))
     }
 
     /// What is to be waited for, beside the slot's stream.
@@ -362,6 +370,7 @@ impl Connection {
     fn write(&mut self, bytes: &[u8]) -> Transfer {
         let State::Open(socket) = &self.state else {
             self.stopped = matches!(self.state, State::Asked);
+            self.owes = self.stopped;
             return if self.stopped { Transfer::Done(0) } else { Transfer::Broken };
         };
         let written = match self.transport {
@@ -370,6 +379,7 @@ impl Connection {
         };
         if let Transfer::Done(count) = written {
             self.stopped = count < bytes.len();
+            self.owes = self.stopped;
         }
         written
     }

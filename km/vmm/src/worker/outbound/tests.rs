@@ -241,3 +241,34 @@ fn news_that_finds_no_room_is_told_later() {
     outbound.announce(&mut full);
     assert_eq!(wait(&mut outbound)[0].0, EventKind::Ended);
 }
+
+#[test]
+fn what_was_sent_before_the_grant_is_owed_until_it_left() {
+    let (broker, mut outbound) = broker();
+    let to = end(Transport::Udp, "192.0.2.1:8125".parse().unwrap());
+    assert_eq!(outbound.connect(STREAM, to), Transfer::Done(0));
+    assert!(!outbound.owes(), "nothing was sent");
+    let datagram = [&2u16.to_le_bytes()[..], b"hi"].concat();
+    assert_eq!(outbound.write(STREAM, &datagram), Transfer::Done(0));
+    assert!(outbound.owes());
+    let ask = asked(&broker);
+    let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.connect(peer.local_addr().unwrap()).unwrap();
+    let socket = OwnedFd::from(socket);
+    let grant = Grant { id: ask.id, outcome: Ok(end(Transport::Udp, "192.0.0.2:4000".parse().unwrap())) };
+    packet::send(&broker, &grant.encode(), &[socket.as_fd()]).unwrap();
+    while !wait(&mut outbound).iter().any(|(kind, ..)| *kind == EventKind::Writable) {}
+    assert!(outbound.owes(), "the guest knows of the room, and has not used it");
+    assert_eq!(outbound.write(STREAM, &datagram), Transfer::Done(datagram.len()));
+    assert!(!outbound.owes());
+    assert_eq!(peer.recv(&mut [0; 9]).unwrap(), 2);
+
+    // Of a connection that failed nothing is owed.
+    assert_eq!(outbound.connect(STREAM + 1, to), Transfer::Done(0));
+    assert_eq!(outbound.write(STREAM + 1, &datagram), Transfer::Done(0));
+    let refusal = Grant { id: asked(&broker).id, outcome: Err(ENETUNREACH) };
+    packet::send(&broker, &refusal.encode(), &[]).unwrap();
+    wait(&mut outbound);
+    assert!(!outbound.owes());
+}

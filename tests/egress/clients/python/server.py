@@ -1,0 +1,78 @@
+"""Opens a connection with the client that the path names, and answers what came over it."""
+import asyncio
+import os
+import socket
+import ssl
+import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import asyncpg
+import psycopg
+import redis
+import requests
+import statsd
+
+CA = "/run/secrets/peers/ca.crt"
+SQL = "SELECT 6 * 7"
+
+
+def with_psycopg():
+    with psycopg.connect(
+        host="db.test", user="caller", password="secret", dbname="caller", sslmode="verify-full", sslrootcert=CA
+    ) as connection:
+        return connection.execute(SQL).fetchone()[0]
+
+
+def with_asyncpg():
+    async def ask():
+        connection = await asyncpg.connect(
+            host="db.test", user="caller", password="secret", database="caller", ssl=ssl.create_default_context(cafile=CA)
+        )
+        try:
+            return await connection.fetchval(SQL)
+        finally:
+            await connection.close()
+
+    return asyncio.run(ask())
+
+
+def with_redis():
+    client = redis.Redis(host="redis.test")
+    client.incr("calls")
+    return client.eval("return 6 * 7", 0)
+
+
+def with_urllib():
+    context = ssl.create_default_context(cafile=CA)
+    with urllib.request.urlopen("https://web.test/answer", context=context) as answer:
+        return answer.read().decode()
+
+
+def with_requests():
+    return requests.get("https://web.test/answer", verify=CA).text
+
+
+def with_statsd():
+    statsd.StatsClient("192.0.2.1", 8125).incr("calls")
+    return 42
+
+
+def with_dns():
+    families = {info[0] for info in socket.getaddrinfo("web.test", 443, type=socket.SOCK_STREAM)}
+    return 42 if families == {socket.AF_INET, socket.AF_INET6} else families
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        try:
+            status, content = 200, str(globals()["with_" + self.path.strip("/")]())
+        except Exception as error:  # whatever it is, the caller is to see it
+            status, content = 500, f"{type(error).__name__}: {error}"
+        content = content.encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+
+ThreadingHTTPServer(("", int(os.environ.get("PORT", "8080"))), Handler).serve_forever()
