@@ -44,7 +44,13 @@ impl MachineSlot {
 
     /// The call is over, and with it every connection of its machine.
     pub fn ends(&self) -> Usage {
-        self.session.as_ref().map(Session::end).unwrap_or_default()
+        let Some(session) = &self.session else { return Usage::default() };
+        let usage = session.end();
+        if session.is_over() {
+            // It broke the broker's protocol, or is gone.
+            self.slot.worker().kill();
+        }
+        usage
     }
 }
 
