@@ -62,8 +62,8 @@ impl Function {
 }
 
 impl Broker {
-    /// A broker whose tasks run in the runtime within which this is called. Addresses of the node join those of `policy.own`, and
-    /// outside of a cluster the search list of resolv.conf joins that of the policy.
+    /// A broker whose tasks run in the runtime within which this is called. Addresses of the node join those of `policy.own`; the
+    /// search list of resolv.conf names the domain of the cluster that this is in, or joins that of the policy.
     ///
     /// # Errors
     /// See [`SettingsError`].
@@ -78,7 +78,10 @@ impl Broker {
         upstream: Upstream,
         runtime: Handle,
     ) -> Result<Arc<Self>, SettingsError> {
-        let Settings { mut policy, limits, observer, .. } = settings;
+        let Settings { mut policy, limits, observer, is_in_cluster, .. } = settings;
+        if is_in_cluster && policy.cluster_domain.is_none() {
+            policy.cluster_domain = upstream.cluster_domain();
+        }
         policy.own.extend(own::addresses().map_err(SettingsError::Own)?);
         policy.search.extend_from_slice(upstream.search());
         let places = Arc::new(Semaphore::new(limits.per_node.min(Semaphore::MAX_PERMITS)));

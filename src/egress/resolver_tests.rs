@@ -4,8 +4,9 @@ use hickory_resolver::proto::op::{Edns, Message, OpCode, ResponseCode};
 use hickory_resolver::proto::rr::{DNSClass, RecordType};
 use km_abi::outbound::Transport;
 
+use crate::broker::Broker;
 use crate::policy::Policy;
-use crate::settings::Limits;
+use crate::settings::{Limits, Settings};
 use crate::test_slot::{Bench, addresses, query};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -156,4 +157,19 @@ async fn a_search_list_does_not_stop_programs() {
     let conf = bench.broker.resolv_conf("shop");
     let expected = "nameserver 127.0.0.53\nsearch shop.svc.cluster.local svc.cluster.local cluster.local\noptions ndots:1\n";
     assert_eq!(conf, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_says_which_cluster_it_is_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let resolv_conf = folder.path().join("resolv.conf");
+    let text = "nameserver 10.96.0.10\nsearch faas.svc.corp.example svc.corp.example corp.example\noptions ndots:5\n";
+    std::fs::write(&resolv_conf, text).unwrap();
+    let conf = |is_in_cluster| {
+        let settings = Settings { resolv_conf: resolv_conf.clone(), is_in_cluster, ..Settings::default() };
+        Broker::new(settings).unwrap().resolv_conf("shop")
+    };
+    let of_cluster = "nameserver 127.0.0.53\nsearch shop.svc.corp.example svc.corp.example corp.example\noptions ndots:5\n";
+    assert_eq!(conf(true), of_cluster);
+    assert_eq!(conf(false), of_cluster.replace("shop.", "faas."));
 }

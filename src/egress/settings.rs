@@ -19,6 +19,8 @@ pub struct Settings {
     pub policy: Policy,
     /// The servers of names that are asked, in the form of resolv.conf(5). Read once; one that is not there has none.
     pub resolv_conf: PathBuf,
+    /// This is a pod, whose resolv.conf names the domain of the cluster's Services.
+    pub is_in_cluster: bool,
     /// How much at once.
     pub limits: Limits,
     /// Who is told.
@@ -30,6 +32,7 @@ impl Default for Settings {
         Self {
             policy: Policy::default(),
             resolv_conf: RESOLV_CONF.into(),
+            is_in_cluster: false,
             limits: Limits::default(),
             observer: Arc::new(Nobody),
         }

@@ -152,6 +152,11 @@ impl Upstream {
         &self.search
     }
 
+    /// The domain of the cluster's Services, as the kubelet writes it into a pod's search list: `NAMESPACE.svc.DOMAIN svc.DOMAIN DOMAIN`.
+    pub(crate) fn cluster_domain(&self) -> Option<Name> {
+        self.search.iter().find_map(|name| name.as_str().strip_prefix("svc.")?.parse().ok())
+    }
+
     pub(crate) fn ndots(&self) -> usize {
         self.ndots
     }

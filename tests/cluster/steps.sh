@@ -54,6 +54,31 @@ spec: {image: "$2", imagePullSecrets: $3}
 END
 }
 
+# The cluster's names: a server on the node behind the address that pods ask, which knows the Services of `default`.
+names() {
+    mkdir -p "$state/names"
+    kubectl get services -n default -o jsonpath='{range .items[*]}{.spec.clusterIP} {.metadata.name}.default.svc.cluster.local{"\n"}{end}' \
+        >"$state/names/services"
+    in_node dnsmasq --keep-in-foreground --conf-file=/dev/null --no-resolv --no-hosts --bind-interfaces --user=root --pid-file= \
+        --local=/cluster.local/ --listen-address="$inside" --hostsdir="$state/names" >"$state/log/names.log" 2>&1 &
+    kubectl apply -f - <<END
+apiVersion: v1
+kind: Service
+metadata: {name: kube-dns, namespace: kube-system}
+spec: {clusterIP: 10.96.0.10, ports: [{name: udp, port: 53, protocol: UDP}, {name: tcp, port: 53, protocol: TCP}]}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: kube-dns, namespace: kube-system, labels: {kubernetes.io/service-name: kube-dns}}
+addressType: IPv4
+endpoints: [{addresses: [$inside]}]
+ports: [{name: udp, port: 53, protocol: UDP}, {name: tcp, port: 53, protocol: TCP}]
+END
+}
+
+# reaches WORD HOST/PORT: what the function answers that connects there.
+reaches() { eventually "$1" curl -s "http://$inside/default/reaches/$2"; }
+
 first_pod() {
     kubectl -n faas get pods -l app.kubernetes.io/name=kontain-faas --field-selector status.phase=Running -o name | head -1 | cut -d/ -f2
 }

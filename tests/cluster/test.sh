@@ -55,6 +55,42 @@ kontain-faas doctor --kube
 kubectl get kimg hello
 kubectl describe kimg hello | tail -20
 
+step "a function reaches what its rules name, and nothing of the cluster's own"
+kubectl run web --image=127.0.0.1:5000/hello:1 --port=8080
+kubectl run bare --image=127.0.0.1:5000/hello:1 --port=8080
+kubectl expose pod web --port=80 --target-port=8080
+kubectl wait pod/web pod/bare --for=condition=Ready --timeout=120s
+names
+address() { kubectl get "$1" -o jsonpath="{$2}"; }
+web=$(address service/web .spec.clusterIP) bare=$(address pod/bare .status.podIP)
+musl-gcc -O1 -w -static -o "$work/image/reaches" "$root/tests/egress/fetches.c"
+kontain-faas pack -o "oci:$work/image/reaches:1" --at /server -- "$work/image/reaches" >/dev/null
+push_layout "$work/image/reaches:1" "$registry/reaches:1"
+# The operator opens the Services by address; those of one's own namespace are open by name.
+install --set "server.egress.allow={$services}"
+kubectl -n faas rollout status deployment/kontain-faas --timeout 300s
+kubectl apply -f - <<END
+apiVersion: build.kontain.app/v1
+kind: Image
+metadata: {name: reaches, namespace: default}
+spec:
+  image: docker://$registry/reaches:1
+  egress:
+    - {host: web, ports: [80]}
+    - {host: kubernetes, ports: [443]}
+    - {cidr: $web, ports: [80]}
+    - {cidr: 0.0.0.0/0, ports: [80, 443, 6443, 8080, 10250]}
+END
+kubectl wait kimg/reaches --for=condition=Ready --timeout=120s
+for host in web web.default web.default.svc.cluster.local "$web"; do reaches "static C" "$host/80"; done
+for to in kubernetes/443 "$api/443" "$inside/6443" "$inside/10250" 169.254.169.254/80 "$bare/8080"; do
+    reaches "Network unreachable" "$to"
+done
+eventually "egress to $bare:8080 " kubectl -n faas logs -c server --tail=-1 -l app.kubernetes.io/name=kontain-faas
+kubectl delete kimg/reaches pod/web pod/bare service/web --wait=false
+install
+settle
+
 step "two replicas under load of four clients: a pod is deleted"
 load_begin 0
 kubectl -n faas delete pod "$(first_pod)"
