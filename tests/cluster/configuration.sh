@@ -44,6 +44,7 @@ imageGCHighThresholdPercent: 100
 imageGCLowThresholdPercent: 99
 resolvConf: $state/resolv.conf
 clusterDNS: [10.96.0.10]
+clusterDomain: cluster.local
 END
 echo "nameserver $outside" >resolv.conf
 cat >registry.yaml <<END

@@ -63,8 +63,8 @@ kubectl wait pod/web pod/bare --for=condition=Ready --timeout=120s
 names
 address() { kubectl get "$1" -o jsonpath="{$2}"; }
 web=$(address service/web .spec.clusterIP) bare=$(address pod/bare .status.podIP)
-musl-gcc -O1 -w -static -o "$work/image/reaches" "$root/tests/egress/fetches.c"
-kontain-faas pack -o "oci:$work/image/reaches:1" --at /server -- "$work/image/reaches" >/dev/null
+musl-gcc -O1 -w -static -o "$work/reaches" "$root/tests/egress/fetches.c"
+kontain-faas pack -o "oci:$work/image/reaches:1" --at /server -- "$work/reaches" >/dev/null
 push_layout "$work/image/reaches:1" "$registry/reaches:1"
 # The operator opens the Services by address; those of one's own namespace are open by name.
 install --set "server.egress.allow={$services}"
