@@ -309,15 +309,26 @@ impl Policy {
     #[must_use]
     pub fn resolution(&self, namespace: &str, rules: &[Rule], name: &Name) -> Resolution {
         let covered = |name: &Name| rules.iter().any(|rule| self.covers(namespace, &rule.target, name));
+        // Below a star is whatever is tried.
+        let is_name = |rule: &Rule| matches!(rule.target, Target::Name(_));
+        let named = |name: &Name| {
+            rules.iter().any(|rule| is_name(rule) && self.covers(namespace, &rule.target, name))
+        };
         let any = self.mode == Mode::Public || rules.iter().any(|rule| rule.target == Target::AnyPublic);
         if self.mode == Mode::Off {
             Resolution::Refuse
         } else if any || covered(name) {
             Resolution::Ask
         } else {
+            // A resolver tries a name within each domain of its list and alone, and a refusal of one try ends most of them.
             let search = self.search(namespace);
-            let mut stems = search.iter().filter_map(|domain| name.stem(domain)?.parse::<Name>().ok());
-            if stems.any(|stem| covered(&stem)) { Resolution::Absent } else { Resolution::Refuse }
+            let other_try = |stem: &str| {
+                let tries = search.iter().map(|domain| format!("{stem}.{domain}"));
+                stem.parse().is_ok_and(|name: Name| covered(&name))
+                    || tries.flat_map(|text| text.parse()).any(|name: Name| named(&name))
+            };
+            let mut stems = search.iter().filter_map(|domain| name.stem(domain)).chain([name.as_str()]);
+            if stems.any(other_try) { Resolution::Absent } else { Resolution::Refuse }
         }
     }
 }
