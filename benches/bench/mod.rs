@@ -13,9 +13,12 @@ use crate::load::samples::{self, Sample};
 use crate::load::summary::{Durations, micros};
 use anyhow::{Context, bail};
 use report::{Clocks, Closed, Function, Open, Report};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
+
+/// Time after a start in which functions get their first shells.
+const SHELLS_MADE: Duration = Duration::from_secs(1);
 
 /// Options of `bench`.
 #[derive(Debug, clap::Args)]
@@ -42,6 +45,9 @@ pub struct Args {
     /// Cold boots, and processes of the baseline.
     #[arg(long, env = "KONTAIN_STARTS", value_name = "N", default_value_t = 50)]
     pub starts: usize,
+    /// Restarts of the server, after each of which the first call of a function is measured.
+    #[arg(long, env = "KONTAIN_RESTARTS", value_name = "N", default_value_t = 10)]
+    pub restarts: usize,
 }
 
 /// Measures everything and writes report and plots.
@@ -70,6 +76,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         report.functions.push(measure(&node, sample, args)?);
     }
     drop(node);
+    let firsts = first_calls(&chosen, (&images, &volume, &log), args.restarts)?;
+    for (first, function) in firsts.iter().zip(&mut report.functions) {
+        function.first = first.summary();
+        eprintln!("{}: first call of a worker p50 {}", function.title, micros(function.first.p50_us));
+    }
     for (sample, function) in chosen.iter().zip(&mut report.functions) {
         function.cold = cold_boots(sample, args)?;
         eprintln!("{}: cold boot p50 {}", sample.title, micros(function.cold.p50_us));
@@ -111,7 +122,15 @@ fn measure(node: &Node, sample: &Sample, args: &Args) -> anyhow::Result<Function
     }
     let process = baseline::processes(&sample.command, args.starts)?.summary();
     eprintln!("  as a process for each call: p50 {}", micros(process.p50_us));
-    Ok(Function { name: sample.name, title: sample.title, open, closed, cold: Default::default(), process })
+    Ok(Function {
+        name: sample.name,
+        title: sample.title,
+        open,
+        closed,
+        first: Default::default(),
+        cold: Default::default(),
+        process,
+    })
 }
 
 fn rate(sample: &Sample, args: &Args) -> f64 {
@@ -152,6 +171,28 @@ fn open(rate: f64, outcome: &Outcome, records: &[Record]) -> Open {
         dirty_pages: records.iter().map(|record| record.dirty_pages).sum::<u64>() / count,
         exits: records.iter().map(|record| record.exits).sum::<u64>() / count,
     }
+}
+
+/// The first call of each function after so many restarts of the server, on whose volume the snapshots are.
+fn first_calls(
+    chosen: &[Sample],
+    (images, volume, log): (&Path, &Path, &Path),
+    restarts: usize,
+) -> anyhow::Result<Vec<Durations>> {
+    let mut firsts = vec![Durations::default(); chosen.len()];
+    for _ in 0..restarts {
+        let (node, _) = Node::start(images, volume, log)?;
+        let names: Vec<&str> = chosen.iter().map(|sample| sample.name).collect();
+        node.wait(&names, |_, _| ())?;
+        // What is measured is a call that finds a shell.
+        std::thread::sleep(SHELLS_MADE);
+        for (sample, first) in chosen.iter().zip(&mut firsts) {
+            let path = format!("/default/{}/", sample.name);
+            let outcome = closed_loop(node.functions, &path, 1, Duration::from_secs(60), 1)?;
+            first.join(&checked(sample, outcome)?.latencies);
+        }
+    }
+    Ok(firsts)
 }
 
 /// Calls that are answered by a machine which boots for them: `snapshot: none`.

@@ -44,6 +44,8 @@ pub struct Function {
     pub open: Open,
     /// With all that clients can.
     pub closed: Vec<Closed>,
+    /// The first call after a restart of the server, of a worker that has served none.
+    pub first: Summary,
     /// Calls answered by a machine that boots for them, without a snapshot.
     pub cold: Summary,
     /// The baseline: the program started as a process for each call.
@@ -113,8 +115,8 @@ impl Report {
         let Host { cpu, cpus, kvm, kernel } = &self.host;
         let mut text =
             format!("{cpu}, {cpus} CPUs, KVM {kvm:?}, Linux {kernel}, isolation {}\n\n", self.isolation);
-        text += "| function | open loop | p50 | p99 | pool empty | to 1st instruction | to 1st byte | torn down | closed loop, best | cold boot | as a process |\n";
-        text += "|---|---|---|---|---|---|---|---|---|---|---|\n";
+        text += "| function | open loop | p50 | p99 | pool empty | to 1st instruction | to 1st byte | torn down | closed loop, best | first call of a worker | cold boot | as a process |\n";
+        text += "|---|---|---|---|---|---|---|---|---|---|---|---|\n";
         for function in &self.functions {
             let (open, clocks) = (&function.open, &function.open.clocks);
             let best =
@@ -122,7 +124,7 @@ impl Report {
             // Writing to a String cannot fail.
             writeln!(
                 text,
-                "| {} | {}/s | {} | {} | {:.2} % | {} | {} | {} | {} | {} | {} |",
+                "| {} | {}/s | {} | {} | {:.2} % | {} | {} | {} | {} | {} | {} | {} |",
                 function.title,
                 open.rate,
                 micros(open.latency.p50_us),
@@ -132,6 +134,7 @@ impl Report {
                 micros(clocks.first_byte.p50_us),
                 micros(clocks.teardown_done.p50_us),
                 best.map_or(String::new(), |best| format!("{:.0}/s", best.calls_per_second)),
+                micros(function.first.p50_us),
                 micros(function.cold.p50_us),
                 micros(function.process.p50_us),
             )

@@ -12,6 +12,7 @@
 //! status/<namespace>/<function>.json                            how its bake went; written by the node
 //! images/<namespace>/<function>.json                            what is said of an Image from a folder; written by control
 //! snapshots/<key>.snap                                          written by the node
+//! snapshots/<key>.pages                                         which pages calls use of it, by the node
 //! oci-runtime-bundles/<namespace>/<function>                    symlinks for people
 //! ```
 

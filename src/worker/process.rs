@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use command_fds::{CommandFdExt, FdMapping};
 use km_vmm::protocol::{
-    Assign, Assigned, CONTROL_FD, ControlError, FromWorker, Grown, Hello, Refused, SLOTS_MAX, ToWorker,
-    packet,
+    Assign, Assigned, CONTROL_FD, ControlError, FromWorker, Grown, Hello, Learned, Refused, SLOTS_MAX,
+    ToWorker, packet,
 };
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader, Interest};
@@ -138,9 +138,9 @@ impl Worker {
         &self.share
     }
 
-    /// What it tells of the growth of its machines, from when it has its function.
-    pub fn growth(&self) -> GrowthReports {
-        GrowthReports { control: self.control.clone(), pid: self.pid, life: self.life.clone() }
+    /// What it tells of its machines, from when it has its function.
+    pub fn reports(&self) -> Reports {
+        Reports { control: self.control.clone(), pid: self.pid, life: self.life.clone() }
     }
 
     /// It ended.
@@ -190,7 +190,9 @@ impl Worker {
         match limited(ASSIGN_LIMIT, receive(&self.control)).await? {
             FromWorker::Assigned(assigned) => Ok(assigned),
             FromWorker::Refused(refused) => Err(WorkerError::Refused(refused)),
-            FromWorker::Hello(_) | FromWorker::Grown(_) => Err(WorkerError::Unexpected),
+            FromWorker::Hello(_) | FromWorker::Grown(_) | FromWorker::Learned(_) => {
+                Err(WorkerError::Unexpected)
+            }
         }
     }
 
@@ -213,15 +215,24 @@ impl Worker {
     }
 }
 
-/// The growth of a worker's machines. It keeps no worker alive.
+/// What a worker tells of its machines.
+#[derive(Clone, Debug)]
+pub enum Report {
+    /// One of them grows.
+    Grown(Grown),
+    /// What their calls use.
+    Learned(Learned),
+}
+
+/// What a worker tells of its machines. It keeps no worker alive.
 #[derive(Debug)]
-pub struct GrowthReports {
+pub struct Reports {
     control: Arc<UnixDatagram>,
     pid: u32,
     life: Life,
 }
 
-impl GrowthReports {
+impl Reports {
     /// The worker's process id.
     pub fn pid(&self) -> u32 {
         self.pid
@@ -229,14 +240,15 @@ impl GrowthReports {
 
     /// Waits for the next one. Nothing when the worker has ended, is held by nobody any more, or does not keep to the
     /// protocol; then it is killed.
-    pub async fn next(&mut self) -> Option<Grown> {
+    pub async fn next(&mut self) -> Option<Report> {
         let received = tokio::select! {
             received = receive(&self.control) => received,
             () = self.life.leave.cancelled() => return None,
             () = self.life.gone.cancelled() => return None,
         };
         match received {
-            Ok(FromWorker::Grown(grown)) => Some(grown),
+            Ok(FromWorker::Grown(grown)) => Some(Report::Grown(grown)),
+            Ok(FromWorker::Learned(learned)) => Some(Report::Learned(learned)),
             Err(WorkerError::Gone) => None,
             Ok(_) | Err(_) => {
                 self.life.kill.cancel();

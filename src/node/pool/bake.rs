@@ -4,17 +4,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
 use km_vmm::protocol::{GivenSnapshot, Kind, NotReadyReason, RefusedReason, SnapshotMode, Snapshotted};
 
-use super::machine::{self, BootError, Machine};
+use super::machine::{BootError, Machine};
 use super::node::Node;
 use super::program::{Program, mode};
 use super::queue::Occasion;
+use super::rehearsal::rehearse;
 use super::slot::MachineSlot;
 use super::snapshots::Draft;
 use super::table::{ChargedSlot, ESTIMATE_FIRST};
+use super::warmup;
 use super::workers::no_machine;
 use crate::logs::{CallLog, FunctionLog};
 use api::{FailureReason, Published, Warmup};
@@ -114,6 +114,7 @@ pub async fn bake(
     })?;
     if let Some(draft) = draft {
         node.snapshots.publish(draft?, key).map_err(|error| unwritten(&error))?;
+        rehearse(node, published, program, key).await;
     }
     baked.total = begin.elapsed();
     Ok(baked)
@@ -143,7 +144,8 @@ async fn run(
         None => function.to_serve(GivenSnapshot::Nothing),
     };
     worker.assign(assign, &rootfs, draft.map(|draft| &draft.file)).await.map_err(worker_failure)?;
-    node.charge_growth(&worker, &memory, Weak::new());
+    // One that bakes has nothing to teach.
+    drop(node.hear(&worker, &memory, Weak::new()));
     let way = node.way(published).map_err(|error| failure(FailureReason::InvalidSpec, error.to_string()))?;
     let slot = MachineSlot::of(&worker, node, way.as_ref()).await.map_err(worker_failure)?;
     let machine = Machine::new(ChargedSlot { slot, charge }, log);
@@ -243,36 +245,7 @@ async fn warm_up(
         failure(FailureReason::Warmup, format!("{what} was not answered: {error}"))
     };
     machine.begin("warmup", port, WARMUP_LIMIT).map_err(slot_failure)?;
-    let (mut sender, connection) =
-        machine::client().handshake(machine.io()).await.map_err(|error| failed(&error))?;
-    let request = hyper::Request::builder()
-        .method(warmup.method.as_str())
-        .uri(&warmup.path)
-        .header(http::header::HOST, "localhost")
-        // Nothing more comes on this connection, and the program comes to rest when it has closed it.
-        .header(http::header::CONNECTION, "close")
-        .body(Full::new(Bytes::from(warmup.body.clone())))
-        .map_err(|error| failed(&error))?;
-    let exchange = async {
-        let response = sender.send_request(request).await?;
-        let status = response.status();
-        let mut body = response.into_body();
-        while let Some(frame) = body.frame().await {
-            frame?;
-        }
-        Ok::<_, hyper::Error>(status)
-    };
-    tokio::pin!(exchange);
-    let status = tokio::select! {
-        biased;
-        status = &mut exchange => status,
-        // A connection may read the response and its own end in one turn; without a response the exchange knows.
-        ended = connection => match ended {
-            Ok(()) => exchange.await,
-            Err(error) => Err(error),
-        },
-    };
-    let status = status.map_err(|error| failed(&error))?;
+    let status = warmup::exchange(machine, warmup).await.map_err(|error| failed(&error))?;
     if status.is_server_error() {
         baked.warnings.push(format!("{what} was answered with {status}"));
     }

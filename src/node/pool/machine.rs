@@ -481,5 +481,6 @@ fn ended_before_call() -> Ended {
         dirty_pages: 0,
         touched_pages: 0,
         exits: 0,
+        page_faults: 0,
     }
 }

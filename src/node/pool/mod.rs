@@ -12,7 +12,7 @@
 //!   the node's [`budget`].
 //! * [`slot`]: where a machine is, and what it may reach.
 //! * [`machine`], [`call`]: a machine in use, as a byte stream; one that answers a call.
-//! * [`bake`], with its [`queue`], [`snapshots`], [`program`]: where shells come from.
+//! * [`bake`], with its [`queue`], [`snapshots`], [`program`], [`warmup`] and [`rehearsal`]: where shells come from.
 //! * [`node`]: what all functions share.
 
 pub mod bake;
@@ -24,9 +24,11 @@ pub mod machine;
 pub mod node;
 pub mod program;
 pub mod queue;
+pub mod rehearsal;
 pub mod slot;
 pub mod snapshots;
 pub mod table;
+pub mod warmup;
 pub mod workers;
 
 pub use call::ActiveCall;

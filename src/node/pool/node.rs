@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use super::budget::{Budget, Growth};
 use super::function_pool::Pool;
@@ -14,8 +14,8 @@ use super::snapshots::Snapshots;
 use super::table::ESTIMATE_FIXED;
 use crate::reach::Reach;
 use api::Published;
-use km_vmm::protocol::{FunctionSpec, Grown};
-use worker::process::{GrowthReports, Worker};
+use km_vmm::protocol::{FunctionSpec, Grown, Learned};
+use worker::process::{Report, Reports, Worker};
 use worker::stock::Stock;
 
 /// How often pools are looked after when nothing happens to them.
@@ -32,6 +32,8 @@ const RECLAIM_PAUSE: Duration = Duration::from_millis(5);
 /// How often, and with which pause, to look whether a machine has ended for which there was no memory.
 const ENDING_MAX: usize = 25;
 const ENDING_PAUSE: Duration = Duration::from_millis(2);
+/// What a function's calls use is written no sooner again.
+const KEEP_PAUSE: Duration = Duration::from_secs(1);
 /// How long who makes shells for nobody in particular steps aside for calls before looking again, and how often at most:
 /// on a node where some call always waits, others get theirs slowly.
 const ASIDE: Duration = Duration::from_millis(10);
@@ -145,15 +147,23 @@ impl Node {
         }
     }
 
-    /// Charges the machines of a worker as they grow, for as long as it lives. A worker that bakes has no pool.
-    pub(super) fn charge_growth(
+    /// Hears a worker for as long as it lives: charges its machines as they grow, and passes on what it has learned, of
+    /// which the last counts. A worker that bakes has no pool.
+    pub(super) fn hear(
         self: &Arc<Self>,
         worker: &Arc<Worker>,
         function: &FunctionSpec,
         pool: Weak<Pool>,
-    ) {
+    ) -> watch::Receiver<Option<Learned>> {
         let most = function.memory_bytes.saturating_add(ESTIMATE_FIXED);
-        tokio::spawn(charge_growth(Arc::downgrade(self), worker.growth(), most, pool));
+        let (sender, receiver) = watch::channel(None);
+        tokio::spawn(hear(Arc::downgrade(self), worker.reports(), most, pool, sender));
+        receiver
+    }
+
+    /// Keeps what a worker learns beside the snapshot, for those that come after.
+    pub(super) fn keep(self: &Arc<Self>, learned: watch::Receiver<Option<Learned>>, function: &FunctionSpec) {
+        tokio::spawn(keep(Arc::downgrade(self), learned, function.clone()));
     }
 
     /// Charges a machine more; says whether there was so much.
@@ -216,8 +226,21 @@ impl Drop for Waits {
     }
 }
 
-async fn charge_growth(node: Weak<Node>, mut reports: GrowthReports, most: u64, pool: Weak<Pool>) {
-    while let Some(grown) = reports.next().await {
+async fn hear(
+    node: Weak<Node>,
+    mut reports: Reports,
+    most: u64,
+    pool: Weak<Pool>,
+    learned: watch::Sender<Option<Learned>>,
+) {
+    while let Some(report) = reports.next().await {
+        let grown = match report {
+            Report::Grown(grown) => grown,
+            Report::Learned(list) => {
+                learned.send_replace(Some(list));
+                continue;
+            }
+        };
         let Some(node) = node.upgrade() else { return };
         // No machine is larger, whatever its worker says.
         let grown = Grown { bytes: grown.bytes.min(most), ..grown };
@@ -235,6 +258,20 @@ async fn charge_growth(node: Weak<Node>, mut reports: GrowthReports, most: u64, 
             reports.refuse(grown.machine).await;
             node.ended(grown.machine).await;
         }
+    }
+}
+
+/// Ends with the worker.
+async fn keep(node: Weak<Node>, mut learned: watch::Receiver<Option<Learned>>, function: FunctionSpec) {
+    while learned.changed().await.is_ok() {
+        let list = learned.borrow_and_update().clone();
+        let (Some(list), Some(node)) = (list, node.upgrade()) else { continue };
+        let (key, memory) = (function.snapshot_key.clone(), function.memory_bytes);
+        let kept = tokio::task::spawn_blocking(move || node.snapshots.keep(&key, &list, memory));
+        if let Ok(Err(error)) = kept.await {
+            tracing::debug!(function = function.name, %error, "what calls use is not kept");
+        }
+        tokio::time::sleep(KEEP_PAUSE).await;
     }
 }
 

@@ -17,6 +17,8 @@ use super::program::Program;
 use api::egress::EgressRule;
 use api::{ImageSpec, Protocol, Snapshot, Warmup};
 
+mod learned;
+
 /// Ending of a published snapshot's name.
 const SUFFIX: &str = ".snap";
 /// Beginning of the name of one that is being written.
@@ -100,6 +102,7 @@ impl Snapshots {
             }
         }
         let snapshots = Self { folder, budget, counted: AtomicU64::new(0), used: Mutex::default() };
+        snapshots.forget_the_gone()?;
         snapshots.bytes();
         Ok(snapshots)
     }
@@ -142,6 +145,8 @@ impl Snapshots {
     /// Those of the file system; nothing is published then.
     pub fn publish(&self, draft: Draft, key: &str) -> io::Result<()> {
         draft.file.sync_data()?;
+        // What was learned of one before is of no use for this one.
+        self.forget(key);
         fs::rename(&draft.path, self.path(key))?;
         self.evict(key);
         Ok(())
@@ -152,6 +157,7 @@ impl Snapshots {
         if let Err(error) = volume::remove(&self.path(key)) {
             tracing::warn!(%error, key, "cannot remove a snapshot");
         }
+        self.forget(key);
         self.bytes();
     }
 
@@ -193,6 +199,7 @@ impl Snapshots {
             }
             if key(&path) != newest && fs::remove_file(&path).is_ok() {
                 tracing::info!(snapshot = key(&path), "snapshot evicted to keep the disk budget");
+                self.forget(&key(&path));
                 total -= bytes;
             }
         }

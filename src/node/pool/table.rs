@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use km_vmm::snapshot::working_set::LISTED_PAGES_MAX;
 use tokio::sync::oneshot;
 
 use super::budget::Charge;
@@ -15,6 +16,8 @@ use worker::process::Worker;
 pub const ESTIMATE_FIRST: u64 = 16 << 20;
 /// What a machine costs beside what it writes: page tables, KVM's own, the worker's thread.
 pub const ESTIMATE_FIXED: u64 = 2 << 20;
+// What a list makes machines take is charged before any was sampled.
+const _: () = assert!(LISTED_PAGES_MAX * 4096 + ESTIMATE_FIXED <= ESTIMATE_FIRST);
 /// A sample counts as at most so many times the estimate.
 const SAMPLE_MAX: u64 = 2;
 /// Makes that fail in a row before those who wait are told.

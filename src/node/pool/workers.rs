@@ -125,7 +125,8 @@ impl Workers {
         let snapshot = self.snapshot(pool)?;
         let worker = self.assigned(snapshot.as_ref()).await.map_err(|error| refusal(pool, error))?;
         self.verified.store(true, Ordering::Relaxed);
-        self.node.charge_growth(&worker, &self.source.function, Arc::downgrade(pool));
+        let learned = self.node.hear(&worker, &self.source.function, Arc::downgrade(pool));
+        self.node.keep(learned, &self.source.function);
         pool.hired(&worker, worker.gone());
         Ok(worker)
     }
@@ -137,7 +138,10 @@ impl Workers {
             Some(_) if self.verified.load(Ordering::Relaxed) => GivenSnapshot::Verified,
             Some(_) => GivenSnapshot::Unverified,
         };
-        worker.assign(self.source.function.clone().to_serve(given), &self.source.rootfs, snapshot).await?;
+        let function = self.source.function.clone();
+        let learned = snapshot.and_then(|_| self.node.snapshots.learned(&function.snapshot_key));
+        let assign = function.to_serve(given).with(learned);
+        worker.assign(assign, &self.source.rootfs, snapshot).await?;
         Ok(worker)
     }
 
@@ -248,7 +252,11 @@ fn refusal(pool: &Pool, error: WorkerError) -> TakeError {
     TakeError::Worker(error.to_string())
 }
 
-async fn prepare(slot: &mut FrameStream) -> Result<(), SlotError> {
+/// Makes a shell in an empty slot.
+///
+/// # Errors
+/// The worker's reason, or that it is gone or breaks the protocol.
+pub(super) async fn prepare(slot: &mut FrameStream) -> Result<(), SlotError> {
     slot.queue_empty(Kind::Prepare);
     slot.flush().await?;
     loop {
@@ -264,7 +272,10 @@ async fn prepare(slot: &mut FrameStream) -> Result<(), SlotError> {
 }
 
 /// Ends the machine in a slot and waits until the slot is empty.
-async fn end(
+///
+/// # Errors
+/// The worker is gone, does not answer in time, or breaks the protocol.
+pub(super) async fn end(
     slot: &mut FrameStream,
     how: Kind,
     log: &mut (dyn FnMut(&[u8]) + Send),
@@ -322,6 +333,7 @@ mod tests {
             dirty_pages: 3,
             touched_pages: 0,
             exits: 0,
+            page_faults: 0,
         };
         Frame::json(Kind::Ended, &ended).unwrap()
     }

@@ -49,6 +49,8 @@ pub struct CallRecord {
     pub dirty_pages: u64,
     /// Exits to the monitor.
     pub exits: u64,
+    /// Page faults of the host that the call waited for: pages that were not shown to its machine ahead.
+    pub page_faults: u64,
     /// Connections that the program has opened to peers beyond its machine.
     pub connections: u64,
     /// Connections that it asked for and that no rule opens.
@@ -183,6 +185,7 @@ impl CallFacts {
             teardown_us: ended.map_or(0, |ended| ended.teardown_us),
             dirty_pages: ended.map_or(0, |ended| ended.dirty_pages),
             exits: ended.map_or(0, |ended| ended.exits),
+            page_faults: ended.map_or(0, |ended| ended.page_faults),
             connections: usage.connections,
             refused: usage.refused,
             sent_bytes: usage.sent,

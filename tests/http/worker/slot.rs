@@ -92,6 +92,7 @@ impl Slot {
                 dirty_pages: 20,
                 touched_pages: 30,
                 exits: 4,
+                page_faults: 5,
             },
         )
     }

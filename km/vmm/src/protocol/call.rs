@@ -184,6 +184,9 @@ pub struct Ended {
     pub touched_pages: u64,
     /// Exits to the monitor.
     pub exits: u64,
+    /// Page faults of the host that the call waited for: pages that no pre-run had shown to its machine.
+    #[serde(default)]
+    pub page_faults: u64,
 }
 
 #[cfg(test)]
@@ -201,6 +204,7 @@ mod tests {
             dirty_pages: 10,
             touched_pages: 70,
             exits: 5,
+            page_faults: 2,
         }
     }
 

@@ -1,6 +1,8 @@
 //! Messages of the control socket: JSON, one message per packet, at most [`CONTROL_MAX`] bytes to a worker and
 //! [`PACKET_MAX`] from one.
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use km_abi::hypercall::{REPLY, STDIN, STDOUT};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -8,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::packet::PACKET_MAX;
 use super::text::{self, TEXT_MAX};
 use super::{PROTOCOL_VERSION, SLOTS_MAX};
+use crate::snapshot::page_list;
 
 /// Longest control message in bytes: arguments and environment ([`crate::boot::strings::ALL_MAX`]), of which JSON makes six
 /// bytes for one at worst, and the rest.
@@ -84,6 +87,36 @@ pub enum FromWorker {
     Refused(Refused),
     /// A machine holds more memory than it is charged.
     Grown(Grown),
+    /// What calls have taught, for the workers that come after.
+    Learned(Learned),
+}
+
+/// The pages that calls use, as a list ([`crate::snapshot::page_list`]). Either side takes it for an attack and reads it as
+/// one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Learned {
+    /// The list in base64.
+    pages: String,
+}
+
+impl Learned {
+    /// A list's bytes.
+    #[must_use]
+    pub fn new(list: &[u8]) -> Self {
+        Self { pages: BASE64_STANDARD.encode(list) }
+    }
+
+    /// The list's bytes; nothing where there are none to be had.
+    #[must_use]
+    pub fn bytes(&self) -> Option<Vec<u8>> {
+        BASE64_STANDARD.decode(&self.pages).ok()
+    }
+
+    fn check(&self) -> Result<(), ControlError> {
+        let most = page_list::BYTES_MAX.div_ceil(3) * 4;
+        if self.pages.len() > most { Err(ControlError::Field("pages")) } else { Ok(()) }
+    }
 }
 
 /// A machine's memory, told while it grows. Without an answer it goes on.
@@ -253,6 +286,7 @@ impl FunctionSpec {
             role: Role::Serve,
             has_snapshot_fd: snapshot != GivenSnapshot::Nothing,
             verified: snapshot == GivenSnapshot::Verified,
+            learned: None,
         }
     }
 
@@ -260,7 +294,7 @@ impl FunctionSpec {
     #[must_use]
     pub fn to_bake(self) -> Assign {
         let has_snapshot_fd = self.snapshot != SnapshotMode::None;
-        Assign { function: self, role: Role::Bake, has_snapshot_fd, verified: false }
+        Assign { function: self, role: Role::Bake, has_snapshot_fd, verified: false, learned: None }
     }
 }
 
@@ -278,9 +312,18 @@ pub struct Assign {
     /// The content of the snapshot was verified before by a worker of this server and the file has not been
     /// writable since: check the header alone, so that a further worker is ready without reading it all.
     pub verified: bool,
+    /// What calls of earlier workers have taught of the snapshot.
+    #[serde(default)]
+    pub learned: Option<Learned>,
 }
 
 impl Assign {
+    /// The same, with what calls of earlier workers have taught.
+    #[must_use]
+    pub fn with(self, learned: Option<Learned>) -> Self {
+        Self { learned, ..self }
+    }
+
     /// Descriptors that come with this message.
     #[must_use]
     pub fn fd_count(&self) -> usize {
@@ -387,6 +430,7 @@ impl FromWorker {
             Self::Assigned(assigned) => check_jail(&assigned.jail)?,
             Self::Refused(refused) => check_text(&refused.message, "message")?,
             Self::Grown(_) => {}
+            Self::Learned(learned) => learned.check()?,
         }
         Ok(message)
     }
@@ -427,7 +471,8 @@ fn check_assign(assign: &Assign) -> Result<(), ControlError> {
         return Err(ControlError::Field("has_snapshot_fd"));
     }
     check_text(&function.name, "name")?;
-    check_text(&function.snapshot_key, "snapshot_key")
+    check_text(&function.snapshot_key, "snapshot_key")?;
+    assign.learned.as_ref().map_or(Ok(()), Learned::check)
 }
 
 fn check_jail(jail: &Jail) -> Result<(), ControlError> {
@@ -514,14 +559,30 @@ mod tests {
     }
 
     #[test]
+    fn the_longest_page_list_fits_in_a_packet_and_a_longer_one_is_refused() {
+        let list = vec![0xff; page_list::BYTES_MAX];
+        let learned = FromWorker::Learned(Learned::new(&list));
+        let bytes = learned.encode().unwrap();
+        let FromWorker::Learned(learned) = FromWorker::decode(&bytes).unwrap() else { panic!("{bytes:?}") };
+        assert_eq!(learned.bytes().unwrap(), list);
+        let assign = ToWorker::Assign(Box::new(assign().with(Some(learned))));
+        assert_eq!(ToWorker::decode(&assign.encode().unwrap()).unwrap(), assign);
+
+        let long = FromWorker::Learned(Learned::new(&vec![0; page_list::BYTES_MAX + 3]));
+        assert!(matches!(FromWorker::decode(&long.encode().unwrap()), Err(ControlError::Field("pages"))));
+        assert_eq!(Learned { pages: "no base64".into() }.bytes(), None);
+    }
+
+    #[test]
     fn fields_out_of_bounds_are_refused() {
-        let wrong: [fn(&mut Assign); 6] = [
+        let wrong: [fn(&mut Assign); 7] = [
             |a| a.function.memory_bytes = 1,
             |a| a.function.memory_bytes += 1,
             |a| a.function.memory_bytes = u64::MAX,
             |a| a.function.port = 0,
             |a| a.function.process.args.clear(),
             |a| a.function.name = "x".repeat(TEXT_MAX + 1),
+            |a| a.learned = Some(Learned::new(&vec![0; 2 * page_list::BYTES_MAX])),
         ];
         for change in wrong {
             let mut assign = assign();
@@ -564,7 +625,7 @@ mod tests {
         let hello = hello();
         assert_eq!(decoded(&hello).unwrap(), FromWorker::Hello(hello.clone()));
         let other = Hello { protocol_version: PROTOCOL_VERSION + 1, ..hello };
-        assert!(matches!(decoded(&other), Err(ControlError::Version(5))));
+        assert!(matches!(decoded(&other), Err(ControlError::Version(6))));
         let without = br#"{"type":"hello","abi_version":4,"build":"","kvm":"","jail":{"measures":[]}}"#;
         assert!(matches!(FromWorker::decode(without), Err(ControlError::Version(0))));
     }

@@ -8,6 +8,7 @@
 //!   │◄──────────── Assigned | Refused ───────────────────│
 //!   │───────────── Slot{index} + [stream, broker] ──────►│   SOCK_STREAM, frames in both directions; SOCK_SEQPACKET
 //!   │◄──────────── Grown{machine, bytes} ────────────────│   a machine holds more memory than it is charged
+//!   │◄──────────── Learned{pages} ───────────────────────│   what its calls use, for the workers that come after
 //!   │───────────── NoMemory{machine} ───────────────────►│   … and the node has none left: it ends
 //!   │───────────── Shutdown (or end of the socket) ─────►│
 //! ```
@@ -36,14 +37,15 @@ pub use call::{
 };
 pub use control::{
     Assign, Assigned, CONTROL_MAX, ControlError, FromWorker, FunctionSpec, GivenSnapshot, Grown, Hello, Jail,
-    Measure, ProcessSpec, REQUIRED_MEASURES, Refused, RefusedReason, Role, SnapshotMode, ToWorker, Wire,
+    Learned, Measure, ProcessSpec, REQUIRED_MEASURES, Refused, RefusedReason, Role, SnapshotMode, ToWorker,
+    Wire,
 };
 pub use frame::{ConnectionId, Frame, FrameDecoder, FrameError, Header, Kind, LogStream, PAYLOAD_MAX};
 pub use outbound::{Ask, Grant, OutboundError, Wish};
 
 /// Changes whenever a message or frame of this module changes. Both programs come from one build; a worker of another
 /// version is refused at its Hello.
-pub const PROTOCOL_VERSION: u32 = 4;
+pub const PROTOCOL_VERSION: u32 = 5;
 /// Descriptor at which a worker finds its control socket.
 pub const CONTROL_FD: i32 = 3;
 /// Slots of one worker at most: every VM on a process's memory map makes each of its page faults dearer.

@@ -17,6 +17,7 @@ use km_abi::records::CloneRecord;
 
 use crate::kvm::KvmError;
 use crate::memory::{GuestMemory, MemoryError, Rootfs};
+use crate::snapshot::working_set::{Learns, Plan};
 use crate::snapshot::{Snapshot, accessed};
 use crate::vm::kick::Ticker;
 use crate::vm::{Arrivals, GuestStreams, Monitor, MonitorError, Stop, Transfer, Vm};
@@ -59,22 +60,13 @@ pub struct Mould {
     pub pieces: Option<Vec<Range<u64>>>,
 }
 
-/// Whether the working set is learned from a machine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Learns {
-    /// Its accessed bits are cleared, which makes it a little slower.
-    Yes,
-    /// It is as the snapshot is.
-    No,
-}
-
 /// A machine that waits for its call.
 pub struct Shell {
     /// The clone, which has run over the working set and is idle.
     pub vm: Vm,
     /// What it said when it went idle.
     pub idle: Box<Idle>,
-    /// It can be told which pages it used.
+    /// What is learned from it.
     pub learns: Learns,
     /// Time to make it.
     pub create: Duration,
@@ -83,32 +75,26 @@ pub struct Shell {
 }
 
 impl Mould {
-    /// Makes a shell, copies the guest-physical pages of `copied`, and leads it over the pages of `touch`. From one
-    /// that `learns` it can be told afterwards which pages it used.
+    /// Makes a shell, copies the pages that the plan says, and leads it over those that the plan lists.
     ///
     /// # Errors
     /// The host refuses a mapping or a machine, or the snapshot does not answer.
-    pub fn shell(
-        &self,
-        touch: &[TouchEntry],
-        copied: &[Range<u64>],
-        learns: Learns,
-        ticker: &mut Ticker,
-    ) -> Result<Shell, ShellError> {
+    pub fn shell(&self, plan: &Plan, ticker: &mut Ticker) -> Result<Shell, ShellError> {
         let start = Instant::now();
         let trailer = self.snapshot.trailer();
         let memory = self.memory()?;
-        if learns == Learns::Yes {
+        if plan.learns.by_accessed_bits() {
             accessed::forget(&memory, trailer.state().cr3)?;
         }
-        copied.iter().try_for_each(|range| memory.populate(range))?;
+        plan.copied.iter().try_for_each(|range| memory.populate(range))?;
         let vm = self.monitor.resume(memory, &self.rootfs, trailer.state().cr3)?;
         let create = start.elapsed();
-        let mut shell = Shell { vm, idle: Box::default(), learns, create, prerun: Duration::ZERO };
+        let mut shell =
+            Shell { vm, idle: Box::default(), learns: plan.learns, create, prerun: Duration::ZERO };
         // Written now so that the pages are copied; the call's own values replace these.
         self.begin(&shell.vm, &CloneRecord::default())?;
         ticker.start()?;
-        let touched = shell.touch(touch);
+        let touched = shell.touch(&plan.touch);
         ticker.stop()?;
         touched?;
         shell.prerun = start.elapsed() - create;

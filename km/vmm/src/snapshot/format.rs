@@ -216,11 +216,24 @@ impl Trailer {
         self.raw.data_pages
     }
 
+    /// Digest of the whole content.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        self.raw.digest
+    }
+
     /// Digest of the whole content, hexadecimal.
     #[must_use]
     pub fn digest_hex(&self) -> String {
         super::identity::hex(&self.raw.digest)
     }
+}
+
+/// The digest that the trailer of a snapshot file states, whoever wrote it and for whatever; nothing where it is no trailer.
+#[must_use]
+pub fn stated_digest(page: &Page) -> Option<[u8; 32]> {
+    let (raw, _) = RawTrailer::read_from_prefix(page).ok()?;
+    (raw.magic == MAGIC && raw.format == FORMAT).then_some(raw.digest)
 }
 
 /// SHA-256 over the pages that are not zero, each with its address, in ascending order; then the trailer.

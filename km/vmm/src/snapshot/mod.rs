@@ -19,11 +19,13 @@
 //! * [`walk`]: the pages that a guest's page tables show.
 //! * [`accessed`]: which of them a machine has used.
 //! * [`working_set`]: which pages calls use, and the touch list made from that.
+//! * [`page_list`]: a working set as bytes, for the workers that come after.
 
 pub mod accessed;
 pub mod format;
 pub mod holes;
 pub mod identity;
+pub mod page_list;
 pub mod reader;
 pub mod walk;
 pub mod working_set;

@@ -14,7 +14,8 @@ use super::stream::SlotStream;
 use crate::jail::urgency::Urgency;
 use crate::memory::GRANULE;
 use crate::protocol::{Call, Ended, Kind, Outcome, Started};
-use crate::shell::{Learns, Shell};
+use crate::shell::Shell;
+use crate::snapshot::working_set::Learns;
 use crate::vm::{Arrivals, Breakdown};
 
 /// Longest call (contract: at most an hour); a larger wish is cut.
@@ -59,6 +60,7 @@ pub fn run(
     let failure = conversation.take_failure();
     let run_us = micros(taken.elapsed());
     let exits = machine.vm.usage().exits - exits_before;
+    let page_faults = slot.page_faults();
     let mut report = ended(outcome);
     tear_down(slot, machine, learns, &mut report);
     if let Some(failure) = failure {
@@ -66,7 +68,7 @@ pub fn run(
     }
     let first_byte_us = first_byte.map(|at| micros(at - taken));
     let boot_us = timing.boot.map_or(run_us, micros);
-    Ok(Ended { boot_us, first_byte_us, run_us, exits, ..report })
+    Ok(Ended { boot_us, first_byte_us, run_us, exits, page_faults, ..report })
 }
 
 struct Timing {
@@ -79,13 +81,13 @@ fn obtain(slot: &mut Slot, held: Held) -> Result<(Guest, bool, Learns), String> 
     let clone = |shell: Shell| (Guest::new(shell.vm, Some(shell.idle)), true, shell.learns);
     match held {
         Held::Shell(shell) => Ok(clone(*shell)),
-        Held::Booted(machine) => Ok((*machine, false, Learns::No)),
+        Held::Booted(machine) => Ok((*machine, false, Learns::Writes)),
         Held::Empty => match slot.function.shell(&mut slot.ticker) {
             Ok(Some((shell, _))) => Ok(clone(shell)),
             Ok(None) => slot
                 .function
                 .boot(slot.starts_with_its_call())
-                .map(|machine| (machine, false, Learns::No))
+                .map(|machine| (machine, false, Learns::Writes))
                 .map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),
         },
@@ -200,14 +202,15 @@ fn tear_down(slot: &mut Slot, machine: Guest, learns: Learns, report: &mut Ended
         Outcome::Exited { status: 0 } => exits,
         _ => false,
     };
-    let accessed = (whole && learns == Learns::Yes).then(|| slot.function.accessed(&machine.vm)).flatten();
+    let accessed =
+        (whole && learns.by_accessed_bits()).then(|| slot.function.accessed(&machine.vm)).flatten();
     drop(machine);
     report.teardown_us = micros(start.elapsed());
     if let Ok(usage) = usage {
         report.dirty_pages = usage.written_pages();
         report.touched_pages = usage.written_pages() + usage.read_pages();
         if whole {
-            slot.function.learn(&usage, accessed.as_ref());
+            slot.function.learn(&usage, learns, accessed.as_ref());
         }
     }
 }

@@ -14,12 +14,14 @@ use crate::jail::rights;
 use crate::memory::pagemap::PageMap;
 use crate::memory::{GuestMemory, Rootfs};
 use crate::protocol::{
-    Assign, FunctionSpec, ProcessSpec, Refused, RefusedReason, Role, SnapshotMode, Snapshotted,
+    Assign, FromWorker, FunctionSpec, Learned, ProcessSpec, Refused, RefusedReason, Role, SnapshotMode,
+    Snapshotted,
 };
-use crate::shell::{Learns, Mould, Shell, ShellError, wall_clock_ns};
+use crate::shell::{Mould, Shell, ShellError, wall_clock_ns};
 use crate::snapshot::accessed::{self, Accessed};
 use crate::snapshot::format::State;
-use crate::snapshot::working_set::{UsedPages, WorkingSet};
+use crate::snapshot::page_list::PageList;
+use crate::snapshot::working_set::{Learns, Plan, UsedPages, WorkingSet};
 use crate::snapshot::{Expected, Identity, Moment, PAGE, Page, RamSource, Snapshot, SnapshotError, write};
 use crate::vm::kick::Ticker;
 use crate::vm::{Monitor, MonitorError, Vm};
@@ -33,6 +35,8 @@ const ADDRESS_SPACE: u64 = 4 << 30;
 /// No clone begins sooner after the template's last instruction. Some programs keep random bytes of the kernel for a moment:
 /// Java's `SecureRandom` for 100 ms by the wall clock. Clones that are younger would draw the same ones.
 const REST: Duration = Duration::from_millis(250);
+/// The node is told no sooner again what was learned, but for what the first calls teach.
+const TELL_PAUSE: Duration = Duration::from_secs(5);
 
 /// What a worker is before it knows a function.
 pub struct Ground {
@@ -57,6 +61,8 @@ pub struct Function {
     mould: Option<Mould>,
     snapshot_file: Option<File>,
     learned: Mutex<WorkingSet>,
+    /// When the node was last told of it.
+    told: Mutex<Option<Instant>>,
 }
 
 impl Function {
@@ -69,7 +75,7 @@ impl Function {
         let rootfs = fds.next().ok_or_else(|| refuse(RefusedReason::Assignment, "no rootfs came along"))?;
         let rootfs = Rootfs::open(rootfs, ground.monitor.image().code())
             .map_err(|error| refuse(RefusedReason::Rootfs, error))?;
-        let Assign { function: spec, role, has_snapshot_fd, verified } = assign;
+        let Assign { function: spec, role, has_snapshot_fd, verified, learned } = assign;
         let mut function = Self {
             spec,
             role,
@@ -78,11 +84,15 @@ impl Function {
             mould: None,
             snapshot_file: None,
             learned: Mutex::default(),
+            told: Mutex::default(),
         };
         match (role, has_snapshot_fd, fds.next()) {
             (_, false, None) => {}
             (Role::Bake, true, Some(file)) => function.snapshot_file = Some(file),
-            (Role::Serve, true, Some(file)) => function.open_snapshot(file, verified)?,
+            (Role::Serve, true, Some(file)) => {
+                function.open_snapshot(file, verified)?;
+                learned.iter().for_each(|learned| function.begin_with(learned));
+            }
             _ => return Err(refuse(RefusedReason::Assignment, "descriptors do not match the message")),
         }
         function.limit().map_err(|error| refuse(RefusedReason::Host, error))?;
@@ -99,6 +109,20 @@ impl Function {
         let (monitor, rootfs) = (Arc::clone(&self.ground.monitor), Arc::clone(&self.rootfs));
         self.mould = Some(Mould { monitor, rootfs, snapshot, pieces });
         Ok(())
+    }
+
+    /// Begins with what workers before have learned. Without that, or where it is of another snapshot, calls teach it anew.
+    fn begin_with(&self, learned: &Learned) {
+        let Some(snapshot) = self.mould.as_ref().map(|mould| &mould.snapshot) else { return };
+        let list = learned.bytes().map(|bytes| PageList::decode(&bytes, self.spec.memory_bytes));
+        match list {
+            Some(Ok(list)) if list.snapshot == snapshot.trailer().digest() => {
+                *self.learned() = WorkingSet::of_list(&list);
+            }
+            Some(Ok(_)) => {}
+            Some(Err(error)) => eprintln!("km worker: {}: {error}: not used", self.spec.name),
+            None => eprintln!("km worker: {}: a page list that is not base64: not used", self.spec.name),
+        }
     }
 
     fn limit(&self) -> Result<(), crate::jail::JailError> {
@@ -136,18 +160,14 @@ impl Function {
     /// See [`ShellError`].
     pub fn shell(&self, ticker: &mut Ticker) -> Result<Option<(Shell, u64)>, ShellError> {
         let Some(mould) = &self.mould else { return Ok(None) };
-        let (touch, copied, learns) = {
-            let learned = self.learned();
-            let learns = if learned.wants_accessed() { Learns::Yes } else { Learns::No };
-            (learned.list(), learned.copied(), learns)
-        };
-        match mould.shell(&touch, &copied, learns, ticker) {
-            Err(ShellError::Stopped(why)) if !touch.is_empty() => {
+        let plan = self.learned().plan();
+        match mould.shell(&plan, ticker) {
+            Err(ShellError::Stopped(why)) if !plan.touch.is_empty() => {
                 eprintln!("km worker: {}: machines are not pre-run any more: {why}", self.spec.name);
                 self.learned().give_up();
-                Ok(Some((mould.shell(&[], &[], Learns::No, ticker)?, 0)))
+                Ok(Some((mould.shell(&Plan::nothing(), ticker)?, 0)))
             }
-            made => Ok(Some((made?, touch.len() as u64))),
+            made => Ok(Some((made?, plan.touch.len() as u64))),
         }
     }
 
@@ -221,12 +241,24 @@ impl Function {
         Some(accessed::recall(vm.memory(), &mould.snapshot, mould.snapshot.trailer().state().cr3))
     }
 
-    /// Learns from a call that has ended.
-    pub fn learn(&self, usage: &UsedPages, accessed: Option<&Accessed>) {
-        if let Some(mould) = &self.mould {
-            let cr3 = mould.snapshot.trailer().state().cr3;
-            self.learned().learn(usage, accessed, &mould.snapshot, cr3);
-        }
+    /// Learns from the call of a machine that `learns`, when it has ended, and tells the node.
+    pub fn learn(&self, usage: &UsedPages, learns: Learns, accessed: Option<&Accessed>) {
+        let Some(mould) = &self.mould else { return };
+        let trailer = mould.snapshot.trailer();
+        let list = {
+            let mut learned = self.learned();
+            learned.learn(usage, learns, accessed, &mould.snapshot, trailer.state().cr3);
+            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+            let due = learned.is_new() || told.is_none_or(|at| at.elapsed() >= TELL_PAUSE);
+            if !due || !learned.has_news() {
+                return;
+            }
+            *told = Some(Instant::now());
+            learned.told();
+            learned.list(trailer.digest())
+        };
+        // A node that does not read hears of it with what is learned next.
+        self.ground.ledger.tell(&FromWorker::Learned(Learned::new(&list.encode())));
     }
 
     /// Writes the snapshot of an idle machine.

@@ -53,9 +53,8 @@ impl Ledger {
     }
 
     /// Whether the message went out. A node that does not read now is told later.
-    fn tell(&self, machine: u64, bytes: u64) -> bool {
-        let message = FromWorker::Grown(Grown { machine, bytes }).encode();
-        message.is_ok_and(|bytes| packet::send_plain(&self.control, &bytes).is_ok())
+    pub fn tell(&self, message: &FromWorker) -> bool {
+        message.encode().is_ok_and(|bytes| packet::send_plain(&self.control, &bytes).is_ok())
     }
 }
 
@@ -108,7 +107,7 @@ impl Growth {
         // A kernel that does not tell leaves the count of faults, which is never too low.
         let own = self.function.own_bytes(memory).ok();
         if let Some(wanted) = self.books.counted(own, faults)
-            && self.function.ledger().tell(self.books.machine, wanted)
+            && self.function.ledger().tell(&self.books.grown(wanted))
         {
             self.books.charged = wanted;
         }
@@ -143,6 +142,10 @@ impl Books {
     /// What it holds at most.
     fn bound(&self, faults: u64) -> u64 {
         self.held.saturating_add(faults.saturating_sub(self.faults).saturating_mul(self.granule))
+    }
+
+    fn grown(&self, bytes: u64) -> FromWorker {
+        FromWorker::Grown(Grown { machine: self.machine, bytes })
     }
 
     fn may_exceed(&self, faults: u64) -> bool {

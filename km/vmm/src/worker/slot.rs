@@ -112,6 +112,12 @@ impl Slot {
         Stride::new(self.pace.clone(), self.waited.1)
     }
 
+    /// Page faults of this thread since it last waited: since its call came.
+    #[must_use]
+    pub fn page_faults(&self) -> u64 {
+        faults().saturating_sub(self.waited.0)
+    }
+
     fn serve(&mut self, stream: &mut SlotStream) -> Result<(), SlotError> {
         let mut held = Held::Empty;
         loop {
@@ -222,5 +228,6 @@ pub fn ended(outcome: Outcome) -> Ended {
         dirty_pages: 0,
         touched_pages: 0,
         exits: 0,
+        page_faults: 0,
     }
 }
