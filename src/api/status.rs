@@ -12,6 +12,9 @@ pub const BAKED: &str = "Baked";
 /// The condition that calls are served by the newest version.
 pub const READY: &str = "Ready";
 
+/// What a message says to add to the spec of a program that serves its second request much sooner than its first.
+pub const WARMUP_ADVICE: &str = "warmup: [{path: /}]";
+
 /// What is said of an Image.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::Usage;
 use super::source::{self, SourceArgs};
 use api::reason::FailureReason;
-use api::status::{BAKED, Condition, PULLED, READY, Truth};
+use api::status::{BAKED, Condition, PULLED, READY, Truth, WARMUP_ADVICE};
 use api::{FunctionName, ImageObject};
 use control::source::{ImageCatalog, NO_SERVER};
 
@@ -62,6 +62,9 @@ pub struct Args {
     /// A variable of its environment that each call takes from a key of a secret.
     #[arg(long, env = "KONTAIN_SECRET_ENV", value_name = "NAME=SECRET/KEY")]
     pub secret_env: Vec<String>,
+    /// A path that is requested before the snapshot is taken; `auto` for what the server advises, with --wait.
+    #[arg(long, env = "KONTAIN_WARMUP", value_name = "PATH")]
+    pub warmup: Vec<String>,
     /// Wait until calls are served, tell each step, and call it once.
     #[arg(long, env = "KONTAIN_WAIT", value_parser = clap::builder::FalseyValueParser::new())]
     pub wait: bool,
@@ -74,6 +77,12 @@ pub struct Args {
     /// Where it is published.
     #[command(flatten)]
     pub source: SourceArgs,
+}
+
+impl Args {
+    fn is_warmed_up_as_advised(&self) -> bool {
+        self.warmup.iter().any(|path| path == "auto")
+    }
 }
 
 /// Publishes, and waits if that is asked for.
@@ -102,9 +111,16 @@ async fn publish(args: &Args) -> anyhow::Result<ExitCode> {
     if !args.wait {
         return Ok(ExitCode::SUCCESS);
     }
-    Waiter { catalog: &*catalog, name: &name, generation, begun: Instant::now() }
-        .wait(args.wait_timeout)
-        .await?;
+    let mut waiter = Waiter { catalog: &*catalog, name: &name, generation, begun: Instant::now() };
+    let served = waiter.wait(args.wait_timeout).await?;
+    if args.is_warmed_up_as_advised() && served.contains(WARMUP_ADVICE) {
+        let old = catalog.get(&name).await?;
+        let mut spec = spec.clone();
+        spec["warmup"] = json!([{"path": "/"}]);
+        waiter.generation = catalog.put(&name, &spec, old.as_ref()).await?;
+        println!("{name} changed: {WARMUP_ADVICE}");
+        waiter.wait(args.wait_timeout).await?;
+    }
     let url = match &args.url {
         Some(url) => Some(url.clone()),
         None => catalog.url().await?,
@@ -131,6 +147,13 @@ fn spec(args: &Args, catalog: &dyn ImageCatalog, mut spec: Map<String, Value>) -
         if let Some(value) = value {
             spec.insert(key.into(), json!(value));
         }
+    }
+    if args.is_warmed_up_as_advised() {
+        let alone = args.warmup.len() == 1 && args.wait;
+        alone.then_some(()).ok_or_else(|| Usage("--warmup auto: goes alone and with --wait".to_owned()))?;
+    } else if !args.warmup.is_empty() {
+        let requests: Vec<Value> = args.warmup.iter().map(|path| json!({"path": path})).collect();
+        spec.insert("warmup".into(), json!(requests));
     }
     if let Some(port) = args.port {
         spec.insert("port".into(), json!(port));
@@ -208,8 +231,8 @@ struct Waiter<'a> {
 }
 
 impl Waiter<'_> {
-    /// Tells each step until calls are served.
-    async fn wait(&self, limit: Duration) -> anyhow::Result<()> {
+    /// Tells each step until calls are served; gives the last.
+    async fn wait(&self, limit: Duration) -> anyhow::Result<String> {
         let mut told = String::new();
         let mut last = None;
         let mut answered = false;
@@ -226,7 +249,7 @@ impl Waiter<'_> {
                     told.clone_from(&line);
                 }
                 match ready {
-                    Truth::True => return Ok(()),
+                    Truth::True => return Ok(line),
                     // A registry may have had a bad moment: what fails is tried again until the time is up, but
                     // what the program or the specification does wrong stays so.
                     Truth::False => last = Some(line),

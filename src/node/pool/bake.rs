@@ -10,7 +10,7 @@ use super::machine::{BootError, Machine};
 use super::node::Node;
 use super::program::{Program, mode};
 use super::queue::Occasion;
-use super::rehearsal::rehearse;
+use super::rehearsal::{Advice, rehearse};
 use super::slot::MachineSlot;
 use super::snapshots::Draft;
 use super::table::{ChargedSlot, ESTIMATE_FIRST};
@@ -76,6 +76,8 @@ pub struct Baked {
     pub total: Duration,
     /// Warm-up requests that were answered with an error of the server's.
     pub warnings: Vec<String>,
+    /// What a warm-up would save, where there is none.
+    pub advice: Option<Advice>,
 }
 
 /// Bakes a function in its turn, within the time that its Image allows, and publishes its snapshot under `key`. In snapshot
@@ -114,7 +116,7 @@ pub async fn bake(
     })?;
     if let Some(draft) = draft {
         node.snapshots.publish(draft?, key).map_err(|error| unwritten(&error))?;
-        rehearse(node, published, program, key).await;
+        baked.advice = rehearse(node, published, program, key).await;
     }
     baked.total = begin.elapsed();
     Ok(baked)

@@ -13,7 +13,7 @@
 //! A snapshot that is too old serves on while another one is baked, and is replaced by it.
 
 use std::fs::File;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bundles::store::{Lease, lease};
@@ -47,6 +47,8 @@ const HOST_RETRY_FIRST: Duration = Duration::from_secs(1);
 const HOST_RETRY_MAX: Duration = Duration::from_secs(60);
 /// What clients are told to wait while the host has a problem.
 const HOST_RETRY_SECS: u32 = 2;
+/// What is said of a function that answers from its snapshot.
+const SERVED: &str = "calls are served";
 /// How often to ask whether a worker could be started by now.
 const HELLO_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -58,7 +60,8 @@ pub async fn supervise(
 ) {
     loop {
         let published = versions.borrow_and_update().clone();
-        let revision = Reviser { server: &server, function: &function, published: &published };
+        let advice = Mutex::default();
+        let revision = Reviser { server: &server, function: &function, published: &published, advice };
         // A change or removal ends whatever is under way for the old version.
         let changed = tokio::select! {
             changed = versions.changed() => changed,
@@ -83,6 +86,8 @@ struct Reviser<'a> {
     server: &'a Arc<Server>,
     function: &'a Arc<Function>,
     published: &'a Arc<Published>,
+    /// What the last bake of the version advises.
+    advice: Mutex<Option<String>>,
 }
 
 /// A program and the key of its snapshot.
@@ -113,7 +118,11 @@ impl Reviser<'_> {
         let (mut pause, mut host_pause) = (RETRY_FIRST, HOST_RETRY_FIRST);
         let mut losses = Losses::default();
         // It answered calls before a restart: then it answers them now, by cold boots if need be.
-        let mut proven = self.was_ready();
+        let before = self.report_before();
+        let mut proven = before.is_some();
+        let advice = before
+            .and_then(|report| Some(report.message.strip_prefix(SERVED)?.strip_prefix("; ")?.to_owned()));
+        self.advise(advice);
         loop {
             let mut secrets = self.server.secrets.changes();
             match self.serve(proven, &mut losses).await {
@@ -144,7 +153,7 @@ impl Reviser<'_> {
                 self.bake(&prepared, Occasion::First).await?;
             }
             let _events = self.install(&prepared, Machines::Boot);
-            self.report(Phase::Ready, "Ready", "calls are served");
+            self.report(Phase::Ready, "Ready", SERVED);
             return std::future::pending().await;
         }
         let snapshots = &self.server.node.snapshots;
@@ -157,7 +166,7 @@ impl Reviser<'_> {
             // Else it was evicted, and is made again when a call asks for it.
         }
         let mut events = self.install(&prepared, Machines::Clone);
-        self.report(Phase::Ready, "Ready", "calls are served");
+        self.report(Phase::Ready, "Ready", &self.served());
         let installed = Instant::now();
         loop {
             // The pool holds the sender for as long as it serves; without an event there is nothing to do.
@@ -279,6 +288,7 @@ impl Reviser<'_> {
         for warning in &baked.warnings {
             tracing::warn!(function = %self.function.name, "{warning}");
         }
+        self.advise(baked.advice.map(|advice| advice.to_string()));
         let (boot_ms, total_ms) = (baked.boot.as_millis(), baked.total.as_millis());
         tracing::info!(function = %self.function.name, boot_ms, total_ms, "baked");
         Ok(())
@@ -341,11 +351,22 @@ impl Reviser<'_> {
         }
     }
 
-    fn was_ready(&self) -> bool {
-        reports::read(&self.server.volume, &self.function.name).is_some_and(|report| {
+    /// What was last reported of this version, if it answered calls.
+    fn report_before(&self) -> Option<BakeReport> {
+        reports::read(&self.server.volume, &self.function.name).filter(|report| {
             report.phase == Phase::Ready
                 && (report.generation, &report.digest) == (self.published.generation, &self.published.digest)
         })
+    }
+
+    fn advise(&self, advice: Option<String>) {
+        *self.advice.lock().unwrap_or_else(PoisonError::into_inner) = advice;
+    }
+
+    /// That calls are served, and what is advised.
+    fn served(&self) -> String {
+        let advice = self.advice.lock().unwrap_or_else(PoisonError::into_inner);
+        advice.as_ref().map_or_else(|| SERVED.to_owned(), |advice| format!("{SERVED}; {advice}"))
     }
 
     /// Notes where the function stands, for `/functions` and for the downloader's status.
