@@ -225,12 +225,11 @@ impl WorkingSet {
         self.calls = self.calls.saturating_add(1);
         self.has_news |= learns == Learns::All;
         let ours = |gpa: &u64| accessed.is_some_and(|accessed| accessed.tables.contains(gpa));
-        let written: HashSet<u64> =
-            each_page(&usage.written).filter(|gpa| is_learned(*gpa) && !ours(gpa)).collect();
-        let fresh: HashSet<u64> = written.iter().copied().filter(|gpa| !self.written.contains(gpa)).collect();
+        let written = || each_page(&usage.written).filter(|gpa| is_learned(*gpa) && !ours(gpa));
+        let fresh: HashSet<u64> = written().filter(|gpa| !self.written.contains(gpa)).collect();
         match (learns, accessed) {
             (Learns::Trial(slice), Some(accessed)) => {
-                self.decay(slice, &written, accessed);
+                self.decay(slice, &written().collect(), accessed);
                 self.learn_trial(fresh, accessed, source, cr3);
             }
             (_, Some(accessed)) => self.add(fresh, &accessed.pages, source, cr3),
