@@ -14,6 +14,8 @@ const TIMEOUT_MAX: Duration = Duration::from_secs(3600);
 const BAKE_TIMEOUT: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(600);
 /// Most calls at once that can be asked for.
 const CONCURRENCY_MAX: u32 = 10_000;
+/// Namespaces that no function can be in: what the server itself answers begins with them.
+const RESERVED_NAMESPACES: [&str; 5] = ["async-function", "function", "healthz", "system", "ui"];
 /// Longest path at which a secret can appear.
 const MOUNT_PATH_MAX: usize = 1024;
 
@@ -56,8 +58,14 @@ pub fn problems(image: &Image, origin: Origin) -> Vec<Problem> {
     if !is_dns_subdomain(&image.metadata.name) {
         found.add("metadata.name", name_message(&image.metadata.name));
     }
-    if !is_dns_label(&image.metadata.namespace) {
-        found.add("metadata.namespace", name_message(&image.metadata.namespace));
+    let namespace = &image.metadata.namespace;
+    if !is_dns_label(namespace) {
+        found.add("metadata.namespace", name_message(namespace));
+    } else if is_reserved(namespace) {
+        let why = format!(
+            "`{namespace}` is reserved, as /{namespace} is a path of the server's own: use another namespace"
+        );
+        found.add("metadata.namespace", why);
     }
     check_reference(&image.spec, origin, &mut found);
     check_not_yet(&image.spec, &mut found);
@@ -236,6 +244,11 @@ fn check_warmup(spec: &ImageSpec, found: &mut Problems) {
     }
 }
 
+/// Whether a namespace is one of [`RESERVED_NAMESPACES`].
+pub fn is_reserved(namespace: &str) -> bool {
+    RESERVED_NAMESPACES.contains(&namespace)
+}
+
 /// RFC 1123 label, as a Kubernetes namespace is one.
 pub fn is_dns_label(text: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
@@ -327,6 +340,26 @@ mod tests {
     fn a_cluster_has_no_local_images() {
         let found = problems(&image(""), Origin::Cluster);
         assert!(found[0].field == "spec.image" && found[0].message.contains("registry"), "{found:?}");
+    }
+
+    #[test]
+    fn paths_of_the_server_are_no_namespaces() {
+        for (namespace, problems_of_it) in [
+            ("function", 1),
+            ("system", 1),
+            ("ui", 1),
+            ("functions", 0),
+            ("healthz", 1),
+            ("async-function", 1),
+        ] {
+            let mut image = image("");
+            image.metadata.namespace = namespace.to_owned();
+            let found = problems(&image, Origin::Cluster);
+            let found: Vec<_> =
+                found.iter().filter(|problem| problem.field == "metadata.namespace").collect();
+            assert_eq!(found.len(), problems_of_it, "{namespace}");
+            assert!(found.iter().all(|problem| problem.message.contains("reserved")), "{found:?}");
+        }
     }
 
     #[test]

@@ -18,7 +18,9 @@ use super::follow::FollowArgs;
 use super::logging::{self, LogArgs};
 use super::registry::RegistryArgs;
 use super::signals;
+use api::image::DEFAULT_NAMESPACE;
 use api::units::{Quantity, Span};
+use api::validate::{is_dns_label, is_reserved};
 use control::publish::Publisher;
 use control::reconcile::Signals;
 use node::pool::budget::Budget;
@@ -27,6 +29,7 @@ use node::pool::snapshots::Snapshots;
 use node::reach::Reach;
 use node::server::listen::Limits;
 use node::server::problem::Reader;
+use node::server::route::{Domain, Names};
 use node::server::{Server, ServerOptions};
 use volume::Volume;
 
@@ -70,6 +73,13 @@ pub struct Args {
     #[arg(long, env = "KONTAIN_TRUSTED_PROXIES", value_name = "CIDR", value_delimiter = ',',
           default_values = ["127.0.0.0/8", "::1/128"])]
     pub trusted_proxies: Vec<IpNet>,
+    /// Domain below which each function has a host of its own, FUNCTION.NAMESPACE.DOMAIN, with all paths; may be repeated.
+    #[arg(long, env = "KONTAIN_DOMAIN", value_name = "DOMAIN", value_delimiter = ',')]
+    pub domain: Vec<Domain>,
+    /// Namespace of functions that are called or deployed without one, as OpenFaaS' clients do; its `openfaas-fn` means it too.
+    #[arg(long, env = "KONTAIN_DEFAULT_NAMESPACE", value_name = "NS", default_value = DEFAULT_NAMESPACE,
+          value_parser = namespace)]
+    pub default_namespace: String,
     /// A request's head must come, and an idle connection's next one begin, within this time.
     #[arg(long, env = "KONTAIN_HEADER_TIMEOUT", value_name = "DURATION", default_value = "75s")]
     pub header_timeout: Span,
@@ -192,6 +202,7 @@ async fn serve(args: Args, publishing: &Handle) -> anyhow::Result<()> {
         log_rate: args.log_rate.bytes(),
         dropped_records: logging::dropped,
         problems: if args.verbose_errors { Reader::Owner } else { Reader::Caller },
+        names: Names::new(args.domain, args.default_namespace),
     };
     let signals = Signals::default();
     let changed = signals.changed.clone();
@@ -210,6 +221,15 @@ async fn serve(args: Args, publishing: &Handle) -> anyhow::Result<()> {
     }
     server.run(functions, admin, changed, stop).await;
     Ok(())
+}
+
+/// A namespace that functions can be in.
+fn namespace(text: &str) -> Result<String, String> {
+    match text {
+        text if !is_dns_label(text) => Err(format!("`{text}` cannot be a namespace")),
+        text if is_reserved(text) => Err(format!("`{text}` is reserved")),
+        text => Ok(text.to_owned()),
+    }
 }
 
 async fn bind(address: SocketAddr, option: &str) -> anyhow::Result<TcpListener> {

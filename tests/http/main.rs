@@ -7,6 +7,7 @@
 mod answers;
 mod bakes;
 mod clients;
+mod dialects;
 mod framing;
 mod headers;
 mod hostile;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         answers::trials(),
         bakes::trials(),
         clients::trials(),
+        dialects::trials(),
         framing::trials(),
         headers::trials(),
         hostile::trials(),

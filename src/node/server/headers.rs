@@ -54,17 +54,17 @@ const IDENTITIES: [&str; 16] = [
 /// Longest call id that a client may choose.
 const CALL_ID_MAX: usize = 128;
 
-/// The id of a call: the client's own if it is a good one, else a new one.
-pub fn call_id(headers: &HeaderMap) -> String {
+/// The id of a call: the client's own if it is a good one, else a new one; and whether it is the client's.
+pub fn call_id(headers: &HeaderMap) -> (String, bool) {
     let mut given = headers.get_all(&CALL_ID).iter();
     let own = given.next().filter(|_| given.next().is_none()).and_then(|value| value.to_str().ok());
     match own {
         Some(id)
             if (1..=CALL_ID_MAX).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic()) =>
         {
-            id.to_owned()
+            (id.to_owned(), true)
         }
-        _ => format!("{:032x}", fastrand::u128(..)),
+        _ => (format!("{:032x}", fastrand::u128(..)), false),
     }
 }
 
@@ -143,13 +143,13 @@ impl Peer {
     }
 }
 
-/// Makes the headers that a function sees.
+/// Makes the headers that a function sees; `prefix` is the part of the path that is gone.
 pub fn for_function(
     headers: &mut HeaderMap,
     peer: Peer,
     host: HeaderValue,
     call_id: &HeaderValue,
-    function: &str,
+    prefix: &str,
 ) {
     strip_hop_by_hop(headers);
     headers.remove(EXPECT);
@@ -159,8 +159,8 @@ pub fn for_function(
         strip_identities(headers);
     }
     forwarded(headers, peer, &host);
-    let prefix = HeaderValue::try_from(format!("/{function}"));
-    if let Ok(prefix) = prefix {
+    // Where nothing is gone, what a trusted proxy took away still is.
+    if let (false, Ok(prefix)) = (prefix.is_empty(), HeaderValue::try_from(prefix)) {
         headers.insert(FORWARDED_PREFIX, prefix);
     }
     headers.insert(CALL_ID, call_id.clone());
@@ -245,6 +245,10 @@ mod tests {
     }
 
     fn seen(list: &[(&'static str, &'static str)], trusted: bool) -> HeaderMap {
+        seen_below("/a/b", list, trusted)
+    }
+
+    fn seen_below(prefix: &str, list: &[(&'static str, &'static str)], trusted: bool) -> HeaderMap {
         let mut headers = map(list);
         let peer = Peer { address: "10.0.0.9:1".parse().unwrap(), trusted };
         for_function(
@@ -252,7 +256,7 @@ mod tests {
             peer,
             HeaderValue::from_static("h"),
             &HeaderValue::from_static("id"),
-            "a/b",
+            prefix,
         );
         headers
     }
@@ -293,6 +297,8 @@ mod tests {
         assert_eq!(headers["x-forwarded-proto"], "https");
         assert_eq!(headers["forwarded"], "for=1.2.3.4, for=10.0.0.9;host=\"h\";proto=http");
         assert_eq!(headers["x-forwarded-prefix"], "/a/b");
+        assert!(!seen_below("", &spoofed, false).contains_key("x-forwarded-prefix"));
+        assert_eq!(seen_below("", &spoofed, true)["x-forwarded-prefix"], "/x");
     }
 
     #[test]
@@ -316,15 +322,16 @@ mod tests {
 
     #[test]
     fn call_ids_are_validated() {
-        assert_eq!(call_id(&map(&[("x-call-id", "mine-1")])), "mine-1");
+        assert_eq!(call_id(&map(&[("x-call-id", "mine-1")])), ("mine-1".to_owned(), true));
         for wrong in ["", "a b", "é"] {
             let mut headers = HeaderMap::new();
             headers.insert(CALL_ID, HeaderValue::from_bytes(wrong.as_bytes()).unwrap());
-            assert_eq!(call_id(&headers).len(), 32, "{wrong}");
+            let (id, is_own) = call_id(&headers);
+            assert!(id.len() == 32 && !is_own, "{wrong}");
         }
         let mut headers = map(&[("x-call-id", "a")]);
         headers.append(CALL_ID, HeaderValue::from_static("b"));
-        assert_eq!(call_id(&headers).len(), 32);
+        assert_eq!(call_id(&headers).0.len(), 32);
     }
 
     #[test]

@@ -6,7 +6,6 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue, TRANSFER_ENCODING};
-use http::uri::PathAndQuery;
 use http::{Method, Request, Response, StatusCode, Uri, Version, request};
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
@@ -23,7 +22,7 @@ use super::intake::{FaultCell, Intake, RequestBody};
 use super::opening::{Broken, Ended, Source};
 use super::problem::{Component, Problem};
 use super::reason::Reason;
-use super::route::route;
+use super::route::{Asked, Route, Routed};
 use super::{framing, inlay, kontain, origin, stdio, tunnel, variables, verdict};
 use crate::logs::CallLog;
 use crate::pool::demand::Found;
@@ -35,10 +34,28 @@ use worker::slot::SlotError;
 
 const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
 
+/// What is known of a request when its head is read.
+pub struct Arrival<'a> {
+    /// When that was.
+    pub begun: Instant,
+    /// Who sent it.
+    pub peer: Peer,
+    /// The call's id.
+    pub id: &'a str,
+    /// The host that it names, or what is wrong with that.
+    pub host: Result<HeaderValue, &'static str>,
+    /// Where it leads.
+    pub routed: Routed,
+    /// What its dialect keeps of it.
+    pub asked: &'a Asked,
+}
+
 /// A call that passed its checks.
 pub struct Call {
     server: Arc<Server>,
     function: Arc<Function>,
+    /// The part of the path that named the function.
+    prefix: String,
     revision: Arc<Revision>,
     id: Arc<str>,
     begun: Instant,
@@ -50,30 +67,24 @@ pub struct Call {
 /// Answers a request for a function.
 pub async fn invoke(
     server: &Arc<Server>,
-    peer: Peer,
-    id: &str,
-    request: Request<Incoming>,
+    arrival: Arrival<'_>,
+    mut parts: request::Parts,
+    body: Incoming,
 ) -> Result<Response<Body>, Problem> {
-    let begun = Instant::now();
-    let (mut parts, body) = request.into_parts();
+    let Arrival { begun, peer, id, host, routed: Routed { dialect, found }, asked } = arrival;
     // HTTP/2 bounds their bytes alone.
     if parts.headers.len() > headers::FIELDS_MAX {
         return Err(Problem::headers_too_large());
     }
-    let host = headers::check_host(&parts).map_err(|why| bad_request(Reason::HostInvalid, why))?;
+    let host = host.map_err(|why| bad_request(Reason::HostInvalid, why))?;
     if parts.method == Method::CONNECT {
-        let why = "CONNECT is not for functions";
-        return Err(Problem::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            Component::Request,
-            Reason::MethodNotAllowed,
-            why,
-        ));
+        return Err(method_not_allowed("CONNECT is not for functions"));
     }
-    let target = parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
-    let routed = route(&target)
-        .ok_or_else(|| Problem::not_found("the path names no function: /NAMESPACE/FUNCTION/…"))?;
-    let function = server.functions.get(routed.function);
+    let Route { function, prefix, rest } = found?;
+    if !dialect.takes(&parts.method) {
+        return Err(method_not_allowed("functions are not called with this method on this path"));
+    }
+    let function = server.functions.get(&function);
     let function = function.ok_or_else(|| Problem::not_found("no function of this name is published"))?;
     let revision = function.revision()?;
     let (max, patience) = (server.options.max_body, server.options.limits.body_timeout);
@@ -84,22 +95,27 @@ pub async fn invoke(
     let upgrade = headers::wants_upgrade(&parts).then(|| Upgrade::of(&mut parts));
     let id_value = HeaderValue::try_from(id)
         .map_err(|_| bad_request(Reason::CallIdInvalid, "the call id is malformed"))?;
-    headers::for_function(&mut parts.headers, peer, host, &id_value, routed.function);
-    parts.uri = Uri::from(routed.rest);
+    headers::for_function(&mut parts.headers, peer, host, &id_value, &prefix);
+    dialect.ask(&mut parts.headers, asked);
+    parts.uri = Uri::from(rest);
     let body = intake.ahead(server.ahead.open(peer)).await?;
     frame_body(&mut parts, &body, had_body);
     let published = &revision.published;
     let inlay = match inlay::is_needed(&published.spec) {
         true => {
-            let variables = || variables::of(&parts, published.name.as_str(), peer);
+            let variables = || variables::of(&parts, &prefix, peer);
             inlay::of_call(&server.secrets, published, variables)?
         }
         false => None,
     };
     let id: Arc<str> = id.into();
     let facts = CallFacts::new(function.clone(), id.clone(), begun);
-    let call = Call { server: server.clone(), function, revision, id, begun, facts, inlay };
+    let call = Call { server: server.clone(), function, prefix, revision, id, begun, facts, inlay };
     call.run(parts, body, upgrade).await
+}
+
+fn method_not_allowed(told: &'static str) -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, Component::Request, Reason::MethodNotAllowed, told)
 }
 
 fn bad_request(reason: Reason, told: &'static str) -> Problem {
@@ -182,9 +198,9 @@ impl Call {
         &self.server
     }
 
-    /// `namespace/function`.
-    pub(super) fn name(&self) -> &str {
-        self.function.name.as_str()
+    /// The part of the path that named the function; empty where its host did.
+    pub(super) fn prefix(&self) -> &str {
+        &self.prefix
     }
 
     /// Waits for its turn and takes a machine.
@@ -318,7 +334,7 @@ impl Call {
         let mut response = match (status, upgrade) {
             (StatusCode::SWITCHING_PROTOCOLS, Some(upgrade)) => {
                 let Answer { response, connection, .. } = answer;
-                tunnel::switch(response, connection, deadline, end, (upgrade.client, self.name()))
+                tunnel::switch(response, connection, deadline, end, (upgrade.client, &self.prefix))
             }
             (StatusCode::SWITCHING_PROTOCOLS, None) => {
                 let why = "the function switched protocols without being asked to";
@@ -348,7 +364,7 @@ impl Call {
             return Err(problem);
         }
         headers::strip_hop_by_hop(&mut parts.headers);
-        origin::narrow(&mut parts.headers, self.name());
+        origin::narrow(&mut parts.headers, &self.prefix);
         parts.version = Version::HTTP_11;
         let mut source = Source::new(body, answer.connection);
         let size = source.size_hint();

@@ -63,7 +63,7 @@ pub async fn answer(
     parts: &request::Parts,
     body: RequestBody,
 ) -> Result<Response<Body>, (CallEnd, Problem)> {
-    let mut exchange = Exchange::new((**end.call()).clone(), document(call.name(), parts, body));
+    let mut exchange = Exchange::new((**end.call()).clone(), document(call.prefix(), parts, body));
     let collected = exchange.collect(REPLY_MAX, &call.server().node.budget, &mut deadline).await;
     let replied = match collected {
         Err(problem) => Err(problem),
@@ -81,14 +81,14 @@ pub async fn answer(
 }
 
 /// The request as the program reads it.
-fn document(function: &str, parts: &request::Parts, body: RequestBody) -> Input {
+fn document(prefix: &str, parts: &request::Parts, body: RequestBody) -> Input {
     let rest = parts.uri.path_and_query().map_or("/", |rest| rest.as_str());
     let mut headers: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (name, value) in &parts.headers {
         let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
         headers.entry(title_case(name.as_str())).or_default().push(value);
     }
-    let head = Head { method: parts.method.as_str(), url: format!("/{function}{rest}"), headers, data: "" };
+    let head = Head { method: parts.method.as_str(), url: format!("{prefix}{rest}"), headers, data: "" };
     // Texts and lists of them always have a JSON form; it ends with the empty text of the data and a brace.
     let mut text = serde_json::to_vec(&head).unwrap_or_default();
     text.truncate(text.len().saturating_sub(2));

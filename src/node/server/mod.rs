@@ -6,7 +6,7 @@
 //!   hyper refuses), [`calls`] (records).
 //! * [`exchange`]: calls that are no HTTP to the program, as [`stdio`] and [`kontain`] have them; [`inlay`] and [`variables`]:
 //!   what a machine is given beside the request.
-//! * [`functions`]: what is served; [`follow`] follows the volume's records, [`revise`] makes each version ready, with [`losses`] of snapshots.
+//! * [`functions`]: what is served; [`follow`] follows the volume's records, [`revise`] makes each version ready, with [`losses`] of snapshots and [`watchdog`]s.
 
 pub mod admin;
 pub mod admission;
@@ -39,13 +39,15 @@ pub mod tunnel;
 pub mod variables;
 pub mod verdict;
 pub mod watch;
+mod watchdog;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::header::{CONNECTION, HeaderValue};
+use http::uri::PathAndQuery;
 use http::{Method, Request, Response, Version};
 use hyper::body::Incoming;
 use ipnet::IpNet;
@@ -60,8 +62,10 @@ use self::body::Body;
 use self::calls::Calls;
 use self::functions::{Function, Functions};
 use self::headers::{CALL_ID, Peer};
+use self::invoke::Arrival;
 use self::listen::Limits;
 use self::problem::Reader;
+use self::route::{Names, Source, Target};
 use crate::metrics::{Metrics, OfReason, OfStatus};
 use crate::pool::Node;
 use volume::Volume;
@@ -89,6 +93,8 @@ pub struct ServerOptions {
     pub dropped_records: fn() -> u64,
     /// Who reads the problem documents of the function port.
     pub problems: Reader,
+    /// What names mean that clients give functions.
+    pub names: Names,
 }
 
 /// Who still calls after the delay has not learnt that this node leaves, as proxies under load do late. It is answered
@@ -276,16 +282,25 @@ impl Server {
 
     /// Answers a request to the function port.
     async fn handle(self: Arc<Self>, peer: SocketAddr, request: Request<Incoming>) -> Response<Body> {
-        if request.method() == Method::GET && request.uri().path() == "/healthz" {
+        let begun = Instant::now();
+        let (parts, body) = request.into_parts();
+        let host = headers::check_host(&parts);
+        let path = parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+        let named = host.as_ref().ok().and_then(|host| host.to_str().ok()).unwrap_or_default();
+        let routed = self.options.names.find(Target { host: named, path: &path });
+        let dialect = routed.dialect;
+        if parts.method == Method::GET && path.path() == "/healthz" && !dialect.owns_host() {
             return admin::health();
         }
         self.arrived.fetch_add(1, Ordering::Relaxed);
-        let id = headers::call_id(request.headers());
-        let version = request.version();
-        let name = function_label(request.uri().path());
+        let (id, has_id) = headers::call_id(&parts.headers);
+        let version = parts.version;
+        let name = routed.found.as_ref().map(|route| route.function.clone()).unwrap_or_default();
         let peer = Peer::new(peer, &self.options.trusted_proxies);
-        let mut response = match invoke::invoke(&self, peer, &id, request).await {
-            Ok(response) => response,
+        let asked = dialect.note(&parts.headers, has_id);
+        let arrival = Arrival { begun, peer, id: &id, host, routed, asked: &asked };
+        let (response, source) = match invoke::invoke(&self, arrival, parts, body).await {
+            Ok(response) => (response, Source::Function),
             Err(problem) => {
                 let known = self.functions.get(&name).map(|_| name.clone()).unwrap_or_default();
                 let label = OfReason { faas_name: known, error_type: problem.reason.word().to_owned() };
@@ -299,21 +314,23 @@ impl Server {
                     "{}",
                     problem.detail()
                 );
-                problem.response(&id, self.options.problems)
+                (problem.response(&id, self.options.problems), Source::Platform)
             }
         };
         self.count(&name, response.status().as_u16());
-        let headers = response.headers_mut();
+        let (mut parts, body) = response.into_parts();
         if let Ok(id) = HeaderValue::try_from(id) {
-            headers.insert(CALL_ID, id);
+            parts.headers.insert(CALL_ID, id);
         }
+        dialect.answer(&mut parts, asked, source);
+        let headers = &mut parts.headers;
         if self.draining.load(Ordering::Relaxed)
             && version < Version::HTTP_2
             && !headers.contains_key(CONNECTION)
         {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        response
+        Response::from_parts(parts, body)
     }
 
     fn count(&self, name: &str, status: u16) {
@@ -324,11 +341,4 @@ impl Server {
             .get_or_create(&OfStatus { faas_name, http_response_status_code: status })
             .inc();
     }
-}
-
-/// The first two parts of a path, for labels and logs.
-fn function_label(path: &str) -> String {
-    let mut parts = path.splitn(4, '/').skip(1);
-    let (namespace, function) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    format!("{namespace}/{function}")
 }

@@ -36,6 +36,8 @@ reasons! {
     MethodNotAllowed
     /// The request names no function.
     FunctionMissing
+    /// Asynchronous calls need a queue, which this node has not.
+    NoQueue
     /// The function has as many calls as it may.
     FunctionBusy
     /// The node has as much as it may.

@@ -118,7 +118,7 @@ fn replacement(bytes: &[u8]) -> Option<Vec<u8>> {
     if !own || !empty {
         return None;
     }
-    let id = headers::call_id(&http::HeaderMap::new());
+    let (id, _) = headers::call_id(&http::HeaderMap::new());
     let document = problem.document(&id, Reader::Caller);
     let mut text = format!(
         "HTTP/1.1 {}\r\nContent-Type: application/problem+json\r\nContent-Length: {}\r\nX-Call-Id: {id}\r\n\

@@ -27,6 +27,7 @@ use super::inlay;
 use super::losses::Losses;
 use super::problem::{Component, Problem};
 use super::report;
+use super::watchdog;
 use km_vmm::protocol::SnapshotMode;
 
 use crate::metrics::OfReason;
@@ -402,8 +403,9 @@ fn open_bundle(volume: &Volume, published: &Published) -> Result<OpenBundle, Bak
     let lease = lease(&folder)
         .map_err(|error| of_host(format!("cannot open {}: {error}", folder.display())))?
         .ok_or_else(|| of_host(format!("`{digest}` is not in the store")))?;
-    let program = Program::of(published, &folder)
+    let mut program = Program::of(published, &folder)
         .map_err(|error| BakeFailure::new(error.reason(), bundles::reason::chain(&error)))?;
+    watchdog::leave_port_out(&mut program.process, &published.spec);
     let path = &program.rootfs;
     let rootfs =
         File::open(path).map_err(|error| of_host(format!("cannot open {}: {error}", path.display())))?;

@@ -14,19 +14,19 @@ use super::finish::CallEnd;
 use super::reason::CallResult;
 use super::{headers, origin};
 
-/// Passes the 101 of the function `name` on to its client and starts the tunnel.
+/// Passes the 101 of the function below `prefix` on to its client and starts the tunnel.
 pub fn switch(
     mut response: Response<Incoming>,
     connection: Connection,
     deadline: Pin<Box<Sleep>>,
     end: CallEnd,
-    (client, name): (OnUpgrade, &str),
+    (client, prefix): (OnUpgrade, &str),
 ) -> Response<Body> {
     let function = hyper::upgrade::on(&mut response);
     let (mut parts, _) = response.into_parts();
     let protocols: Vec<HeaderValue> = parts.headers.get_all(UPGRADE).iter().cloned().collect();
     headers::strip_hop_by_hop(&mut parts.headers);
-    origin::narrow(&mut parts.headers, name);
+    origin::narrow(&mut parts.headers, prefix);
     parts.headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
     for protocol in protocols {
         parts.headers.append(UPGRADE, protocol);

@@ -14,11 +14,11 @@ use super::reason::Reason;
 /// The protocol that functions are spoken to with, whatever the client speaks.
 const PROTOCOL: &str = "HTTP/1.1";
 
-/// The variables of a request whose path was cut to what the function sees.
+/// The variables of a request whose path was cut to what the function sees; `prefix` is what was cut off.
 ///
 /// # Errors
 /// 400 for a path that cannot be a variable.
-pub fn of(parts: &request::Parts, function: &str, peer: Peer) -> Result<Vec<Vec<u8>>, Problem> {
+pub fn of(parts: &request::Parts, prefix: &str, peer: Peer) -> Result<Vec<Vec<u8>>, Problem> {
     let path = parts.uri.path();
     let query = parts.uri.query().unwrap_or_default();
     let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
@@ -34,8 +34,8 @@ pub fn of(parts: &request::Parts, function: &str, peer: Peer) -> Result<Vec<Vec<
         variable("SERVER_NAME", name.as_bytes()),
         variable("SERVER_PORT", port.to_string().as_bytes()),
         variable("REQUEST_METHOD", parts.method.as_str().as_bytes()),
-        variable("REQUEST_URI", format!("/{function}{rest}").as_bytes()),
-        variable("SCRIPT_NAME", format!("/{function}").as_bytes()),
+        variable("REQUEST_URI", format!("{prefix}{rest}").as_bytes()),
+        variable("SCRIPT_NAME", prefix.as_bytes()),
         variable("PATH_INFO", &decoded(path)?),
         variable("QUERY_STRING", query.as_bytes()),
         variable("REMOTE_ADDR", address.as_bytes()),
@@ -88,7 +88,7 @@ mod tests {
         }
         let (parts, ()) = request.body(()).unwrap().into_parts();
         let peer = Peer { address: "[::ffff:10.0.0.9]:1".parse().unwrap(), trusted: false };
-        let list = of(&parts, "ns/fn", peer)?;
+        let list = of(&parts, "/ns/fn", peer)?;
         Ok(list.into_iter().map(|variable| String::from_utf8(variable).unwrap()).collect())
     }
 
