@@ -9,9 +9,13 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Each crate of the workspace, and the others that it may depend on.
-const ALLOWED: [(&str, &[&str]); 14] = [
-    ("kontain-faas", &["api", "benches", "bundles", "control", "egress", "km-vmm", "node", "volume"]),
+const ALLOWED: [(&str, &[&str]); 15] = [
+    (
+        "kontain-faas",
+        &["api", "benches", "bundles", "control", "egress", "gateway", "km-vmm", "node", "volume"],
+    ),
     ("control", &["api", "bundles", "volume"]),
+    ("gateway", &["api", "control", "volume"]),
     ("node", &["api", "bundles", "egress", "km-abi", "km-vmm", "volume", "worker"]),
     ("volume", &["api"]),
     ("api", &["bundles", "km-abi"]),

@@ -100,7 +100,8 @@ pub struct Image {
 }
 
 /// Whose document it is.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Metadata {
     /// Last part of the function's URL.
     pub name: String,
@@ -110,6 +111,15 @@ pub struct Metadata {
     /// Counts changes of the specification; kept by an API server, 0 in files.
     #[serde(default)]
     pub generation: i64,
+    /// Labels; nothing here depends on them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Annotations; nothing here depends on them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    /// When it was made, RFC 3339; only documents that a program wrote say so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub creation_timestamp: Option<String>,
 }
 
 /// What a function is: its image, how its program takes calls, and what it may use.

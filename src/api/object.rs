@@ -67,6 +67,7 @@ impl ImageObject {
             namespace: self.name.namespace().to_owned(),
             // A document's generation is that of its file, which orders nothing for the node.
             generation: if self.place.is_some() { 0 } else { self.generation },
+            ..Metadata::default()
         };
         let image = Image { api_version: API_VERSION.to_owned(), kind: KIND.to_owned(), metadata, spec };
         let problems: Vec<String> =

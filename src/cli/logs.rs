@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::output::{Format, print};
 use super::source::{self, FunctionArgs};
-use control::source::LogLine;
+use control::source::{LogLine, Seen};
 
 /// How often is asked for new lines.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -61,49 +61,4 @@ fn show(format: Format, lines: &[LogLine]) -> bool {
         }
     });
     written.and_then(|()| out.flush()).is_ok()
-}
-
-/// The time of the last lines that were shown, and the lines of that very time.
-#[derive(Default)]
-struct Seen {
-    time: String,
-    lines: Vec<LogLine>,
-}
-
-impl Seen {
-    /// Those that were not shown yet. Servers keep the last lines of a function; times order them.
-    fn fresh(&mut self, lines: Vec<LogLine>) -> Vec<LogLine> {
-        let fresh: Vec<LogLine> = lines
-            .into_iter()
-            .filter(|line| line.time > self.time || (line.time == self.time && !self.lines.contains(line)))
-            .collect();
-        for line in &fresh {
-            if line.time > self.time {
-                self.time.clone_from(&line.time);
-                self.lines.clear();
-            }
-            if line.time == self.time {
-                self.lines.push(line.clone());
-            }
-        }
-        fresh
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn line(time: &str, text: &str) -> LogLine {
-        LogLine { time: time.into(), call: "c".into(), stream: "stdout".into(), text: text.into() }
-    }
-
-    #[test]
-    fn nothing_is_shown_twice() {
-        let mut seen = Seen::default();
-        let (a, b, c) = (line("1", "a"), line("2", "b"), line("2", "c"));
-        assert_eq!(seen.fresh(vec![a.clone(), b.clone()]), [a.clone(), b.clone()]);
-        assert_eq!(seen.fresh(vec![a, b.clone(), c.clone()]).len(), 1);
-        assert!(seen.fresh(vec![b, c]).is_empty());
-    }
 }

@@ -18,6 +18,7 @@ mod doctor;
 mod download;
 mod egress;
 mod follow;
+mod gateway;
 mod invoke;
 mod list;
 mod logging;

@@ -101,7 +101,7 @@ async fn publish(args: &Args) -> anyhow::Result<ExitCode> {
     let before = old.as_ref().map(|object| object.spec.clone()).unwrap_or_default();
     let spec = spec(args, &*catalog, before.as_object().cloned().unwrap_or_default())?;
     let same = old.as_ref().is_some_and(|old| old.spec == spec);
-    let generation = catalog.put(&name, &spec, old.as_ref()).await?;
+    let generation = catalog.put(&name, &spec, None, old.as_ref()).await?;
     let word = match (&old, same) {
         (None, _) => "published",
         (Some(_), false) => "changed",

@@ -15,6 +15,7 @@ use tokio::runtime::{Handle, Runtime};
 use super::collect::CollectArgs;
 use super::egress::EgressArgs;
 use super::follow::FollowArgs;
+use super::gateway::GatewayArgs;
 use super::logging::{self, LogArgs};
 use super::registry::RegistryArgs;
 use super::signals;
@@ -117,6 +118,9 @@ pub struct Args {
     /// A program that is started must be ready for its first call within this time.
     #[arg(long, env = "KONTAIN_READY_LIMIT", value_name = "DURATION", default_value = "60s")]
     pub ready_limit: Span,
+    /// OpenFaaS' REST API.
+    #[command(flatten)]
+    pub gateway: GatewayArgs,
     /// What is removed from the volume, and when.
     #[command(flatten)]
     pub egress: EgressArgs,
@@ -163,6 +167,7 @@ fn front_threads() -> usize {
 }
 
 async fn serve(args: Args, publishing: &Handle) -> anyhow::Result<()> {
+    let gateway = args.gateway.settings(&args.follow)?;
     let volume = Volume::open(&args.volume).with_context(|| {
         format!("cannot use {} as the volume: name another with --volume", args.volume.display())
     })?;
@@ -184,6 +189,10 @@ async fn serve(args: Args, publishing: &Handle) -> anyhow::Result<()> {
     // The broker's tasks are short, and calls wait for them.
     let reach = Reach::open(args.egress.settings()).context("functions cannot reach anything")?;
     let node = Node::new(&node_options, snapshots, budget, reach);
+    let admin_address = admin.local_addr()?;
+    let system = gateway.map(|gateway| {
+        gateway.open(admin_address, &args.default_namespace, stop.clone(), publishing.clone())
+    });
     let options = ServerOptions {
         max_body: args.max_body.bytes(),
         max_calls: args.max_calls,
@@ -203,6 +212,7 @@ async fn serve(args: Args, publishing: &Handle) -> anyhow::Result<()> {
         dropped_records: logging::dropped,
         problems: if args.verbose_errors { Reader::Owner } else { Reader::Caller },
         names: Names::new(args.domain, args.default_namespace),
+        system,
     };
     let signals = Signals::default();
     let changed = signals.changed.clone();

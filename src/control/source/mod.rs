@@ -1,15 +1,17 @@
 //! Where Images are written down: a folder of documents, or a cluster. A new kind of source is one more folder here.
 //!
 //! * [`ImageSource`] is what [`crate::reconcile`] follows: what is wanted, what it needs, and what came of it.
-//! * [`ImageCatalog`] is what people's commands work on: they look at Images and change them.
+//! * [`ImageCatalog`] is what people's commands work on: they look at Images and change them. [`SecretStore`] is the same for
+//!   the secrets that clients keep.
 //!
 //! [`folder`] and [`cluster`] have one of each, in files of the same names. [`admin`] asks a node.
 
 pub mod admin;
 pub mod cluster;
 pub mod folder;
+mod lines;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -19,10 +21,10 @@ use api::status::{ImageStatus, Replica};
 use api::{FunctionName, Image, ImageObject};
 use bundles::reference::Reference;
 use bundles::registry::Keychain;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
+pub use self::lines::{LogLine, Seen};
 use crate::reconcile::failure::Failure;
 
 /// The answer of a source that has to be waited for.
@@ -126,17 +128,57 @@ pub trait ImageSource: Send + Sync + 'static {
     fn keep_house(&self, wanted: Wanted) -> Answer<'_, ()>;
 }
 
-/// A line that a function wrote, as a node keeps it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LogLine {
-    /// When, RFC 3339 with microseconds.
-    pub time: String,
-    /// The call that was served.
-    pub call: String,
-    /// `stdout` or `stderr`.
-    pub stream: String,
-    /// The text, escaped.
-    pub text: String,
+/// Who keeps a secret that [`SecretStore`] knows, as its label `app.kubernetes.io/managed-by` says.
+pub const MANAGER: &str = "openfaas";
+
+/// Labels and annotations of an Image.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// Annotations.
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// A secret that clients keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kept {
+    /// Files for functions.
+    Files,
+    /// Credentials for registries.
+    Credentials,
+}
+
+/// Secrets that clients keep: those that [`MANAGER`] manages. All others are as if they were not there, but for their names,
+/// which are taken.
+pub trait SecretStore: Send + Sync {
+    /// Namespaces that have any.
+    fn namespaces(&self) -> Answer<'_, anyhow::Result<Vec<String>>>;
+
+    /// Their names in a namespace.
+    fn list<'a>(&'a self, namespace: &'a str) -> Answer<'a, anyhow::Result<Vec<String>>>;
+
+    /// What a secret is.
+    fn find<'a>(&'a self, namespace: &'a str, name: &'a str) -> Answer<'a, anyhow::Result<Option<Kept>>>;
+
+    /// Makes a secret with one file that is named as it; `false` when the name is taken.
+    fn create<'a>(
+        &'a self,
+        namespace: &'a str,
+        name: &'a str,
+        value: &'a [u8],
+    ) -> Answer<'a, anyhow::Result<bool>>;
+
+    /// Replaces that file; `false` when there is no such secret.
+    fn update<'a>(
+        &'a self,
+        namespace: &'a str,
+        name: &'a str,
+        value: &'a [u8],
+    ) -> Answer<'a, anyhow::Result<bool>>;
+
+    /// Takes a secret away; `false` when there was none.
+    fn delete<'a>(&'a self, namespace: &'a str, name: &'a str) -> Answer<'a, anyhow::Result<bool>>;
 }
 
 /// A source, as commands look at it and change it. Errors are in the source's own words, with the fix.
@@ -158,11 +200,13 @@ pub trait ImageCatalog: Send + Sync {
         Vec::new()
     }
 
-    /// Gives a function this specification, new or instead of `old`; returns its generation then.
+    /// Gives a function this specification, new or instead of `old`; returns its generation then. Without `marks` it keeps
+    /// those that it has.
     fn put<'a>(
         &'a self,
         name: &'a FunctionName,
         spec: &'a Value,
+        marks: Option<&'a Marks>,
         old: Option<&'a ImageObject>,
     ) -> Answer<'a, anyhow::Result<i64>>;
 
@@ -175,6 +219,11 @@ pub trait ImageCatalog: Send + Sync {
         name: &'a FunctionName,
         call: Option<&'a str>,
     ) -> Answer<'a, anyhow::Result<Vec<LogLine>>>;
+
+    /// How many requests each function was sent since its node began; nothing of those that no node can be asked about.
+    fn answered(&self) -> Answer<'_, anyhow::Result<HashMap<FunctionName, u64>>> {
+        Box::pin(std::future::ready(Ok(HashMap::new())))
+    }
 
     /// Events about a function, a line each.
     fn events<'a>(&'a self, name: &'a FunctionName) -> Answer<'a, anyhow::Result<Vec<String>>>;

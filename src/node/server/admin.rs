@@ -35,6 +35,8 @@ struct Entry<'a> {
     machines: Counts,
     in_flight: usize,
     queued: usize,
+    /// Requests since the node began.
+    answered: u64,
 }
 
 /// Answers a request to the admin port.
@@ -98,6 +100,7 @@ fn entry(function: &Function) -> Entry<'_> {
         machines: revision.map(|revision| revision.pool.counts()).unwrap_or_default(),
         in_flight: revision.map_or(0, |revision| revision.admission.running()),
         queued: revision.map_or(0, |revision| revision.admission.queued()),
+        answered: function.answered.load(Ordering::Relaxed),
     }
 }
 

@@ -15,6 +15,7 @@ use super::exchange::Exchange;
 use super::finish::CallEnd;
 use super::opening::{Frames, Source};
 use super::reason::CallResult;
+use super::system::OtherBody;
 use super::watch::Watched;
 
 /// Bytes that are handed over at once of what is held here as a whole.
@@ -35,6 +36,9 @@ pub enum BodyError {
     /// The function's timeout passed in the middle of it.
     #[error("the call took longer than the function's timeout")]
     Deadline,
+    /// The answer was no function's.
+    #[error(transparent)]
+    Other(Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// What a client gets as body, from whichever protocol it came.
@@ -49,6 +53,8 @@ pub enum Body {
     Stream(Box<Stream>),
     /// The output of a function whose response is no HTTP and long.
     Output(Box<LongOutput>),
+    /// What is no function's answer, nor this server's.
+    Other(OtherBody),
 }
 
 /// Output that is passed on as it comes.
@@ -231,6 +237,9 @@ impl http_body::Body for Body {
             }
             Self::Stream(stream) => stream.poll(cx),
             Self::Output(output) => output.poll(cx),
+            Self::Other(body) => {
+                Pin::new(body).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(BodyError::Other)))
+            }
         }
     }
 
@@ -240,6 +249,7 @@ impl http_body::Body for Body {
             Self::Full(_) => false,
             Self::Stream(stream) => stream.frames.is_empty() && stream.rest.is_none(),
             Self::Output(output) => output.end.is_none(),
+            Self::Other(body) => body.is_end_stream(),
         }
     }
 
@@ -249,6 +259,7 @@ impl http_body::Body for Body {
             Self::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Self::Stream(stream) => stream.size,
             Self::Output(_) => SizeHint::new(),
+            Self::Other(body) => body.size_hint(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The functions that this node knows, by name.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -31,6 +32,8 @@ pub struct Function {
     pub log: Arc<FunctionLog>,
     /// Its counters, looked up once so that a call does not.
     pub metrics: FunctionMetrics,
+    /// Requests that were sent to it since the node began.
+    pub answered: AtomicU64,
     /// Held while its report is written or removed.
     pub(super) writing: Mutex<()>,
     serving: ArcSwap<Serving>,
@@ -69,6 +72,7 @@ impl Function {
             label: name.as_str().into(),
             log: FunctionLog::new(name.clone(), log_rate, metrics.left_out.clone()),
             metrics,
+            answered: AtomicU64::new(0),
             writing: Mutex::default(),
             serving: ArcSwap::from_pointee(Serving::Baking),
             replaced: Notify::new(),

@@ -1,6 +1,6 @@
 //! The server: listens, routes, invokes, drains.
 //!
-//! * [`listen`]: connections and their limits. [`admin`]: the admin port.
+//! * [`listen`]: connections and their limits. [`admin`]: the admin port. [`system`]: an API that is none of a function.
 //! * [`invoke`]: the way of a call, with [`route`], [`headers`], [`intake`] (request body, with [`ahead`]), [`admission`], [`body`]
 //!   (response body, with [`framing`], [`origin`], [`opening`] and [`watch`]), [`tunnel`] (switched protocols), [`verdict`] and [`problem`] (what went wrong; [`refusal`] for what
 //!   hyper refuses), [`calls`] (records).
@@ -35,6 +35,7 @@ pub mod report;
 pub mod revise;
 pub mod route;
 pub mod stdio;
+pub mod system;
 pub mod tunnel;
 pub mod variables;
 pub mod verdict;
@@ -66,6 +67,7 @@ use self::invoke::Arrival;
 use self::listen::Limits;
 use self::problem::Reader;
 use self::route::{Names, Source, Target};
+use self::system::SystemApi;
 use crate::metrics::{Metrics, OfReason, OfStatus};
 use crate::pool::Node;
 use volume::Volume;
@@ -95,6 +97,8 @@ pub struct ServerOptions {
     pub problems: Reader,
     /// What names mean that clients give functions.
     pub names: Names,
+    /// What answers below `/system`; nothing does without.
+    pub system: Option<Arc<dyn SystemApi>>,
 }
 
 /// Who still calls after the delay has not learnt that this node leaves, as proxies under load do late. It is answered
@@ -292,6 +296,10 @@ impl Server {
         if parts.method == Method::GET && path.path() == "/healthz" && !dialect.owns_host() {
             return admin::health();
         }
+        let is_system = host.is_ok() && !dialect.owns_host() && system::is_system(path.path());
+        if let Some(system) = self.options.system.as_ref().filter(|_| is_system) {
+            return system.answer(Request::from_parts(parts, body)).await.map(Body::Other);
+        }
         self.arrived.fetch_add(1, Ordering::Relaxed);
         let (id, has_id) = headers::call_id(&parts.headers);
         let version = parts.version;
@@ -335,7 +343,11 @@ impl Server {
 
     fn count(&self, name: &str, status: u16) {
         // Names that are not published would let clients fill the memory with labels.
-        let faas_name = if self.functions.get(name).is_some() { name.to_owned() } else { String::new() };
+        let function = self.functions.get(name);
+        if let Some(function) = &function {
+            function.answered.fetch_add(1, Ordering::Relaxed);
+        }
+        let faas_name = if function.is_some() { name.to_owned() } else { String::new() };
         self.metrics
             .invocations
             .get_or_create(&OfStatus { faas_name, http_response_status_code: status })

@@ -18,7 +18,7 @@ use api::{FunctionName, ImageObject};
 use super::client::{ConnectOptions, code, words};
 use super::object::Object;
 use crate::source::admin::{self, logs_path};
-use crate::source::{Answer, ImageCatalog, LogLine};
+use crate::source::{Answer, ImageCatalog, LogLine, Marks};
 
 /// How the pods and the Ingress of an installation are marked.
 const LABEL: &str = "app.kubernetes.io/name=kontain-faas";
@@ -172,9 +172,14 @@ impl ImageCatalog for ClusterCatalog {
         &'a self,
         name: &'a FunctionName,
         spec: &'a Value,
+        marks: Option<&'a Marks>,
         old: Option<&'a ImageObject>,
     ) -> Answer<'a, anyhow::Result<i64>> {
-        Box::pin(self.put(name, spec, old))
+        Box::pin(async move {
+            // Those of an object there are owned by whoever applied them, and merging cannot take one away.
+            anyhow::ensure!(marks.is_none(), "labels and annotations are set in a folder of documents only");
+            self.put(name, spec, old).await
+        })
     }
 
     fn remove<'a>(&'a self, name: &'a FunctionName) -> Answer<'a, anyhow::Result<bool>> {

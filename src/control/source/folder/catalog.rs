@@ -5,22 +5,24 @@ use std::collections::hash_map::Entry;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use api::document::{self, Document};
-use api::image::{API_VERSION, DEFAULT_NAMESPACE, KIND};
+use api::image::{API_VERSION, DEFAULT_NAMESPACE, KIND, Metadata};
 use api::status::{Condition, ImageStatus, READY, Truth};
 use api::{FunctionName, ImageObject};
 use http::StatusCode;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use volume::FileStamp;
 use volume::statuses::NamedStatus;
 
 use super::documents::{is_document, lost_below, object, parse, twice};
+use super::secrets::SECRETS;
 use crate::source::admin::{self, logs_path};
-use crate::source::{Answer, ImageCatalog, LogLine, NO_SERVER};
+use crate::source::{Answer, ImageCatalog, LogLine, Marks, NO_SERVER};
 
 /// Where the admin port is if nothing else is said.
 const ADMIN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9090);
@@ -46,8 +48,30 @@ struct Found {
 }
 
 impl Found {
-    fn object(&self) -> Option<ImageObject> {
-        object(&self.file, self.stamp, &self.document)
+    /// The object with the metadata that people are shown.
+    fn shown(&self) -> Option<ImageObject> {
+        let mut object = object(&self.file, self.stamp, &self.document)?;
+        let (function, namespace) = (object.name.function(), object.name.namespace());
+        let mut metadata = json!({"name": function, "namespace": namespace});
+        if let Ok(image) = &self.document.image {
+            for (key, marks) in
+                [("labels", &image.metadata.labels), ("annotations", &image.metadata.annotations)]
+            {
+                if !marks.is_empty() {
+                    metadata[key] = json!(marks);
+                }
+            }
+            if let Some(time) = &image.metadata.creation_timestamp {
+                metadata["creationTimestamp"] = json!(time);
+            }
+        }
+        object.metadata = metadata;
+        Some(object)
+    }
+
+    /// What a new version of the document keeps of its metadata.
+    fn metadata(&self) -> Metadata {
+        self.document.image.as_ref().map(|image| image.metadata.clone()).unwrap_or_default()
     }
 }
 
@@ -62,11 +86,10 @@ impl FolderCatalog {
     async fn list(&self, all: bool) -> anyhow::Result<Vec<ImageObject>> {
         let statuses = self.statuses().await;
         let mut objects = HashMap::new();
-        for mut object in self.documents()?.iter().filter_map(Found::object) {
+        for mut object in self.documents()?.iter().filter_map(Found::shown) {
             if !all && object.name.namespace() != self.namespace {
                 continue;
             }
-            object.metadata = json!({"name": object.name.function(), "namespace": object.name.namespace()});
             object.status = Some(match &statuses {
                 Ok(statuses) => statuses.get(&object.name).cloned().unwrap_or_else(|| {
                     let why = "the server has not published this yet; its log says why if it cannot";
@@ -86,16 +109,30 @@ impl FolderCatalog {
         Ok(objects.into_values().collect())
     }
 
+    /// Where its secrets lie.
+    pub(super) fn secrets_folder(&self) -> PathBuf {
+        self.folder.join(SECRETS)
+    }
+
     /// Writes a function's document, in place of the one that is there.
-    fn write(&self, name: &FunctionName, spec: &Value) -> anyhow::Result<i64> {
+    fn write(&self, name: &FunctionName, spec: &Value, marks: Option<&Marks>) -> anyhow::Result<i64> {
         fs::create_dir_all(&self.folder)
             .with_context(|| format!("cannot make the folder {}", self.folder.display()))?;
-        let file = match self.find(name)? {
-            Some(found) => found,
-            None => self.folder.join(format!("{}.{}.yaml", name.namespace(), name.function())),
+        let (file, mut metadata) = match self.find(name)? {
+            Some(found) => (found.file.clone(), found.metadata()),
+            None => {
+                let now = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+                let metadata = Metadata { creation_timestamp: Some(now), ..Metadata::default() };
+                (self.folder.join(format!("{}.{}.yaml", name.namespace(), name.function())), metadata)
+            }
         };
-        let value = json!({"apiVersion": API_VERSION, "kind": KIND,
-            "metadata": {"name": name.function(), "namespace": name.namespace()}, "spec": spec});
+        (metadata.name, metadata.namespace) = (name.function().to_owned(), name.namespace().to_owned());
+        if let Some(Marks { labels, annotations }) = marks {
+            (metadata.labels, metadata.annotations) = (labels.clone(), annotations.clone());
+        }
+        let mut metadata = serde_json::to_value(&metadata)?;
+        metadata.as_object_mut().map(|fields| fields.remove("generation"));
+        let value = json!({"apiVersion": API_VERSION, "kind": KIND, "metadata": metadata, "spec": spec});
         let text = serde_saphyr::to_string(&value)?;
         if let Some(Err(problems)) = document::read(&text).pop().map(|document| document.image) {
             let lines: Vec<String> = problems
@@ -110,8 +147,8 @@ impl FolderCatalog {
         Ok(FileStamp::of(&data).mtime_micros())
     }
 
-    /// The file that has a function's document and nothing else.
-    fn find(&self, name: &FunctionName) -> anyhow::Result<Option<PathBuf>> {
+    /// A function's document, if its file has no other one.
+    fn find(&self, name: &FunctionName) -> anyhow::Result<Option<Found>> {
         let mut found = self.documents()?.into_iter();
         let Some(found) = found.find(|found| found.document.name.as_deref() == Some(name.as_str())) else {
             return Ok(None);
@@ -121,7 +158,7 @@ impl FolderCatalog {
             "{name} is in {} together with others: edit that file",
             found.file.display()
         );
-        Ok(Some(found.file))
+        Ok(Some(found))
     }
 
     fn documents(&self) -> anyhow::Result<Vec<Found>> {
@@ -171,6 +208,13 @@ impl FolderCatalog {
     }
 }
 
+/// What an entry of `/functions` says of a function's calls.
+#[derive(Deserialize)]
+struct Counted {
+    name: FunctionName,
+    answered: u64,
+}
+
 /// Adds to what is said of an Image.
 fn say(object: &mut ImageObject, what: Option<String>) {
     let said = object.status.as_mut().map(|status| &mut status.message);
@@ -217,14 +261,15 @@ impl ImageCatalog for FolderCatalog {
         &'a self,
         name: &'a FunctionName,
         spec: &'a Value,
+        marks: Option<&'a Marks>,
         _: Option<&'a ImageObject>,
     ) -> Answer<'a, anyhow::Result<i64>> {
-        Box::pin(async move { self.write(name, spec) })
+        Box::pin(async move { self.write(name, spec, marks) })
     }
 
     fn remove<'a>(&'a self, name: &'a FunctionName) -> Answer<'a, anyhow::Result<bool>> {
         Box::pin(async move {
-            let Some(file) = self.find(name)? else { return Ok(false) };
+            let Some(Found { file, .. }) = self.find(name)? else { return Ok(false) };
             fs::remove_file(&file).with_context(|| format!("cannot remove {}", file.display()))?;
             Ok(true)
         })
@@ -242,11 +287,54 @@ impl ImageCatalog for FolderCatalog {
         })
     }
 
+    fn answered(&self) -> Answer<'_, anyhow::Result<HashMap<FunctionName, u64>>> {
+        Box::pin(async move {
+            let (status, body) = self.ask("/functions").await?;
+            anyhow::ensure!(status == StatusCode::OK, "the server at {} answers {status}", self.admin);
+            let functions: Vec<Counted> = serde_json::from_slice(&body)?;
+            Ok(functions.into_iter().map(|one| (one.name, one.answered)).collect())
+        })
+    }
+
     fn events<'a>(&'a self, _: &'a FunctionName) -> Answer<'a, anyhow::Result<Vec<String>>> {
         Box::pin(std::future::ready(Ok(Vec::new())))
     }
 
     fn url(&self) -> Answer<'_, anyhow::Result<Option<String>>> {
         Box::pin(std::future::ready(Ok(Some(URL.to_owned()))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_keeps_its_marks() {
+        let folder = tempfile::tempdir().unwrap();
+        let catalog = FolderCatalog::new(folder.path().to_owned(), None, None);
+        let name: FunctionName = "team/hello".parse().unwrap();
+        // Texts that YAML could take for something else.
+        let nasty =
+            ["yes", "1.0", "null", "a: b", "- x", "#", "two\nlines\n", " ", "\u{85}", "'\"", "0x1F", "~"];
+        let labels = nasty.iter().map(|text| ((*text).to_owned(), (*text).to_owned())).collect();
+        let marks = Marks { labels, annotations: [("k".to_owned(), "v".to_owned())].into() };
+        let spec = |value: &str| json!({"image": "r.example/x:1", "env": [{"name": "A", "value": value}]});
+        catalog.write(&name, &spec("yes"), Some(&marks)).unwrap();
+        let read = |catalog: &FolderCatalog| catalog.find(&name).unwrap().unwrap();
+        let first = read(&catalog).metadata();
+        assert_eq!((&first.labels, &first.annotations), (&marks.labels, &marks.annotations));
+        for text in nasty {
+            // As `publish` does, which knows nothing of them.
+            catalog.write(&name, &spec(text), None).unwrap();
+            let found = read(&catalog);
+            assert_eq!(found.metadata(), first);
+            assert_eq!(found.document.image.unwrap().spec.env[0].value, text);
+        }
+        catalog.write(&name, &spec("x"), Some(&Marks::default())).unwrap();
+        let bare = read(&catalog).metadata();
+        assert!(bare.labels.is_empty() && bare.annotations.is_empty());
+        assert_eq!(bare.creation_timestamp, first.creation_timestamp);
+        assert!(read(&catalog).shown().unwrap().metadata["creationTimestamp"].is_string());
     }
 }

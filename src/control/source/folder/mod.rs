@@ -6,11 +6,12 @@
 //!      └─ secrets/ ──secrets.rs──┴──► volume ◄──────┘ Write: statuses, for the admin port
 //! ```
 //!
-//! `catalog.rs` has what commands do to the documents.
+//! `catalog.rs` has what commands do to the documents, `store.rs` what clients do to the secrets.
 
 mod catalog;
 pub mod documents;
 mod secrets;
+mod store;
 
 use std::collections::HashMap;
 use std::fs;

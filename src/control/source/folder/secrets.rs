@@ -14,8 +14,10 @@ use volume::{FileStamp, Volume, secrets};
 use super::documents::Scan;
 use crate::reconcile::failure::Failure;
 
+/// The folder of secrets beside the documents.
+pub(super) const SECRETS: &str = "secrets";
 /// The key of a secret with credentials for registries, as Kubernetes has it.
-const DOCKER_CONFIG_KEY: &str = ".dockerconfigjson";
+pub(super) const DOCKER_CONFIG_KEY: &str = ".dockerconfigjson";
 
 /// Keeps the volume's copies of a folder's secrets, writing only what changed.
 #[derive(Debug, Default)]
@@ -31,7 +33,7 @@ impl Copier {
         for (name, object) in scan.objects.iter().filter(|(_, object)| object.problem.is_none()) {
             for secret in object.secrets() {
                 let key = (name.namespace().to_owned(), secret.to_owned());
-                let source = folder.join("secrets").join(&key.0).join(&key.1);
+                let source = folder.join(SECRETS).join(&key.0).join(&key.1);
                 if let Some(stamp) = stamp(&source) {
                     wanted.insert(key, (source, stamp));
                 }
@@ -117,7 +119,7 @@ pub fn keychain<'a>(
     let mut keychain = base.clone();
     for name in names {
         // Both were validated as names of Kubernetes objects: neither leaves the folder.
-        let path = folder.join("secrets").join(namespace).join(name).join(DOCKER_CONFIG_KEY);
+        let path = folder.join(SECRETS).join(namespace).join(name).join(DOCKER_CONFIG_KEY);
         let bytes = fs::read(&path)
             .map_err(|source| PullSecretError::Read { path: path.display().to_string(), source })?;
         keychain = keychain.with_secret(&bytes)?;
