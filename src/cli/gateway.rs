@@ -1,139 +1,141 @@
-//! Options of the gateway, OpenFaaS' REST API on the function port, and how it is put there.
+//! `kontain-faas gateway`: OpenFaaS' REST API in a process of its own, which hands calls on to a server.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
+use anyhow::Context;
+use api::image::DEFAULT_NAMESPACE;
+use bytes::Bytes;
 use clap::builder::FalseyValueParser;
 use control::source::folder::FolderCatalog;
 use gateway::Gateway;
-use gateway::auth::Auth;
-use http::{Request, Response, StatusCode};
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Method, Request, Response};
 use http_body_util::BodyExt;
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Incoming;
-use node::server::system::{Answer, OtherBody, SystemApi};
-use tokio::runtime::Handle;
-use tokio_util::sync::CancellationToken;
+use ipnet::IpNet;
+use node::server::body::Body;
+use node::server::listen::{self, Limits};
+use node::server::system::is_system;
+use prometheus_client::metrics::gauge::Gauge;
+use tokio::net::TcpListener;
 
 use super::Usage;
-use super::follow::FollowArgs;
+use super::access::AccessArgs;
+use super::logging::{self, LogArgs};
+use super::proxy::{Proxy, Upstream};
+use super::serve::namespace;
+use super::signals;
 
-/// Files of the folder that `--secret-mount-path` names.
-const USER_FILE: &str = "basic-auth-user";
-const PASSWORD_FILE: &str = "basic-auth-password";
+/// As `serve` has them by default.
+const LIMITS: Limits = Limits {
+    connections: 16_384,
+    header_timeout: Duration::from_secs(75),
+    write_timeout: Duration::from_secs(60),
+    body_timeout: Duration::from_secs(10),
+};
 
-/// Options of the gateway.
+/// Options of `gateway`.
 #[derive(Debug, clap::Args)]
-pub struct GatewayArgs {
-    /// Answer OpenFaaS' REST API below /system on the function port; functions that it deploys are written to --images.
-    #[arg(long, env = "KONTAIN_GATEWAY", value_parser = FalseyValueParser::new())]
-    pub gateway: bool,
-    /// File with the name of the user of the API.
-    #[arg(long, env = "KONTAIN_BASIC_AUTH_USER", value_name = "FILE", requires = "basic_auth_password")]
-    pub basic_auth_user: Option<PathBuf>,
-    /// File with that user's password.
-    #[arg(long, env = "KONTAIN_BASIC_AUTH_PASSWORD", value_name = "FILE", requires = "basic_auth_user")]
-    pub basic_auth_password: Option<PathBuf>,
-    /// Folder with both, as the files basic-auth-user and basic-auth-password.
-    #[arg(long, env = "KONTAIN_SECRET_MOUNT_PATH", value_name = "DIR", conflicts_with = "basic_auth_user")]
-    pub secret_mount_path: Option<PathBuf>,
-    /// File with a token that is taken as well, or instead.
-    #[arg(long, env = "KONTAIN_BEARER_TOKEN", value_name = "FILE")]
-    pub bearer_token: Option<PathBuf>,
-    /// Let anybody deploy and remove functions who reaches the function port.
-    #[arg(long, env = "KONTAIN_NO_AUTH", value_parser = FalseyValueParser::new())]
-    pub no_auth: bool,
+pub struct Args {
+    /// Folder of Image documents that the server follows; functions that are deployed are written there.
+    #[arg(long, env = "KONTAIN_IMAGES", value_name = "DIR")]
+    pub images: Option<PathBuf>,
+    /// Write the Images of a cluster: refused, it is not there yet.
+    #[arg(long, env = "KONTAIN_KUBE", value_parser = FalseyValueParser::new())]
+    pub kube: bool,
+    /// Address of the gateway.
+    #[arg(long, env = "KONTAIN_LISTEN", value_name = "ADDR", default_value = "0.0.0.0:8081")]
+    pub listen: SocketAddr,
+    /// Function port of the server, which calls are handed on to; it must trust this process (its --trusted-proxies).
+    #[arg(long, env = "KONTAIN_UPSTREAM", value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    pub upstream: Upstream,
+    /// Admin port of the server, which is asked for states, counts and logs.
+    #[arg(long, env = "KONTAIN_ADMIN", value_name = "ADDR", default_value = "127.0.0.1:9090")]
+    pub admin: SocketAddr,
+    /// Namespace of functions and secrets that are named without one: the server's --default-namespace.
+    #[arg(long, env = "KONTAIN_DEFAULT_NAMESPACE", value_name = "NS", default_value = DEFAULT_NAMESPACE,
+          value_parser = namespace)]
+    pub default_namespace: String,
+    /// Proxies (address or network) whose X-Forwarded-* and Forwarded headers are believed.
+    #[arg(long, env = "KONTAIN_TRUSTED_PROXIES", value_name = "CIDR", value_delimiter = ',',
+          default_values = ["127.0.0.0/8", "::1/128"])]
+    pub trusted_proxies: Vec<IpNet>,
+    /// Who may use the API.
+    #[command(flatten)]
+    pub access: AccessArgs,
+    /// How log records are written.
+    #[command(flatten)]
+    pub log: LogArgs,
 }
 
-/// A gateway to a folder of documents.
-pub struct Settings {
-    folder: PathBuf,
-    auth: Auth,
+/// Serves until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When it cannot begin.
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let _log = logging::start(&args.log)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(serve(args))?;
+    runtime.shutdown_background();
+    Ok(ExitCode::SUCCESS)
 }
 
-impl GatewayArgs {
-    /// What they ask for; nothing without `--gateway`.
-    ///
-    /// # Errors
-    /// [`Usage`], when it is not said who may ask, or there is no folder to write to.
-    pub fn settings(&self, follow: &FollowArgs) -> anyhow::Result<Option<Settings>> {
-        if !self.gateway {
-            return Ok(None);
-        }
-        let Some(folder) = follow.images.clone() else {
-            let why = "--gateway writes into a folder of documents: name one with --images (a cluster's Images are not written yet)";
+async fn serve(args: Args) -> anyhow::Result<()> {
+    let folder = match (args.images, args.kube) {
+        (Some(folder), false) => folder,
+        _ => {
+            let why = "name the folder of documents that the server follows with --images: \
+                a gateway to a cluster (--kube) is not there yet";
             return Err(Usage(why.to_owned()).into());
-        };
-        let auth = self.auth()?;
-        if auth.is_open() {
-            tracing::warn!(
-                "--no-auth: anybody who reaches the function port deploys, changes and removes functions"
-            );
         }
-        Ok(Some(Settings { folder, auth }))
-    }
-
-    fn auth(&self) -> anyhow::Result<Auth> {
-        let of_folder = self
-            .secret_mount_path
-            .as_ref()
-            .map(|folder| (folder.join(USER_FILE), folder.join(PASSWORD_FILE)));
-        let basic = self.basic_auth_user.clone().zip(self.basic_auth_password.clone()).or(of_folder);
-        let why = match (self.no_auth, basic, self.bearer_token.clone()) {
-            (true, None, None) => return Ok(Auth::open()),
-            (true, _, _) => "--no-auth beside files of credentials: leave one out".to_owned(),
-            (false, None, None) => {
-                "--gateway needs to know who may ask: name files with --basic-auth-user and \
-                --basic-auth-password, or with --secret-mount-path or --bearer-token, or say --no-auth"
-                    .to_owned()
-            }
-            (false, basic, token) => match Auth::of_files(basic, token) {
-                Ok(auth) => return Ok(auth),
-                Err(error) => format!("{error:#}"),
-            },
-        };
-        Err(Usage(why).into())
-    }
+    };
+    let auth = args.access.auth()?;
+    let stop = signals::stop_on_signal()?;
+    let listener = TcpListener::bind(args.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}: name another with --listen", args.listen))?;
+    let (address, namespace) = (listener.local_addr()?, args.default_namespace);
+    tracing::info!(gateway = %address, upstream = %args.upstream, images = %folder.display(), "serving the gateway");
+    let catalog = Arc::new(FolderCatalog::new(folder, Some(namespace.clone()), Some(args.admin)));
+    let store = catalog.clone();
+    let gateway = Gateway::new(gateway::Options { catalog, store, auth, namespace, stop: stop.clone() });
+    let doors = Arc::new(Doors { gateway, proxy: Proxy::new(args.upstream, args.trusted_proxies) });
+    listen::serve(listener, LIMITS, Gauge::default(), stop, move |peer, request| {
+        let doors = doors.clone();
+        async move { doors.answer(peer, request).await }
+    })
+    .await;
+    Ok(())
 }
 
-impl Settings {
-    /// The gateway, which asks the node at `admin`; what it does, `runtime` does, so that calls do not wait for it.
-    pub fn open(
-        self,
-        admin: SocketAddr,
-        namespace: &str,
-        stop: CancellationToken,
-        runtime: Handle,
-    ) -> Arc<dyn SystemApi> {
-        let catalog = Arc::new(FolderCatalog::new(self.folder, Some(namespace.to_owned()), Some(admin)));
-        let (store, namespace) = (catalog.clone(), namespace.to_owned());
-        let gateway = Gateway::new(gateway::Options { catalog, store, auth: self.auth, namespace, stop });
-        Arc::new(Front { gateway, runtime })
-    }
-}
-
-/// The gateway as the node asks it.
-#[derive(Debug)]
-struct Front {
+/// What is behind the one port.
+struct Doors {
     gateway: Gateway,
-    runtime: Handle,
+    proxy: Proxy,
 }
 
-impl SystemApi for Front {
-    fn answer(&self, request: Request<Incoming>) -> Answer {
-        let gateway = self.gateway.clone();
-        // It goes on to its end when the client goes away: what it changes, it changes whole.
-        let answered = self.runtime.spawn(async move { gateway.answer(request).await });
-        Box::pin(async move {
-            match answered.await {
-                Ok(response) => response.map(|body| UnsyncBoxBody::new(body.map_err(Into::into))),
-                Err(_) => {
-                    let mut response = Response::new(OtherBody::default());
-                    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-                    response
-                }
+impl Doors {
+    async fn answer(&self, peer: SocketAddr, request: Request<Incoming>) -> Response<Body> {
+        let path = request.uri().path();
+        let is_health = path == "/healthz" && [Method::GET, Method::HEAD].contains(request.method());
+        match path {
+            _ if is_health => {
+                let mut response = Response::new(Body::full(Bytes::from_static(b"ok\n")));
+                response
+                    .headers_mut()
+                    .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+                response
             }
-        })
+            path if is_system(path) => {
+                let response = self.gateway.answer(request).await;
+                response.map(|body| Body::Other(UnsyncBoxBody::new(body.map_err(Into::into))))
+            }
+            _ => self.proxy.call(peer, request).await,
+        }
     }
 }

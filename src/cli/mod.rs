@@ -8,6 +8,7 @@
     reason = "the documentation of an argument is its help, with brackets"
 )]
 
+mod access;
 mod bundle;
 mod collect;
 mod completions;
@@ -26,6 +27,7 @@ mod logs;
 mod output;
 mod pack;
 mod progress;
+mod proxy;
 mod publish;
 mod registry;
 mod remove;
@@ -33,6 +35,7 @@ mod serve;
 mod signals;
 mod source;
 mod store;
+mod system;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -75,6 +78,8 @@ pub enum Command {
     Demo(benches::demo::Args),
     /// Serves functions.
     Serve(Box<serve::Args>),
+    /// Answers OpenFaaS' REST API beside a server, which calls are handed on to.
+    Gateway(Box<gateway::Args>),
     /// Publishes a folder of Image documents, for a server that serves the same volume.
     Download(Box<download::Args>),
     /// Publishes an image as a function, in a cluster or in a folder that a server follows.
@@ -150,6 +155,7 @@ pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => benches::demo::run(&args),
         Command::Serve(args) => serve::run(*args),
         Command::Download(args) => download::run(*args),
+        Command::Gateway(args) => gateway::run(*args),
         Command::Publish(args) => publish::run(&args),
         Command::List(args) => list::run(&args),
         Command::Describe(args) => describe::run(&args),

@@ -15,10 +15,10 @@ use tokio::runtime::{Handle, Runtime};
 use super::collect::CollectArgs;
 use super::egress::EgressArgs;
 use super::follow::FollowArgs;
-use super::gateway::GatewayArgs;
 use super::logging::{self, LogArgs};
 use super::registry::RegistryArgs;
 use super::signals;
+use super::system::SystemArgs;
 use api::image::DEFAULT_NAMESPACE;
 use api::units::{Quantity, Span};
 use api::validate::{is_dns_label, is_reserved};
@@ -120,7 +120,7 @@ pub struct Args {
     pub ready_limit: Span,
     /// OpenFaaS' REST API.
     #[command(flatten)]
-    pub gateway: GatewayArgs,
+    pub system: SystemArgs,
     /// What is removed from the volume, and when.
     #[command(flatten)]
     pub egress: EgressArgs,
@@ -167,7 +167,7 @@ fn front_threads() -> usize {
 }
 
 async fn serve(args: Args, publishing: &Handle) -> anyhow::Result<()> {
-    let gateway = args.gateway.settings(&args.follow)?;
+    let gateway = args.system.settings(&args.follow)?;
     let volume = Volume::open(&args.volume).with_context(|| {
         format!("cannot use {} as the volume: name another with --volume", args.volume.display())
     })?;
@@ -234,7 +234,7 @@ async fn serve(args: Args, publishing: &Handle) -> anyhow::Result<()> {
 }
 
 /// A namespace that functions can be in.
-fn namespace(text: &str) -> Result<String, String> {
+pub fn namespace(text: &str) -> Result<String, String> {
     match text {
         text if !is_dns_label(text) => Err(format!("`{text}` cannot be a namespace")),
         text if is_reserved(text) => Err(format!("`{text}` is reserved")),

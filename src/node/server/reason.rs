@@ -38,6 +38,8 @@ reasons! {
     FunctionMissing
     /// Asynchronous calls need a queue, which this node has not.
     NoQueue
+    /// The server that calls are handed on to does not answer.
+    Unreachable
     /// The function has as many calls as it may.
     FunctionBusy
     /// The node has as much as it may.
