@@ -11,9 +11,10 @@
 //! | limits.cpu, requests, readOnlyRootFilesystem | accepted without effect, and the answer says so |
 //! | constraints, GPUs | refused |
 //!
-//! What an Image says beyond that (egress, timeout, warmup, …) an update leaves as it is.
+//! What an Image says beyond that (egress, timeout, warmup, …) an update leaves as it is. One that gives the function anything of
+//! a secret that is not kept here is not updated: another program would read it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use api::image::{API_VERSION, KIND, Metadata};
 use api::units::Quantity;
@@ -104,7 +105,8 @@ impl Deployment {
         let before = old.map(|old| &old.spec);
         let mut spec = before.and_then(Value::as_object).cloned().unwrap_or_default();
         spec.insert("image".into(), json!(self.image));
-        set(&mut spec, "env", self.env());
+        let env = self.env(before.map_or(&Value::Null, |before| &before["env"]));
+        set(&mut spec, "env", env);
         self.set_secrets(&mut spec, kept);
         match self.limits.as_ref().map(|limits| limits.memory.as_str()) {
             Some(memory) if !memory.is_empty() => {
@@ -174,13 +176,20 @@ impl Deployment {
         Ok(())
     }
 
-    fn env(&self) -> Vec<Value> {
+    /// Its variables, and those that the Image takes from secrets.
+    fn env(&self, before: &Value) -> Vec<Value> {
         let process = self.env_process.iter().filter(|process| !process.is_empty());
         let process = process.map(|process| json!({"name": PROCESS, "value": process}));
         let named = self.env_vars.iter().flatten();
         let is_other = |(name, _): &(&String, &String)| process_is_unset(self) || *name != PROCESS;
         let others = named.filter(is_other).map(|(name, value)| json!({"name": name, "value": value}));
-        process.chain(others).collect()
+        let mut env: Vec<Value> = process.chain(others).collect();
+        for variable in before.as_array().into_iter().flatten().filter(|variable| is_of_secret(variable)) {
+            if !env.iter().any(|one| one["name"] == variable["name"]) {
+                env.push(variable.clone());
+            }
+        }
+        env
     }
 
     /// Puts its secrets in place of those that came the same way; others stay.
@@ -198,6 +207,17 @@ impl Deployment {
         set(spec, "secrets", mounts);
         set(spec, "imagePullSecrets", pulls);
     }
+}
+
+/// Whether a variable takes its value from a secret.
+fn is_of_secret(variable: &Value) -> bool {
+    !variable["valueFrom"].is_null()
+}
+
+/// Names of all secrets that an Image has anything of.
+pub fn named_secrets(object: &ImageObject) -> BTreeSet<&str> {
+    let pulls = object.spec["imagePullSecrets"].as_array().into_iter().flatten();
+    object.secrets().chain(pulls.filter_map(|pull| pull["name"].as_str())).collect()
 }
 
 fn process_is_unset(deployment: &Deployment) -> bool {
@@ -234,16 +254,17 @@ fn is_cpu(text: &str) -> bool {
 }
 
 impl Status {
-    /// An Image as clients see it; `answered` is how many requests it was sent.
-    pub fn of(object: &ImageObject, answered: Option<u64>) -> Self {
+    /// An Image as clients see it; `answered` is how many requests it was sent. Of its secrets those in `kept` are named.
+    pub fn of(object: &ImageObject, answered: Option<u64>, kept: &[String]) -> Self {
         let spec = &object.spec;
         let entries = |key: &str| spec[key].as_array().into_iter().flatten();
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let plain = entries("env").filter(|variable| !is_of_secret(variable));
         let mut env_vars: BTreeMap<String, String> =
-            entries("env").map(|variable| (text(&variable["name"]), text(&variable["value"]))).collect();
+            plain.map(|variable| (text(&variable["name"]), text(&variable["value"]))).collect();
         let mounted = entries("secrets").filter(|mount| mount["mountPath"] == MOUNT);
-        let secrets =
-            mounted.chain(entries("imagePullSecrets")).map(|secret| text(&secret["name"])).collect();
+        let named = mounted.chain(entries("imagePullSecrets")).map(|secret| text(&secret["name"]));
+        let secrets = named.filter(|name| kept.contains(name)).collect();
         let marks = |key: &str| -> BTreeMap<String, String> {
             let all = object.metadata[key].as_object().into_iter().flatten();
             all.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect()
@@ -319,7 +340,9 @@ mod tests {
             "secrets": [{"name": "s", "mountPath": MOUNT}], "imagePullSecrets": [{"name": "r"}]});
         assert_eq!(spec, expected);
         assert_eq!(given.without_effect().len(), 1);
-        let status = serde_json::to_value(Status::of(&object(spec), Some(3))).unwrap();
+        let status =
+            serde_json::to_value(Status::of(&object(spec), Some(3), &["s".to_owned(), "r".to_owned()]))
+                .unwrap();
         let expected = json!({"name": "f", "namespace": "default", "image": "r.example/f:1", "envProcess": "cat",
             "envVars": {"A": "1", "B": "2"}, "secrets": ["s", "r"], "labels": {"a": "b"}, "annotations": {},
             "limits": {"memory": "64Mi"}, "invocationCount": 3, "replicas": 0, "availableReplicas": 0});
@@ -328,12 +351,19 @@ mod tests {
 
     #[test]
     fn an_update_leaves_what_it_cannot_say() {
-        let old = object(json!({"image": "oci:x", "timeout": "5s", "env": [{"name": "OLD", "value": ""}],
+        let old = object(
+            json!({"image": "oci:x", "timeout": "5s", "env": [{"name": "OLD", "value": ""}, {"name": "A", "valueFrom": {"secretKeyRef": {"name": "a", "key": "a"}}}],
             "resources": {"limits": {"memory": "1Gi"}},
-            "secrets": [{"name": "a", "mountPath": "/etc/a"}, {"name": "b", "mountPath": MOUNT}]}));
+            "secrets": [{"name": "a", "mountPath": "/etc/a"}, {"name": "b", "mountPath": MOUNT}]}),
+        );
         let spec = deployment(json!({})).spec(&name(), Some(&old), &[]).unwrap();
-        let expected = json!({"image": "r.example/f:1", "timeout": "5s", "secrets": [{"name": "a", "mountPath": "/etc/a"}]});
+        let expected = json!({"image": "r.example/f:1", "timeout": "5s", "secrets": [{"name": "a", "mountPath": "/etc/a"}],
+            "env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "a", "key": "a"}}}]});
         assert_eq!(spec, expected);
+        assert_eq!(named_secrets(&old).into_iter().collect::<Vec<_>>(), ["a", "b"]);
+        let status = Status::of(&old, None, &["b".to_owned()]);
+        assert_eq!((status.secrets.as_slice(), status.env_vars.len()), (&["b".to_owned()][..], 1));
+        assert!(Status::of(&old, None, &[]).secrets.is_empty(), "others are not named");
     }
 
     #[test]

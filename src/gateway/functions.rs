@@ -11,7 +11,7 @@ use control::source::Kept;
 use http::{StatusCode, Uri};
 use serde::Deserialize;
 
-use crate::deployment::{Deployment, Status};
+use crate::deployment::{Deployment, Status, named_secrets};
 use crate::failure::{Failure, text};
 use crate::request::{document, parameter};
 use crate::{Shared, State};
@@ -38,15 +38,16 @@ pub async fn list(shared: Shared, uri: Uri) -> Result<Json<Vec<Status>>, Failure
     let mut objects = shared.options.catalog.list(true).await?;
     objects.retain(|object| object.name.namespace() == namespace);
     objects.sort_by(|a, b| a.name.cmp(&b.name));
-    let answered = shared.answered().await;
-    Ok(Json(objects.iter().map(|object| Status::of(object, answered.get(&object.name).copied())).collect()))
+    let (answered, kept) = (shared.answered().await, shared.options.store.list(&namespace).await?);
+    let seen = |object: &ImageObject| Status::of(object, answered.get(&object.name).copied(), &kept);
+    Ok(Json(objects.iter().map(seen).collect()))
 }
 
 pub async fn describe(shared: Shared, Path(name): Path<String>, uri: Uri) -> Result<Json<Status>, Failure> {
     let name = shared.function(&name, parameter(&uri, "namespace").as_deref())?;
     let object = shared.get(&name).await?.ok_or_else(|| missing(&name))?;
-    let answered = shared.answered().await;
-    Ok(Json(Status::of(&object, answered.get(&name).copied())))
+    let (answered, kept) = (shared.answered().await, shared.options.store.list(name.namespace()).await?);
+    Ok(Json(Status::of(&object, answered.get(&name).copied(), &kept)))
 }
 
 pub async fn create(shared: Shared, body: Body) -> Result<Response, Failure> {
@@ -77,6 +78,12 @@ async fn deploy(
     let _changing = state.changing.lock().await;
     let old = state.get(&name).await?;
     may(old.as_ref(), &name)?;
+    for secret in old.iter().flat_map(named_secrets) {
+        if state.kept(&namespace, secret).await.is_err() {
+            let told = "it has a secret that this API does not keep: update it by its document, or with `kontain-faas publish`";
+            return Err(Failure::new(StatusCode::FORBIDDEN, format!("{name}: {told}")));
+        }
+    }
     let mut kept = Vec::new();
     for secret in given.secrets.iter().flatten() {
         kept.push((secret.clone(), state.kept(&namespace, secret).await?));

@@ -105,6 +105,8 @@ fn drive(apart: bool) {
     let secret = node.folder().join("images/secrets/default/operators");
     std::fs::create_dir_all(&secret).expect("a folder can be made");
     std::fs::write(secret.join("operators"), "swordfish").expect("a file can be written");
+    let mounted = "secrets: [{name: operators, mountPath: /var/openfaas/secrets}]";
+    node.document("of-operator", &format!("  image: oci:documented\n  {mounted}\n"));
 
     let url = match &apart {
         Some(apart) => format!("http://{}", apart.address),
@@ -125,6 +127,8 @@ fn drive(apart: bool) {
     kontain(&node, &["publish", "probe", &image, "--timeout", "5s"]);
     let described = kontain(&node, &["describe", "probe", "--output", "json"]);
     assert!(described.contains("\"team\": \"blue\"") && described.contains("\"5s\""), "{described}");
+    let described = kontain(&node, &["describe", "of-operator", "--output", "json"]);
+    assert!(described.contains("oci:documented"), "another program would read its secret: {described}");
     kontain(&node, &["remove", "probe"]);
     node.wait_for("its end", |node| (node.get("/function/probe").status == 404).then_some(()));
     assert!(!node.log().contains("swordfish"));

@@ -293,7 +293,8 @@ impl Server {
         let named = host.as_ref().ok().and_then(|host| host.to_str().ok()).unwrap_or_default();
         let routed = self.options.names.find(Target { host: named, path: &path });
         let dialect = routed.dialect;
-        if parts.method == Method::GET && path.path() == "/healthz" && !dialect.owns_host() {
+        let is_look = [Method::GET, Method::HEAD].contains(&parts.method);
+        if is_look && path.path() == "/healthz" && !dialect.owns_host() {
             return admin::health();
         }
         let is_system = host.is_ok() && !dialect.owns_host() && system::is_system(path.path());

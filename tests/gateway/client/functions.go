@@ -71,10 +71,15 @@ func invoke(g *gateway, _ string) {
 func list(g *gateway, image string) {
 	var all []status
 	g.do("GET", "/system/functions?namespace=", nil).want("list", 200).read("list", &all)
-	check(len(all) == 2 && all[0].Name == "documented" && all[1].Name == "probe", "list: %+v", all)
+	check(len(all) == 3 && all[0].Name == "documented" && all[2].Name == "probe", "list: %+v", all)
+	// One with a secret of the operator's is seen, without that name, and gets no other program.
+	theirs := all[1]
+	check(theirs.Name == "of-operator" && len(theirs.Secrets) == 0, "list: %+v", theirs)
+	other := deployment{Service: "of-operator", Image: image}
+	g.do("PUT", "/system/functions", other).want("deploy over another's secret", 403)
 	var one status
 	g.do("GET", "/system/function/probe?usage=1&namespace=default", nil).want("describe", 200).read("describe", &one)
-	for _, found := range []status{one, all[1]} {
+	for _, found := range []status{one, all[2]} {
 		check(found.Image == image && found.Namespace == "default", "describe: %+v", found)
 		check(found.InvocationCount >= 4 && found.Replicas == 1 && found.AvailableReplicas == 1, "describe: %+v", found)
 		check(found.EnvProcess == "cat -" && len(found.EnvVars) == 2 && found.EnvVars["LONG_YES"] == "yes", "describe: %+v", found)

@@ -66,6 +66,7 @@ func version(g *gateway, _ string) {
 	check(found.Provider.Provider != "" && found.Provider.Orchestration != "" && found.Arch != "", "info: %+v", found)
 	check(found.Version.Release != "" && found.Provider.Version.Release != "", "info: %+v", found)
 	g.send(g.request("GET", "/healthz", nil)).want("ready", 200)
+	g.send(g.request("HEAD", "/healthz", nil)).want("ready", 200)
 }
 
 func secretNames(g *gateway, namespace string) map[string]string {

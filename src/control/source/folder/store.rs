@@ -9,8 +9,8 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use api::validate::{is_dns_label, is_dns_subdomain};
-use volume::secrets::{VALUE_MAX, is_key};
+use api::validate::{is_dns_label, is_dns_subdomain, is_secret_key};
+use volume::secrets::VALUE_MAX;
 
 use super::FolderCatalog;
 use super::secrets::DOCKER_CONFIG_KEY;
@@ -25,7 +25,10 @@ impl FolderCatalog {
     /// The folder of a secret, if its names can be such.
     fn secret(&self, namespace: &str, name: &str) -> anyhow::Result<PathBuf> {
         anyhow::ensure!(is_dns_label(namespace), "`{namespace}` cannot be a namespace");
-        anyhow::ensure!(is_dns_subdomain(name) && is_key(name), "`{name}` cannot be the name of a secret");
+        anyhow::ensure!(
+            is_dns_subdomain(name) && is_secret_key(name),
+            "`{name}` cannot be the name of a secret"
+        );
         Ok(self.secrets_folder().join(namespace).join(name))
     }
 
