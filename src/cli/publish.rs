@@ -117,7 +117,7 @@ async fn publish(args: &Args) -> anyhow::Result<ExitCode> {
         let old = catalog.get(&name).await?;
         let mut spec = spec.clone();
         spec["warmup"] = json!([{"path": "/"}]);
-        waiter.generation = catalog.put(&name, &spec, old.as_ref()).await?;
+        waiter.generation = catalog.put(&name, &spec, None, old.as_ref()).await?;
         println!("{name} changed: {WARMUP_ADVICE}");
         waiter.wait(args.wait_timeout).await?;
     }
