@@ -31,7 +31,8 @@ impl Digest {
     }
 
     /// What a hasher came to.
-    pub(crate) fn from_hasher(hasher: Sha256) -> Self {
+    #[must_use]
+    pub fn from_hasher(hasher: Sha256) -> Self {
         Self(hasher.finalize().into())
     }
 

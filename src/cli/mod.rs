@@ -9,6 +9,8 @@
 )]
 
 mod access;
+mod build;
+mod building;
 mod bundle;
 mod collect;
 mod completions;
@@ -70,6 +72,8 @@ pub struct Global {
 /// What the program can do, one variant for each file beside this one.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Builds an image from a Dockerfile and a context; its RUN steps run in machines of their own.
+    Build(Box<build::Args>),
     /// Makes a bundle of an image: runtime configuration and root file system in a directory.
     Bundle(bundle::Args),
     /// Measures what calls cost here: latencies, throughput, cold boots, and the same programs as processes.
@@ -150,6 +154,7 @@ fn as_called(mut command: clap::Command, program: Option<std::ffi::OsString>) ->
 /// Whatever made it fail.
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
+        Command::Build(args) => build::run(&args),
         Command::Bundle(args) => bundle::run(&args),
         Command::Bench(args) => benches::bench::run(&args),
         Command::Demo(args) => benches::demo::run(&args),

@@ -91,6 +91,15 @@ pub fn derive(image: &ImageConfiguration, tree: &Tree) -> Result<RuntimeConfig, 
         .build()?)
 }
 
+/// The user that a text like `USER` in an image means, and its home; names are looked up in `tree`.
+///
+/// # Errors
+/// See [`ConfigError`].
+pub fn identity(text: &str, tree: &Tree) -> Result<(User, String), ConfigError> {
+    let identity = user::resolve(text, tree)?;
+    Ok((identity.user, identity.home))
+}
+
 /// The bytes of `config.json`: indented, keys and sets sorted, a newline at the end.
 ///
 /// # Errors

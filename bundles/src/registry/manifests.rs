@@ -65,7 +65,7 @@ pub(super) async fn image(
     verify("the image's configuration", &bytes, config_digest, Some(manifest.config().size()))?;
     let config = documents::parse_config(&bytes).map_err(SourceError::from)?;
     let layers = documents::layers(manifest, &config).map_err(SourceError::from)?;
-    Ok(ResolvedImage { manifest_digest: found.digest, config_digest, config, layers })
+    Ok(ResolvedImage { manifest_digest: found.digest, config_digest, config, config_json: bytes, layers })
 }
 
 /// A manifest's bytes, and the media type by which it came if that is one of a manifest.

@@ -78,7 +78,7 @@ impl ImageContent for DockerArchive {
         }
         let manifest_digest = synthesize(config_digest, bytes.len() as u64, &layers);
         self.layers = entry.layers;
-        Ok(ResolvedImage { manifest_digest, config_digest, config, layers })
+        Ok(ResolvedImage { manifest_digest, config_digest, config, config_json: bytes, layers })
     }
 
     fn open_layer(

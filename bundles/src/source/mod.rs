@@ -40,6 +40,8 @@ pub struct ResolvedImage {
     pub config_digest: Digest,
     /// The image configuration: platform, command, environment, diff ids.
     pub config: ImageConfiguration,
+    /// The same as it was written: fields that the specification does not have are in here alone.
+    pub config_json: Vec<u8>,
     /// The layers, the lowest first.
     pub layers: Vec<Layer>,
 }

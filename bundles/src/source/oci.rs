@@ -64,10 +64,10 @@ pub(crate) fn resolve(
             Document::Index(index) => descriptor = documents::choose(&index)?.clone(),
             Document::Manifest(manifest) => {
                 documents::check_manifest(&manifest, limits.layers)?;
-                let (config, config_digest) = fetch(manifest.config())?;
-                let config = documents::parse_config(&config)?;
+                let (config_json, config_digest) = fetch(manifest.config())?;
+                let config = documents::parse_config(&config_json)?;
                 let layers = documents::layers(&manifest, &config)?;
-                return Ok(ResolvedImage { manifest_digest, config_digest, config, layers });
+                return Ok(ResolvedImage { manifest_digest, config_digest, config, config_json, layers });
             }
         }
     }

@@ -8,7 +8,7 @@
 //! Bytes travel over *streams*, which have numbers:
 //! * [`STDIN`], [`STDOUT`], [`STDERR`];
 //! * [`INLAY`] brings what the monitor puts in;
-//! * [`REPLY`] takes the answer of programs that ask for their call by a system call;
+//! * [`REPLY`] takes the answer of programs that ask for their call by a system call, or what a build step has changed;
 //! * from [`FIRST_CONNECTION`] on: connections that the monitor opens to a port on which the program listens;
 //! * from [`FIRST_OUTBOUND`] on: connections that the program opens ([`OpCode::Connect`]); the library OS numbers them.
 //!

@@ -3,6 +3,7 @@
 //! * [`layout`]: where everything lies in guest-physical and guest-virtual memory.
 //! * [`hypercall`]: the doorbell ports, the page that carries operations and events.
 //! * [`records`]: what the monitor tells a machine at boot and at the start of a call.
+//! * [`changes`]: what a program left changed in its rootfs.
 //! * [`outbound`]: connections that the program opens to peers beyond its machine.
 //! * [`image`]: the header by which the monitor finds its way into the library OS's image.
 //!
@@ -13,6 +14,7 @@
 
 extern crate alloc;
 
+pub mod changes;
 pub mod hypercall;
 pub mod image;
 pub mod layout;
@@ -20,4 +22,4 @@ pub mod outbound;
 pub mod records;
 
 /// Changes whenever anything in this crate changes its meaning or its place in memory.
-pub const ABI_VERSION: u32 = 7;
+pub const ABI_VERSION: u32 = 8;

@@ -93,6 +93,8 @@ pub struct BootConfig {
     pub terminal: bool,
     /// Go idle with [`crate::hypercall::IDLE_AT_START`] before the first instruction of the program.
     pub stop_at_start: bool,
+    /// Tell what is changed in the rootfs once the program has ended with status 0 ([`crate::changes`]).
+    pub tells_changes: bool,
 }
 
 /// What a machine gets for its call beside the request: nothing of it was ever in a snapshot. Announced by

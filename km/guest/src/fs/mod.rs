@@ -9,8 +9,9 @@
 //! ```
 //! * [`open`], [`ops`]: opening, and what changes the tree. [`vfs`]: what is mounted where.
 //! * [`image`], [`erofs`]: the rootfs image. [`dev`], [`proc`], [`sys`], `etc`: what the library OS puts there.
-//! * [`program`]: what execve(2) needs. [`stale`]: what mappings must let go. [`locks`]: advisory locks.
+//! * [`changes`]: what differs from the image. [`program`]: what execve(2) needs. [`stale`]: what mappings must let go. [`locks`]: advisory locks.
 
+pub mod changes;
 pub mod dev;
 pub mod erofs;
 mod etc;

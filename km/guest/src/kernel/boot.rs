@@ -2,9 +2,9 @@
 
 use super::Kernel;
 use crate::errno::{Errno, Result};
-use crate::fs::Vfs;
 use crate::fs::file::FilePage;
 use crate::fs::program;
+use crate::fs::{Vfs, changes};
 use crate::load::elf::ElfImage;
 use crate::load::{read_up_to, refusal, script, vdso};
 use crate::mm::AddressSpace;
@@ -39,6 +39,9 @@ impl LibOs for Kernel {
             vdso: vdso_pages().ok(),
             ..Self::default()
         };
+        if kernel.config.tells_changes {
+            changes::begin(&kernel.vfs);
+        }
         if let Err(errno) = kernel.start_first_process() {
             kernel.report_start(errno);
         }
@@ -167,6 +170,9 @@ impl Kernel {
 
     /// Ends the machine: the first process has ended.
     pub fn end_machine(&mut self, status: Status) -> ! {
+        if self.config.tells_changes && matches!(status, Status::Exited(0)) {
+            self.tell_changes();
+        }
         self.write_log();
         let end = match status {
             Status::Signaled(signal) => End::Killed { signal: signal as u8 },

@@ -13,6 +13,7 @@ mod crash;
 mod fault;
 mod idle;
 mod inlay;
+mod layer;
 mod legacy;
 mod pressure;
 mod run;

@@ -190,6 +190,8 @@ pub enum Wire {
     Stdio,
     /// By the system calls of the first Kontain FAAS.
     Kontain,
+    /// Nothing goes in; what the program has changed in its rootfs comes out when it has ended ([`km_abi::changes`]).
+    Changes,
 }
 
 impl Wire {
@@ -200,7 +202,7 @@ impl Wire {
         match self {
             Self::Http => None,
             Self::Stdio => Some((STDIN, STDOUT)),
-            Self::Kontain => Some((STDIN, REPLY)),
+            Self::Kontain | Self::Changes => Some((STDIN, REPLY)),
         }
     }
 

@@ -15,7 +15,7 @@ use crate::memory::pagemap::PageMap;
 use crate::memory::{GuestMemory, Rootfs};
 use crate::protocol::{
     Assign, FromWorker, FunctionSpec, Learned, ProcessSpec, Refused, RefusedReason, Role, SnapshotMode,
-    Snapshotted,
+    Snapshotted, Wire,
 };
 use crate::shell::{Mould, Shell, ShellError, wall_clock_ns};
 use crate::snapshot::accessed::{self, Accessed};
@@ -201,7 +201,10 @@ impl Function {
     pub fn boot(&self, stop_at_start: bool) -> Result<Guest, BootFailure> {
         let mut seed = [0; 32];
         random(&mut seed)?;
-        let config = config(&self.spec.process, stop_at_start);
+        let config = BootConfig {
+            tells_changes: self.spec.wire == Wire::Changes,
+            ..config(&self.spec.process, stop_at_start)
+        };
         let monitor = &self.ground.monitor;
         let vm = monitor.boot(self.spec.memory_bytes, &self.rootfs, &config, seed, wall_clock_ns())?;
         Ok(Guest::new(vm, None))
@@ -326,8 +329,8 @@ fn config(process: &ProcessSpec, stop_at_start: bool) -> BootConfig {
         groups: process.groups.clone(),
         hostname: process.hostname.clone(),
         resolv_conf: process.resolv_conf.clone(),
-        terminal: false,
         stop_at_start,
+        ..BootConfig::default()
     }
 }
 

@@ -69,6 +69,13 @@ impl Data {
         self.frames.borrow().len() as u64
     }
 
+    /// Whether something was written or cut since the image.
+    #[must_use]
+    pub fn differs(&self) -> bool {
+        let size = self.lower.size;
+        self.size.get() != size || self.lower_end.get() != size || !self.frames.borrow().is_empty()
+    }
+
     /// Units of 512 bytes that the file takes (st_blocks).
     #[must_use]
     pub fn blocks(&self) -> u64 {

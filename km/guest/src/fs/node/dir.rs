@@ -155,6 +155,13 @@ pub fn remove(node: &Rc<Node>, name: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// The names in a directory, sorted; nothing while they are those of the image.
+#[must_use]
+pub fn changed_names(node: &Node) -> Option<Vec<Rc<[u8]>>> {
+    let entries = node.dir()?.entries.borrow();
+    Some(entries.as_ref()?.by_name.keys().cloned().collect())
+}
+
 /// Whether there are no entries.
 ///
 /// # Errors

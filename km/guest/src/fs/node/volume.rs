@@ -177,6 +177,12 @@ impl Volume {
         self.pinned.borrow_mut().remove(&nid)
     }
 
+    /// Whether a node of the image was kept because it may differ from it.
+    #[must_use]
+    pub fn is_pinned(&self, nid: u64) -> bool {
+        self.pinned.borrow().contains_key(&nid)
+    }
+
     pub(super) fn forget(&self, nid: u64) {
         self.loaded.borrow_mut().remove(&nid);
     }

@@ -41,6 +41,14 @@ impl Node {
         self.attributes(|all| all.keys().cloned().collect())
     }
 
+    /// Whether they differ from the image's.
+    #[must_use]
+    pub fn xattrs_differ(&self) -> bool {
+        let (Some(fs), Some(inode)) = (self.volume.lower(), self.lower()) else { return true };
+        let image = || erofs::xattr::all(fs, inode).unwrap_or_default().into_iter().collect::<Attributes>();
+        self.xattrs.borrow().as_ref().is_some_and(|all| *all != image())
+    }
+
     /// Sets an attribute.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! The file systems as a whole, on an image with an overlay.
 
+mod changes;
 mod model;
 mod tree;
 

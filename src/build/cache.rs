@@ -1,0 +1,145 @@
+//! Steps that were carried out before: what a step came to, by what went into it.
+//!
+//! ```text
+//! FOLDER/steps/<key>      what came of a step: a layer's digests, or that it changed nothing
+//! FOLDER/layers/<digest>  the layer, compressed
+//! ```
+//! A key is the SHA-256 of everything that shapes the step's result; the value of a secret never is. Files appear whole under
+//! their names, so that a process that dies leaves the old state or the new one.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use bundles::digest::Digest;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use tempfile::NamedTempFile;
+
+use crate::layer::Blob;
+
+/// Steps and layers of earlier builds.
+#[derive(Debug)]
+pub struct Cache {
+    steps: PathBuf,
+    layers: PathBuf,
+    scratch: PathBuf,
+}
+
+/// What a step came to.
+#[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Outcome {
+    /// Its layer; none where nothing changed.
+    pub layer: Option<Blob>,
+}
+
+impl Cache {
+    /// Opens a folder, and makes it if need be.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn open(folder: &Path) -> io::Result<Self> {
+        let cache = Self {
+            steps: folder.join("steps"),
+            layers: folder.join("layers"),
+            scratch: folder.join("scratch"),
+        };
+        for one in [&cache.steps, &cache.layers, &cache.scratch] {
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(one)?;
+        }
+        Ok(cache)
+    }
+
+    /// A folder for files that have no name yet.
+    pub fn scratch(&self) -> &Path {
+        &self.scratch
+    }
+
+    /// What a step came to when it was carried out before, if its layer is still there.
+    pub fn find(&self, key: &Key) -> Option<Outcome> {
+        let bytes = fs::read(self.steps.join(key.hex())).ok()?;
+        let outcome: Outcome = serde_json::from_slice(&bytes).ok()?;
+        let there = |blob: &Blob| {
+            fs::metadata(self.layers.join(blob.digest.hex())).is_ok_and(|file| file.len() == blob.size)
+        };
+        outcome.layer.as_ref().is_none_or(there).then_some(outcome)
+    }
+
+    /// Keeps what a step came to.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn keep(&self, key: &Key, layer: Option<(NamedTempFile, Blob)>) -> io::Result<Outcome> {
+        let mut outcome = Outcome { layer: None };
+        if let Some((file, blob)) = layer {
+            file.as_file().sync_all()?;
+            file.persist(self.layers.join(blob.digest.hex()))?;
+            File::open(&self.layers)?.sync_all()?;
+            outcome.layer = Some(blob);
+        }
+        let mut file = NamedTempFile::new_in(&self.scratch)?;
+        file.write_all(&serde_json::to_vec(&outcome)?)?;
+        file.as_file().sync_all()?;
+        file.persist(self.steps.join(key.hex()))?;
+        File::open(&self.steps)?.sync_all()?;
+        Ok(outcome)
+    }
+
+    /// A layer that a step came to.
+    ///
+    /// # Errors
+    /// When it is not there any more.
+    pub fn layer(&self, blob: &Blob) -> io::Result<File> {
+        File::open(self.layers.join(blob.digest.hex()))
+    }
+}
+
+/// What identifies a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key(Digest);
+
+impl Key {
+    /// Of parts, each told apart from the next.
+    pub fn of(parts: &[&[u8]]) -> Self {
+        let mut hasher = Sha256::new();
+        for part in parts {
+            hasher.update((part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        }
+        Self(Digest::from_hasher(hasher))
+    }
+
+    /// The step that follows another one.
+    #[must_use]
+    pub fn then(&self, parts: &[&[u8]]) -> Self {
+        let all: Vec<&[u8]> = std::iter::once(&self.0.bytes()[..]).chain(parts.iter().copied()).collect();
+        Self::of(&all)
+    }
+
+    /// Its 64 hexadecimal digits.
+    pub fn hex(&self) -> String {
+        self.0.hex()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_are_found_as_long_as_their_layers_are_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::open(folder.path()).unwrap();
+        let key = Key::of(&[b"a", b"b"]);
+        assert_ne!(key, Key::of(&[b"ab", b""]));
+        assert_eq!(cache.find(&key), None);
+        let mut file = NamedTempFile::new_in(cache.scratch()).unwrap();
+        file.write_all(b"layer").unwrap();
+        let digest = Digest::of(b"layer");
+        let kept = cache.keep(&key, Some((file, Blob { diff_id: digest, digest, size: 5 }))).unwrap();
+        assert_eq!(cache.find(&key), Some(kept));
+        fs::write(folder.path().join("layers").join(digest.hex()), b"lay").unwrap();
+        assert_eq!(cache.find(&key), None);
+    }
+}

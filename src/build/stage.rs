@@ -1,0 +1,174 @@
+//! A stage as far as it has come: configuration, layers, and, once somebody needs it, the tree that they add up to.
+
+use std::cell::RefCell;
+use std::io::Read;
+use std::path::Path;
+use std::rc::Rc;
+
+use bundles::layer::{self, Layer};
+use bundles::limits::Limits;
+use bundles::source::{ImageContent, ResolvedImage, SourceError};
+use bundles::tree::{Tree, TreeError};
+
+use crate::cache::{Cache, Key};
+use crate::config::{Config, History};
+use crate::layer::Blob;
+
+/// Why a tree cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum StageError {
+    /// A layer of the base image.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// A layer that an earlier step came to.
+    #[error("a layer of the cache is damaged: build with --no-cache")]
+    Layer(#[from] bundles::layer::LayerError),
+    /// It is gone.
+    #[error("a layer of the cache is gone: build again")]
+    Gone(#[source] std::io::Error),
+    /// No room for the tree.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+}
+
+/// An image that stages start from.
+pub struct BaseImage {
+    /// Where its layers are.
+    pub source: Box<dyn ImageContent>,
+    /// What it is.
+    pub image: ResolvedImage,
+}
+
+/// A layer of a stage.
+#[derive(Clone)]
+pub enum StageLayer {
+    /// Of the image that the stage starts from, by its number.
+    Base(Rc<RefCell<BaseImage>>, usize),
+    /// Of a step.
+    Step(Blob),
+}
+
+/// A stage.
+#[derive(Default)]
+pub struct State {
+    /// What containers are like.
+    pub config: Config,
+    /// Its steps.
+    pub history: Vec<History>,
+    /// MAINTAINER.
+    pub author: Option<String>,
+    /// Its layers, the lowest first.
+    pub layers: Vec<StageLayer>,
+    /// Digest of the manifest that it started from.
+    pub base_digest: Option<String>,
+    pub(crate) tree: RefCell<Option<Rc<Tree>>>,
+}
+
+impl State {
+    /// The same without the tree, for a stage that goes on from here.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        Self {
+            config: self.config.clone(),
+            history: self.history.clone(),
+            author: self.author.clone(),
+            layers: self.layers.clone(),
+            base_digest: self.base_digest.clone(),
+            tree: RefCell::default(),
+        }
+    }
+
+    /// All layers applied.
+    ///
+    /// # Errors
+    /// See [`StageError`].
+    pub fn tree(&self, cache: &Cache) -> Result<Rc<Tree>, StageError> {
+        if let Some(tree) = &*self.tree.borrow() {
+            return Ok(Rc::clone(tree));
+        }
+        let limits = Limits::default();
+        let mut tree = Tree::new(cache.scratch(), &limits)?;
+        let mut left = limits.unpacked_bytes;
+        for one in &self.layers {
+            apply(&mut tree, one, cache, &limits, &mut left)?;
+        }
+        let tree = Rc::new(tree);
+        *self.tree.borrow_mut() = Some(Rc::clone(&tree));
+        Ok(tree)
+    }
+
+    /// Adds the layer of a step; a tree that is there goes along.
+    ///
+    /// # Errors
+    /// See [`StageError`].
+    pub fn add(&mut self, blob: Blob, cache: &Cache) -> Result<(), StageError> {
+        let layer = StageLayer::Step(blob);
+        let taken = self.tree.get_mut().take();
+        if let Some(mut shared) = taken
+            && let Some(tree) = Rc::get_mut(&mut shared)
+        {
+            let limits = Limits::default();
+            let mut left = limits.unpacked_bytes;
+            apply(tree, &layer, cache, &limits, &mut left)?;
+            *self.tree.get_mut() = Some(shared);
+        }
+        self.layers.push(layer);
+        Ok(())
+    }
+
+    /// The digests of the layers' archives.
+    pub fn diff_ids(&self) -> Vec<String> {
+        let diff_id = |layer: &StageLayer| match layer {
+            StageLayer::Base(base, index) => {
+                base.borrow().image.layers.get(*index).map(|layer| layer.diff_id.to_string())
+            }
+            StageLayer::Step(blob) => Some(blob.diff_id.to_string()),
+        };
+        self.layers.iter().filter_map(diff_id).collect()
+    }
+}
+
+fn apply(
+    tree: &mut Tree,
+    one: &StageLayer,
+    cache: &Cache,
+    limits: &Limits,
+    left: &mut u64,
+) -> Result<(), StageError> {
+    match one {
+        StageLayer::Base(base, index) => {
+            let BaseImage { source, image } = &mut *base.borrow_mut();
+            let Some(about) = image.layers.get(*index).cloned() else { return Ok(()) };
+            let reader: Box<dyn Read + '_> = source.open_layer(image, *index)?;
+            let applied = layer::apply(tree, reader, &about, limits, left);
+            applied.map_err(|source| SourceError::Layer { index: *index, source })?;
+        }
+        StageLayer::Step(blob) => {
+            let about = Layer { digest: Some(blob.digest), size: blob.size, diff_id: blob.diff_id };
+            let file = cache.layer(blob).map_err(StageError::Gone)?;
+            // A layer of a build may be anything that compresses well; its bytes are this program's own.
+            let limits = Limits { ratio: u64::MAX, ..limits.clone() };
+            layer::apply(tree, file, &about, &limits, left)?;
+        }
+    }
+    Ok(())
+}
+
+/// A stage that is done, and what identifies it.
+pub struct Built {
+    /// What it came to.
+    pub state: State,
+    /// Of its last step.
+    pub key: Key,
+}
+
+/// The EROFS image of a tree, in a file without a name that can only be read.
+///
+/// # Errors
+/// When the tree cannot be written.
+pub fn rootfs(tree: &Tree, scratch: &Path) -> Result<std::fs::File, bundles::bundle::BundleError> {
+    let io = |source| bundles::bundle::BundleError::Io { path: scratch.to_owned(), source };
+    let file = tempfile::NamedTempFile::new_in(scratch).map_err(io)?;
+    bundles::erofs::write(tree, [0; 16], file.as_file())?;
+    std::fs::File::open(file.path()).map_err(io)
+}
