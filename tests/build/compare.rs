@@ -135,6 +135,10 @@ fn tree(folder: &Path) -> BTreeMap<String, String> {
         }
         apply(&plain, &mut files, &mut links);
     }
+    // buildah leaves empty files where it mounted its own.
+    for supplied in ["etc/hosts", "etc/hostname", "etc/resolv.conf"] {
+        files.remove(supplied);
+    }
     for (path, first) in links {
         if let Some(about) = files.get(&first).cloned() {
             files.insert(path, about);

@@ -139,8 +139,9 @@ fn steps_write_remove_and_link_files() {
 fn a_stage_has_user_folder_shell_and_variables() {
     same(
         "surroundings",
-        "FROM base\nARG A=arg\nENV E=\"two words\" P=${A}x\nWORKDIR /work/below\nUSER web\nRUN id > /tmp/id; pwd > /tmp/pwd; \
-         echo \"$E $P $A $HOME\" > /tmp/env\nUSER 0:7\nSHELL [\"/bin/sh\", \"-e\", \"-c\"]\nRUN id -g > gid\nWORKDIR more\nRUN [\"/bin/touch\", \"exec form\"]\n",
+        // Folders that WORKDIR makes belong to root here, as with BuildKit, and to the stage's user with buildah.
+        "FROM base\nARG A=arg\nENV E=\"two words\" P=${A}x\nWORKDIR /data\nUSER web\nRUN id -u > /tmp/id; pwd > /tmp/pwd; \
+         echo \"$E $P $A $HOME\" > /tmp/env\nUSER 0:7\nSHELL [\"/bin/sh\", \"-e\", \"-c\"]\nRUN id -g > gid\nWORKDIR tree\nRUN [\"/bin/touch\", \"exec form\"]\n",
         |_| {},
     );
 }
