@@ -627,7 +627,7 @@ mod tests {
         let hello = hello();
         assert_eq!(decoded(&hello).unwrap(), FromWorker::Hello(hello.clone()));
         let other = Hello { protocol_version: PROTOCOL_VERSION + 1, ..hello };
-        assert!(matches!(decoded(&other), Err(ControlError::Version(6))));
+        assert!(matches!(decoded(&other), Err(ControlError::Version(7))));
         let without = br#"{"type":"hello","abi_version":4,"build":"","kvm":"","jail":{"measures":[]}}"#;
         assert!(matches!(FromWorker::decode(without), Err(ControlError::Version(0))));
     }

@@ -45,7 +45,7 @@ pub use outbound::{Ask, Grant, OutboundError, Wish};
 
 /// Changes whenever a message or frame of this module changes. Both programs come from one build; a worker of another
 /// version is refused at its Hello.
-pub const PROTOCOL_VERSION: u32 = 5;
+pub const PROTOCOL_VERSION: u32 = 6;
 /// Descriptor at which a worker finds its control socket.
 pub const CONTROL_FD: i32 = 3;
 /// Slots of one worker at most: every VM on a process's memory map makes each of its page faults dearer.
