@@ -52,7 +52,7 @@ impl Expander<'_> {
     /// # Errors
     /// See [`WordError`].
     pub fn word(&self, text: &str) -> Result<String, WordError> {
-        Ok(self.pieces(text, 0)?.into_iter().map(|(piece, _)| piece).collect())
+        Ok(self.pieces(text, 0, false)?.into_iter().map(|(piece, _)| piece).collect())
     }
 
     /// As many words as there are, those of variables' values included.
@@ -61,7 +61,7 @@ impl Expander<'_> {
     /// See [`WordError`].
     pub fn words(&self, text: &str) -> Result<Vec<String>, WordError> {
         let (mut words, mut word, mut has_word) = (Vec::new(), String::new(), false);
-        for (piece, quoted) in self.pieces(text, 0)? {
+        for (piece, quoted) in self.pieces(text, 0, false)? {
             has_word |= quoted;
             for c in piece.chars() {
                 if !quoted && c.is_whitespace() {
@@ -101,8 +101,8 @@ impl Expander<'_> {
         Ok(out)
     }
 
-    /// Pieces of a word, and whether each was quoted.
-    fn pieces(&self, text: &str, depth: usize) -> Result<Vec<(String, bool)>, WordError> {
+    /// Pieces of a word, and whether each was quoted. A pattern keeps what is escaped, with a backslash.
+    fn pieces(&self, text: &str, depth: usize, of_pattern: bool) -> Result<Vec<(String, bool)>, WordError> {
         if depth > DEPTH_MAX {
             return Err(WordError::TooLong);
         }
@@ -113,7 +113,10 @@ impl Expander<'_> {
                 '\'' => (chars.until('\'').ok_or(WordError::Quote('\''))?, true),
                 '"' => (self.double_quoted(&mut chars, depth)?, true),
                 '$' => (self.variable(&mut chars, depth)?, false),
-                c if c == self.escape => (chars.next().map(String::from).unwrap_or_default(), true),
+                c if c == self.escape => {
+                    let next = chars.next().map(String::from).unwrap_or_default();
+                    (if of_pattern { format!("\\{next}") } else { next }, true)
+                }
                 c => (c.to_string(), false),
             };
             bytes += piece.len();
@@ -169,9 +172,11 @@ impl Expander<'_> {
         if rest.is_empty() {
             return Ok(value.unwrap_or_default());
         }
-        let word = |text: &str| -> Result<String, WordError> {
-            Ok(self.pieces(text, depth + 1)?.into_iter().map(|(piece, _)| piece).collect())
+        let pieces = |text: &str, of_pattern: bool| -> Result<String, WordError> {
+            let pieces = self.pieces(text, depth + 1, of_pattern)?;
+            Ok(pieces.into_iter().map(|(piece, _)| piece).collect())
         };
+        let word = |text: &str| pieces(text, false);
         let (colon, operator) = rest.strip_prefix(':').map_or((false, rest), |rest| (true, rest));
         let present = value.clone().filter(|value| !colon || !value.is_empty());
         match operator.chars().next() {
@@ -185,13 +190,46 @@ impl Expander<'_> {
                 },
                 Ok,
             ),
-            Some('#' | '%' | '/') if !colon => strip(&value.unwrap_or_default(), operator, word),
+            Some('#' | '%' | '/') if !colon => {
+                let value = value.unwrap_or_default();
+                match operator.strip_prefix('/') {
+                    Some(body) => {
+                        let (all, body) = body.strip_prefix('/').map_or((false, body), |body| (true, body));
+                        let (pattern, replacement) = split_unescaped(body, '/', self.escape);
+                        replace(&value, all, &pieces(pattern, true)?, &word(replacement)?)
+                    }
+                    None => strip(&value, operator, |text| pieces(text, true)),
+                }
+            }
             _ => Err(WordError::Modifier(rest.to_owned())),
         }
     }
 }
 
-/// `#`, `##`, `%`, `%%`, `/` and `//` with their patterns.
+/// What stands before the first `mark` that is not escaped, and behind it.
+fn split_unescaped(text: &str, mark: char, escape: char) -> (&str, &str) {
+    let mut escaped = false;
+    for (at, c) in text.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            c if c == escape => escaped = true,
+            c if c == mark => return (&text[..at], &text[at + c.len_utf8()..]),
+            _ => {}
+        }
+    }
+    (text, "")
+}
+
+/// `/` and, for `all`, `//`.
+fn replace(value: &str, all: bool, pattern: &str, replacement: &str) -> Result<String, WordError> {
+    let regex = pattern_regex(pattern, "", "")?;
+    let with = regex::NoExpand(replacement);
+    let replaced = if all { regex.replace_all(value, with) } else { regex.replace(value, with) };
+    check(replaced.len())?;
+    Ok(replaced.into_owned())
+}
+
+/// `#`, `##`, `%` and `%%` with their patterns.
 fn strip(
     value: &str,
     operator: &str,
@@ -200,15 +238,6 @@ fn strip(
     let kind = &operator[..1];
     let twice = operator[1..].starts_with(kind);
     let body = &operator[if twice { 2 } else { 1 }..];
-    if kind == "/" {
-        let (pattern, replacement) = body.split_once('/').unwrap_or((body, ""));
-        let regex = pattern_regex(&word(pattern)?, "", "")?;
-        let replacement = word(replacement)?;
-        let with = regex::NoExpand(&replacement);
-        let replaced = if twice { regex.replace_all(value, with) } else { regex.replace(value, with) };
-        check(replaced.len())?;
-        return Ok(replaced.into_owned());
-    }
     let pattern = word(body)?;
     let regex = pattern_regex(&pattern, "^", "$")?;
     let boundaries = || value.char_indices().map(|(at, _)| at).chain([value.len()]);
@@ -345,6 +374,8 @@ mod tests {
             ("${f%%.*}", "a"),
             ("${path/local/x}", "/usr/x/bin"),
             ("${path//\\//-}", "-usr-local-bin"),
+            ("${f/\\./-}", "a-tar.gz"),
+            ("${f#\\*}", "a.tar.gz"),
             ("$none", ""),
             ("cost: $", "cost: $"),
             ("${a:?x}", "one"),
