@@ -216,7 +216,7 @@ impl<'a> Builder<'a> {
         };
         let place = self.place(stage.from.line);
         let (state, key, has_triggers) = match &stage.base {
-            Base::Scratch => (State::default(), Key::of(&[VERSION, b"scratch"]), false),
+            Base::Scratch => (State::scratch(), Key::of(&[VERSION, b"scratch"]), false),
             Base::Stage(base) => {
                 let built = self.stage(*base)?;
                 (built.state.fork(), built.key, false)

@@ -142,6 +142,16 @@ impl Changes {
         }
     }
 
+    /// Whether nothing of a directory changed but its time.
+    #[must_use]
+    pub fn is_touched(&self, path: &[u8], before: &Meta) -> bool {
+        let Some(Item::Inode(at)) = self.items.get(path) else { return false };
+        let Some(Inode { meta, kind: Kind::Directory { opaque: false } }) = self.inodes.get(*at) else {
+            return false;
+        };
+        (meta.mode, meta.uid, meta.gid, &meta.xattrs) == (before.mode, before.uid, before.gid, &before.xattrs)
+    }
+
     /// Takes a path away.
     ///
     /// # Errors

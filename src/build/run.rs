@@ -446,11 +446,13 @@ impl<'a> StageRun<'a> {
         let args = match (command, heredocs) {
             (Command::Shell(text), [only]) if dockerfile::opening(text).is_some() => {
                 let content = only.text();
-                if content.starts_with("#!") {
-                    script = Some(content);
-                    vec![SCRIPT.to_owned()]
-                } else {
-                    [self.shell(), vec![content]].concat()
+                match interpreter(&content) {
+                    Some(mut args) => {
+                        args.push(SCRIPT.to_owned());
+                        script = Some(content);
+                        args
+                    }
+                    None => [self.shell(), vec![content]].concat(),
                 }
             }
             (Command::Shell(text), heredocs) => {
@@ -572,6 +574,15 @@ impl<'a> StageRun<'a> {
     }
 }
 
+/// The program that a script names in its first line, and its one argument, as execve(2) has them. The script itself is not there yet
+/// when the machine looks for its program.
+fn interpreter(script: &str) -> Option<Vec<String>> {
+    let line = script.strip_prefix("#!")?.lines().next()?.trim();
+    let (program, argument) = line.split_once([' ', '\t']).unwrap_or((line, ""));
+    let argument = Some(argument.trim()).filter(|argument| !argument.is_empty());
+    Some([program].into_iter().chain(argument).map(str::to_owned).collect())
+}
+
 fn file(path: &str, mode: u32, content: &[u8]) -> InlayFile {
     InlayFile { path: path.as_bytes().to_vec(), mode, content: content.to_vec() }
 }
@@ -580,12 +591,22 @@ fn file(path: &str, mode: u32, content: &[u8]) -> InlayFile {
 fn hide(changes: &mut Changes, path: &[u8], tree: &bundles::tree::Tree) {
     changes.forget(path);
     let mut here = split(path).0;
-    while !here.is_empty() && node_at(tree, here).is_none() {
-        let prefix = [here, b"/"].concat();
-        if changes.paths().any(|other| other.starts_with(&prefix)) {
+    loop {
+        let prefix = if here.is_empty() { Vec::new() } else { [here, b"/"].concat() };
+        let is_below = |other: &[u8]| !other.is_empty() && other.starts_with(&prefix);
+        if changes.paths().any(is_below) {
             return;
         }
-        changes.forget(here);
+        match node_at(tree, here) {
+            None => changes.forget(here),
+            // What was made in it and is hidden has changed its time.
+            Some(id) => {
+                if changes.is_touched(here, &tree.node(id).meta) {
+                    changes.forget(here);
+                }
+                return;
+            }
+        }
         here = split(here).0;
     }
 }
@@ -628,6 +649,14 @@ fn nanoseconds(text: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn scripts_name_their_programs() {
+        let of = |text: &str| interpreter(text).map(|args| args.join("|"));
+        assert_eq!(of("#!/bin/sh\nx\n").as_deref(), Some("/bin/sh"));
+        assert_eq!(of("#! /usr/bin/env  python3 -u \n").as_deref(), Some("/usr/bin/env|python3 -u"));
+        assert_eq!(of("echo\n"), None);
+    }
 
     #[test]
     fn durations_are_those_of_go() {

@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::Path;
 use std::rc::Rc;
 
+use bundles::config::DEFAULT_PATH;
 use bundles::layer::{self, Layer};
 use bundles::limits::Limits;
 use bundles::source::{ImageContent, ResolvedImage, SourceError};
@@ -65,6 +66,12 @@ pub struct State {
 }
 
 impl State {
+    /// A stage without files. Its programs are looked for where those of other builders' are.
+    pub fn scratch() -> Self {
+        let config = Config { env: vec![DEFAULT_PATH.to_owned()], ..Config::default() };
+        Self { config, ..Self::default() }
+    }
+
     /// The same without the tree, for a stage that goes on from here.
     #[must_use]
     pub fn fork(&self) -> Self {

@@ -53,7 +53,7 @@ pub fn write_with_env(
     };
     let layer = put(layer, "application/vnd.oci.image.layer.v1.tar");
     let config = json!({"architecture": architecture, "os": "linux", "config": {"Entrypoint": [command], "Env": env},
-        "rootfs": {"type": "layers", "diff_ids": [layer["digest"]]}});
+        "rootfs": {"type": "layers", "diff_ids": [layer["digest"]]}, "history": [{"created_by": "a test"}]});
     let config = put(config.to_string().as_bytes(), "application/vnd.oci.image.config.v1+json");
     let manifest = json!({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
         "config": config, "layers": [layer]});
