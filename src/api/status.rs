@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 pub const PULLED: &str = "Pulled";
 /// The condition that the program is ready to be cloned.
 pub const BAKED: &str = "Baked";
+/// What is said of a function with which all is well.
+pub const SERVED: &str = "calls are served";
 /// The condition that calls are served by the newest version.
 pub const READY: &str = "Ready";
 

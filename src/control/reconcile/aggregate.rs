@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use api::FailureReason;
-use api::status::{BAKED, Condition, ImageStatus, PULLED, READY, Replica, ReplicaPhase, Truth};
+use api::status::{BAKED, Condition, ImageStatus, PULLED, READY, Replica, ReplicaPhase, SERVED, Truth};
 
 /// The part of the status that all replicas own together.
 #[derive(Clone, Debug, PartialEq)]
@@ -90,7 +90,7 @@ fn good_message(kind: &str, replica: &Replica) -> String {
         PULLED => "the image is on the volume".to_owned(),
         BAKED => "the program is ready to be called".to_owned(),
         // A replica that serves the newest that it can have says what it cannot.
-        _ if replica.message.is_empty() => "calls are served".to_owned(),
+        _ if replica.message.is_empty() => SERVED.to_owned(),
         _ => replica.message.clone(),
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use api::ImageObject;
 use api::record::{BakeReport, Phase};
-use api::status::{ImageStatus, Replica, ReplicaPhase};
+use api::status::{ImageStatus, Replica, ReplicaPhase, SERVED};
 
 use super::aggregate::{Aggregate, aggregate};
 use super::failure::{Failure, one_line};
@@ -152,7 +152,12 @@ impl Entry {
 pub fn ready(report: &BakeReport) -> (ReplicaPhase, String, String) {
     match report.is_unbaked() {
         true => (ReplicaPhase::Ready, report.reason.clone(), report.message.clone()),
-        false => (ReplicaPhase::Ready, "Ready".into(), String::new()),
+        // What the owner could do better is told as well.
+        false => {
+            let is_advice = report.message.strip_prefix(SERVED).is_some_and(|advice| !advice.is_empty());
+            let message = if is_advice { report.message.clone() } else { String::new() };
+            (ReplicaPhase::Ready, "Ready".into(), message)
+        }
     }
 }
 

@@ -37,6 +37,7 @@ use crate::pool::program::Program;
 use crate::pool::queue::Occasion;
 use crate::pool::{Pool, Source, program, snapshots};
 use api::record::{BakeReport, Phase};
+use api::status::SERVED;
 use api::{FailureReason, Published};
 use volume::{Volume, reports};
 
@@ -48,8 +49,6 @@ const HOST_RETRY_FIRST: Duration = Duration::from_secs(1);
 const HOST_RETRY_MAX: Duration = Duration::from_secs(60);
 /// What clients are told to wait while the host has a problem.
 const HOST_RETRY_SECS: u32 = 2;
-/// What is said of a function that answers from its snapshot.
-const SERVED: &str = "calls are served";
 /// How often to ask whether a worker could be started by now.
 const HELLO_INTERVAL: Duration = Duration::from_millis(50);
 
