@@ -39,6 +39,8 @@ fn publish(node: &Node) {
 /// Bytes on disk of the snapshots, and how many they are.
 fn snapshots(node: &Node) -> (u64, usize) {
     let entries = std::fs::read_dir(node.folder().join("volume/snapshots")).into_iter().flatten().flatten();
+    let entries =
+        entries.filter(|entry| entry.path().extension().is_some_and(|extension| extension == "snap"));
     let sizes: Vec<u64> = entries.filter_map(|entry| Some(entry.metadata().ok()?.blocks() * 512)).collect();
     (sizes.iter().sum(), sizes.len())
 }
