@@ -213,9 +213,12 @@ impl Snapshots {
             .filter(|entry| entry.file_name().to_string_lossy().ends_with(SUFFIX))
             .filter_map(|entry| {
                 let data = entry.metadata().ok()?;
+                // What calls use is noted beside it, and goes with it.
+                let noted = fs::metadata(entry.path().with_extension("pages"));
+                let noted = noted.map_or(0, |data| data.blocks());
                 // Snapshots are sparse: blocks, not length, are what the disk lacks.
                 // When it was used last; when it was written is how old it is.
-                Some((entry.path(), data.accessed().ok()?, data.blocks() * 512))
+                Some((entry.path(), data.accessed().ok()?, (data.blocks() + noted) * 512))
             })
             .collect()
     }

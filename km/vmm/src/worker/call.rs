@@ -8,6 +8,7 @@ use km_abi::layout::PAGE_SIZE;
 use super::conversation::{Conversation, Verdict};
 use super::drive::{Finished, Guest, Over};
 use super::function::micros;
+use super::growth::faults;
 use super::ready::{Readiness, Until, message};
 use super::slot::{Held, Slot, SlotError, ended};
 use super::stream::SlotStream;
@@ -41,7 +42,7 @@ pub fn run(
         Ok(machine) => machine,
         Err(message) => return Ok(ended(Outcome::Fault { message })),
     };
-    let exits_before = machine.vm.usage().exits;
+    let (exits_before, faults_before) = (machine.vm.usage().exits, faults());
     let mut conversation =
         Conversation::new(stream, growth, slot.stride(), slot.function.spec.wire, Some(deadline));
     conversation.inlay = std::mem::take(&mut slot.inlay).into();
@@ -60,7 +61,7 @@ pub fn run(
     let failure = conversation.take_failure();
     let run_us = micros(taken.elapsed());
     let exits = machine.vm.usage().exits - exits_before;
-    let page_faults = slot.page_faults();
+    let page_faults = faults().saturating_sub(faults_before);
     let mut report = ended(outcome);
     tear_down(slot, machine, learns, &mut report);
     if let Some(failure) = failure {

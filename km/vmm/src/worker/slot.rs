@@ -112,12 +112,6 @@ impl Slot {
         Stride::new(self.pace.clone(), self.waited.1)
     }
 
-    /// Page faults of this thread since it last waited: since its call came.
-    #[must_use]
-    pub fn page_faults(&self) -> u64 {
-        faults().saturating_sub(self.waited.0)
-    }
-
     fn serve(&mut self, stream: &mut SlotStream) -> Result<(), SlotError> {
         let mut held = Held::Empty;
         loop {
