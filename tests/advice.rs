@@ -42,8 +42,9 @@ fn a_warm_up_is_advised_where_the_first_request_costs_much() {
     assert_eq!(calls.len(), 1, "nobody counts it");
     node.restart("TERM", &[]);
     assert_eq!(message(&node, "lazy"), told, "it is known after a restart");
-    let (_, described) = tool(&node, &["describe", "lazy"]);
-    assert!(described.contains(LINE), "{described}");
+    node.wait_for("the advice in its description", |node| {
+        tool(node, &["describe", "lazy"]).1.contains(LINE).then_some(())
+    });
     node.document("lazy", "  image: oci:lazy\n  warmup: [{path: /}]\n");
     node.wait_for("the version with a warm-up", |node| {
         (message(node, "lazy") == "calls are served").then_some(())
