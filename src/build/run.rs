@@ -1,5 +1,7 @@
 //! The instructions of one stage.
 
+mod secret;
+
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::time::Instant;
@@ -10,13 +12,14 @@ use km_abi::records::InlayFile;
 use km_vmm::protocol::ProcessSpec;
 use sha2::{Digest as _, Sha256};
 
+use self::secret::{Secret, hide};
 use crate::builder::{BuildError, Builder};
 use crate::cache::Key;
 use crate::config::{History, Nothing, rfc3339};
 use crate::copy::{self, Copier};
 use crate::dockerfile::{self, Heredoc, Line};
 use crate::instruction::{self, Command, Copy, Instruction, Kind, Mount, Source};
-use crate::layer::{Changes, Kind as LayerKind, split};
+use crate::layer::{Changes, Kind as LayerKind};
 use crate::origin::{Origin, node_at, place_in};
 use crate::pattern::Patterns;
 use crate::plan::{Stage, Wrong, platform_args};
@@ -56,15 +59,6 @@ pub struct StageRun<'a> {
     args: BTreeMap<String, String>,
     number: usize,
     total: usize,
-}
-
-/// A mount that has only what this builder knows.
-struct Secret {
-    id: String,
-    target: Option<String>,
-    env: Option<String>,
-    mode: u32,
-    required: bool,
 }
 
 impl<'a> StageRun<'a> {
@@ -526,52 +520,6 @@ impl<'a> StageRun<'a> {
             }
         }
     }
-
-    fn secret(&self, mount: &Mount) -> Result<Secret, Failure> {
-        let (mut id, mut target, mut env) = (None, None, None);
-        let (mut mode, mut required) = (0o400, false);
-        for (name, value) in mount {
-            let value = value.as_ref().map(|value| self.word(value)).transpose()?;
-            match (name.as_str(), value) {
-                ("type", _) => {}
-                ("id", Some(value)) => id = Some(value),
-                ("target" | "dst" | "destination", Some(value)) => target = Some(value),
-                ("env", Some(value)) => env = Some(value),
-                ("required", value) => required = value.is_none_or(|value| value == "true" || value == "1"),
-                ("mode", Some(value)) => {
-                    mode = u32::from_str_radix(&value, 8).map_err(|_| format!("mode={value} is no mode"))?;
-                }
-                ("uid" | "gid", Some(value)) if value == "0" => {}
-                (name, _) => return Err(format!("--mount=type=secret with {name} is not there yet").into()),
-            }
-        }
-        let named = target.as_deref().and_then(|target| target.rsplit('/').next()).map(str::to_owned);
-        let id = id.or(named).ok_or("--mount=type=secret needs id=NAME")?;
-        Ok(Secret { id, target, env, mode, required })
-    }
-
-    fn put_secret(
-        &self,
-        secret: &Secret,
-        files: &mut Vec<InlayFile>,
-        env: &mut Vec<String>,
-    ) -> Result<(), Failure> {
-        let Some(value) = self.builder.options.secrets.get(&secret.id) else {
-            let missing = format!("secret {} is required: give it with --secret id={0},src=FILE", secret.id);
-            return if secret.required { Err(missing.into()) } else { Ok(()) };
-        };
-        if let Some(name) = &secret.env {
-            let text = std::str::from_utf8(value).map_err(|_| format!("secret {} is no text", secret.id))?;
-            env.push(format!("{name}={text}"));
-        }
-        if secret.env.is_none() || secret.target.is_some() {
-            let usual = || format!("/run/secrets/{}", secret.id);
-            let target = secret.target.clone().unwrap_or_else(usual);
-            let target = format!("/{}", crate::pattern::clean(&self.state.config.absolute(&target)));
-            files.push(file(&target, secret.mode, value));
-        }
-        Ok(())
-    }
 }
 
 /// The program that a script names in its first line, and its one argument, as execve(2) has them. The script itself is not there yet
@@ -585,30 +533,6 @@ fn interpreter(script: &str) -> Option<Vec<String>> {
 
 fn file(path: &str, mode: u32, content: &[u8]) -> InlayFile {
     InlayFile { path: path.as_bytes().to_vec(), mode, content: content.to_vec() }
-}
-
-/// A file that was there for the step alone is no change, nor are the directories that were made for it.
-fn hide(changes: &mut Changes, path: &[u8], tree: &bundles::tree::Tree) {
-    changes.forget(path);
-    let mut here = split(path).0;
-    loop {
-        let prefix = if here.is_empty() { Vec::new() } else { [here, b"/"].concat() };
-        let is_below = |other: &[u8]| !other.is_empty() && other.starts_with(&prefix);
-        if changes.paths().any(is_below) {
-            return;
-        }
-        match node_at(tree, here) {
-            None => changes.forget(here),
-            // What was made in it and is hidden has changed its time.
-            Some(id) => {
-                if changes.is_touched(here, &tree.node(id).meta) {
-                    changes.forget(here);
-                }
-                return;
-            }
-        }
-        here = split(here).0;
-    }
 }
 
 /// The owner that `--chown` names; names are looked up in the stage.

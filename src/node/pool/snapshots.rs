@@ -214,7 +214,7 @@ impl Snapshots {
             .filter_map(|entry| {
                 let data = entry.metadata().ok()?;
                 // What calls use is noted beside it, and goes with it.
-                let noted = fs::metadata(entry.path().with_extension("pages"));
+                let noted = fs::metadata(learned::beside(&entry.path()));
                 let noted = noted.map_or(0, |data| data.blocks());
                 // Snapshots are sparse: blocks, not length, are what the disk lacks.
                 // When it was used last; when it was written is how old it is.

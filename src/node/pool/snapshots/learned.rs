@@ -6,7 +6,7 @@
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use km_vmm::protocol::Learned;
 use km_vmm::snapshot::PAGE;
@@ -87,8 +87,13 @@ impl Snapshots {
     }
 
     fn pages_path(&self, key: &str) -> PathBuf {
-        self.path(key).with_extension(&PAGES[1..])
+        beside(&self.path(key))
     }
+}
+
+/// Where what was learned of a snapshot lies.
+pub(super) fn beside(snapshot: &Path) -> PathBuf {
+    snapshot.with_extension(&PAGES[1..])
 }
 
 fn page_list(learned: &Learned, memory_bytes: u64) -> io::Result<PageList> {
