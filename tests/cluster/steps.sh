@@ -77,7 +77,7 @@ END
 }
 
 # reaches WORD HOST/PORT: what the function answers that connects there.
-reaches() { eventually "$1" curl -s "http://$inside/default/reaches/$2"; }
+reaches() { eventually "$1" curl -s --max-time 20 "http://$inside/default/reaches/$2"; }
 
 first_pod() {
     kubectl -n faas get pods -l app.kubernetes.io/name=kontain-faas --field-selector status.phase=Running -o name | head -1 | cut -d/ -f2

@@ -217,11 +217,12 @@ fn functions_reach_what_their_images_declare() -> Result<(), Failed> {
         &node,
         "fetches",
         &[],
-        "  egress: [{host: web.test, ports: [8000]}, {host: alias.test, ports: [8000]}, {cidr: 192.0.2.0/28, ports: [8000]}]\n",
+        "  egress: [{host: web.test, ports: [8000]}, {host: alias.test, ports: [8000]}, {cidr: 192.0.2.0/28, ports: [8000, 8080]}]\n",
     );
-    for host in ["web.test", "alias.test", "192.0.2.1"] {
-        let answer = node.get(&format!("/default/fetches/{host}/8000"));
-        assert_eq!(answer.status, 200, "{host}: {}", answer.text());
+    // The function listens at 8080 of all its own addresses, of which the peer's is none.
+    for to in ["web.test/8000", "alias.test/8000", "192.0.2.1/8000", "192.0.2.1/8080"] {
+        let answer = node.get(&format!("/default/fetches/{to}"));
+        assert_eq!(answer.status, 200, "{to}: {}", answer.text());
         assert!(answer.text().starts_with("from beyond, port "), "{}", answer.text());
     }
     // The peer's own answer, not the broker's.

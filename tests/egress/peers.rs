@@ -13,6 +13,8 @@ use nix::sys::socket::{setsockopt, sockopt};
 pub const V4: &str = "192.0.2.1";
 /// The same with IPv6.
 pub const V6: &str = "2001:db8::1";
+/// Port of the same, at which the functions listen in their machines.
+pub const SAME: u16 = 8080;
 /// An address at which nobody is told of connections, for those that must never be made.
 pub const FORBIDDEN: &str = "192.0.2.66";
 /// Port of the web server.
@@ -46,6 +48,7 @@ pub fn start() {
             drop(stream);
         });
         listen(host, WEB, web);
+        listen(host, SAME, web);
         let socket = UdpSocket::bind((host, 7010)).expect("the address is the test's own");
         thread::spawn(move || {
             let mut buffer = vec![0; 1 << 16];

@@ -82,10 +82,12 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// How well it fits packets to `ip`; `None` when not at all.
+    /// How well it fits packets to `ip`; `None` when not at all. A wildcard stands for the machine's own addresses, so nothing that
+    /// goes beyond it meets a socket of its own.
     fn fit(self, ip: IpAddr) -> Option<u8> {
         match self.ip {
             own if own == ip => Some(2),
+            _ if !is_local(ip, true) => None,
             own if own.is_unspecified() && own.is_ipv4() == ip.is_ipv4() => Some(1),
             own if own.is_unspecified() && own.is_ipv6() && !self.only_v6 => Some(0),
             _ => None,
@@ -192,4 +194,32 @@ fn can_share<T: Protocol>(socket: &T, other: &T) -> bool {
     let both = |name| socket.common().options.is_on(name) && other.common().options.is_on(name);
     (both(SO_REUSEADDR) && !other.is_listening())
         || (both(SO_REUSEPORT) && socket.common().owner.uid == other.common().owner.uid)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::string::ToString;
+
+    #[test]
+    fn a_wildcard_is_every_address_of_the_machine_and_none_beyond() {
+        let fit =
+            |own: &str, ip: &str| Scope { ip: own.parse().unwrap(), only_v6: false }.fit(ip.parse().unwrap());
+        for (own, ip, expected) in [
+            ("0.0.0.0", "127.0.0.1", Some(1)),
+            ("0.0.0.0", "127.9.8.7", Some(1)),
+            ("0.0.0.0", "0.0.0.0", Some(2)),
+            ("0.0.0.0", "10.1.2.3", None),
+            ("::", "::1", Some(1)),
+            ("::", "127.0.0.1", Some(0)),
+            ("::", "2001:db8::1", None),
+            ("::", "192.0.2.1", None),
+            ("127.0.0.1", "127.0.0.2", None),
+        ] {
+            assert_eq!(fit(own, ip), expected, "{own} {ip}");
+        }
+        let local = LOCAL_V4.to_string();
+        assert_eq!(fit("0.0.0.0", &local), Some(1));
+        assert_eq!(fit(&local, &local), Some(2));
+    }
 }
