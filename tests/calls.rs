@@ -81,28 +81,32 @@ fn call(node: &Node, from: usize, to: usize, at_once: usize) {
     });
 }
 
-/// Descriptors, threads and private memory (KiB) of the server and its workers.
+/// Descriptors, threads and private memory (KiB) of the server and its workers, which are so many processes.
 #[derive(Clone, Copy, Debug)]
 struct Held {
-    descriptors: usize,
-    threads: usize,
+    processes: u64,
+    descriptors: u64,
+    threads: u64,
     anonymous_kib: u64,
 }
 
 impl Held {
-    /// At most 5 % more than `before`.
+    /// At most 5 % more than `before` for each process. A pool that met a burst may have one worker more.
     fn no_more_than(&self, before: &Self) -> bool {
-        let most = |before: u64| before + before / 20;
-        self.descriptors as u64 <= most(before.descriptors as u64)
-            && self.threads as u64 <= most(before.threads as u64)
+        let most = |before_all: u64| (before_all + before_all / 20) * self.processes / before.processes;
+        self.processes <= before.processes + FUNCTIONS.len() as u64
+            && self.descriptors <= most(before.descriptors)
+            && self.threads <= most(before.threads)
             && self.anonymous_kib <= most(before.anonymous_kib)
     }
 }
 
 fn held(node: &Node) -> Held {
-    let mut sum = Held { descriptors: 0, threads: 0, anonymous_kib: 0 };
+    let mut sum = Held { processes: 0, descriptors: 0, threads: 0, anonymous_kib: 0 };
     for pid in [node.pid()].into_iter().chain(descendants(node.pid())) {
-        let count = |what: &str| std::fs::read_dir(format!("/proc/{pid}/{what}")).map_or(0, Iterator::count);
+        let count =
+            |what: &str| std::fs::read_dir(format!("/proc/{pid}/{what}")).map_or(0, |all| all.count() as u64);
+        sum.processes += 1;
         sum.descriptors += count("fd");
         sum.threads += count("task");
         let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
