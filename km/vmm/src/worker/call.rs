@@ -38,11 +38,13 @@ pub fn run(
     let deadline = taken + Duration::from_millis(call.deadline_ms).min(DEADLINE_MAX);
     let granule = if matches!(held, Held::Shell(_)) { PAGE_SIZE } else { GRANULE };
     let growth = slot.growth(call.memory, granule);
+    // A clone is there when its call comes, so the count taken while the slot waited is the one to begin with.
+    let waited = matches!(held, Held::Shell(_)).then(|| slot.faults_when_waiting());
     let (mut machine, fresh, learns) = match obtain(slot, held) {
         Ok(machine) => machine,
         Err(message) => return Ok(ended(Outcome::Fault { message })),
     };
-    let (exits_before, faults_before) = (machine.vm.usage().exits, faults());
+    let (exits_before, faults_before) = (machine.vm.usage().exits, waited.unwrap_or_else(faults));
     let mut conversation =
         Conversation::new(stream, growth, slot.stride(), slot.function.spec.wire, Some(deadline));
     conversation.inlay = std::mem::take(&mut slot.inlay).into();

@@ -106,6 +106,12 @@ impl Slot {
         Growth::new(Arc::clone(&self.function), self.index, charged, granule, self.waited.0)
     }
 
+    /// Page faults of this thread when it last had nothing to do.
+    #[must_use]
+    pub fn faults_when_waiting(&self) -> u64 {
+        self.waited.0
+    }
+
     /// Watches how long the slot's machine computes from now on.
     #[must_use]
     pub fn stride(&self) -> Stride {
