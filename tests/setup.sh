@@ -43,6 +43,7 @@ if [ "$level" != build ]; then
     # Peers of functions, and their names.
     need ip iproute2
     need dnsmasq dnsmasq-base
+    need aiosmtpd python3-aiosmtpd
     need redis-server redis-server
     need nginx nginx-light
     ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"

@@ -26,7 +26,7 @@ struct Family {
 const FAMILIES: [Family; 8] = [
     Family {
         name: "python",
-        clients: &["psycopg", "asyncpg", "redis", "urllib", "requests", "statsd", "dns"],
+        clients: &["psycopg", "asyncpg", "redis", "urllib", "requests", "smtp", "statsd", "dns"],
     },
     Family { name: "node", clients: &["pg", "redis", "fetch", "https", "dns", "datagram"] },
     Family { name: "go", clients: &["pgx", "redis", "https", "http", "dns"] },
@@ -47,11 +47,12 @@ const RULES: &str = "  secrets: [{name: peers, mountPath: /run/secrets/peers}]
   egress:
   - {host: db.test, ports: [5432]}
   - {host: redis.test, ports: [6379]}
+  - {host: mail.test, ports: [25]}
   - {host: web.test, ports: [80, 443]}
   - {cidr: 192.0.2.1, ports: [8125], protocol: udp}
 ";
 
-/// PostgreSQL, Redis and nginx, ended with the test.
+/// PostgreSQL, Redis, a mail server and nginx, ended with the test.
 struct Servers {
     child: Child,
     // They end when this does.

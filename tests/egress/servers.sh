@@ -2,6 +2,7 @@
 # Real servers on 192.0.2.1 for tests of what functions reach: tests/egress/servers.sh FOLDER
 #
 #   5432 PostgreSQL with TLS and SCRAM, user `caller`, password `secret`      6379 Redis
+#   25 aiosmtpd with STARTTLS, which forgets what it is sent
 #   80, 443 nginx: /answer, /bytes (1 MiB), and a git repository below /code.git
 #
 # Certificates are of an authority made here: FOLDER/ca.crt. Prints `ready` when all listen, and ends all of them when
@@ -15,7 +16,7 @@ chmod 755 .
 certificates() {
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=authority -keyout ca.key -out ca.crt
     openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=peers -keyout peer.key -out peer.csr
-    echo "subjectAltName=DNS:db.test,DNS:web.test,DNS:redis.test,IP:$address" >names
+    echo "subjectAltName=DNS:db.test,DNS:web.test,DNS:redis.test,DNS:mail.test,IP:$address" >names
     openssl x509 -req -in peer.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile names -out peer.crt
 } 2>/dev/null
 
@@ -66,7 +67,10 @@ certificates
 postgres
 redis-server --bind "$address" --save "" --protected-mode no --dir "$folder" >redis.log 2>&1 &
 running="$running $!"
+/usr/bin/python3 -I -m aiosmtpd -n -l "$address:25" -c aiosmtpd.handlers.Sink --tlscert peer.crt --tlskey peer.key >smtp.log 2>&1 &
+running="$running $!"
 web
+until [ "$(curl -s -m 1 "telnet://$address:25" </dev/null | cut -c1-3)" = 220 ]; do sleep 0.1; done
 until curl -s -o /dev/null "http://$address/answer" && redis-cli -h "$address" ping >/dev/null 2>&1; do sleep 0.1; done
 echo ready
 cat >/dev/null

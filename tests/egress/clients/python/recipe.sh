@@ -1,4 +1,4 @@
-# psycopg and asyncpg, redis, urllib and requests, a statsd client, on Debian's CPython.
+# psycopg and asyncpg, redis, urllib and requests, smtplib, a statsd client, on Debian's CPython.
 packages="python3"
 inputs="python/constraints.txt"
 build() {

@@ -1,6 +1,7 @@
 """Opens a connection with the client that the path names, and answers what came over it."""
 import asyncio
 import os
+import smtplib
 import socket
 import ssl
 import urllib.request
@@ -50,6 +51,13 @@ def with_urllib():
 
 def with_requests():
     return requests.get("https://web.test/answer", verify=CA).text
+
+
+def with_smtp():
+    with smtplib.SMTP("mail.test", 25) as client:
+        client.starttls(context=ssl.create_default_context(cafile=CA))
+        refused = client.sendmail("caller@fn.example", ["owner@example.com"], "Subject: 42\r\n\r\n" + "text\r\n" * 1000)
+    return 42 if not refused else refused
 
 
 def with_statsd():
