@@ -216,7 +216,7 @@ impl Machines {
     fn attach(&self, number: usize, step: &Step) -> io::Result<Option<(Session, OwnedFd, String)>> {
         let Some((broker, function)) = self.reach.as_ref().filter(|_| !step.offline) else { return Ok(None) };
         let (session, slot) = broker.attach(function)?;
-        session.begin(&format!("step {number}"));
+        session.begin(&format!("step {number}"), 0);
         Ok(Some((session, slot, broker.resolv_conf("default"))))
     }
 

@@ -1,6 +1,6 @@
 //! How a session answers asks: the decision, the connection, the grant, and the account.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use km_abi::outbound::{Endpoint, RESOLVER, Transport};
@@ -13,8 +13,12 @@ use crate::connect::{self, Connected};
 use crate::policy::{Given, Question, Refusal, Resolution};
 use crate::resolver;
 use crate::session::{Shared, State};
-use crate::settings::Outcome;
+use crate::settings::{Caller, Outcome};
 use api::egress::name::Name;
+use api::egress::rule::FUNCTIONS_HOST;
+
+/// The address of this node's functions: one that no host has (RFC 7335, 6).
+pub(crate) const FUNCTIONS: Ipv4Addr = Ipv4Addr::new(192, 0, 0, 3);
 
 /// Why an ask is answered by an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +51,8 @@ impl Shared {
         let (transport, to) = end.read().ok_or(Denial::Refused)?;
         let outcome = if to == RESOLVER {
             self.ask_resolver(call, id, transport)
+        } else if to.ip() == FUNCTIONS && self.function.calls_functions(transport, to.port()) {
+            self.ask_functions(call, id, to)
         } else {
             self.ask_peer(call, id, transport, to)
         };
@@ -72,6 +78,35 @@ impl Shared {
         Ok(())
     }
 
+    /// Whoever serves this node's functions has the other end of the pair, and knows whose it is.
+    fn ask_functions(&self, call: &mut Call, id: u64, to: SocketAddr) -> Result<(), Denial> {
+        let destination = format!("{FUNCTIONS_HOST}:{}", to.port());
+        self.take_rate(call, &destination)?;
+        let functions = self.broker.functions().ok_or(Denial::Failed(Errno::ECONNREFUSED))?;
+        let places = self.places(call, &destination)?;
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let pair = rustix::net::socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None);
+        let (ours, theirs) = pair.map_err(|_| Denial::Limited)?;
+        let over = call.over.child_token();
+        let caller =
+            Caller { function: self.function.clone(), hops: call.hops, over: over.clone(), socket: ours };
+        functions.serve(caller);
+        let task = over.drop_guard();
+        let connection = Connection { held: Held::Connecting, _places: places, _task: task };
+        call.connections.insert(id, connection);
+        self.settle(call, id, (Transport::Tcp, to), (theirs, connect::port_of(id)))
+    }
+
+    /// One more new connection in this second, if there may be one.
+    fn take_rate(&self, call: &mut Call, destination: &str) -> Result<(), Denial> {
+        if self.function.bucket.take() {
+            return Ok(());
+        }
+        let rate = self.broker.limits().rate;
+        self.tell(call, destination, &format!("is more than {rate} new connections in a second"));
+        Err(Denial::Limited)
+    }
+
     fn ask_peer(
         self: &Arc<Self>,
         call: &mut Call,
@@ -83,15 +118,7 @@ impl Shared {
         let (namespace, rules) = (&*self.function.namespace, &*self.function.rules);
         let question = Question { namespace, rules, names: &names, transport, to };
         let destination = question.destination();
-        if !self.function.bucket.take() {
-            let limits = self.broker.limits();
-            self.tell(
-                call,
-                &destination,
-                &format!("is more than {} new connections in a second", limits.rate),
-            );
-            return Err(Denial::Limited);
-        }
+        self.take_rate(call, &destination)?;
         if let Err(refusal) = self.broker.decide(&question) {
             self.tell(call, &destination, &refusal.to_string());
             return Err(Denial::Refused);

@@ -2,12 +2,12 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use ipnet::IpNet;
-use km_abi::outbound::RESOLVER;
+use km_abi::outbound::{RESOLVER, Transport};
 use km_vmm::protocol::packet;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -17,16 +17,19 @@ use crate::cache::Cache;
 use crate::own;
 use crate::policy::{Policy, Question, Refusal, Resolution};
 use crate::session::Session;
-use crate::settings::{Limits, Observer, Settings, SettingsError};
+use crate::settings::{Functions, Limits, Observer, Settings, SettingsError};
 use crate::upstream::Upstream;
 use api::egress::name::Name;
-use api::egress::rule::{self, Rule, RuleError};
+use api::egress::rule::{self, Rule, RuleError, Target};
 
 /// Makes connections for the functions of a node.
 pub struct Broker {
-    policy: Policy,
+    policy: RwLock<Policy>,
+    /// Addresses that the policy has as the node's own, beside those of the cluster.
+    own: Vec<IpNet>,
     limits: Limits,
     observer: Arc<dyn Observer>,
+    functions: Option<Arc<dyn Functions>>,
     pub(crate) upstream: Upstream,
     /// Room for connections of the node.
     pub(crate) places: Arc<Semaphore>,
@@ -59,6 +62,20 @@ impl Function {
     pub fn name(&self) -> &str {
         &self.name
     }
+
+    /// Whether a rule lets it call functions of this namespace on its node.
+    #[must_use]
+    pub fn may_call(&self, namespace: &str) -> bool {
+        self.rules.iter().any(|rule| match &rule.target {
+            Target::Functions(of) => of.as_deref().unwrap_or(&self.namespace) == namespace,
+            _ => false,
+        })
+    }
+
+    pub(crate) fn calls_functions(&self, transport: Transport, port: u16) -> bool {
+        let mut rules = self.rules.iter();
+        rules.any(|rule| matches!(rule.target, Target::Functions(_)) && rule.opens(transport, port))
+    }
 }
 
 impl Broker {
@@ -78,17 +95,20 @@ impl Broker {
         upstream: Upstream,
         runtime: Handle,
     ) -> Result<Arc<Self>, SettingsError> {
-        let Settings { mut policy, limits, observer, is_in_cluster, .. } = settings;
+        let Settings { mut policy, limits, observer, functions, is_in_cluster, .. } = settings;
         if is_in_cluster && policy.cluster_domain.is_none() {
             policy.cluster_domain = upstream.cluster_domain();
         }
         policy.own.extend(own::addresses().map_err(SettingsError::Own)?);
         policy.search.extend_from_slice(upstream.search());
+        let own = policy.own.clone();
         let places = Arc::new(Semaphore::new(limits.per_node.min(Semaphore::MAX_PERMITS)));
         Ok(Arc::new(Self {
-            policy,
+            policy: RwLock::new(policy),
+            own,
             limits,
             observer,
+            functions,
             upstream,
             places,
             runtime,
@@ -130,10 +150,22 @@ impl Broker {
         Ok((Session::start(self.clone(), function.clone(), ours)?, theirs))
     }
 
+    /// Addresses of the cluster's nodes and of its API server are as the node's own from now on, instead of those that were named before.
+    pub fn know_cluster(&self, addresses: &[IpAddr]) {
+        let cluster = addresses.iter().copied().map(IpNet::from);
+        let own = self.own.iter().copied().chain(cluster).collect();
+        // Each change is one step.
+        self.policy.write().unwrap_or_else(PoisonError::into_inner).own = own;
+    }
+
+    fn policy(&self) -> RwLockReadGuard<'_, Policy> {
+        self.policy.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// What a machine's /etc/resolv.conf says (resolv.conf(5)), so that short names of its programs are those of its namespace.
     #[must_use]
     pub fn resolv_conf(&self, namespace: &str) -> String {
-        let search = self.policy.search(namespace).join(" ");
+        let search = self.policy().search(namespace).join(" ");
         let search = if search.is_empty() { search } else { format!("search {search}\n") };
         format!("nameserver {}\n{search}options ndots:{}\n", RESOLVER.ip(), self.upstream.ndots())
     }
@@ -148,22 +180,27 @@ impl Broker {
         &self.limits
     }
 
+    pub(crate) fn functions(&self) -> Option<&dyn Functions> {
+        self.functions.as_deref()
+    }
+
     pub(crate) fn observer(&self) -> &dyn Observer {
         &*self.observer
     }
 
     /// The policy's decision, and the kernel's word on whose address it is.
     pub(crate) fn decide(&self, question: &Question<'_>) -> Result<(), Refusal> {
-        self.policy.decide(question)?;
+        let policy = self.policy();
+        policy.decide(question)?;
         if own::is_own(question.to) {
             let ip = question.to.ip();
-            self.policy.check_own(question.namespace, ip, IpNet::from(ip))?;
+            policy.check_own(question.namespace, ip, IpNet::from(ip))?;
         }
         Ok(())
     }
 
     pub(crate) fn resolution(&self, function: &Function, name: &Name) -> Resolution {
-        self.policy.resolution(&function.namespace, &function.rules, name)
+        self.policy().resolution(&function.namespace, &function.rules, name)
     }
 
     /// Where a decided connection goes.
@@ -180,7 +217,7 @@ impl Broker {
 
 impl fmt::Debug for Broker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Broker").field("policy", &self.policy).finish_non_exhaustive()
+        f.debug_struct("Broker").field("policy", &*self.policy()).finish_non_exhaustive()
     }
 }
 

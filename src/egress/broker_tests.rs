@@ -42,7 +42,7 @@ async fn a_granted_stream_carries_bytes_and_ends_with_its_call() {
     let bench = Bench::new(Limits::default()).await;
     bench.route(PUBLIC, echo());
     let mut slot = bench.slot(&["*:443"]);
-    slot.session.begin("call-1");
+    slot.session.begin("call-1", 0);
     let id = slot.ask(Transport::Tcp, PUBLIC);
     let (grant, socket) = slot.answer().unwrap();
     let local = grant.outcome.unwrap().read().unwrap().1;
@@ -69,7 +69,7 @@ async fn what_the_slot_closes_is_counted_and_ended() {
     let bench = Bench::new(Limits::default()).await;
     bench.route(PUBLIC, echo());
     let mut slot = bench.slot(&["*:443"]);
-    slot.session.begin("call-1");
+    slot.session.begin("call-1", 0);
     let mut stream = slot.tcp(PUBLIC).unwrap();
     stream.write_all(b"hello").unwrap();
     stream.read_exact(&mut [0; 5]).unwrap();
@@ -91,7 +91,7 @@ async fn datagrams_go_to_one_peer() {
     let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
     bench.route(PUBLIC, peer.local_addr().unwrap());
     let mut slot = bench.slot(&["*:443/udp"]);
-    slot.session.begin("call-1");
+    slot.session.begin("call-1", 0);
     assert_eq!(slot.tcp(PUBLIC).map(|_| ()), Err(REFUSED));
     let socket = UdpSocket::from(slot.connect(Transport::Udp, PUBLIC).unwrap());
     socket.set_nonblocking(false).unwrap();
@@ -111,11 +111,11 @@ async fn nothing_is_answered_outside_of_a_call() {
     let mut slot = bench.slot(&["*:443"]);
     assert_eq!(slot.tcp(PUBLIC).map(|_| ()), Err(REFUSED));
     assert_eq!(slot.connect(Transport::Udp, &RESOLVER.to_string()).map(|_| ()), Err(REFUSED));
-    slot.session.begin("call-1");
+    slot.session.begin("call-1", 0);
     assert!(slot.tcp(PUBLIC).is_ok());
     assert_eq!(slot.session.end().connections, 1);
     assert_eq!(slot.tcp(PUBLIC).map(|_| ()), Err(REFUSED));
-    slot.session.begin("call-2");
+    slot.session.begin("call-2", 0);
     assert_eq!(slot.session.end(), Usage::default());
     assert!(bench.denied().is_empty());
 }
@@ -126,10 +126,10 @@ async fn an_ask_belongs_to_the_call_in_which_it_was_sent() {
     bench.route(PUBLIC, echo());
     let mut slot = bench.slot(&["*:443"]);
     for _ in 0..200 {
-        slot.session.begin("one");
+        slot.session.begin("one", 0);
         let id = slot.ask(Transport::Tcp, PUBLIC);
         let usage = slot.session.end();
-        slot.session.begin("two");
+        slot.session.begin("two", 0);
         assert_eq!(slot.session.end(), Usage::default());
         // It was heard in time, or refused, or its call was over before the peer answered.
         assert!(usage.connections + usage.failed <= 1, "{usage:?}");
@@ -144,7 +144,7 @@ async fn an_ask_belongs_to_the_call_in_which_it_was_sent() {
 async fn the_owner_is_told_once_with_the_fix() {
     let bench = Bench::new(Limits::default()).await;
     let mut slot = bench.slot(&["api.example.com:443"]);
-    slot.session.begin("call-1");
+    slot.session.begin("call-1", 0);
     for _ in 0..3 {
         assert_eq!(slot.tcp("8.8.8.8:443").map(|_| ()), Err(REFUSED));
     }
@@ -155,7 +155,7 @@ async fn the_owner_is_told_once_with_the_fix() {
     assert_eq!(denied.len(), 2, "{denied:?}");
     assert_eq!(denied[0], "shop/cart call-1: egress to 8.8.8.8:443 is not allowed; add it to spec.egress");
     // What was said of one call is said of the next.
-    slot.session.begin("call-2");
+    slot.session.begin("call-2", 0);
     assert_eq!(slot.tcp("8.8.8.8:443").map(|_| ()), Err(REFUSED));
     assert_eq!(bench.denied().len(), 1);
 }
@@ -164,7 +164,7 @@ async fn the_owner_is_told_once_with_the_fix() {
 async fn the_nodes_own_addresses_are_no_peers() {
     let bench = Bench::new(Limits::default()).await;
     let mut slot = bench.slot(&["0.0.0.0/0:1-65535", "[::/0]:1-65535"]);
-    slot.session.begin("call-1");
+    slot.session.begin("call-1", 0);
     let peer = echo();
     for to in
         [peer.to_string(), format!("[::ffff:127.0.0.1]:{}", peer.port()), format!("0.0.0.0:{}", peer.port())]
@@ -183,7 +183,7 @@ async fn the_peers_errors_are_the_programs() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     bench.route(PUBLIC, closed);
     let mut slot = bench.slot(&["*:443"]);
-    slot.session.begin("call-1");
+    slot.session.begin("call-1", 0);
     assert_eq!(slot.tcp(PUBLIC).map(|_| ()), Err(Errno::ECONNREFUSED as u32));
     assert_eq!(slot.session.end(), Usage { failed: 1, ..Usage::default() });
     assert_eq!(bench.broker.open(), 0);
@@ -198,7 +198,7 @@ async fn limits_hold_and_give_back() {
     let mut slots = [bench.slot_of(&function), bench.slot_of(&function), bench.slot(&["*:443"])];
     let mut kept = Vec::new();
     for (slot, most) in slots.iter_mut().zip([3, 2, 1]) {
-        slot.session.begin("call");
+        slot.session.begin("call", 0);
         kept.extend((0..most).map(|_| slot.tcp(PUBLIC).unwrap()));
         assert_eq!(slot.tcp(PUBLIC).map(|_| ()), Err(LIMITED));
         assert_eq!(slot.connect(Transport::Udp, &RESOLVER.to_string()).map(|_| ()), Err(LIMITED));
@@ -220,13 +220,13 @@ async fn new_connections_come_at_a_rate() {
     let bench = Bench::new(Limits { rate: 1, burst: 3, ..Limits::default() }).await;
     bench.route(PUBLIC, echo());
     let mut slot = bench.slot(&["*:443"]);
-    slot.session.begin("call");
+    slot.session.begin("call", 0);
     let granted = (0..20).filter(|_| slot.tcp(PUBLIC).is_ok()).count();
     assert!((3..20).contains(&granted), "{granted}");
     assert!(bench.denied()[0].contains("is more than 1 new connections in a second"));
     // Other functions have their own.
     let mut other = bench.slot(&["*:443"]);
-    other.session.begin("call");
+    other.session.begin("call", 0);
     assert!(other.tcp(PUBLIC).is_ok());
 }
 
@@ -235,7 +235,7 @@ async fn ends(packets: impl FnOnce(u64) -> Vec<Vec<u8>>) {
     let bench = Bench::new(Limits::default()).await;
     bench.route(PUBLIC, echo());
     let mut slot = bench.slot(&["*:443"]);
-    slot.session.begin("call");
+    slot.session.begin("call", 0);
     let mut stream = slot.tcp(PUBLIC).unwrap();
     for packet in packets(slot.next) {
         slot.send(&packet);
@@ -246,7 +246,7 @@ async fn ends(packets: impl FnOnce(u64) -> Vec<Vec<u8>>) {
     assert_eq!(bench.broker.open(), 0);
     assert!(slot.session.end().connections >= 1);
     // It stays over.
-    slot.session.begin("next");
+    slot.session.begin("next", 0);
     assert_eq!(slot.session.end(), Usage::default());
 }
 
@@ -272,7 +272,7 @@ async fn who_breaks_the_protocol_is_not_heard_any_more() {
 async fn a_slot_that_reads_no_answers_ends() {
     let bench = Bench::new(Limits::default()).await;
     let mut slot = bench.slot(&[]);
-    slot.session.begin("call");
+    slot.session.begin("call", 0);
     rustix::io::ioctl_fionbio(&slot.socket, true).unwrap();
     for id in 1..100_000 {
         match km_vmm::protocol::packet::send(&slot.socket, &ask(id), &[]) {
@@ -290,7 +290,7 @@ async fn a_slot_that_reads_no_answers_ends() {
 async fn descriptors_of_a_slot_are_closed() {
     let bench = Bench::new(Limits::default()).await;
     let mut slot = bench.slot(&[]);
-    slot.session.begin("call");
+    slot.session.begin("call", 0);
     let (mut reader, writer) = std::io::pipe().unwrap();
     km_vmm::protocol::packet::send(&slot.socket, &ask(1), &[writer.as_fd()]).unwrap();
     drop(writer);
@@ -305,14 +305,14 @@ async fn a_dropped_session_and_a_gone_worker_leave_nothing() {
     let bench = Bench::new(Limits::default()).await;
     bench.route(PUBLIC, echo());
     let mut slot = bench.slot(&["*:443"]);
-    slot.session.begin("call");
+    slot.session.begin("call", 0);
     let mut stream = slot.tcp(PUBLIC).unwrap();
     drop(slot.session);
     assert_eq!(stream.read(&mut [0; 1]).unwrap(), 0);
     assert!(km_vmm::protocol::packet::receive(&slot.socket).unwrap().bytes.is_empty());
 
     let mut slot = bench.slot(&["*:443"]);
-    slot.session.begin("call");
+    slot.session.begin("call", 0);
     let mut stream = slot.tcp(PUBLIC).unwrap();
     drop(slot.socket);
     assert_eq!(stream.read(&mut [0; 1]).unwrap(), 0);
@@ -325,7 +325,7 @@ async fn a_name_opens_what_this_call_resolved() {
     let bench = Bench::new(Limits::default()).await;
     bench.route(PUBLIC, echo());
     let mut slot = bench.slot(&["api.example.com:443"]);
-    slot.session.begin("one");
+    slot.session.begin("one", 0);
     assert_eq!(slot.tcp(PUBLIC).map(|_| ()), Err(REFUSED));
     let (code, addresses) = slot.look_up("api.example.com");
     assert_eq!((code, addresses.len()), (ResponseCode::NoError, 1));
@@ -334,7 +334,7 @@ async fn a_name_opens_what_this_call_resolved() {
     assert!(bench.denied().last().unwrap().contains("egress to api.example.com:80 is not allowed"));
     assert_eq!(slot.session.end().queries, 1);
     // Another call has not resolved it, though the function's cache has it.
-    slot.session.begin("two");
+    slot.session.begin("two", 0);
     assert_eq!(slot.tcp(PUBLIC).map(|_| ()), Err(REFUSED));
     slot.look_up("API.example.com.");
     assert_eq!(bench.asked(), 1);
@@ -348,7 +348,7 @@ async fn an_alias_opens_its_own_addresses_alone_and_rebinding_opens_nothing() {
         bench.route(public, echo());
     }
     let mut slot = bench.slot(&["www.example.com:443", "rebind.example.com:443"]);
-    slot.session.begin("one");
+    slot.session.begin("one", 0);
     let (_, addresses) = slot.look_up("www.example.com");
     assert_eq!(addresses, ["93.184.216.35".parse::<std::net::IpAddr>().unwrap()]);
     assert!(slot.tcp("93.184.216.35:443").is_ok());
@@ -360,4 +360,51 @@ async fn an_alias_opens_its_own_addresses_alone_and_rebinding_opens_nothing() {
     assert_ne!(first, second);
     assert_eq!(slot.tcp("127.0.0.1:443").map(|_| ()), Err(REFUSED));
     assert!(bench.denied().last().unwrap().contains("rebind.example.com:443 leads to the loopback network"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn functions_of_the_node_are_reached_by_a_rule() {
+    let bench = Bench::new(Limits::default()).await;
+    let mut slot = bench.slot(&["functions.internal:80", "*.internal:1-65535"]);
+    slot.session.begin("call-1", 3);
+    let (code, addresses) = slot.look_up("Functions.internal.");
+    assert_eq!((code, addresses[0].to_string()), (ResponseCode::NoError, "192.0.0.3".to_owned()));
+    assert_eq!(bench.asked(), 0, "nobody is asked for it");
+    let mut stream = slot.tcp("192.0.0.3:80").unwrap();
+    let caller = bench.recorder.callers.lock().unwrap().pop().unwrap();
+    assert_eq!((caller.function.name(), caller.hops), ("cart", 3));
+    assert!(caller.function.may_call("shop") && !caller.function.may_call("bank"));
+    let mut server = std::os::unix::net::UnixStream::from(caller.socket);
+    server.set_nonblocking(false).unwrap();
+    stream.write_all(b"GET").unwrap();
+    server.read_exact(&mut [0; 3]).unwrap();
+    assert_eq!(slot.tcp("192.0.0.3:81").map(|_| ()), Err(REFUSED));
+    assert_eq!(slot.connect(Transport::Udp, "192.0.0.3:80").map(|_| ()), Err(REFUSED));
+    assert!(!caller.over.is_cancelled());
+    assert_eq!(slot.session.end().connections, 1);
+    assert!(caller.over.is_cancelled());
+    assert_eq!(server.read(&mut [0; 1]).unwrap(), 0);
+
+    // Every public address, and whatever is below a name, is not the node itself.
+    let mut other = bench.slot(&["*:1-65535", "*.internal:1-65535"]);
+    other.session.begin("call-2", 0);
+    assert_eq!(other.look_up("functions.internal.").0, ResponseCode::Refused);
+    assert_eq!(other.tcp("192.0.0.3:80").map(|_| ()), Err(REFUSED));
+    assert!(bench.recorder.callers.lock().unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_clusters_own_addresses_are_kept_from_functions() {
+    let bench = Bench::new(Limits::default()).await;
+    bench.route(PUBLIC, echo());
+    let mut slot = bench.slot(&["*:443"]);
+    slot.session.begin("call-1", 0);
+    assert!(slot.tcp(PUBLIC).is_ok());
+    let node: SocketAddr = PUBLIC.parse().unwrap();
+    bench.broker.know_cluster(&[node.ip()]);
+    assert_eq!(slot.tcp(PUBLIC).map(|_| ()), Err(REFUSED));
+    let denied = bench.denied();
+    assert!(denied[0].contains("leads to an address of the node"), "{denied:?}");
+    bench.broker.know_cluster(&[]);
+    assert!(slot.tcp(PUBLIC).is_ok(), "the node is gone");
 }

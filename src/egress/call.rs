@@ -80,6 +80,8 @@ pub(crate) struct Call {
     /// Which call of its session.
     pub(crate) number: u64,
     pub(crate) id: String,
+    /// How many calls led to it.
+    pub(crate) hops: u32,
     /// Its tasks end with it.
     pub(crate) over: CancellationToken,
     pub(crate) connections: HashMap<u64, Connection>,
@@ -89,11 +91,12 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    pub(crate) fn new(number: u64, id: &str, over: CancellationToken) -> Self {
+    pub(crate) fn new(number: u64, id: &str, hops: u32, over: CancellationToken) -> Self {
         let (connections, usage) = (HashMap::new(), Usage::default());
         Self {
             number,
             id: id.to_owned(),
+            hops,
             over,
             connections,
             usage,
@@ -138,7 +141,7 @@ mod tests {
 
     #[test]
     fn names_are_remembered_within_bounds() {
-        let mut call = Call::new(1, "a", CancellationToken::new());
+        let mut call = Call::new(1, "a", 0, CancellationToken::new());
         let given = |text: &str| Given { name: text.parse().unwrap(), direct: true };
         let ip = |text: &str| text.parse::<IpAddr>().unwrap();
         call.learn(ip("::ffff:1.2.3.4"), given("a.b"));
@@ -154,7 +157,7 @@ mod tests {
 
     #[test]
     fn the_owner_is_told_a_few_things_once() {
-        let mut call = Call::new(1, "a", CancellationToken::new());
+        let mut call = Call::new(1, "a", 0, CancellationToken::new());
         assert!(call.is_news("x") && !call.is_news("x"));
         let told = (0..100).filter(|number: &i32| call.is_news(&number.to_string())).count();
         assert_eq!(told, TOLD_MAX - 1);

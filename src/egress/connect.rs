@@ -55,9 +55,13 @@ pub(crate) fn local(transport: Transport, to: SocketAddr, port: u16) -> Endpoint
 
 /// The end that the program sees as its own, of its connection number `id` to the resolver: there are no ports behind it.
 pub(crate) fn local_of_resolver(transport: Transport, id: u64) -> Endpoint {
+    Endpoint::new(transport, SocketAddr::new(RESOLVER.ip(), port_of(id)))
+}
+
+/// The own port that is shown for connection number `id` where there is none behind it.
+pub(crate) fn port_of(id: u64) -> u16 {
     let (first, count) = LOCAL_PORTS;
-    let port = first.saturating_add((id % count) as u16);
-    Endpoint::new(transport, SocketAddr::new(RESOLVER.ip(), port))
+    first.saturating_add((id % count) as u16)
 }
 
 #[cfg(test)]

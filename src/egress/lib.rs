@@ -45,4 +45,5 @@ pub use broker::{Broker, Function};
 pub use call::Usage;
 pub use policy::{Allow, Mode, Policy};
 pub use session::Session;
-pub use settings::{Limits, Observer, Outcome, Settings, SettingsError};
+pub use settings::{Caller, Functions, Limits, Observer, Outcome, Settings, SettingsError};
+pub use upstream::answers;

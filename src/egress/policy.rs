@@ -16,7 +16,7 @@ use km_abi::outbound::Transport;
 
 use crate::address::{self, Class};
 use api::egress::name::Name;
-use api::egress::rule::{self, Rule, RuleError, Target};
+use api::egress::rule::{self, FUNCTIONS_HOST, Rule, RuleError, Target};
 
 /// What functions may reach at all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -85,7 +85,7 @@ impl FromStr for Allow {
         };
         let bare = target.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(target);
         match Target::of_text(bare)? {
-            Target::AnyPublic => Err(RuleError::Network(text.to_owned())),
+            Target::AnyPublic | Target::Functions(_) => Err(RuleError::Network(text.to_owned())),
             target => Ok(Self { namespace: namespace.map(str::to_owned), target }),
         }
     }
@@ -178,6 +178,8 @@ pub enum Refusal {
 pub enum Resolution {
     /// Asks for it.
     Ask,
+    /// Gives the address of this node's functions.
+    Functions,
     /// Says that it is not there, and asks nobody: a name that may be asked for, made longer by a domain of the search list. A
     /// refusal would make resolvers give up before they come to the name itself.
     Absent,
@@ -277,7 +279,7 @@ impl Policy {
         match target {
             Target::Name(one) => one == name || self.is_short_for(namespace, one, name),
             Target::Below(suffix) => name.is_below(suffix),
-            Target::AnyPublic | Target::Network(_) => false,
+            Target::AnyPublic | Target::Network(_) | Target::Functions(_) => false,
         }
     }
 
@@ -315,8 +317,11 @@ impl Policy {
             rules.iter().any(|rule| is_name(rule) && self.covers(namespace, &rule.target, name))
         };
         let any = self.mode == Mode::Public || rules.iter().any(|rule| rule.target == Target::AnyPublic);
+        let calls_functions = rules.iter().any(|rule| matches!(rule.target, Target::Functions(_)));
         if self.mode == Mode::Off {
             Resolution::Refuse
+        } else if name.as_str() == FUNCTIONS_HOST {
+            if calls_functions { Resolution::Functions } else { Resolution::Refuse }
         } else if any || covered(name) {
             Resolution::Ask
         } else {
@@ -324,7 +329,8 @@ impl Policy {
             let search = self.search(namespace);
             let other_try = |stem: &str| {
                 let tries = search.iter().map(|domain| format!("{stem}.{domain}"));
-                stem.parse().is_ok_and(|name: Name| covered(&name))
+                calls_functions && stem == FUNCTIONS_HOST
+                    || stem.parse().is_ok_and(|name: Name| covered(&name))
                     || tries.flat_map(|text| text.parse()).any(|name: Name| named(&name))
             };
             let mut stems = search.iter().filter_map(|domain| name.stem(domain)).chain([name.as_str()]);

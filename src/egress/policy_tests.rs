@@ -233,6 +233,16 @@ fn names_are_asked_for_by_rules() {
         assert_eq!(policy.resolution("shop", &rules_of(rules), &name), expected, "{rules:?} {name}");
     }
     let off = Policy { mode: Mode::Off, ..cluster.clone() };
+    let functions = rules_of(&["functions.internal:80"]);
+    let name = |text: &str| text.parse().unwrap();
+    let policy = Policy { search: vec![name("corp.example")], ..Policy::default() };
+    assert_eq!(policy.resolution("shop", &functions, &name("functions.internal")), Resolution::Functions);
+    assert_eq!(
+        policy.resolution("shop", &functions, &name("functions.internal.corp.example")),
+        Resolution::Absent
+    );
+    assert_eq!(policy.resolution("shop", &functions, &name("other.internal")), refuse);
+    assert_eq!(policy.resolution("shop", &[], &name("functions.internal")), refuse);
     assert_eq!(off.resolution("shop", &rules_of(&["*:1"]), &"a.org".parse().unwrap()), refuse);
     let public = Policy { mode: Mode::Public, ..cluster };
     assert_eq!(public.resolution("shop", &[], &"a.org".parse().unwrap()), ask);

@@ -7,13 +7,14 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use hickory_resolver::proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode};
-use hickory_resolver::proto::rr::{DNSClass, Name as DnsName, RecordType};
+use hickory_resolver::proto::rr::{DNSClass, Name as DnsName, RData, Record, RecordType};
 use km_abi::outbound::Transport;
 use rustix::net::{RecvFlags, SendFlags};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::{UnixDatagram, UnixStream};
 use tokio_util::sync::CancellationToken;
 
+use crate::asks::FUNCTIONS;
 use crate::policy::Resolution;
 use crate::session::Shared;
 use crate::upstream::Answer;
@@ -26,6 +27,8 @@ const HEADER_LEN: usize = 12;
 /// Longest answer in a datagram to those who say nothing of it (RFC 1035, 4.2.1), and to those who do.
 const DATAGRAM_MIN: u16 = 512;
 const DATAGRAM_MAX: u16 = 4096;
+/// How long the address of this node's functions may be kept, in seconds.
+const FUNCTIONS_TTL: u32 = 60;
 /// The version of EDNS that there is (RFC 6891, 6.1.3).
 const EDNS_VERSION: u8 = 0;
 
@@ -161,6 +164,7 @@ async fn resolve(shared: &Shared, number: u64, query: &Message) -> Answer {
     match shared.resolution(number, &name) {
         Resolution::Refuse => Answer::code(ResponseCode::Refused),
         Resolution::Absent => Answer::code(ResponseCode::NXDomain),
+        Resolution::Functions => resolve_functions(shared, number, question, &name),
         Resolution::Ask => resolve_name(shared, number, question, name).await,
     }
 }
@@ -169,6 +173,17 @@ async fn resolve(shared: &Shared, number: u64, query: &Message) -> Answer {
 fn is_answered(kind: RecordType) -> bool {
     use RecordType::{A, AAAA, CNAME, MX, PTR, SRV, TXT};
     matches!(kind, A | AAAA | CNAME | MX | PTR | SRV | TXT)
+}
+
+/// This node's functions have one address, of IPv4.
+fn resolve_functions(shared: &Shared, number: u64, question: &Query, name: &Name) -> Answer {
+    shared.learn(number, name, true, &[FUNCTIONS.into()]);
+    let mut answer = Answer::code(ResponseCode::NoError);
+    if question.query_type() == RecordType::A {
+        let record = Record::from_rdata(question.name().clone(), FUNCTIONS_TTL, RData::A(FUNCTIONS.into()));
+        answer.records.push(record);
+    }
+    answer
 }
 
 async fn resolve_name(shared: &Shared, number: u64, question: &Query, name: Name) -> Answer {

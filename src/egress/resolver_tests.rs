@@ -13,7 +13,7 @@ use crate::test_slot::{Bench, addresses, query};
 async fn both_transports_answer_alike() {
     let bench = Bench::new(Limits::default()).await;
     let mut slot = bench.slot(&["*.example.com:443"]);
-    slot.session.begin("call");
+    slot.session.begin("call", 0);
     for transport in [Transport::Udp, Transport::Tcp] {
         let names = slot.resolver(transport);
         for _ in 0..3 {
@@ -34,7 +34,7 @@ async fn both_transports_answer_alike() {
 async fn codes_say_what_is_the_matter() {
     let bench = Bench::new(Limits::default()).await;
     let mut slot = bench.slot(&["*.example.com:443"]);
-    slot.session.begin("call");
+    slot.session.begin("call", 0);
     let names = slot.resolver(Transport::Udp);
     for (name, kind, code) in [
         ("api.example.com.", RecordType::A, ResponseCode::NoError),
@@ -61,7 +61,7 @@ async fn codes_say_what_is_the_matter() {
 async fn what_is_no_simple_query_is_refused() {
     let bench = Bench::new(Limits::default()).await;
     let mut slot = bench.slot(&["*:443"]);
-    slot.session.begin("call");
+    slot.session.begin("call", 0);
     let names = slot.resolver(Transport::Udp);
     let code = |message: Message| {
         let answer = Message::from_vec(&names.exchange(&message.to_vec().unwrap())).unwrap();
@@ -99,7 +99,7 @@ async fn what_is_no_simple_query_is_refused() {
 async fn long_answers_are_cut_at_the_size_of_the_client() {
     let bench = Bench::new(Limits::default()).await;
     let mut slot = bench.slot(&["*.example.com:443"]);
-    slot.session.begin("call");
+    slot.session.begin("call", 0);
     let names = slot.resolver(Transport::Udp);
     let cut = names.ask("big.example.com.", RecordType::TXT);
     assert!(cut.metadata.truncation && cut.answers.is_empty(), "{cut:?}");
@@ -120,7 +120,7 @@ async fn queries_of_a_call_are_bounded() {
     let bench = Bench::new(Limits { queries: 3, ..Limits::default() }).await;
     let mut slot = bench.slot(&["*:443"]);
     for _ in 0..2 {
-        slot.session.begin("call");
+        slot.session.begin("call", 0);
         let names = slot.resolver(Transport::Udp);
         let code = |_| names.ask("api.example.com.", RecordType::A).metadata.response_code;
         let codes: Vec<_> = (0..4).map(code).collect();
@@ -133,7 +133,7 @@ async fn queries_of_a_call_are_bounded() {
 async fn the_resolver_ends_with_the_call_and_with_its_connection() {
     let bench = Bench::new(Limits::default()).await;
     let mut slot = bench.slot(&["*:443"]);
-    slot.session.begin("call");
+    slot.session.begin("call", 0);
     let ended = |names: &crate::test_slot::Names| {
         let mut byte = [0; 1];
         matches!(rustix::net::recv(&names.socket, &mut byte, rustix::net::RecvFlags::empty()), Ok((0, _)))
@@ -150,7 +150,7 @@ async fn a_search_list_does_not_stop_programs() {
     let policy = Policy { cluster_domain: Some("cluster.local".parse().unwrap()), ..Policy::default() };
     let bench = Bench::with_policy(policy, Limits::default()).await;
     let mut slot = bench.slot(&["api.example.com:443"]);
-    slot.session.begin("call");
+    slot.session.begin("call", 0);
     assert_eq!(slot.look_up("api.example.com.shop.svc.cluster.local").0, ResponseCode::NXDomain);
     assert_eq!(bench.asked(), 0);
     assert_eq!(slot.look_up("api.example.com").0, ResponseCode::NoError);

@@ -95,13 +95,13 @@ impl Session {
         Ok(Self { shared })
     }
 
-    /// A call begins: from here its machine's asks are heard. One that has not been ended ends.
-    pub fn begin(&self, call_id: &str) {
+    /// A call begins, to which `hops` others led: from here its machine's asks are heard. One that has not been ended ends.
+    pub fn begin(&self, call_id: &str, hops: u32) {
         let mut state = self.shared.lock();
         self.shared.finish(&mut state);
         state.calls += 1;
         let over = self.shared.over.child_token();
-        state.call = Some(Call::new(state.calls, call_id, over));
+        state.call = Some(Call::new(state.calls, call_id, hops, over));
     }
 
     /// The call ends, and with it whatever it opened; nothing waits for a peer. The slot's machine must be gone, or must not

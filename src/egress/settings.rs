@@ -2,9 +2,12 @@
 
 use std::fmt;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
 
 use crate::broker::Function;
 use crate::policy::Policy;
@@ -25,6 +28,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Who is told.
     pub observer: Arc<dyn Observer>,
+    /// Who serves the functions of this node to each other; without, `functions.internal` refuses connections.
+    pub functions: Option<Arc<dyn Functions>>,
 }
 
 impl Default for Settings {
@@ -35,6 +40,7 @@ impl Default for Settings {
             is_in_cluster: false,
             limits: Limits::default(),
             observer: Arc::new(Nobody),
+            functions: None,
         }
     }
 }
@@ -144,6 +150,25 @@ pub trait Observer: Send + Sync {
     fn opened(&self, function: &Function, outcome: Outcome);
     /// A connection that was granted has ended; with the bytes that the program sent and got.
     fn closed(&self, function: &Function, sent: u64, received: u64);
+}
+
+/// Serves the functions of this node to each other.
+pub trait Functions: Send + Sync {
+    /// A call has connected to `functions.internal`. Called while its session is locked: it may not wait, nor lead back to it.
+    fn serve(&self, caller: Caller);
+}
+
+/// A call's connection to `functions.internal`.
+#[derive(Debug)]
+pub struct Caller {
+    /// The function that calls.
+    pub function: Arc<Function>,
+    /// How many calls led to the one that calls: of a stranger's, none.
+    pub hops: u32,
+    /// The connection ends with its call.
+    pub over: CancellationToken,
+    /// The server's end, a stream, non-blocking.
+    pub socket: OwnedFd,
 }
 
 /// Hears nothing.

@@ -21,7 +21,7 @@ use tokio::runtime::Handle;
 use crate::broker::{Broker, Function};
 use crate::policy::Policy;
 use crate::session::Session;
-use crate::settings::{Limits, Observer, Outcome, Settings};
+use crate::settings::{Caller, Functions, Limits, Observer, Outcome, Settings};
 use crate::upstream::Upstream;
 
 /// A public address that the tests' broker takes to a peer on this machine.
@@ -33,6 +33,13 @@ pub(crate) struct Recorder {
     pub(crate) denied: Mutex<Vec<String>>,
     pub(crate) opened: Mutex<Vec<Outcome>>,
     pub(crate) closed: Mutex<Vec<(u64, u64)>>,
+    pub(crate) callers: Mutex<Vec<Caller>>,
+}
+
+impl Functions for Recorder {
+    fn serve(&self, caller: Caller) {
+        self.callers.lock().unwrap().push(caller);
+    }
 }
 
 impl Observer for Recorder {
@@ -75,7 +82,9 @@ impl Bench {
         let mut options = ResolverOpts::default();
         options.timeout = Duration::from_secs(2);
         let upstream = Upstream::new(config, options).unwrap();
-        let settings = Settings { policy, limits, observer: recorder.clone(), ..Settings::default() };
+        let functions = Some(recorder.clone() as Arc<dyn Functions>);
+        let settings =
+            Settings { policy, limits, observer: recorder.clone(), functions, ..Settings::default() };
         let broker = Broker::with_upstream(settings, upstream, Handle::current()).unwrap();
         Self { broker, recorder, asked }
     }

@@ -20,6 +20,8 @@ use api::egress::name::Name;
 pub(crate) const TTL_MAX: u32 = 300;
 /// How long one answer may take, with all that is tried.
 const ASK_LIMIT: Duration = Duration::from_secs(10);
+/// How long somebody waits who only wants to know whether there is an answer.
+const PROBE_LIMIT: Duration = Duration::from_secs(3);
 /// How long one server may take, and how often all are asked.
 const TRY_LIMIT: Duration = Duration::from_secs(4);
 const TRIES: usize = 2;
@@ -174,6 +176,16 @@ impl Upstream {
     }
 }
 
+/// Whether a server that the file names, in the form of resolv.conf(5), answers at all: functions' names are asked there.
+///
+/// # Errors
+/// When the file cannot be read.
+pub async fn answers(resolv_conf: &Path) -> Result<bool, SettingsError> {
+    let upstream = Upstream::read(resolv_conf)?;
+    let asked = tokio::time::timeout(PROBE_LIMIT, upstream.ask(&DnsName::root(), RecordType::SOA)).await;
+    Ok(asked.is_ok_and(|answer| matches!(answer.code, ResponseCode::NoError | ResponseCode::NXDomain)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -231,6 +243,7 @@ mod tests {
             let none = Upstream::read(&path).unwrap();
             let answer = none.ask(&dns("a.example."), RecordType::A).await;
             assert_eq!((answer.code, none.ndots()), (ResponseCode::ServFail, 1));
+            assert!(!answers(&path).await.unwrap());
             std::fs::write(&path, "").unwrap();
         }
         assert!(Upstream::read(folder.path()).is_err());

@@ -1,12 +1,16 @@
 //! What functions reach beyond their machines: the node's broker, and who hears of it: the function's log and the metrics.
 
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use api::Published;
-use egress::{Broker, Function, Mode, Observer, Outcome, Rule, RuleError, Settings, SettingsError};
+use egress::{
+    Broker, Caller, Function, Functions, Mode, Observer, Outcome, Rule, RuleError, Settings, SettingsError,
+};
 
 use crate::metrics::{OfDirection, OfOutcome};
-use crate::server::Server;
+use crate::server::{Server, inward};
+use volume::Volume;
+use volume::addresses::Addresses;
 
 /// The node's broker.
 #[derive(Debug)]
@@ -14,6 +18,7 @@ pub struct Reach {
     broker: Arc<Broker>,
     mode: Mode,
     listener: Arc<Listener>,
+    addresses: Mutex<Addresses>,
 }
 
 /// Tells the server of what happens, once there is one.
@@ -32,13 +37,26 @@ impl Reach {
             return Ok(None);
         }
         let listener = Arc::<Listener>::default();
-        let broker = Broker::new(Settings { observer: listener.clone(), ..settings })?;
-        Ok(Some(Self { broker, mode, listener }))
+        let functions = Some(listener.clone() as Arc<dyn Functions>);
+        let broker = Broker::new(Settings { observer: listener.clone(), functions, ..settings })?;
+        Ok(Some(Self { broker, mode, listener, addresses: Mutex::default() }))
     }
 
     /// The broker.
     pub fn broker(&self) -> &Arc<Broker> {
         &self.broker
+    }
+
+    /// Keeps functions from what the cluster's own addresses are now, as control has written them down. Blocks.
+    pub fn follow(&self, volume: &Volume) {
+        let mut addresses = self.addresses.lock().unwrap_or_else(PoisonError::into_inner);
+        match addresses.news(volume) {
+            Ok(None) => {}
+            Ok(Some(addresses)) => self.broker.know_cluster(&addresses),
+            Err(error) => {
+                tracing::warn!(%error, "cannot read the cluster's own addresses; going on with those known")
+            }
+        }
     }
 
     /// Tells `server` from now on.
@@ -101,5 +119,14 @@ impl Observer for Listener {
                 server.metrics.egress_bytes.get_or_create(&label).inc_by(bytes);
             }
         });
+    }
+}
+
+impl Functions for Listener {
+    fn serve(&self, caller: Caller) {
+        // Before there is a server there is no call; the connection ends.
+        if let Some(server) = self.0.get().and_then(Weak::upgrade) {
+            inward::serve(server, caller);
+        }
     }
 }

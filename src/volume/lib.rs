@@ -2,6 +2,7 @@
 //!
 //! * [`records`]: what is published; written by control, followed by the node. [`secrets`]: files for its calls.
 //! * [`reports`]: the node's word on it, read by control. [`statuses`]: what control says of Images from a folder.
+//! * [`addresses`]: of the cluster itself, for the node's rules of what functions reach.
 //! * [`readiness`]: whether control has gone through its first list. [`stamp`]: whether a file has changed.
 //!
 //! ```text
@@ -13,11 +14,13 @@
 //! images/<namespace>/<function>.json                            what is said of an Image from a folder; written by control
 //! snapshots/<key>.snap                                          written by the node
 //! snapshots/<key>.pages                                         which pages calls use of it, by the node
+//! cluster-addresses.json                                        of nodes and API server; written by control
 //! oci-runtime-bundles/<namespace>/<function>                    symlinks for people
 //! ```
 
 #![forbid(unsafe_code)]
 
+pub mod addresses;
 pub mod readiness;
 pub mod records;
 pub mod reports;
@@ -120,6 +123,11 @@ impl Volume {
     /// The status of an Image from a folder.
     pub fn image_status(&self, name: &FunctionName) -> PathBuf {
         self.image_statuses().join(name.namespace()).join(format!("{}.json", name.function()))
+    }
+
+    /// Addresses of the cluster itself.
+    pub fn cluster_addresses(&self) -> PathBuf {
+        self.root.join("cluster-addresses.json")
     }
 
     /// The symlink of a function.

@@ -1,4 +1,4 @@
-// A function that connects outward: GET /HOST/PORT resolves HOST, connects, asks for `/` and answers with what came, or with
+// A function that connects outward: GET /HOST/PORT[/PATH] resolves HOST, connects, asks for `/PATH` and answers with what came, or with
 // the error's name and a status of 502. GET /kept asks on a connection that was opened before it listened.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -31,11 +31,10 @@ static int dial(const char *host, const char *port, char *why, size_t size) {
     return fd;
 }
 
-static const char ASK[] = "GET / HTTP/1.1\r\nHost: beyond\r\n\r\n";
-
-static int ask(int fd, char *body, size_t size) {
-    char answer[4096];
-    if (send(fd, ASK, sizeof ASK - 1, MSG_NOSIGNAL) < 0) return -1;
+static int ask(int fd, const char *path, char *body, size_t size) {
+    char request[4096], answer[4096];
+    int length = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: beyond\r\n\r\n", path);
+    if (send(fd, request, length, MSG_NOSIGNAL) < 0) return -1;
     long count = recv(fd, answer, sizeof answer - 1, 0);
     if (count <= 0) return -1;
     answer[count] = 0;
@@ -53,7 +52,7 @@ static void reply(int fd, int status, const char *body) {
 int main(int argc, char **argv) {
     char why[256] = "", body[2048];
     int kept = argc > 2 ? dial(argv[1], argv[2], why, sizeof why) : -1;
-    if (argc > 2 && (kept < 0 || ask(kept, body, sizeof body) < 0)) {
+    if (argc > 2 && (kept < 0 || ask(kept, "/", body, sizeof body) < 0)) {
         fprintf(stderr, "cannot reach %s: %s\n", argv[1], why);
         return 1;
     }
@@ -63,20 +62,20 @@ int main(int argc, char **argv) {
     listen(listener, 8);
     for (;;) {
         int fd = accept(listener, NULL, NULL);
-        char request[2048] = "", *host = NULL, *port = NULL;
+        char request[2048] = "", *host = NULL, *port = NULL, *rest = NULL;
         read(fd, request, sizeof request - 1);
         if (!strncmp(request, "GET /kept", 9)) {
             struct pollfd one = {kept, POLLIN | POLLRDHUP, 0};
             poll(&one, 1, 0);
-            int bits = one.revents, failed = ask(kept, body, sizeof body), error = errno;
+            int bits = one.revents, failed = ask(kept, "/", body, sizeof body), error = errno;
             snprintf(why, sizeof why, "%s%s%s%s", bits & POLLIN ? "IN " : "", bits & POLLHUP ? "HUP " : "", bits & POLLERR ? "ERR " : "",
                      failed ? strerror(error) : "alive");
             reply(fd, 200, why);
-        } else if (sscanf(request, "GET /%m[^/ ]/%m[^/ ]", &host, &port) == 2) {
+        } else if (sscanf(request, "GET /%m[^/ ]/%m[^/ ]%m[^ ]", &host, &port, &rest) >= 2) {
             int out = dial(host, port, why, sizeof why);
             if (out < 0) {
                 reply(fd, 502, why);
-            } else if (ask(out, body, sizeof body) < 0) {
+            } else if (ask(out, rest ? rest : "/", body, sizeof body) < 0) {
                 reply(fd, 502, "no answer");
             } else {
                 reply(fd, 200, body);
@@ -87,6 +86,7 @@ int main(int argc, char **argv) {
         }
         free(host);
         free(port);
+        free(rest);
         close(fd);
     }
 }

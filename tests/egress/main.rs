@@ -25,9 +25,10 @@ use tempfile::TempDir;
 const LIMIT: Duration = Duration::from_secs(120);
 /// Where the DNS server listens, and what it knows.
 const DNS: &str = "192.0.2.53";
-const RECORDS: [&str; 7] = [
+const RECORDS: [&str; 8] = [
     "--host-record=db.test,192.0.2.1",
     "--host-record=redis.test,192.0.2.1",
+    "--host-record=mail.test,192.0.2.1",
     "--host-record=web.test,192.0.2.1,2001:db8::1",
     "--host-record=rebinds.test,127.0.0.1",
     "--host-record=metadata.test,169.254.169.254",
@@ -54,6 +55,7 @@ fn main() {
             "connections_of_a_snapshot_are_gone_in_its_clones",
             connections_of_a_snapshot_are_gone_in_its_clones,
         ),
+        ("functions_call_functions_of_their_node", functions_call_functions_of_their_node),
         ("the_operator_has_the_last_word", the_operator_has_the_last_word),
         ("nothing_leaks_over_many_calls", nothing_leaks_over_many_calls),
         ("every_client_reaches_its_server", clients::every_client_reaches_its_server),
@@ -299,6 +301,57 @@ fn connections_of_a_snapshot_are_gone_in_its_clones() -> Result<(), Failed> {
         assert_eq!((answer.status, answer.text().as_str()), (200, "IN HUP ERR Connection reset by peer"));
         assert_eq!(node.get("/default/keeps/web.test/8000").status, 200, "a new one can be made");
     }
+    Ok(())
+}
+
+fn functions_call_functions_of_their_node() -> Result<(), Failed> {
+    let node = server(&["--gateway", "--no-auth"]);
+    publish(
+        &node,
+        "caller",
+        &[],
+        "  egress: [{host: functions.internal}, {host: functions.internal, namespace: shop}]\n",
+    );
+    publish(&node, "mute", &[], "  egress: [{host: web.test, ports: [8000]}]\n");
+    for namespace in ["shop", "bank"] {
+        let text = format!(
+            "apiVersion: build.kontain.app/v1\nkind: Image\nmetadata: {{name: mute, namespace: {namespace}}}\nspec:\n  image: oci:mute\n"
+        );
+        node.raw_document(namespace, &text);
+        node.wait_for("a function of another namespace", |node| {
+            (node.get(&format!("/{namespace}/mute/")).status == 200).then_some(())
+        });
+    }
+    let call = |path: &str| node.get(&format!("/default/caller/functions.internal/{path}"));
+    for port in ["80", "8080"] {
+        let answer = call(&format!("{port}/default/mute/any?thing=1"));
+        assert_eq!((answer.status, answer.text().as_str()), (200, "well"), "own namespace, port {port}");
+    }
+    assert_eq!(call("80/shop/mute/").text(), "well", "a namespace that a rule names");
+    // One after the other, and what is said of each is the same whether it is there or not.
+    for (path, reason) in [
+        ("80/bank/mute/", "NotAllowed"),
+        ("80/bank/nothing/", "NotAllowed"),
+        ("80/default/nothing/", "NotFound"),
+        ("80/system/functions", "NotFound"),
+        ("80/", "NotFound"),
+    ] {
+        let answer = call(path);
+        assert!(answer.text().contains(&format!("\"reason\":\"{reason}\"")), "{path}: {}", answer.text());
+    }
+    let hops = |count: usize| {
+        let step = "functions.internal/80/default/caller/";
+        node.get(&format!("/default/caller/{}", step.repeat(count))).text()
+    };
+    assert_eq!(hops(8), "well");
+    assert!(hops(9).contains("\"reason\":\"TooManyHops\""), "{}", hops(9));
+    // Who has no rule does not even have the name, nor anything by the address.
+    let name = node.get("/default/mute/functions.internal/80/default/mute/");
+    assert_eq!((name.status, name.text().as_str()), (502, "Try again"));
+    let address = node.get("/default/mute/192.0.0.3/80/default/mute/");
+    assert_eq!((address.status, address.text().as_str()), (502, "Network unreachable"));
+    let records = node.calls("mute");
+    assert!(records.iter().any(|call| call["result"] == "ok"), "{records:?}");
     Ok(())
 }
 

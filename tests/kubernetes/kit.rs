@@ -226,7 +226,7 @@ pub fn grant(api: &ApiServer) {
         .split("\n---")
         .filter(|part| part.contains("\napiVersion: rbac.authorization.k8s.io/v1\n"))
         .collect();
-    assert_eq!(rights.len(), 5, "three roles, and who has two of them");
+    assert_eq!(rights.len(), 9, "five roles, and who has four of them");
     api.apply(&rights.join("\n---\n"));
     // As whoever owns the namespace does it, in the words of the condition that asks for it.
     api.try_kubectl("admin", &READ_SECRETS, "");

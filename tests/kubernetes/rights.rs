@@ -8,13 +8,22 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// All that it may do with resources: in every namespace, in those whose Secrets it was given, and in that of the installation.
-const ANYWHERE: [&str; 4] = [
+const ANYWHERE: [&str; 6] = [
+    "nodes list",
+    "nodes watch",
     "events.events.k8s.io create",
     "images.build.kontain.app list",
     "images.build.kontain.app watch",
     "images.build.kontain.app/status patch",
 ];
 const WHERE_IMAGES_NAME_SECRETS: [&str; 1] = ["secrets get"];
+/// What it follows so that no function reaches the API server.
+const OF_API_SERVER: [&str; 4] = [
+    "endpointslices.discovery.k8s.io list",
+    "endpointslices.discovery.k8s.io watch",
+    "services list",
+    "services watch",
+];
 const AT_HOME: [&str; 1] = ["pods get"];
 /// What anybody may do who has a name: ask who he is, and what he may do.
 const ANYBODY: &str = "selfsubject";
@@ -25,6 +34,10 @@ fn role_of(right: &str) -> [&'static str; 4] {
         ["role", "kontain-faas-downloader-pods", "--namespace", "kontain-faas"]
     } else if WHERE_IMAGES_NAME_SECRETS.contains(&right) {
         ["clusterrole", "kontain-faas-secrets", "--namespace", "kontain-faas"]
+    } else if OF_API_SERVER.contains(&right) {
+        ["role", "kontain-faas-downloader-api-server", "--namespace", "default"]
+    } else if right.starts_with("nodes ") {
+        ["clusterrole", "kontain-faas-nodes", "--namespace", "kontain-faas"]
     } else {
         ["clusterrole", "kontain-faas-downloader", "--namespace", "kontain-faas"]
     }
@@ -139,6 +152,24 @@ fn each_right_is_needed() {
         pod.condition("silent", "Pulled", "True");
     });
 
+    // Whom functions must not reach: told of once, and nothing waits for it.
+    let of_nodes = ["nodes list", "nodes watch"];
+    for right in of_nodes.into_iter().chain(OF_API_SERVER) {
+        without(right, &mut || {
+            let mut other = Pod::named(&api, "pod-c");
+            other.download(api.address, &options);
+            let (resource, verb) = right.split_once(' ').expect("a resource and a verb");
+            let resource = resource.split('.').next().unwrap_or_default();
+            logged(&other, &format!("cannot {verb} resource \\\"{resource}\\\""));
+            logged(&other, "name them with --egress-own");
+        });
+    }
+    let service = api.kubectl(&["get", "service", "kubernetes", "-o", "jsonpath={.spec.clusterIP}"]);
+    wait_for("the address of the API server on the volume", || {
+        let known = std::fs::read_to_string(pod.volume().join("cluster-addresses.json")).ok()?;
+        known.contains(&format!("\"{service}\"")).then_some(())
+    });
+
     // The entry of a replica whose pod nobody knows goes as soon as this may be asked.
     without("pods get", &mut || {
         let mut other = Pod::named(&api, "pod-b");
@@ -155,14 +186,15 @@ fn each_right_is_needed() {
         let replicas = pod.image("watched")?["status"]["replicas"].to_string();
         (!replicas.contains("pod-b")).then_some(())
     });
-    assert_eq!(tried, set(&[&ANYWHERE, &WHERE_IMAGES_NAME_SECRETS, &AT_HOME]), "each right is tried");
+    let all = set(&[&ANYWHERE, &OF_API_SERVER, &WHERE_IMAGES_NAME_SECRETS, &AT_HOME]);
+    assert_eq!(tried, all, "each right is tried");
 }
 
 #[test]
 fn what_is_not_needed_is_refused() {
     let Some(api) = ApiServer::start_or_skip("rights that are refused") else { return };
     prepare(&api);
-    assert_eq!(allowed(&api, "default"), set(&[&ANYWHERE, &WHERE_IMAGES_NAME_SECRETS]));
+    assert_eq!(allowed(&api, "default"), set(&[&ANYWHERE, &OF_API_SERVER, &WHERE_IMAGES_NAME_SECRETS]));
     // Whoever takes the downloader over reads no Secret of a namespace that did not give it any.
     assert_eq!(allowed(&api, "kube-system"), set(&[&ANYWHERE]));
     assert_eq!(allowed(&api, "kontain-faas"), set(&[&ANYWHERE, &AT_HOME]));
@@ -192,7 +224,7 @@ fn what_is_not_needed_is_refused() {
         (&["create", "-f", "-"], binding),
         (&["get", "events"], ""),
         (&["get", "configmaps", "--namespace", "kontain-faas"], ""),
-        (&["get", "nodes"], ""),
+        (&["delete", "node", "a"], ""),
         (&["create", "token", "kontain-faas", "--namespace", "kontain-faas"], ""),
     ];
     for (words, input) in requests {

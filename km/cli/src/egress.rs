@@ -50,7 +50,7 @@ impl Egress {
         let broker = runtime.block_on(async { Broker::new(settings) }).context("--egress")?;
         let function = broker.function("default", "km", rules.to_vec()).context("--egress")?;
         let (session, slot) = broker.attach(&function)?;
-        session.begin("km");
+        session.begin("km", 0);
         let resolv_conf = broker.resolv_conf("default");
         Ok(Some(Self { broker: slot, resolv_conf, _session: session, _runtime: runtime }))
     }

@@ -18,9 +18,16 @@ use rule::{Rule, RuleError};
 #[serde(deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-validations" = [
     {"rule": "has(self.host) != has(self.cidr)", "message": "write either host or cidr"},
+    {"rule": "has(self.ports) || has(self.host) && self.host.matches('(?i)^functions[.]internal[.]?$')",
+     "message": "write ports like 443 or 8000-8100"},
+    {"rule": "!has(self.namespace) || has(self.host) && self.host.matches('(?i)^functions[.]internal[.]?$')",
+     "message": "a namespace goes with `host: functions.internal` alone"},
+    {"rule": "!has(self.host) || !self.host.matches('(?i)^functions[.]internal[.]?$') || self.protocol == 'tcp'",
+     "message": "functions.internal is reached by tcp alone"},
 ]))]
 pub struct EgressRule {
-    /// A host's name, `*.NAME` for all names below one, or `*` for every public address.
+    /// A host's name, `*.NAME` for all names below one, or `*` for every public address. `functions.internal` are the functions of
+    /// this node: `http://functions.internal/NAMESPACE/FUNCTION/…`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 255),
@@ -41,7 +48,12 @@ pub struct EgressRule {
         ])
     )]
     pub cidr: Option<String>,
-    /// The ports that are open there: numbers, or ranges like 8000-8100.
+    /// Of `functions.internal`: whose functions, those of the Image's own namespace if it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub namespace: Option<String>,
+    /// The ports that are open there: numbers, or ranges like 8000-8100. `functions.internal` has all if none are given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(min = 1, max = 32))]
     pub ports: Vec<PortRange>,
     /// How bytes travel, tcp if it is not given.
@@ -126,7 +138,9 @@ impl TryFrom<&EgressRule> for Rule {
 
     fn try_from(rule: &EgressRule) -> Result<Self, RuleError> {
         let ports: Vec<String> = rule.ports.iter().map(PortRange::to_string).collect();
-        Self::from_parts(rule.host.as_deref(), rule.cidr.as_deref(), &ports, Some(rule.protocol.word()))
+        let (host, cidr, namespace) = (&rule.host, &rule.cidr, &rule.namespace);
+        let protocol = Some(rule.protocol.word());
+        Self::from_parts(host.as_deref(), cidr.as_deref(), &ports, protocol, namespace.as_deref())
     }
 }
 
@@ -146,6 +160,9 @@ mod tests {
             ("{host: '*.example.com', ports: [443, 8000-8100]}", "*.example.com:443,8000-8100"),
             ("{cidr: 10.20.0.0/16, ports: ['6379'], protocol: udp}", "10.20.0.0/16:6379/udp"),
             ("{host: '*', ports: [1-65535]}", "*:1-65535"),
+            ("{host: functions.internal}", "functions.internal"),
+            ("{host: functions.internal, namespace: shop}", "functions.internal of shop"),
+            ("{host: functions.internal, ports: [80, 8080]}", "functions.internal:80,8080"),
         ] {
             assert_eq!(read(text).as_deref(), Ok(rule), "{text}");
         }
@@ -162,6 +179,10 @@ mod tests {
             ("{host: a, ports: [1], protocol: sctp}", "sctp"),
             ("{host: 10.0.0.1, ports: [1]}", "cidr: 10.0.0.1"),
             ("{host: a, port: 1}", "port"),
+            ("{host: a}", "names no port"),
+            ("{host: a, ports: [1], namespace: b}", "goes with `host: functions.internal`"),
+            ("{host: functions.internal, namespace: B}", "`B` is no namespace"),
+            ("{host: functions.internal, protocol: udp}", "by tcp alone"),
         ] {
             let error = read(text).unwrap_err();
             assert!(error.contains(part), "{text}: {error}");

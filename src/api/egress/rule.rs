@@ -10,11 +10,15 @@ use ipnet::IpNet;
 use km_abi::outbound::Transport;
 
 use super::name::{Name, NameError};
+use crate::validate::is_dns_label;
 
 /// Rules of one function at most.
 pub const RULES_MAX: usize = 32;
 /// Ranges of ports in one rule at most.
 pub const RANGES_MAX: usize = 32;
+
+/// The host whose paths are this node's own functions: `http://functions.internal/NAMESPACE/FUNCTION/…`.
+pub const FUNCTIONS_HOST: &str = "functions.internal";
 
 /// What is wrong with a rule and how to write it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -63,6 +67,15 @@ pub enum RuleError {
     /// A name that is none.
     #[error(transparent)]
     Name(#[from] NameError),
+    /// Functions are called by HTTP, which is streams.
+    #[error("`{FUNCTIONS_HOST}` is reached by tcp alone: leave out the protocol")]
+    FunctionsByUdp,
+    /// A namespace where none belongs.
+    #[error("has a namespace, which goes with `host: {FUNCTIONS_HOST}` alone")]
+    StrayNamespace,
+    /// A namespace that cannot be one.
+    #[error("`{0}` is no namespace: write lower-case letters, digits and `-`")]
+    Namespace(String),
     /// More rules than there may be.
     #[error("{0} rules: at most {RULES_MAX}")]
     Count(usize),
@@ -79,6 +92,8 @@ pub enum Target {
     AnyPublic,
     /// Addresses of this network.
     Network(IpNet),
+    /// This node's functions in a namespace, or in the own one if none is named.
+    Functions(Option<String>),
 }
 
 /// Where a function may connect to.
@@ -86,7 +101,7 @@ pub enum Target {
 pub struct Rule {
     /// To whom.
     pub target: Target,
-    /// At which ports; at most [`RANGES_MAX`] ranges.
+    /// At which ports; at most [`RANGES_MAX`] ranges. Without any, which only functions may be, at all.
     pub ports: Vec<RangeInclusive<u16>>,
     /// And how.
     pub transport: Transport,
@@ -94,7 +109,7 @@ pub struct Rule {
 
 impl Rule {
     /// A rule from the parts of a document: a `host` (a name, `*.NAME`, or `*`) or a `cidr`, ports like `443` or `8000-8100`, and
-    /// `tcp`, which is taken if none is given, or `udp`.
+    /// `tcp`, which is taken if none is given, or `udp`. [`FUNCTIONS_HOST`] may have no ports and a `namespace`.
     ///
     /// # Errors
     /// See [`RuleError`].
@@ -103,8 +118,9 @@ impl Rule {
         cidr: Option<&str>,
         ports: &[P],
         protocol: Option<&str>,
+        namespace: Option<&str>,
     ) -> Result<Self, RuleError> {
-        let target = match (host, cidr) {
+        let mut target = match (host, cidr) {
             (Some(host), None) if host.parse::<IpAddr>().is_ok() => {
                 return Err(RuleError::AddressAsHost(host.to_owned()));
             }
@@ -113,17 +129,35 @@ impl Rule {
             (Some(_), Some(_)) => return Err(RuleError::TwoTargets),
             (None, None) => return Err(RuleError::NoTarget),
         };
-        if ports.is_empty() {
-            return Err(RuleError::EmptyPorts);
+        match (&mut target, namespace) {
+            (Target::Functions(_), Some(named)) if !is_dns_label(named) => {
+                return Err(RuleError::Namespace(named.to_owned()));
+            }
+            (Target::Functions(of), named) => *of = named.map(str::to_owned),
+            (_, Some(_)) => return Err(RuleError::StrayNamespace),
+            (_, None) if ports.is_empty() => return Err(RuleError::EmptyPorts),
+            (_, None) => {}
         }
         let ports = ranges(ports.iter().map(AsRef::as_ref))?;
-        Ok(Self { target, ports, transport: transport(protocol.unwrap_or("tcp"))? })
+        Self::checked(target, ports, transport(protocol.unwrap_or("tcp"))?)
+    }
+
+    fn checked(
+        target: Target,
+        ports: Vec<RangeInclusive<u16>>,
+        transport: Transport,
+    ) -> Result<Self, RuleError> {
+        match (&target, transport) {
+            (Target::Functions(_), Transport::Udp) => Err(RuleError::FunctionsByUdp),
+            _ => Ok(Self { target, ports, transport }),
+        }
     }
 
     /// It opens this port.
     #[must_use]
     pub fn opens(&self, transport: Transport, port: u16) -> bool {
-        self.transport == transport && self.ports.iter().any(|range| range.contains(&port))
+        let is_open = self.ports.is_empty() || self.ports.iter().any(|range| range.contains(&port));
+        self.transport == transport && is_open
     }
 }
 
@@ -141,7 +175,10 @@ impl Target {
             _ if text.is_empty() => Err(RuleError::NoTarget),
             _ if text == "*" => Ok(Self::AnyPublic),
             Some(suffix) => Ok(Self::Below(suffix.parse()?)),
-            None => Ok(Self::Name(text.parse()?)),
+            None => {
+                let name: Name = text.parse()?;
+                Ok(if name.as_str() == FUNCTIONS_HOST { Self::Functions(None) } else { Self::Name(name) })
+            }
         }
     }
 
@@ -222,7 +259,7 @@ impl FromStr for Rule {
             return Err(RuleError::NoPorts(host.to_owned()));
         }
         let target = Target::of_text(host)?;
-        Ok(Self { target, ports: ranges(ports.split(','))?, transport: transport(protocol)? })
+        Self::checked(target, ranges(ports.split(','))?, transport(protocol)?)
     }
 }
 
@@ -232,6 +269,7 @@ impl fmt::Display for Target {
             Self::Name(name) => name.fmt(f),
             Self::Below(name) => write!(f, "*.{name}"),
             Self::AnyPublic => f.write_str("*"),
+            Self::Functions(_) => f.write_str(FUNCTIONS_HOST),
             Self::Network(IpNet::V6(net)) => write!(f, "[{net}]"),
             Self::Network(net) => net.fmt(f),
         }
@@ -240,7 +278,10 @@ impl fmt::Display for Target {
 
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:", self.target)?;
+        self.target.fmt(f)?;
+        if !self.ports.is_empty() {
+            f.write_str(":")?;
+        }
         for (index, range) in self.ports.iter().enumerate() {
             let comma = if index == 0 { "" } else { "," };
             match (range.start(), range.end()) {
@@ -248,7 +289,11 @@ impl fmt::Display for Rule {
                 (first, last) => write!(f, "{comma}{first}-{last}")?,
             }
         }
-        f.write_str(if self.transport == Transport::Udp { "/udp" } else { "" })
+        f.write_str(if self.transport == Transport::Udp { "/udp" } else { "" })?;
+        match &self.target {
+            Target::Functions(Some(namespace)) => write!(f, " of {namespace}"),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -271,6 +316,7 @@ mod tests {
             ("[fd00::1]:443", "[fd00::1/128]:443"),
             ("*:443", "*:443"),
             ("_db._tcp.example.com:1", "_db._tcp.example.com:1"),
+            ("Functions.Internal.:80", "functions.internal:80"),
         ] {
             let read = rule(text);
             assert_eq!(read.to_string(), written);
@@ -280,15 +326,18 @@ mod tests {
 
     #[test]
     fn parts_make_the_same_rules() {
-        let parts = Rule::from_parts(Some("*.example.com"), None, &["443", "8000-8100"], None);
+        let parts = Rule::from_parts(Some("*.example.com"), None, &["443", "8000-8100"], None, None);
         assert_eq!(parts, Ok(rule("*.example.com:443,8000-8100")));
-        let parts = Rule::from_parts(None, Some("fd00::/8"), &["53"], Some("UDP"));
+        let parts = Rule::from_parts(None, Some("fd00::/8"), &["53"], Some("UDP"), None);
         assert_eq!(parts, Ok(rule("[fd00::/8]:53/udp")));
         let none: [&str; 0] = [];
-        assert_eq!(Rule::from_parts(Some("a"), None, &none, None), Err(RuleError::EmptyPorts));
-        assert_eq!(Rule::from_parts(None, None, &["1"], None), Err(RuleError::NoTarget));
-        assert_eq!(Rule::from_parts(Some("a"), Some("10.0.0.0/8"), &["1"], None), Err(RuleError::TwoTargets));
-        let address = Rule::from_parts(Some("10.0.0.1"), None, &["1"], None);
+        assert_eq!(Rule::from_parts(Some("a"), None, &none, None, None), Err(RuleError::EmptyPorts));
+        assert_eq!(Rule::from_parts(None, None, &["1"], None, None), Err(RuleError::NoTarget));
+        assert_eq!(
+            Rule::from_parts(Some("a"), Some("10.0.0.0/8"), &["1"], None, None),
+            Err(RuleError::TwoTargets)
+        );
+        let address = Rule::from_parts(Some("10.0.0.1"), None, &["1"], None, None);
         assert_eq!(address, Err(RuleError::AddressAsHost("10.0.0.1".to_owned())));
     }
 
@@ -318,6 +367,7 @@ mod tests {
             ("0x7f000001:1", "is no name"),
             ("2130706433:1", "is no name"),
             ("127.1:1", "is no name"),
+            ("functions.internal:80/udp", "by tcp alone"),
             ("0177.0.0.1:1", "is no name"),
         ] {
             let error = text.parse::<Rule>().unwrap_err().to_string();

@@ -29,8 +29,27 @@ pub fn all() -> Vec<Finding> {
         open_files(),
         page_scan(),
         processor_groups(),
+        names(),
     ]);
     findings
+}
+
+/// What functions' resolvers would find.
+fn names() -> Finding {
+    let what = "names";
+    let file = Path::new("/etc/resolv.conf");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let answers = runtime
+        .map_err(|error| error.to_string())
+        .and_then(|runtime| runtime.block_on(egress::answers(file)).map_err(|error| error.to_string()));
+    let fix = "mend /etc/resolv.conf, or name another file with serve --egress-resolv-conf; functions that reach no names need neither";
+    match answers {
+        Ok(true) => Finding::ok(what, "are resolved by a server of /etc/resolv.conf"),
+        Ok(false) => {
+            Finding::warn(what, "no server of /etc/resolv.conf answers: functions reach addresses alone", fix)
+        }
+        Err(error) => Finding::warn(what, error, fix),
+    }
 }
 
 fn kvm_device() -> Finding {

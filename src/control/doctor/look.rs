@@ -77,6 +77,7 @@ impl Cluster {
     pub async fn installed(&self, installed: &Installed) -> Vec<Finding> {
         let mut findings = vec![self.rights(installed).await, self.device(installed).await];
         findings.extend(self.secrets(installed).await);
+        findings.extend(self.addresses(installed).await);
         findings.extend(self.pods(installed).await);
         findings.push(self.route(installed).await);
         findings
@@ -119,6 +120,20 @@ impl Cluster {
             }
         }
         rights::secrets(&format!("{}-secrets", installed.name), &installed.namespace, account, &without)
+    }
+
+    /// Whether the addresses of nodes and API server may be followed; nothing to say where they may.
+    async fn addresses(&self, installed: &Installed) -> Option<Finding> {
+        let account = installed.pod.service_account_name.as_deref().unwrap_or("default");
+        let mut without = Vec::new();
+        for (right, namespace) in rights::ADDRESSES {
+            match self.allowed(&right, &installed.namespace, account, namespace).await {
+                Ok(true) => {}
+                Ok(false) => without.push(right),
+                Err(error) => return Some(unseen("addresses", &error)),
+            }
+        }
+        rights::addresses(&format!("{}/{account}", installed.namespace), &without)
     }
 
     /// Whether a service account has a right, in a namespace or in all of them.

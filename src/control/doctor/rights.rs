@@ -64,6 +64,27 @@ pub const ASKED: [Right; 12] = [
 /// What is asked for the namespaces whose Images name Secrets.
 pub const SECRETS: Right = Right::needed("get", "", "secrets");
 
+/// What is asked so that functions are kept from the cluster's own addresses, and in which namespace; nodes are in none.
+pub const ADDRESSES: [(Right, Option<&str>); 3] = [
+    (Right::needed("watch", "", "nodes"), None),
+    (Right::needed("watch", "", "services"), Some("default")),
+    (Right::needed("watch", "discovery.k8s.io", "endpointslices"), Some("default")),
+];
+
+/// The finding for rights of [`ADDRESSES`] that an account has not.
+pub fn addresses(account: &str, without: &[Right]) -> Option<Finding> {
+    if without.is_empty() {
+        return None;
+    }
+    let words: Vec<String> = without.iter().map(Right::words).collect();
+    let found = format!(
+        "{account} may not {}: functions are not kept from the addresses of other nodes, where their Images or the operator open them",
+        words.join(", ")
+    );
+    let fix = "helm upgrade with rbac.clusterAddresses=true, or name them in server.egress.deny";
+    Some(Finding::warn("addresses", found, fix))
+}
+
 /// The finding for namespaces in which the downloader may not read the Secrets that Images name.
 pub fn secrets(role: &str, home: &str, account: &str, without: &[String]) -> Option<Finding> {
     let first = without.first()?;
@@ -110,6 +131,9 @@ mod tests {
         more[5].1 = true;
         let more = finding("a", &more);
         assert!(secrets("r", "h", "a", &[]).is_none());
+        assert!(addresses("a", &[]).is_none());
+        let told = addresses("a", &[ADDRESSES[0].0]).unwrap();
+        assert!(told.verdict == Verdict::Warn && told.found.contains("watch nodes"), "{told:?}");
         let told = secrets("r", "h", "a", &["x".into(), "y".into()]).unwrap();
         assert!(told.found.contains("x, y") && told.fix.contains("-n x create rolebinding r"), "{told:?}");
         assert!(more.verdict == Verdict::Warn && more.found.contains("list secrets"), "{more:?}");

@@ -150,7 +150,7 @@ async fn run(
     drop(node.hear(&worker, &memory, Weak::new()));
     let way = node.way(published).map_err(|error| failure(FailureReason::InvalidSpec, error.to_string()))?;
     let slot = MachineSlot::of(&worker, node, way.as_ref()).await.map_err(worker_failure)?;
-    let machine = Machine::new(ChargedSlot { slot, charge }, log);
+    let machine = Machine::new(ChargedSlot { slot, charge }, log, 0);
     let write = draft.is_some();
     let result = drive(&machine, published, program.port, write, node.ready_limit, progress).await;
     // The machine is of no use any more; its worker leaves when the slot is dropped.

@@ -31,9 +31,9 @@ impl std::fmt::Debug for ActiveCall {
 }
 
 impl ActiveCall {
-    /// Takes charge of a shell.
-    pub fn new(pool: Arc<Pool>, shell: ChargedSlot, log: CallLog, epilogue: Epilogue) -> Self {
-        Self { machine: Machine::new(shell, log), pool, epilogue: Some(epilogue) }
+    /// Takes charge of a shell for a call to which `hops` others led.
+    pub fn new(pool: Arc<Pool>, shell: ChargedSlot, log: CallLog, hops: u32, epilogue: Epilogue) -> Self {
+        Self { machine: Machine::new(shell, log, hops), pool, epilogue: Some(epilogue) }
     }
 
     /// The client has the whole response: lets the machine come to rest and takes its slot back.

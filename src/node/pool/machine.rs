@@ -136,9 +136,9 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Takes charge of a shell.
-    pub fn new(shell: ChargedSlot, log: CallLog) -> Self {
-        shell.slot.begins(log.call());
+    /// Takes charge of a shell for a call to which `hops` others led.
+    pub fn new(shell: ChargedSlot, log: CallLog, hops: u32) -> Self {
+        shell.slot.begins(log.call(), hops);
         let inner = Inner {
             shell: Some(shell),
             log,

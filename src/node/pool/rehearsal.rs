@@ -146,7 +146,7 @@ async fn begin(mut shell: ChargedSlot, published: &Published, port: u16) -> Resu
     prepare(&mut shell.slot).await.map_err(|error| error.to_string())?;
     // A log of its own, which nobody looks at.
     let log = FunctionLog::new(published.name.clone(), 0, Counter::default());
-    let machine = Machine::new(shell, CallLog::new(log, "rehearsal".into()));
+    let machine = Machine::new(shell, CallLog::new(log, "rehearsal".into()), 0);
     machine.begin("rehearsal", port, CALL_LIMIT).map_err(|error| error.to_string())?;
     Ok(machine)
 }

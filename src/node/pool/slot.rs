@@ -35,10 +35,10 @@ impl MachineSlot {
         Ok(Self { slot: worker.add_slot(theirs).await?, session })
     }
 
-    /// A call begins: from here its machine's wishes for connections are heard.
-    pub fn begins(&self, call: &str) {
+    /// A call begins, to which `hops` others led: from here its machine's wishes for connections are heard.
+    pub fn begins(&self, call: &str, hops: u32) {
         if let Some(session) = &self.session {
-            session.begin(call);
+            session.begin(call, hops);
         }
     }
 

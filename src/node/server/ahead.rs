@@ -3,11 +3,11 @@
 //! Calls are admitted when their body is here as far as it is read ahead, so no limit on calls bounds these.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::StatusCode;
+use ipnet::IpNet;
 
 use super::admission::{RETRY_SECS, node_full};
 use super::headers::Peer;
@@ -20,15 +20,32 @@ pub struct Ledger {
     max: u64,
     peer_max: u64,
     held: AtomicU64,
-    peers: Mutex<HashMap<IpAddr, u64>>,
+    peers: Mutex<HashMap<Account, u64>>,
+}
+
+/// Who answers for bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Account {
+    /// Clients of this network: one customer has at least a /64 of IPv6 addresses.
+    Network(IpNet),
+    /// A function that calls another, as `NAMESPACE/FUNCTION`.
+    Function(String),
+}
+
+impl Account {
+    /// The account of a client; none for trusted proxies, which speak for many.
+    pub fn of(peer: Peer) -> Option<Self> {
+        let ip = peer.address.ip().to_canonical();
+        let network = IpNet::new_assert(ip, if ip.is_ipv4() { 32 } else { 64 });
+        (!peer.trusted).then(|| Self::Network(network.trunc()))
+    }
 }
 
 /// What is held of one request; given back when it is dropped.
 #[derive(Debug)]
 pub struct Held {
     ledger: Arc<Ledger>,
-    /// None for trusted proxies, which speak for many clients.
-    peer: Option<IpAddr>,
+    peer: Option<Account>,
     bytes: u64,
 }
 
@@ -38,9 +55,9 @@ impl Ledger {
         Arc::new(Self { max, peer_max, held: AtomicU64::new(0), peers: Mutex::default() })
     }
 
-    /// The account of a request of which nothing is held yet.
-    pub fn open(self: &Arc<Self>, peer: Peer) -> Held {
-        Held { ledger: self.clone(), peer: (!peer.trusted).then(|| network(peer.address.ip())), bytes: 0 }
+    /// The entry of a request of which nothing is held yet. Without an account it counts for the node alone.
+    pub fn open(self: &Arc<Self>, peer: Option<Account>) -> Held {
+        Held { ledger: self.clone(), peer, bytes: 0 }
     }
 
     /// Bytes that are held now.
@@ -48,17 +65,9 @@ impl Ledger {
         self.held.load(Ordering::Relaxed)
     }
 
-    fn peers(&self) -> MutexGuard<'_, HashMap<IpAddr, u64>> {
+    fn peers(&self) -> MutexGuard<'_, HashMap<Account, u64>> {
         // Each change is one step.
         self.peers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// One customer of a network has at least a /64 of IPv6 addresses: they count as one peer.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX))),
-        address => address,
     }
 }
 
@@ -75,14 +84,14 @@ impl Held {
             .held
             .fetch_update(order, order, within(ledger.max))
             .map_err(|_| node_full("the node holds as many bytes of requests as it may"))?;
-        if let Some(peer) = self.peer {
+        if let Some(peer) = &self.peer {
             let mut peers = ledger.peers();
-            let held = peers.entry(peer).or_default();
+            let held = peers.entry(peer.clone()).or_default();
             match within(ledger.peer_max)(*held) {
                 Some(sum) => *held = sum,
                 None => {
                     if *held == 0 {
-                        peers.remove(&peer);
+                        peers.remove(peer);
                     }
                     ledger.held.fetch_sub(more, order);
                     return Err(peer_full());
@@ -100,12 +109,12 @@ impl Drop for Held {
             return;
         }
         self.ledger.held.fetch_sub(self.bytes, Ordering::Relaxed);
-        if let Some(peer) = self.peer {
+        if let Some(peer) = &self.peer {
             let mut peers = self.ledger.peers();
-            if let Some(held) = peers.get_mut(&peer) {
+            if let Some(held) = peers.get_mut(peer) {
                 *held = held.saturating_sub(self.bytes);
                 if *held == 0 {
-                    peers.remove(&peer);
+                    peers.remove(peer);
                 }
             }
         }
@@ -125,7 +134,7 @@ mod tests {
     #[test]
     fn what_is_held_comes_back() {
         let ledger = Ledger::new(100, 60);
-        let peer = |address: &str, trusted| Peer { address: address.parse().unwrap(), trusted };
+        let peer = |address: &str, trusted| Account::of(Peer { address: address.parse().unwrap(), trusted });
         let mut first = ledger.open(peer("10.0.0.1:1", false));
         first.cover(40).unwrap();
         first.cover(30).unwrap();
@@ -143,5 +152,10 @@ mod tests {
         one.cover(60).unwrap();
         let mut neighbour = ledger.open(peer("[2001:db8::ffff:2]:1", false));
         assert_eq!(neighbour.cover(1).unwrap_err().reason, Reason::PeerBusy, "one /64 is one peer");
+        let function = |name: &str| Some(Account::Function(name.to_owned()));
+        let mut caller = ledger.open(function("a/b"));
+        caller.cover(30).unwrap();
+        assert_eq!(ledger.open(function("a/b")).cover(31).unwrap_err().reason, Reason::PeerBusy);
+        ledger.open(function("a/c")).cover(10).unwrap();
     }
 }

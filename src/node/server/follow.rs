@@ -26,7 +26,10 @@ pub async fn follow(server: Arc<Server>, changed: Arc<Notify>) {
     loop {
         let (scanner, listed) = (server.clone(), server.is_listed());
         let scanned = tokio::task::spawn_blocking(move || {
-            // Secrets afterwards: whoever writes a record wrote what it needs before.
+            // Whom no function may reach comes first. Secrets afterwards: whoever writes a record wrote what it needs before.
+            if let Some(reach) = &scanner.node.reach {
+                reach.follow(&scanner.volume);
+            }
             let news = records.news(&scanner.volume.functions());
             scanner.secrets.scan(&scanner.volume);
             (news, records)

@@ -12,7 +12,8 @@ use hyper::upgrade::OnUpgrade;
 use tokio::time::Sleep;
 
 use super::Server;
-use super::admission::node_full;
+use super::admission::{Admission, node_full};
+use super::ahead::Account;
 use super::body::{Body, Connection};
 use super::calls::CallFacts;
 use super::finish::CallEnd;
@@ -23,7 +24,7 @@ use super::opening::{Broken, Ended, Source};
 use super::problem::{Component, Problem};
 use super::reason::Reason;
 use super::route::{Asked, Route, Routed};
-use super::{framing, inlay, kontain, origin, stdio, tunnel, variables, verdict};
+use super::{framing, inlay, inward, kontain, origin, stdio, tunnel, variables, verdict};
 use crate::logs::CallLog;
 use crate::pool::demand::Found;
 use crate::pool::machine::{self, BootError};
@@ -40,6 +41,8 @@ pub struct Arrival<'a> {
     pub begun: Instant,
     /// Who sent it.
     pub peer: Peer,
+    /// The call that it comes from, where a function sent it.
+    pub from: Option<&'a inward::From>,
     /// The call's id.
     pub id: &'a str,
     /// The host that it names, or what is wrong with that.
@@ -60,6 +63,10 @@ pub struct Call {
     id: Arc<str>,
     begun: Instant,
     facts: Arc<CallFacts>,
+    /// Whose share of the node it takes: the caller's where a function calls, else that of the function itself.
+    payer: Arc<Admission>,
+    /// How many calls led to it.
+    hops: u32,
     /// What is put into its machine, for functions that need that.
     inlay: Option<Vec<u8>>,
 }
@@ -71,7 +78,7 @@ pub async fn invoke(
     mut parts: request::Parts,
     body: Incoming,
 ) -> Result<Response<Body>, Problem> {
-    let Arrival { begun, peer, id, host, routed: Routed { dialect, found }, asked } = arrival;
+    let Arrival { begun, peer, from, id, host, routed: Routed { dialect, found }, asked } = arrival;
     // HTTP/2 bounds their bytes alone.
     if parts.headers.len() > headers::FIELDS_MAX {
         return Err(Problem::headers_too_large());
@@ -81,6 +88,9 @@ pub async fn invoke(
         return Err(method_not_allowed("CONNECT is not for functions"));
     }
     let Route { function, prefix, rest } = found?;
+    if let Some(from) = from {
+        from.check(&function)?;
+    }
     if !dialect.takes(&parts.method) {
         return Err(method_not_allowed("functions are not called with this method on this path"));
     }
@@ -98,7 +108,8 @@ pub async fn invoke(
     headers::for_function(&mut parts.headers, peer, host, &id_value, &prefix);
     dialect.ask(&mut parts.headers, asked);
     parts.uri = Uri::from(rest);
-    let body = intake.ahead(server.ahead.open(peer)).await?;
+    let account = from.map_or_else(|| Account::of(peer), |from| Some(Account::Function(from.function())));
+    let body = intake.ahead(server.ahead.open(account)).await?;
     frame_body(&mut parts, &body, had_body);
     let published = &revision.published;
     let inlay = match inlay::is_needed(&published.spec) {
@@ -110,7 +121,10 @@ pub async fn invoke(
     };
     let id: Arc<str> = id.into();
     let facts = CallFacts::new(function.clone(), id.clone(), begun);
-    let call = Call { server: server.clone(), function, prefix, revision, id, begun, facts, inlay };
+    let payer = from.and_then(|from| from.admission(server)).unwrap_or_else(|| revision.admission.clone());
+    let hops = from.map_or(0, inward::From::hops);
+    let call =
+        Call { server: server.clone(), function, prefix, revision, id, begun, facts, payer, hops, inlay };
     call.run(parts, body, upgrade).await
 }
 
@@ -205,7 +219,7 @@ impl Call {
 
     /// Waits for its turn and takes a machine.
     async fn machine(&self, limit: Duration) -> Result<CallEnd, Problem> {
-        let node_turn = self.server.turns.take(&self.revision.admission)?;
+        let node_turn = self.server.turns.take(&self.payer)?;
         let turn = self.revision.admission.enter().await?;
         let (pool, shell, found) = self.take().await?;
         self.facts.taken(found == Found::Nothing);
@@ -213,7 +227,7 @@ impl Call {
         let epilogue =
             Box::new(move |ended: Option<_>, usage| facts.record(&server.calls, ended.as_ref(), usage));
         let log = CallLog::new(self.function.log.clone(), self.id.clone());
-        let call = ActiveCall::new(pool.clone(), shell, log, epilogue);
+        let call = ActiveCall::new(pool.clone(), shell, log, self.hops, epilogue);
         let end = CallEnd::new(call, self.facts.clone(), (turn, node_turn));
         match self.begin(&end, &pool, limit).await {
             Ok(()) => Ok(end),

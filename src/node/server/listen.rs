@@ -13,7 +13,7 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
@@ -80,22 +80,7 @@ pub async fn serve<F, R>(
             }
         };
         let handle = handle.clone();
-        let answering = Answering::default();
-        let patient = Patient::new(stream, limits.write_timeout, answering.clone());
-        let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-            let (answer, version) = (answering.begin(), request.version());
-            let response = handle(peer, request);
-            async move {
-                let response = response.await;
-                // The socket shows who takes nothing of a connection, but not of which stream, nor of how much.
-                let paced = response.body().is_long()
-                    || (version == Version::HTTP_2 && !response.body().is_end_stream());
-                let pace = if paced { Pace::new(limits.write_timeout) } else { None };
-                Ok::<_, Infallible>(response.map(|body| Answered::new(body, pace, answer)))
-            }
-        });
-        let io = TokioIo::new(patient);
-        let connection = builder.serve_connection_with_upgrades(io, service).into_owned();
+        let connection = connection(&builder, stream, limits, move |request| handle(peer, request));
         let connection = graceful.watch(connection);
         let counted = Counted::new(open.clone(), place);
         Sender::spawn(async move {
@@ -107,6 +92,46 @@ pub async fn serve<F, R>(
     }
     drop(listener);
     graceful.shutdown().await;
+}
+
+/// Serves one connection, whoever made it.
+pub async fn serve_one<S, F, R>(stream: S, limits: Limits, handle: F)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Fn(Request<Incoming>) -> R + Send + 'static,
+    R: Future<Output = Response<Body>> + Send + 'static,
+{
+    if let Err(error) = connection(&builder(limits), stream, limits, handle).await {
+        tracing::trace!(%error, "connection ended");
+    }
+}
+
+fn connection<S, F, R>(
+    builder: &auto::Builder<Streams>,
+    stream: S,
+    limits: Limits,
+    handle: F,
+) -> impl GracefulConnection<Error: std::fmt::Display> + Send + 'static + use<S, F, R>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Fn(Request<Incoming>) -> R + Send + 'static,
+    R: Future<Output = Response<Body>> + Send + 'static,
+{
+    let answering = Answering::default();
+    let patient = Patient::new(stream, limits.write_timeout, answering.clone());
+    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+        let (answer, version) = (answering.begin(), request.version());
+        let response = handle(request);
+        async move {
+            let response = response.await;
+            // The socket shows who takes nothing of a connection, but not of which stream, nor of how much.
+            let paced =
+                response.body().is_long() || (version == Version::HTTP_2 && !response.body().is_end_stream());
+            let pace = if paced { Pace::new(limits.write_timeout) } else { None };
+            Ok::<_, Infallible>(response.map(|body| Answered::new(body, pace, answer)))
+        }
+    });
+    builder.serve_connection_with_upgrades(TokioIo::new(patient), service).into_owned()
 }
 
 /// An open connection: its place, and its part of the number of them.
@@ -163,8 +188,8 @@ fn builder(limits: Limits) -> auto::Builder<Streams> {
 
 /// A stream with a time limit for its first bytes and for each write that the client does not take; on it, hyper's own
 /// refusals become problem documents.
-struct Patient {
-    stream: TcpStream,
+struct Patient<S> {
+    stream: S,
     /// Until the first bytes came or went.
     first: Option<Pin<Box<Sleep>>>,
     seen: usize,
@@ -175,8 +200,8 @@ struct Patient {
     refusal: Vec<u8>,
 }
 
-impl Patient {
-    fn new(stream: TcpStream, write_timeout: Duration, answering: Answering) -> Self {
+impl<S: AsyncRead + AsyncWrite + Unpin> Patient<S> {
+    fn new(stream: S, write_timeout: Duration, answering: Answering) -> Self {
         let first = Some(Box::pin(tokio::time::sleep(FIRST_LIMIT)));
         Self { stream, first, seen: 0, write_timeout, stalled: None, answering, refusal: Vec::new() }
     }
@@ -214,7 +239,7 @@ impl Patient {
     }
 }
 
-impl AsyncRead for Patient {
+impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buf.filled().len();
@@ -231,7 +256,7 @@ impl AsyncRead for Patient {
     }
 }
 
-impl AsyncWrite for Patient {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         this.first = None;

@@ -3,7 +3,7 @@
 //! * [`listen`]: connections and their limits. [`admin`]: the admin port. [`system`]: an API that is none of a function.
 //! * [`invoke`]: the way of a call, with [`route`], [`headers`], [`intake`] (request body, with [`ahead`]), [`admission`], [`body`]
 //!   (response body, with [`framing`], [`origin`], [`opening`] and [`watch`]), [`tunnel`] (switched protocols), [`verdict`] and [`problem`] (what went wrong; [`refusal`] for what
-//!   hyper refuses), [`calls`] (records).
+//!   hyper refuses), [`calls`] (records). [`inward`]: requests of functions for functions.
 //! * [`exchange`]: calls that are no HTTP to the program, as [`stdio`] and [`kontain`] have them; [`inlay`] and [`variables`]:
 //!   what a machine is given beside the request.
 //! * [`functions`]: what is served; [`follow`] follows the volume's records, [`revise`] makes each version ready, with [`losses`] of snapshots and [`watchdog`]s.
@@ -23,6 +23,7 @@ pub mod headers;
 pub mod inlay;
 pub mod intake;
 pub mod invoke;
+pub mod inward;
 pub mod kontain;
 pub mod listen;
 pub mod losses;
@@ -286,6 +287,25 @@ impl Server {
 
     /// Answers a request to the function port.
     async fn handle(self: Arc<Self>, peer: SocketAddr, request: Request<Incoming>) -> Response<Body> {
+        let peer = Peer::new(peer, &self.options.trusted_proxies);
+        self.answer(peer, None, request).await
+    }
+
+    /// Answers a function's request for another one.
+    async fn handle_inward(
+        self: Arc<Self>,
+        from: inward::From,
+        request: Request<Incoming>,
+    ) -> Response<Body> {
+        self.answer(inward::From::peer(), Some(&from), request).await
+    }
+
+    async fn answer(
+        self: Arc<Self>,
+        peer: Peer,
+        from: Option<&inward::From>,
+        request: Request<Incoming>,
+    ) -> Response<Body> {
         let begun = Instant::now();
         let (parts, body) = request.into_parts();
         let host = headers::check_host(&parts);
@@ -297,7 +317,8 @@ impl Server {
         if is_look && path.path() == "/healthz" && !dialect.owns_host() {
             return admin::health();
         }
-        let is_system = host.is_ok() && !dialect.owns_host() && system::is_system(path.path());
+        let is_system =
+            from.is_none() && host.is_ok() && !dialect.owns_host() && system::is_system(path.path());
         if let Some(system) = self.options.system.as_ref().filter(|_| is_system) {
             return system.answer(Request::from_parts(parts, body)).await.map(Body::Other);
         }
@@ -305,9 +326,8 @@ impl Server {
         let (id, has_id) = headers::call_id(&parts.headers);
         let version = parts.version;
         let name = routed.found.as_ref().map(|route| route.function.clone()).unwrap_or_default();
-        let peer = Peer::new(peer, &self.options.trusted_proxies);
         let asked = dialect.note(&parts.headers, has_id);
-        let arrival = Arrival { begun, peer, id: &id, host, routed, asked: &asked };
+        let arrival = Arrival { begun, peer, from, id: &id, host, routed, asked: &asked };
         let (response, source) = match invoke::invoke(&self, arrival, parts, body).await {
             Ok(response) => (response, Source::Function),
             Err(problem) => {

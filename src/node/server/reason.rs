@@ -36,6 +36,10 @@ reasons! {
     MethodNotAllowed
     /// The request names no function.
     FunctionMissing
+    /// A function calls one that no rule of its Image names.
+    NotAllowed
+    /// Functions call each other in a circle, or in too long a chain.
+    TooManyHops
     /// Asynchronous calls need a queue, which this node has not.
     NoQueue
     /// The server that calls are handed on to does not answer.

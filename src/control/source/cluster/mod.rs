@@ -6,9 +6,10 @@
 //!      └──status.rs, events.rs◄──Write──┘
 //! ```
 //!
-//! Nothing is decided by what the API server does *not* say: without a complete list nothing is removed, without an answer
+//! `addresses.rs` writes down whom functions must not reach. Nothing is decided by what the API server does *not* say: without a complete list nothing is removed, without an answer
 //! nothing changes. `object.rs` has the resource's own form, `catalog.rs` what commands do to it.
 
+mod addresses;
 mod catalog;
 pub mod client;
 mod events;
@@ -67,6 +68,7 @@ impl ClusterSource {
 
 impl ImageSource for ClusterSource {
     fn watch(self: Arc<Self>) -> mpsc::Receiver<News> {
+        addresses::keep(&self.client, self.volume.clone(), self.options.watch_timeout);
         watch::watch(self.client.clone(), self.options.namespace.as_deref(), self.options.watch_timeout)
     }
 

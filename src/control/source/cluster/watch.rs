@@ -121,7 +121,8 @@ fn is_leaving(object: &Object) -> bool {
     object.metadata.deletion_timestamp.is_some()
 }
 
-fn is_gone(error: &watcher::Error) -> bool {
+/// What a watch was to go on from is not there any more: it has to be begun anew.
+pub fn is_gone(error: &watcher::Error) -> bool {
     match error {
         watcher::Error::WatchStartFailed(error) | watcher::Error::WatchFailed(error) => {
             super::client::code(error) == Some(GONE)
@@ -132,7 +133,8 @@ fn is_gone(error: &watcher::Error) -> bool {
     }
 }
 
-fn tell(error: &watcher::Error) -> String {
+/// The error in words.
+pub fn tell(error: &watcher::Error) -> String {
     match error {
         watcher::Error::InitialListFailed(error)
         | watcher::Error::WatchStartFailed(error)
