@@ -4,6 +4,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::UdpSocket;
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -35,6 +36,17 @@ const FAMILIES: [Family; 8] = [
     Family { name: "ruby", clients: &["pg", "https", "redis", "dns"] },
     Family { name: "rust", clients: &["postgres", "https", "redis"] },
     Family { name: "tools", clients: &["curl", "curl6", "wget", "git"] },
+];
+
+/// What clients make of connections that they had when the snapshot was taken, as README's table has it: the answer that they
+/// have connected again for, or part of an error.
+const KEPT: [(&str, &[(&str, &str)]); 6] = [
+    ("python", &[("psycopg", "?"), ("asyncpg", "?"), ("redis", "42"), ("requests", "42")]),
+    ("node", &[("pg", "42"), ("redis", "42"), ("fetch", "42")]),
+    ("go", &[("pgx", "42"), ("redis", "42"), ("http", "42")]),
+    ("java", &[("jdbc", "?"), ("http", "42")]),
+    ("ruby", &[("pg", "?"), ("http", "42")]),
+    ("rust", &[("postgres", "?"), ("http", "42"), ("redis", "?")]),
 ];
 
 /// Calls of a family's first client.
@@ -102,6 +114,47 @@ fn sink() -> Arc<AtomicUsize> {
     count
 }
 
+/// The image of a family.
+fn image(family: &str) -> Result<PathBuf, Failed> {
+    let image = root().join("target/runtimes/images").join(format!("egress-clients-{family}"));
+    image.canonicalize().map_err(|error| {
+        format!("{}: {error}: tests/runtimes/build.sh egress/clients/{family}", image.display()).into()
+    })
+}
+
+/// Clients that were used before the snapshot, used again in its clones.
+pub fn clients_know_what_a_snapshot_did_to_their_connections() -> Result<(), Failed> {
+    let _servers = Servers::start();
+    let node = server(&[]);
+    let mut wrong = Vec::new();
+    for (family, clients) in KEPT {
+        let rules = "  env: [{name: KEEP, value: yes}]
+  egress:
+  - {host: db.test, ports: [5432]}
+  - {host: redis.test, ports: [6379]}
+  - {host: web.test, ports: [80]}
+";
+        node.document(family, &format!("  image: oci:{}\n{rules}", image(family)?.display()));
+        let entry = node.settled(family);
+        assert_eq!(entry["phase"], "Ready", "{entry}");
+        for (client, expected) in clients {
+            for _ in 0..3 {
+                let answer = node.get(&format!("/default/{family}/kept/{client}"));
+                let (status, text) = (answer.status, answer.text());
+                let is_right = match *expected {
+                    "42" => status == 200 && text.trim() == "42",
+                    error => status == 500 && text.contains(error),
+                };
+                if !is_right {
+                    wrong.push(format!("{family} with {client}: {status} {}", text.trim()));
+                }
+            }
+        }
+        node.remove_document(family);
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n").into()) }
+}
+
 /// Each client of each family, call by call.
 pub fn every_client_reaches_its_server() -> Result<(), Failed> {
     let servers = Servers::start();
@@ -115,10 +168,7 @@ pub fn every_client_reaches_its_server() -> Result<(), Failed> {
         Err(_) => CALLS_OF_OTHERS,
     };
     for family in &FAMILIES {
-        let image = root().join("target/runtimes/images").join(format!("egress-clients-{}", family.name));
-        let image = image.canonicalize().map_err(|error| {
-            format!("{}: {error}: tests/runtimes/build.sh egress/clients/{}", image.display(), family.name)
-        })?;
+        let image = image(family.name)?;
         let protocol = if family.name == "tools" { "  protocol: stdio\n" } else { "" };
         node.document(family.name, &format!("  image: oci:{}\n{protocol}{RULES}", image.display()));
         let entry = node.settled(family.name);

@@ -58,6 +58,10 @@ fn main() {
         ("functions_call_functions_of_their_node", functions_call_functions_of_their_node),
         ("the_operator_has_the_last_word", the_operator_has_the_last_word),
         ("nothing_leaks_over_many_calls", nothing_leaks_over_many_calls),
+        (
+            "clients_know_what_a_snapshot_did_to_their_connections",
+            clients::clients_know_what_a_snapshot_did_to_their_connections,
+        ),
         ("every_client_reaches_its_server", clients::every_client_reaches_its_server),
     ];
     let trials =

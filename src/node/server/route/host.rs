@@ -10,7 +10,7 @@ use api::validate::{is_dns_label, is_dns_subdomain};
 use super::{Dialect, Names, Route, Target};
 use crate::server::problem::Problem;
 
-/// The dialect.
+/// `FUNCTION.NAMESPACE.DOMAIN`.
 pub struct Host;
 
 /// A domain below which functions have hosts.

@@ -5,7 +5,7 @@ use api::validate::{is_dns_label, is_dns_subdomain, is_reserved};
 use super::{Dialect, Names, Route, Target};
 use crate::server::problem::Problem;
 
-/// The dialect.
+/// `/NAMESPACE/FUNCTION/…`.
 pub struct Namespaces;
 
 impl Dialect for Namespaces {

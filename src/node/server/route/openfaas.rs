@@ -19,7 +19,7 @@ use crate::server::headers::CALL_ID;
 use crate::server::problem::{Component, Problem};
 use crate::server::reason::Reason;
 
-/// The dialect.
+/// `/function/NAME[.NAMESPACE]/…`.
 pub struct OpenFaas;
 
 const FUNCTION: &str = "/function";

@@ -1,4 +1,5 @@
-// Opens a connection with the client that the path names, and answers what came over it.
+// Opens a connection with the client that the path names, and answers what came over it. With KEEP in the environment,
+// clients that were used before the server listened are used again at /kept/NAME.
 package main
 
 import (
@@ -13,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/redis/go-redis/v9"
 )
 
@@ -36,7 +38,10 @@ func withRedis(ctx context.Context) (any, error) {
 }
 
 func get(url string, roots *x509.CertPool) (any, error) {
-	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}
+	return getWith(&http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}, url)
+}
+
+func getWith(transport *http.Transport, url string) (any, error) {
 	answer, err := (&http.Client{Transport: transport}).Get(url)
 	if err != nil {
 		return nil, err
@@ -68,9 +73,39 @@ func withDNS(ctx context.Context) (any, error) {
 	return found, err
 }
 
+// Clients with a connection that each is, by the paths of their calls.
+func keep(clients map[string]func(context.Context) (any, error)) error {
+	pool, err := pgxpool.New(context.Background(), "postgres://caller:secret@db.test/caller?sslmode=disable")
+	if err != nil {
+		return err
+	}
+	cache := redis.NewClient(&redis.Options{Addr: "redis.test:6379"})
+	clients["kept/pgx"] = func(ctx context.Context) (any, error) {
+		var answer int
+		err := pool.QueryRow(ctx, "SELECT 6 * 7").Scan(&answer)
+		return answer, err
+	}
+	clients["kept/redis"] = func(ctx context.Context) (any, error) {
+		return cache.Eval(ctx, "return 6 * 7", nil).Result()
+	}
+	transport := &http.Transport{}
+	clients["kept/http"] = func(context.Context) (any, error) { return getWith(transport, "http://web.test/answer") }
+	for _, name := range []string{"pgx", "redis", "http"} {
+		if _, err := clients["kept/"+name](context.Background()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func main() {
 	clients := map[string]func(context.Context) (any, error){
 		"pgx": withPgx, "redis": withRedis, "https": withHTTPS, "http": withHTTP, "dns": withDNS,
+	}
+	if os.Getenv("KEEP") != "" {
+		if err := keep(clients); err != nil {
+			panic(err)
+		}
 	}
 	http.HandleFunc("/", func(answer http.ResponseWriter, request *http.Request) {
 		result, err := clients[strings.Trim(request.URL.Path, "/")](request.Context())

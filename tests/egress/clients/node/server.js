@@ -1,4 +1,5 @@
-// Opens a connection with the client that the path names, and answers what came over it.
+// Opens a connection with the client that the path names, and answers what came over it. With KEEP in the environment, clients that were used
+// before the server listened are used again at /kept/NAME.
 'use strict';
 const dgram = require('node:dgram');
 const dns = require('node:dns');
@@ -6,7 +7,7 @@ const fs = require('node:fs');
 const http = require('node:http');
 const https = require('node:https');
 const Redis = require('ioredis');
-const { Client } = require('pg');
+const { Client, Pool } = require('pg');
 
 const ca = () => fs.readFileSync('/run/secrets/peers/ca.crt');
 
@@ -55,11 +56,29 @@ const clients = {
   },
 };
 
-http.createServer(async (request, response) => {
+// Clients with a connection that each is.
+async function keep() {
+  const pool = new Pool({ host: 'db.test', user: 'caller', password: 'secret', database: 'caller' });
+  // Without a listener the error of a connection that nobody uses ends the process.
+  pool.on('error', () => {});
+  const redis = new Redis({ host: 'redis.test' });
+  const kept = {
+    async pg() { return (await pool.query('SELECT 6 * 7 AS answer')).rows[0].answer; },
+    redis() { return redis.eval('return 6 * 7', 0); },
+    fetch: clients.fetch,
+  };
+  for (const use of Object.values(kept)) await use();
+  return kept;
+}
+
+const serve = (kept) => http.createServer(async (request, response) => {
   try {
-    response.end(String(await clients[request.url.slice(1)]()));
+    const [name, folder] = request.url.slice(1).split('/').reverse();
+    response.end(String(await (folder === 'kept' ? kept : clients)[name]()));
   } catch (error) {
     response.statusCode = 500;
     response.end(`${error.name}: ${error.message} ${error.cause ?? ''}`);
   }
 }).listen(process.env.PORT ?? 8080);
+
+(process.env.KEEP ? keep() : Promise.resolve({})).then(serve);

@@ -1,4 +1,6 @@
-"""Opens a connection with the client that the path names, and answers what came over it."""
+"""Opens a connection with the client that the path names, and answers what came over it.
+
+With KEEP in the environment, clients that were used before the server listened are used again at /kept/NAME."""
 import asyncio
 import os
 import smtplib
@@ -70,10 +72,34 @@ def with_dns():
     return 42 if families == {socket.AF_INET, socket.AF_INET6} else families
 
 
+def keep():
+    """Clients with a connection that each is, by their names."""
+    plain = "host=db.test user=caller password=secret dbname=caller sslmode=disable"
+    connection = psycopg.connect(plain)
+    loop = asyncio.new_event_loop()
+    dsn = "postgres://caller:secret@db.test/caller?sslmode=disable"
+    pool = loop.run_until_complete(asyncpg.create_pool(dsn, min_size=1, loop=loop))
+    cache = redis.Redis(host="redis.test")
+    session = requests.Session()
+    kept = {
+        "psycopg": lambda: connection.execute(SQL).fetchone()[0],
+        "asyncpg": lambda: loop.run_until_complete(pool.fetchval(SQL)),
+        "redis": lambda: cache.eval("return 6 * 7", 0),
+        "requests": lambda: session.get("http://web.test/answer").text,
+    }
+    for use in kept.values():
+        use()
+    return kept
+
+
+KEPT = keep() if "KEEP" in os.environ else {}
+
+
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         try:
-            status, content = 200, str(globals()["with_" + self.path.strip("/")]())
+            folder, _, name = self.path.strip("/").rpartition("/")
+            status, content = 200, str(KEPT[name]() if folder == "kept" else globals()["with_" + name]())
         except Exception as error:  # whatever it is, the caller is to see it
             status, content = 500, f"{type(error).__name__}: {error}"
         content = content.encode()

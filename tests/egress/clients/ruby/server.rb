@@ -1,4 +1,5 @@
-# Opens a connection with the client that the path names, and answers what came over it.
+# Opens a connection with the client that the path names, and answers what came over it. With KEEP in the environment, clients that were used
+# before the server listened are used again at /kept/NAME.
 require "net/http"
 require "openssl"
 require "pg"
@@ -26,6 +27,19 @@ CLIENTS = {
   end,
   "/dns" => -> { Resolv::DNS.new.getaddress("db.test").to_s == "192.0.2.1" ? 42 : nil },
 }
+
+# Clients with a connection that each is.
+def keep
+  database = PG.connect(host: "db.test", user: "caller", password: "secret", dbname: "caller", sslmode: "disable")
+  web = Net::HTTP.start("web.test", 80)
+  kept = {
+    "/kept/pg" => -> { database.exec("SELECT 6 * 7").getvalue(0, 0) },
+    "/kept/http" => -> { web.get("/answer").body },
+  }
+  kept.each_value(&:call)
+end
+
+CLIENTS.merge!(keep) if ENV.key?("KEEP")
 
 server = WEBrick::HTTPServer.new(Port: ENV.fetch("PORT", 8080).to_i, AccessLog: [])
 server.mount_proc("/") do |request, response|
