@@ -151,7 +151,7 @@ impl Machines {
             let observer = Arc::new(Speaker(Arc::clone(&progress)));
             let settings = Settings { policy, observer, ..Settings::default() };
             let broker = runtime.block_on(async { Broker::new(settings) })?;
-            let function = broker.function("default", "build", rules)?;
+            let function = broker.function("default", "build", rules, Vec::new())?;
             reach = Some((broker, function));
         }
         Ok(Self { runtime, km, memory, timeout, reach, progress })

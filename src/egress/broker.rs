@@ -14,8 +14,9 @@ use tokio::sync::Semaphore;
 
 use crate::bucket::Bucket;
 use crate::cache::Cache;
+use crate::call::GIVEN_MAX;
 use crate::own;
-use crate::policy::{Policy, Question, Refusal, Resolution};
+use crate::policy::{KnownName, Policy, Question, Refusal, Resolution};
 use crate::session::Session;
 use crate::settings::{Functions, Limits, Observer, Settings, SettingsError};
 use crate::upstream::Upstream;
@@ -44,6 +45,8 @@ pub struct Function {
     pub(crate) namespace: String,
     name: String,
     pub(crate) rules: Vec<Rule>,
+    /// What its program had resolved when the snapshot was taken that its machines begin with.
+    pub(crate) before: Arc<[KnownName]>,
     pub(crate) cache: Cache,
     pub(crate) bucket: Bucket,
     /// Room for connections of the function.
@@ -117,7 +120,8 @@ impl Broker {
         }))
     }
 
-    /// A function with what its Image declares.
+    /// A function with what its Image declares. `before`: what its program had resolved when the snapshot was taken that its machines begin
+    /// with.
     ///
     /// # Errors
     /// [`RuleError::Count`].
@@ -126,6 +130,7 @@ impl Broker {
         namespace: impl Into<String>,
         name: impl Into<String>,
         rules: Vec<Rule>,
+        before: Vec<KnownName>,
     ) -> Result<Arc<Function>, RuleError> {
         rule::check_count(rules.len())?;
         let limits = self.limits;
@@ -133,6 +138,7 @@ impl Broker {
             namespace: namespace.into(),
             name: name.into(),
             rules,
+            before: before.into_iter().take(GIVEN_MAX).collect(),
             cache: Cache::default(),
             bucket: Bucket::new(limits.rate, limits.burst),
             places: Arc::new(Semaphore::new(limits.per_function.min(Semaphore::MAX_PERMITS))),

@@ -394,6 +394,29 @@ async fn functions_of_the_node_are_reached_by_a_rule() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_resolved_before_the_snapshot_is_as_if_this_call_had() {
+    let bench = Bench::new(Limits::default()).await;
+    bench.route(PUBLIC, echo());
+    let rules = ["api.example.com:443"];
+    let mut baking = bench.slot(&rules);
+    baking.session.begin("bake", 0);
+    assert_eq!(baking.look_up("api.example.com.").0, ResponseCode::NoError);
+    let before = baking.session.names();
+    assert_eq!(before.len(), 1);
+    let function = |before| {
+        let rules = rules.iter().map(|text| text.parse().unwrap()).collect();
+        bench.broker.function("shop", "cart", rules, before).unwrap()
+    };
+    let mut clone = bench.slot_of(&function(before));
+    clone.session.begin("call-1", 0);
+    assert!(clone.tcp(PUBLIC).is_ok());
+    assert_eq!(clone.tcp("93.184.216.35:443").map(|_| ()), Err(REFUSED), "another address");
+    let mut other = bench.slot_of(&function(Vec::new()));
+    other.session.begin("call-2", 0);
+    assert_eq!(other.tcp(PUBLIC).map(|_| ()), Err(REFUSED), "what another machine resolved");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_clusters_own_addresses_are_kept_from_functions() {
     let bench = Bench::new(Limits::default()).await;
     bench.route(PUBLIC, echo());

@@ -3,17 +3,18 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 
 use km_abi::outbound::Transport;
 use rustix::net::Shutdown;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::policy::Given;
+use crate::policy::{Given, KnownName};
 use crate::traffic;
 
 /// Names with their addresses that one call remembers; beyond, the oldest are forgotten.
-const GIVEN_MAX: usize = 256;
+pub(crate) const GIVEN_MAX: usize = 256;
 /// Messages to the owner of one call.
 const TOLD_MAX: usize = 16;
 
@@ -87,11 +88,19 @@ pub(crate) struct Call {
     pub(crate) connections: HashMap<u64, Connection>,
     pub(crate) usage: Usage,
     given: VecDeque<(IpAddr, Given)>,
+    /// What the program had resolved before its snapshot was taken.
+    before: Arc<[KnownName]>,
     told: HashSet<String>,
 }
 
 impl Call {
-    pub(crate) fn new(number: u64, id: &str, hops: u32, over: CancellationToken) -> Self {
+    pub(crate) fn new(
+        number: u64,
+        id: &str,
+        hops: u32,
+        before: Arc<[KnownName]>,
+        over: CancellationToken,
+    ) -> Self {
         let (connections, usage) = (HashMap::new(), Usage::default());
         Self {
             number,
@@ -101,6 +110,7 @@ impl Call {
             connections,
             usage,
             given: VecDeque::new(),
+            before,
             told: HashSet::new(),
         }
     }
@@ -117,10 +127,19 @@ impl Call {
         self.given.push_back(pair);
     }
 
-    /// For which names the resolver gave an address.
+    /// For which names the resolver gave an address: to this call, or to the program before its snapshot was taken.
     pub(crate) fn names(&self, ip: IpAddr) -> Vec<Given> {
         let ip = ip.to_canonical();
-        self.given.iter().filter(|(one, _)| *one == ip).map(|(_, given)| given.clone()).collect()
+        let before = self.before.iter().map(|known| (known.address, &known.given));
+        let all = self.given.iter().map(|(ip, given)| (*ip, given)).chain(before);
+        all.filter(|(one, _)| *one == ip).map(|(_, given)| given.clone()).collect()
+    }
+
+    /// All of them.
+    pub(crate) fn known(&self) -> Vec<KnownName> {
+        let known =
+            |(address, given): &(IpAddr, Given)| KnownName { address: *address, given: given.clone() };
+        self.given.iter().map(known).collect()
     }
 
     /// The message is one that the owner has not been told, and may be told.
@@ -141,7 +160,7 @@ mod tests {
 
     #[test]
     fn names_are_remembered_within_bounds() {
-        let mut call = Call::new(1, "a", 0, CancellationToken::new());
+        let mut call = Call::new(1, "a", 0, Arc::default(), CancellationToken::new());
         let given = |text: &str| Given { name: text.parse().unwrap(), direct: true };
         let ip = |text: &str| text.parse::<IpAddr>().unwrap();
         call.learn(ip("::ffff:1.2.3.4"), given("a.b"));
@@ -157,7 +176,7 @@ mod tests {
 
     #[test]
     fn the_owner_is_told_a_few_things_once() {
-        let mut call = Call::new(1, "a", 0, CancellationToken::new());
+        let mut call = Call::new(1, "a", 0, Arc::default(), CancellationToken::new());
         assert!(call.is_news("x") && !call.is_news("x"));
         let told = (0..100).filter(|number: &i32| call.is_news(&number.to_string())).count();
         assert_eq!(told, TOLD_MAX - 1);

@@ -13,6 +13,7 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 use km_abi::outbound::Transport;
+use serde::{Deserialize, Serialize};
 
 use crate::address::{self, Class};
 use api::egress::name::Name;
@@ -117,12 +118,37 @@ pub struct Policy {
 }
 
 /// A name for which this call's resolver gave an address.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Given {
     /// The name that was asked for.
+    #[serde(with = "text")]
     pub name: Name,
     /// The address is its own, not that of a name which it is an alias of.
     pub direct: bool,
+}
+
+/// A name with its address, as one that has resolved it may keep them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KnownName {
+    /// The address that was given.
+    pub address: IpAddr,
+    /// For which name.
+    #[serde(flatten)]
+    pub given: Given,
+}
+
+/// A name as a text.
+mod text {
+    use super::Name;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub fn serialize<S: Serializer>(name: &Name, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(name)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Name, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+    }
 }
 
 /// What is to be decided.

@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::asks::Denial;
 use crate::broker::{Broker, Function};
 use crate::call::{Call, Usage};
+use crate::policy::KnownName;
 
 /// Packets that are read at once, before other tasks have their turn.
 const BATCH: usize = 32;
@@ -101,13 +102,20 @@ impl Session {
         self.shared.finish(&mut state);
         state.calls += 1;
         let over = self.shared.over.child_token();
-        state.call = Some(Call::new(state.calls, call_id, hops, over));
+        let before = self.shared.function.before.clone();
+        state.call = Some(Call::new(state.calls, call_id, hops, before, over));
     }
 
     /// The call ends, and with it whatever it opened; nothing waits for a peer. The slot's machine must be gone, or must not
     /// run any more: what it asks from now on is refused.
     pub fn end(&self) -> Usage {
         self.shared.finish(&mut self.shared.lock())
+    }
+
+    /// What the call that goes on has resolved so far.
+    #[must_use]
+    pub fn names(&self) -> Vec<KnownName> {
+        self.shared.lock().call.as_ref().map(Call::known).unwrap_or_default()
     }
 
     /// The session has ended before its time: its worker is gone, or has broken the protocol.

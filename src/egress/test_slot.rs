@@ -91,7 +91,7 @@ impl Bench {
 
     pub(crate) fn function(&self, rules: &[&str]) -> Arc<Function> {
         let rules = rules.iter().map(|text| text.parse().unwrap()).collect();
-        self.broker.function("shop", "cart", rules).unwrap()
+        self.broker.function("shop", "cart", rules, Vec::new()).unwrap()
     }
 
     pub(crate) fn slot(&self, rules: &[&str]) -> Slot {

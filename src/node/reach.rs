@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
 use api::Published;
 use egress::{
-    Broker, Caller, Function, Functions, Mode, Observer, Outcome, Rule, RuleError, Settings, SettingsError,
+    Broker, Caller, Function, Functions, KnownName, Mode, Observer, Outcome, Rule, RuleError, Settings,
+    SettingsError,
 };
 
 use crate::metrics::{OfDirection, OfOutcome};
@@ -65,17 +66,22 @@ impl Reach {
         let _ = self.listener.0.set(Arc::downgrade(server));
     }
 
-    /// What a version of a function may reach; nothing where no rule opens anything.
+    /// What a version of a function may reach; nothing where no rule opens anything. `before`: what its program had resolved when the
+    /// snapshot was taken that its machines begin with.
     ///
     /// # Errors
     /// When its rules cannot be read, which validation refuses before.
-    pub fn function(&self, published: &Published) -> Result<Option<Arc<Function>>, RuleError> {
+    pub fn function(
+        &self,
+        published: &Published,
+        before: Vec<KnownName>,
+    ) -> Result<Option<Arc<Function>>, RuleError> {
         if published.spec.egress.is_empty() && self.mode != Mode::Public {
             return Ok(None);
         }
         let rules = published.spec.egress.iter().map(Rule::try_from).collect::<Result<_, _>>()?;
         let name = &published.name;
-        self.broker.function(name.namespace(), name.function(), rules).map(Some)
+        self.broker.function(name.namespace(), name.function(), rules, before).map(Some)
     }
 
     /// The /etc/resolv.conf of a function's machines.

@@ -38,15 +38,15 @@ const FAMILIES: [Family; 8] = [
     Family { name: "tools", clients: &["curl", "curl6", "wget", "git"] },
 ];
 
-/// What clients make of connections that they had when the snapshot was taken, as README's table has it: the answer that they
-/// have connected again for, or part of an error.
+/// What clients make of connections that they had when the snapshot was taken, as docs/reach.md has it: the answer, for which they
+/// have connected again, or part of an error.
 const KEPT: [(&str, &[(&str, &str)]); 6] = [
-    ("python", &[("psycopg", "?"), ("asyncpg", "?"), ("redis", "42"), ("requests", "42")]),
+    ("python", &[("psycopg", "OperationalError"), ("asyncpg", "ConnectionDoesNotExistError"), ("redis", "42"), ("requests", "42")]),
     ("node", &[("pg", "42"), ("redis", "42"), ("fetch", "42")]),
-    ("go", &[("pgx", "42"), ("redis", "42"), ("http", "42")]),
-    ("java", &[("jdbc", "?"), ("http", "42")]),
-    ("ruby", &[("pg", "?"), ("http", "42")]),
-    ("rust", &[("postgres", "?"), ("http", "42"), ("redis", "?")]),
+    ("go", &[("pgx", "connection reset by peer"), ("redis", "42"), ("http", "42")]),
+    ("java", &[("jdbc", "PSQLException"), ("http", "42")]),
+    ("ruby", &[("pg", "PG::ConnectionBad"), ("http", "42")]),
+    ("rust", &[("postgres", "connection closed"), ("http", "42"), ("redis", "broken pipe")]),
 ];
 
 /// Calls of a family's first client.

@@ -48,7 +48,7 @@ impl Egress {
         let policy = Policy { allow: rules.iter().filter_map(allow).collect(), ..Policy::default() };
         let settings = Settings { policy, observer: Arc::new(Speaker), ..Settings::default() };
         let broker = runtime.block_on(async { Broker::new(settings) }).context("--egress")?;
-        let function = broker.function("default", "km", rules.to_vec()).context("--egress")?;
+        let function = broker.function("default", "km", rules.to_vec(), Vec::new()).context("--egress")?;
         let (session, slot) = broker.attach(&function)?;
         session.begin("km", 0);
         let resolv_conf = broker.resolv_conf("default");

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use egress::KnownName;
 use km_vmm::protocol::{GivenSnapshot, Kind, NotReadyReason, RefusedReason, SnapshotMode, Snapshotted};
 
 use super::machine::{BootError, Machine};
@@ -76,6 +77,8 @@ pub struct Baked {
     pub total: Duration,
     /// Warm-up requests that were answered with an error of the server's.
     pub warnings: Vec<String>,
+    /// What the program had resolved when the snapshot was taken.
+    pub names: Vec<KnownName>,
     /// What a warm-up would save, where there is none.
     pub advice: Option<Advice>,
 }
@@ -116,6 +119,9 @@ pub async fn bake(
     })?;
     if let Some(draft) = draft {
         node.snapshots.publish(draft?, key).map_err(|error| unwritten(&error))?;
+        if let Err(error) = node.snapshots.keep_names(key, std::mem::take(&mut baked.names)) {
+            tracing::warn!(function = %published.name, %error, "cannot write down which names the program had resolved: its calls have to ask for them again");
+        }
         baked.advice = rehearse(node, published, program, key).await;
     }
     baked.total = begin.elapsed();
@@ -148,7 +154,8 @@ async fn run(
     worker.assign(assign, &rootfs, draft.map(|draft| &draft.file)).await.map_err(worker_failure)?;
     // One that bakes has nothing to teach.
     drop(node.hear(&worker, &memory, Weak::new()));
-    let way = node.way(published).map_err(|error| failure(FailureReason::InvalidSpec, error.to_string()))?;
+    let way =
+        node.way(published, None).map_err(|error| failure(FailureReason::InvalidSpec, error.to_string()))?;
     let slot = MachineSlot::of(&worker, node, way.as_ref()).await.map_err(worker_failure)?;
     let machine = Machine::new(ChargedSlot { slot, charge }, log, 0);
     let write = draft.is_some();
@@ -187,6 +194,7 @@ async fn drive(
         (Kind::Snapshotted, payload) => {
             let written: Snapshotted = record(Kind::Snapshotted, &payload).map_err(slot_failure)?;
             tracing::debug!(bytes = written.data_bytes, us = written.write_us, "snapshot written");
+            baked.names = machine.names();
             Ok(baked)
         }
         (Kind::Ended, payload) => Err(unwritten(&no_machine(&payload))),

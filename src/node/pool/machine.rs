@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use egress::KnownName;
 use hyper::client::conn::http1;
 use hyper::rt::ReadBufCursor;
 use km_vmm::protocol::{Boot, Call, Ended, Frame, Kind, NotReady, Outcome, PAYLOAD_MAX, Ready, Started};
@@ -282,6 +283,11 @@ impl Machine {
     /// The connection becomes a tunnel: from now on its end is told to the program.
     pub fn tunnel(&self) {
         self.shared.lock().tunnel = true;
+    }
+
+    /// What its program has resolved in this call.
+    pub fn names(&self) -> Vec<KnownName> {
+        self.with_shell(|shell| Ok(shell.slot.names())).unwrap_or_default()
     }
 
     /// Takes the slot back, with the log and what the worker said of the machine's end, if it did.

@@ -115,12 +115,13 @@ impl Node {
         node
     }
 
-    /// What a version of a function may reach.
+    /// What a version of a function may reach whose machines begin with this snapshot, if with any.
     ///
     /// # Errors
     /// When its rules cannot be read.
-    pub fn way(&self, published: &Published) -> Result<Way, egress::RuleError> {
-        self.reach.as_ref().map_or(Ok(None), |reach| reach.function(published))
+    pub fn way(&self, published: &Published, snapshot: Option<&str>) -> Result<Way, egress::RuleError> {
+        let Some(reach) = &self.reach else { return Ok(None) };
+        reach.function(published, snapshot.map(|key| self.snapshots.names(key)).unwrap_or_default())
     }
 
     /// Adds a pool; says whether it may make shells before its first call.

@@ -3,7 +3,7 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
-use egress::{Session, Usage};
+use egress::{KnownName, Session, Usage};
 use worker::process::{Worker, WorkerError};
 use worker::slot::Slot;
 
@@ -40,6 +40,11 @@ impl MachineSlot {
         if let Some(session) = &self.session {
             session.begin(call, hops);
         }
+    }
+
+    /// What the program has resolved in this call.
+    pub fn names(&self) -> Vec<KnownName> {
+        self.session.as_ref().map(Session::names).unwrap_or_default()
     }
 
     /// The call is over, and with it every connection of its machine.

@@ -18,6 +18,7 @@ use api::egress::EgressRule;
 use api::{ImageSpec, Protocol, Snapshot, Warmup};
 
 mod learned;
+mod names;
 
 /// Ending of a published snapshot's name.
 const SUFFIX: &str = ".snap";

@@ -264,7 +264,7 @@ impl Reviser<'_> {
     fn resolv_conf(&self) -> Result<Option<String>, BakeFailure> {
         let invalid =
             |error: egress::RuleError| BakeFailure::new(FailureReason::InvalidSpec, error.to_string());
-        let way = self.server.node.way(self.published).map_err(invalid)?;
+        let way = self.server.node.way(self.published, None).map_err(invalid)?;
         let reach = self.server.node.reach.as_ref().filter(|_| way.is_some());
         Ok(reach.map(|reach| reach.resolv_conf(self.published)))
     }
@@ -298,6 +298,7 @@ impl Reviser<'_> {
     fn install(&self, prepared: &Prepared, machines: Machines) -> mpsc::UnboundedReceiver<PoolEvent> {
         let OpenBundle { program, rootfs, lease } = &prepared.bundle;
         let (sender, receiver) = mpsc::unbounded_channel();
+        let snapshot = (machines == Machines::Clone).then_some(prepared.key.as_str());
         let source = Source {
             function: program.function(self.published, &prepared.key),
             rootfs: rootfs.clone(),
@@ -305,7 +306,7 @@ impl Reviser<'_> {
             boots: machines == Machines::Boot,
             concurrency: self.published.spec.concurrency,
             // Rules that cannot be read have failed the bake already.
-            way: self.server.node.way(self.published).unwrap_or_default(),
+            way: self.server.node.way(self.published, snapshot).unwrap_or_default(),
         };
         let pool = Pool::new(self.server.node.clone(), source, sender);
         let revision =

@@ -13,6 +13,7 @@ use km_vmm::snapshot::PAGE;
 use km_vmm::snapshot::format::stated_digest;
 use km_vmm::snapshot::page_list::{BYTES_MAX, PageList};
 
+use super::names::NAMES;
 use super::{Snapshots, TEMPORARY};
 
 /// Ending of its name.
@@ -48,12 +49,17 @@ impl Snapshots {
         if self.digest(key)? != Some(list.snapshot) {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "it is of another snapshot"));
         }
+        self.write_beside(&self.pages_path(key), &list.encode())
+    }
+
+    /// Writes a file beside a snapshot, in place of what was there.
+    pub(super) fn write_beside(&self, place: &Path, bytes: &[u8]) -> io::Result<()> {
         let path = self.folder.join(format!("{TEMPORARY}{:016x}", fastrand::u64(..)));
         let write = || {
             let mut file = File::options().write(true).create_new(true).mode(0o600).open(&path)?;
-            file.write_all(&list.encode())?;
+            file.write_all(bytes)?;
             file.sync_data()?;
-            fs::rename(&path, self.pages_path(key))
+            fs::rename(&path, place)
         };
         write().inspect_err(|_| {
             let _ = volume::remove(&path);
@@ -61,7 +67,7 @@ impl Snapshots {
     }
 
     /// The digest that a snapshot states in its trailer, the file's last page.
-    fn digest(&self, key: &str) -> io::Result<Option<[u8; 32]>> {
+    pub(super) fn digest(&self, key: &str) -> io::Result<Option<[u8; 32]>> {
         let file = File::open(self.path(key))?;
         let Some(at) = file.metadata()?.len().checked_sub(PAGE as u64) else { return Ok(None) };
         let mut page = [0; PAGE];
@@ -69,16 +75,17 @@ impl Snapshots {
         Ok(stated_digest(&page))
     }
 
-    /// Removes what was learned of a snapshot that is gone.
+    /// Removes what lies beside a snapshot that is gone.
     pub(super) fn forget(&self, key: &str) {
         let _ = volume::remove(&self.pages_path(key));
+        let _ = volume::remove(&self.names_path(key));
     }
 
-    /// Removes what was learned of snapshots that are gone.
+    /// Removes what lies beside snapshots that are gone.
     pub(super) fn forget_the_gone(&self) -> io::Result<()> {
         for entry in fs::read_dir(&self.folder)? {
             let name = entry?.file_name().to_string_lossy().into_owned();
-            match name.strip_suffix(PAGES) {
+            match name.strip_suffix(PAGES).or_else(|| name.strip_suffix(NAMES)) {
                 Some(key) if !self.contains(key) => self.forget(key),
                 _ => {}
             }
@@ -160,6 +167,26 @@ mod tests {
         assert!(snapshots.learned("a").is_none());
         publish(&snapshots, "a", 1);
         snapshots.keep("a", &learned(&list(digest, 3)), MEMORY).unwrap();
+        snapshots.discard("a");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn names_are_those_of_the_very_snapshot() {
+        let folder = tempfile::tempdir().unwrap();
+        let snapshots = Snapshots::open(folder.path().to_owned(), 1 << 30).unwrap();
+        publish(&snapshots, "a", 1);
+        assert!(snapshots.names("a").is_empty());
+        let text = r#"[{"address":"192.0.2.1","name":"db.test","direct":true}]"#;
+        let names: Vec<egress::KnownName> = serde_json::from_str(text).unwrap();
+        snapshots.keep_names("a", names.clone()).unwrap();
+        assert_eq!(snapshots.names("a"), names);
+        // A file that was left by a crash in between is of another one.
+        let old = fs::read(snapshots.names_path("a")).unwrap();
+        publish(&snapshots, "a", 2);
+        assert!(snapshots.names("a").is_empty() && !snapshots.names_path("a").exists());
+        fs::write(snapshots.names_path("a"), old).unwrap();
+        assert!(snapshots.names("a").is_empty());
         snapshots.discard("a");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
