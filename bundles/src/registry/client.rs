@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::future::Future;
-use std::io::Read;
+use std::io::{Read, Seek};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -70,7 +70,11 @@ impl ImageContent for PulledImage {
         _image: &ResolvedImage,
         index: usize,
     ) -> Result<Box<dyn Read + '_>, SourceError> {
-        Ok(Box::new(&self.layers[index]))
+        // A layer may be read more than once.
+        let mut file = &self.layers[index];
+        let failed = |error| SourceError::Layer { index, source: LayerError::Read(error) };
+        file.rewind().map_err(failed)?;
+        Ok(Box::new(file))
     }
 }
 
