@@ -10,7 +10,7 @@
 //! thread of its own, which waits for another stage where it comes to an instruction that needs it; what runs at once is bounded by
 //! [`Machines`]. The first that fails ends the others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -25,6 +25,7 @@ use crate::context::Context;
 use crate::image::{ImageError, Output, Writer};
 use crate::plan::{Base, Fault, Plan, Stage, Wrong};
 use crate::progress::{Event, Progress};
+use crate::provenance::Dependency;
 use crate::run::StageRun;
 use crate::stage::{BaseImage, Built, StageError, StageLayer, State};
 use crate::step::Machines;
@@ -129,6 +130,8 @@ pub struct Image {
     pub origins: BTreeMap<Digest, RegistryReference>,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
+    /// What went into it from elsewhere.
+    pub dependencies: Vec<Dependency>,
 }
 
 /// A build.
@@ -149,6 +152,7 @@ pub struct Builder<'a> {
     built: Vec<Mutex<Option<Arc<Built>>>>,
     opened: Mutex<BTreeMap<String, Arc<Built>>>,
     failed: Mutex<Option<BuildError>>,
+    dependencies: Mutex<BTreeSet<Dependency>>,
     steps: AtomicUsize,
 }
 
@@ -175,6 +179,7 @@ impl<'a> Builder<'a> {
             built,
             opened: Mutex::default(),
             failed: Mutex::default(),
+            dependencies: Mutex::default(),
             steps: AtomicUsize::new(0),
         }
     }
@@ -206,9 +211,14 @@ impl<'a> Builder<'a> {
         if let Some(base) = &built.state.base_digest {
             annotations.insert("org.opencontainers.image.base.digest".to_owned(), base.clone().into());
         }
+        if let Some(base) = &built.state.base_name {
+            annotations.insert("org.opencontainers.image.base.name".to_owned(), base.clone().into());
+        }
+        annotations.insert("org.opencontainers.image.created".to_owned(), created.clone().into());
         let digest = writer.finish(&image, &annotations.into(), names, self.options.epoch)?;
         self.progress.event(&Event::Done { step, took: start.elapsed(), cached: false });
-        Ok(Image { digest, origins, labels: config.labels })
+        let dependencies = lock(&self.dependencies).iter().cloned().collect();
+        Ok(Image { digest, origins, labels: config.labels, dependencies })
     }
 
     fn write_layer(&self, writer: &mut Writer, layer: &StageLayer) -> Result<Digest, BuildError> {
@@ -309,7 +319,13 @@ impl<'a> Builder<'a> {
         let inherited: Inherited = serde_json::from_slice(&image.config_json)
             .map_err(|error| BuildError::Config { place: place.to_owned(), image: name.to_owned(), error })?;
         let digest = image.manifest_digest.to_string();
+        let uri = if self.options.contexts.contains_key(name) { name.to_owned() } else { familiar(name) };
+        self.depends((uri, ("sha256", image.manifest_digest.hex())));
         let count = image.layers.len();
+        let base_name = match &reference {
+            Reference::Registry(reference) => Some(reference.to_string()),
+            _ => None,
+        };
         let base = Arc::new(Mutex::new(BaseImage { source, image, reference }));
         let state = State {
             config: inherited.config.unwrap_or_default(),
@@ -317,6 +333,7 @@ impl<'a> Builder<'a> {
             author: inherited.author,
             layers: (0..count).map(|index| StageLayer::Base(Arc::clone(&base), index)).collect(),
             base_digest: Some(digest.clone()),
+            base_name,
             ..State::default()
         };
         self.progress.event(&Event::Done { step, took: start.elapsed(), cached: false });
@@ -324,6 +341,11 @@ impl<'a> Builder<'a> {
         let built = Arc::new(Built { state, key });
         opened.insert(name.to_owned(), Arc::clone(&built));
         Ok(built)
+    }
+
+    /// Notes what goes into the image from elsewhere.
+    pub fn depends(&self, dependency: Dependency) {
+        lock(&self.dependencies).insert(dependency);
     }
 
     /// A step begins; its number.

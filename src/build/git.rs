@@ -3,6 +3,7 @@
 //! A stranger's server is read by a stranger's rules: git runs in a machine, as steps do. It is this host's program with the
 //! libraries that it needs, it reaches what steps reach, and it has none of this host's settings and credentials.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -11,7 +12,7 @@ use bundles::tree::Tree;
 use km_vmm::protocol::ProcessSpec;
 
 use crate::layer::{Changes, LayerError, show};
-use crate::origin::{node_at, place_in};
+use crate::origin::{self, node_at, place_in};
 use crate::stage::{StageError, rootfs, tree_of};
 use crate::step::{Machines, Step, StepError};
 use crate::told::{self, ToldError};
@@ -22,8 +23,10 @@ const FOLDER: &str = "context";
 const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// Variables of this host that may name its authorities, before that file.
 const AUTHORITIES_OF_HOST: [&str; 2] = ["GIT_SSL_CAINFO", "SSL_CERT_FILE"];
+/// Digits of a commit and the end of the line.
+const COMMIT_MAX: u64 = 65;
 /// One commit, without its history. `$1` is the repository, `$2` the reference.
-const SCRIPT: &str = "git init -q /context && cd /context && git fetch -q --depth 1 -- \"$1\" \"$2\" && git checkout -q FETCH_HEAD";
+const SCRIPT: &str = "git init -q --template= /context && cd /context && git fetch -q --depth 1 -- \"$1\" \"$2\" && git checkout -q FETCH_HEAD";
 
 /// Why a repository cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +94,10 @@ pub struct WorkTree {
     pub tree: Tree,
     /// Where those are that are wanted.
     pub folder: Vec<u8>,
+    /// The repository's URL.
+    pub url: String,
+    /// The commit.
+    pub commit: String,
 }
 
 /// Whether a context or a source of ADD means a repository.
@@ -168,7 +175,14 @@ impl Repository {
         if !is_within || node_at(&tree, &folder).is_none() {
             return Err(missing());
         }
-        Ok(WorkTree { tree, folder })
+        let mut commit = String::new();
+        let head = origin::open(&tree, format!("{FOLDER}/.git/HEAD").as_bytes())?;
+        head.take(COMMIT_MAX).read_to_string(&mut commit)?;
+        let commit = commit.trim().to_owned();
+        if !commit.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Err(GitError::Reference(show(commit.as_bytes())));
+        }
+        Ok(WorkTree { tree, folder, url: self.url.clone(), commit })
     }
 }
 

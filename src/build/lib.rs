@@ -8,7 +8,8 @@
 //!                                                                         └─► image: layout or archive
 //! ```
 //! * [`source`]: folders, [`archive`]s, URLs ([`fetch`]) and repositories ([`git`]) as contexts; ADD takes the latter three as well.
-//! * [`template`]: Dockerfiles for those who have none. [`words`]: quotes and variables. [`config`]: the configuration of an image. [`progress`]: what is told meanwhile.
+//! * [`template`]: Dockerfiles for those who have none. [`words`]: quotes and variables. [`config`]: the configuration of an image. [`progress`]: what is told meanwhile. [`provenance`]: what
+//!   is told of the image.
 //!
 //! A Dockerfile, a context and a base image are strangers': what they name is looked up in trees in memory, never on this host,
 //! and their programs run in machines of their own.
@@ -31,6 +32,7 @@ pub mod origin;
 pub mod pattern;
 pub mod plan;
 pub mod progress;
+pub mod provenance;
 pub mod run;
 pub mod source;
 pub mod stage;

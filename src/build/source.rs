@@ -14,6 +14,7 @@ use crate::git::{self, GitError, Repository, WorkTree};
 use crate::layer::show;
 use crate::origin::{Origin, open};
 use crate::pattern::{PatternError, Patterns};
+use crate::provenance::Dependency;
 use crate::step::Machines;
 use crate::template::Template;
 
@@ -105,6 +106,8 @@ pub struct Source {
     pub text: String,
     /// The context.
     pub context: Context,
+    /// What it was fetched from, if it was.
+    pub origin: Option<Dependency>,
 }
 
 /// How sources are opened.
@@ -145,9 +148,9 @@ impl Opener<'_> {
                 .archive_or_dockerfile(&show(url.as_bytes()), self.machines.fetch(url, self.scratch)?.file),
             Given::Repository(text) => {
                 let repository = Repository::new(text)?;
-                let WorkTree { tree, folder } =
+                let WorkTree { tree, folder, url, commit } =
                     repository.check_out(self.machines, 0, self.latest, self.scratch)?;
-                self.tree(tree, &folder)
+                Ok(Source { origin: Some((url, ("gitCommit", commit))), ..self.tree(tree, &folder)? })
             }
         }
     }
@@ -165,7 +168,7 @@ impl Opener<'_> {
         let text = text(shown, &mut file)?;
         let nothing = tempfile::tempdir_in(self.scratch).map_err(read(shown))?;
         let context = Context::of_folder(nothing.path(), &Patterns::default()).map_err(read(shown))?;
-        Ok(Source { file: DOCKERFILE.to_owned(), text, context })
+        Ok(Source { file: DOCKERFILE.to_owned(), text, context, origin: None })
     }
 
     /// `FILE.dockerignore` goes before `.dockerignore`.
@@ -222,7 +225,7 @@ fn with_dockerfile(
     mut context: Context,
 ) -> Result<Source, SourceError> {
     if let Some(text) = text {
-        return Ok(Source { file: file.to_owned(), text, context });
+        return Ok(Source { file: file.to_owned(), text, context, origin: None });
     }
     let template = Template::of(|name| context.get(name.as_bytes()).is_some());
     let template = template.ok_or_else(|| SourceError::NoDockerfile(shown.to_owned()))?;
@@ -230,7 +233,7 @@ fn with_dockerfile(
         context.supply(name, text);
     }
     let file = format!("{DOCKERFILE} of {}", template.language);
-    Ok(Source { file, text: template.dockerfile().to_owned(), context })
+    Ok(Source { file, text: template.dockerfile().to_owned(), context, origin: None })
 }
 
 fn read(path: &str) -> impl FnOnce(io::Error) -> SourceError {

@@ -67,6 +67,8 @@ pub struct State {
     pub layers: Vec<StageLayer>,
     /// Digest of the manifest that it started from.
     pub base_digest: Option<String>,
+    /// Name of that image, where it is in a registry.
+    pub base_name: Option<String>,
     pub(crate) tree: Mutex<Option<Arc<Tree>>>,
 }
 
@@ -86,6 +88,7 @@ impl State {
             author: self.author.clone(),
             layers: self.layers.clone(),
             base_digest: self.base_digest.clone(),
+            base_name: self.base_name.clone(),
             tree: Mutex::default(),
         }
     }

@@ -1,6 +1,7 @@
 //! `kontain-faas build`: a Dockerfile and a context as an OCI image.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
@@ -14,6 +15,7 @@ use build::cache::Cache;
 use build::image::Output;
 use build::plan::{PLATFORM, Plan, is_own_platform};
 use build::progress::{Event, Progress};
+use build::provenance::{Dependency, Provenance};
 use build::source::{Given, Opener, Source};
 use build::step::{MachineOptions, Machines};
 use bundles::digest::Digest;
@@ -58,6 +60,9 @@ pub struct Args {
     /// Push the image to the registries that --tag names; --output is not needed then.
     #[arg(long, env = "KONTAIN_PUSH")]
     pub push: bool,
+    /// Write what went into the image as a statement of in-toto with SLSA provenance v1, JSON. It has the values of --build-arg.
+    #[arg(long, env = "KONTAIN_PROVENANCE", value_name = "FILE")]
+    pub provenance: Option<PathBuf>,
     /// How it is built.
     #[command(flatten)]
     pub recipe: Recipe,
@@ -246,11 +251,15 @@ pub fn build(args: &Args) -> anyhow::Result<Built> {
     let folder = volume.root().join(BUILDS);
     let cache = Cache::open(&folder).with_context(|| format!("cannot use {}", folder.display()))?;
     let destination = destination(args, cache.scratch())?;
-    let images = Library { registries: recipe.registry.open(&volume)?, scratch: cache.scratch().to_owned() };
+    let images = Library {
+        registries: recipe.registry.open_at(&volume.layers())?,
+        scratch: cache.scratch().to_owned(),
+    };
     let options = recipe.options()?;
     let shown = Arc::new(Shown::new(recipe.form));
     let machines = Machines::new(recipe.machines()?, shown.clone())?;
-    let Source { file, text, context } = open(args, &machines, cache.scratch(), options.epoch, &*shown)?;
+    let Source { file, text, context, origin } =
+        open(args, &machines, cache.scratch(), options.epoch, &*shown)?;
     let plan = Plan::new(&file, &text, &options.args, recipe.target.as_deref())?;
     let builder = Builder::new(plan, options, &context, &cache, &images, &machines, shown.clone());
     let Destination { output, names, .. } = &destination;
@@ -259,6 +268,9 @@ pub fn build(args: &Args) -> anyhow::Result<Built> {
             shown.failed(&file, &text, *lines, *step);
         }
     })?;
+    if let Some(path) = &args.provenance {
+        write_provenance(path, args, &builder, &image, (&file, &text), origin)?;
+    }
     for reference in &registries {
         push(&builder, &images.registries, &image, output.path(), reference)?;
     }
@@ -292,6 +304,38 @@ impl Recipe {
             rules: rules(&self.egress)?,
         })
     }
+}
+
+/// Writes what went into an image.
+fn write_provenance(
+    path: &Path,
+    args: &Args,
+    builder: &Builder<'_>,
+    image: &Image,
+    dockerfile: (&str, &str),
+    origin: Option<Dependency>,
+) -> anyhow::Result<()> {
+    let dependencies: Vec<Dependency> = origin.into_iter().chain(image.dependencies.clone()).collect();
+    let target = args.recipe.target.as_deref().unwrap_or_default();
+    let statement = Provenance {
+        names: &args.tag,
+        digest: image.digest,
+        context: &args.context,
+        dockerfile,
+        target,
+        args: &builder.options.args,
+        epoch: builder.options.epoch,
+        dependencies: &dependencies,
+    };
+    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let write = || -> std::io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        serde_json::to_writer(&mut file, &statement.statement())?;
+        file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
+        file.persist(path)?;
+        Ok(())
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Opens the context; one that is not on this machine is a step of its own.

@@ -81,7 +81,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     let (push, tag) = (args.tag.is_some(), args.tag.into_iter().collect());
     let output = layout.as_ref().map(|layout| format!("oci:{}:{LATEST}", layout.display()));
-    let build = building::Args { context, output, tag, push, recipe: args.recipe };
+    let build = building::Args { context, output, tag, push, provenance: None, recipe: args.recipe };
     let built = building::build(&build)?;
     // By its digest: a tag may be another image's by the time that a server asks for it.
     let image = match (&layout, built.references.first()) {

@@ -36,6 +36,13 @@ struct Remote {
     fetched: Option<Fetched>,
 }
 
+impl Remote {
+    /// Of its bytes, as far as they are known.
+    fn digest(&self) -> Option<Digest> {
+        self.fetched.as_ref().map(|fetched| fetched.digest).or(self.checksum)
+    }
+}
+
 /// How everything of one instruction is copied.
 struct Manner {
     mode: Option<u16>,
@@ -136,6 +143,9 @@ impl StageRun<'_> {
                         if checksum.is_none() {
                             self.fetch(&mut remote)?;
                         }
+                        if let Some(digest) = remote.digest() {
+                            self.builder.depends((remote.url.clone(), ("sha256", digest.hex())));
+                        }
                         Taken::Remote(remote)
                     }
                     path => Taken::Path(path),
@@ -158,6 +168,7 @@ impl StageRun<'_> {
         let work =
             repository.check_out(builder.machines, step, builder.options.epoch, builder.cache.scratch())?;
         builder.done(step, start, false);
+        builder.depends((work.url.clone(), ("gitCommit", work.commit.clone())));
         Ok(Taken::Repository(work))
     }
 
@@ -198,7 +209,7 @@ impl StageRun<'_> {
                 std::io::Seek::rewind(&mut fetched.file)?;
                 copier.file(&name, &mut fetched.file, fetched.size, 0o600, destination, changes)?;
             }
-            Taken::Repository(WorkTree { tree, folder }) => {
+            Taken::Repository(WorkTree { tree, folder, .. }) => {
                 let folder = String::from_utf8_lossy(folder);
                 crate::add::add_tree(copier, tree, &folder, destination, changes)?;
             }
@@ -231,8 +242,7 @@ impl Taken {
             }
             Self::Text(text) => digest(format!("text {:?} {:?}\n", text.name, text.content).as_bytes()),
             Self::Remote(remote) => {
-                let content = remote.fetched.as_ref().map(|fetched| fetched.digest).or(remote.checksum);
-                digest(format!("URL {:?} {content:?}\n", remote.url).as_bytes());
+                digest(format!("URL {:?} {:?}\n", remote.url, remote.digest()).as_bytes());
             }
             Self::Repository(work) => {
                 digest(b"repository\n");

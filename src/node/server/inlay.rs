@@ -120,7 +120,12 @@ pub fn of_call(
             Snapshot::Ready => {
                 let mut content = variables()?.join(&b'\n');
                 content.push(b'\n');
-                inlay.files.push(InlayFile { path: REQUEST_ENV.into(), mode: MODE, content, ..InlayFile::default() });
+                inlay.files.push(InlayFile {
+                    path: REQUEST_ENV.into(),
+                    mode: MODE,
+                    content,
+                    ..InlayFile::default()
+                });
             }
             Snapshot::Start | Snapshot::None => inlay.env.extend(variables()?),
         }
