@@ -1,30 +1,40 @@
 //! Steps that were carried out before: what a step came to, by what went into it.
 //!
 //! ```text
-//! FOLDER/steps/<key>      what came of a step: a layer's digests, or that it changed nothing
+//! FOLDER/lock             shared by builds, exclusive for whoever collects
+//! FOLDER/steps/<key>      what came of a step: a layer's digests, or that it changed nothing; its time is that of its last use
 //! FOLDER/layers/<digest>  the layer, compressed
+//! FOLDER/mounts/<key>     see [`mounts`]
+//! FOLDER/scratch/         files that have no name yet, and those of builds that died
 //! ```
 //! A key is the SHA-256 of everything that shapes the step's result; the value of a secret never is. Files appear whole under
 //! their names, so that a process that dies leaves the old state or the new one.
+
+pub mod collect;
+pub mod mounts;
 
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use bundles::digest::Digest;
+use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 
 use crate::layer::Blob;
 
-/// Steps and layers of earlier builds.
+/// Steps and layers of earlier builds. While it is there, nothing of it is collected.
 #[derive(Debug)]
 pub struct Cache {
     steps: PathBuf,
     layers: PathBuf,
+    mounts: PathBuf,
     scratch: PathBuf,
+    _lock: Flock<File>,
 }
 
 /// What a step came to.
@@ -40,15 +50,19 @@ impl Cache {
     /// # Errors
     /// When the file system refuses.
     pub fn open(folder: &Path) -> io::Result<Self> {
-        let cache = Self {
-            steps: folder.join("steps"),
-            layers: folder.join("layers"),
-            scratch: folder.join("scratch"),
-        };
-        for one in [&cache.steps, &cache.layers, &cache.scratch] {
+        Self::locked(folder, FlockArg::LockShared)
+    }
+
+    fn locked(folder: &Path, how: FlockArg) -> io::Result<Self> {
+        let inner = |name| folder.join(name);
+        let (steps, layers, mounts, scratch) =
+            (inner("steps"), inner("layers"), inner("mounts"), inner("scratch"));
+        for one in [&steps, &layers, &mounts, &scratch] {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(one)?;
         }
-        Ok(cache)
+        let lock = File::options().create(true).append(true).open(inner("lock"))?;
+        let lock = Flock::lock(lock, how).map_err(|(_, errno)| io::Error::from(errno))?;
+        Ok(Self { steps, layers, mounts, scratch, _lock: lock })
     }
 
     /// A folder for files that have no name yet.
@@ -58,12 +72,19 @@ impl Cache {
 
     /// What a step came to when it was carried out before, if its layer is still there.
     pub fn find(&self, key: &Key) -> Option<Outcome> {
-        let bytes = fs::read(self.steps.join(key.hex())).ok()?;
+        let path = self.steps.join(key.hex());
+        let bytes = fs::read(&path).ok()?;
         let outcome: Outcome = serde_json::from_slice(&bytes).ok()?;
-        let there = |blob: &Blob| {
-            fs::metadata(self.layers.join(blob.digest.hex())).is_ok_and(|file| file.len() == blob.size)
-        };
-        outcome.layer.as_ref().is_none_or(there).then_some(outcome)
+        if !outcome.layer.as_ref().is_none_or(|blob| self.has(blob)) {
+            return None;
+        }
+        // Whoever collects goes by it; where it cannot be set, the step goes a little earlier.
+        let _ = File::options().append(true).open(path).and_then(|file| file.set_modified(SystemTime::now()));
+        Some(outcome)
+    }
+
+    fn has(&self, blob: &Blob) -> bool {
+        fs::metadata(self.layers.join(blob.digest.hex())).is_ok_and(|file| file.len() == blob.size)
     }
 
     /// Keeps what a step came to.
@@ -73,17 +94,26 @@ impl Cache {
     pub fn keep(&self, key: &Key, layer: Option<(NamedTempFile, Blob)>) -> io::Result<Outcome> {
         let mut outcome = Outcome { layer: None };
         if let Some((file, blob)) = layer {
-            file.as_file().sync_all()?;
-            file.persist(self.layers.join(blob.digest.hex()))?;
-            File::open(&self.layers)?.sync_all()?;
+            self.keep_layer(file, &blob)?;
             outcome.layer = Some(blob);
         }
-        let mut file = NamedTempFile::new_in(&self.scratch)?;
-        file.write_all(&serde_json::to_vec(&outcome)?)?;
-        file.as_file().sync_all()?;
-        file.persist(self.steps.join(key.hex()))?;
-        File::open(&self.steps)?.sync_all()?;
+        self.publish(&self.steps.join(key.hex()), &serde_json::to_vec(&outcome)?)?;
         Ok(outcome)
+    }
+
+    fn keep_layer(&self, file: NamedTempFile, blob: &Blob) -> io::Result<()> {
+        file.as_file().sync_all()?;
+        file.persist(self.layers.join(blob.digest.hex()))?;
+        File::open(&self.layers)?.sync_all()
+    }
+
+    /// Writes a whole file.
+    fn publish(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let mut file = NamedTempFile::new_in(&self.scratch)?;
+        file.write_all(bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all()
     }
 
     /// A layer that a step came to.

@@ -18,6 +18,9 @@ pub enum CopyError {
     /// A file where a directory must be, or links without end.
     #[error("{0:?} cannot be a destination: a part of it is no directory")]
     Destination(String),
+    /// A directory, for a file without a name.
+    #[error("{0:?} is a directory, and the source has no name for a file in it")]
+    Unnamed(String),
     /// A mode that is none.
     #[error("--chmod={0}: expected an octal number")]
     Mode(String),
@@ -149,24 +152,30 @@ impl Copier<'_> {
         self.put(path, path, found, &target, changes, &mut names)
     }
 
-    /// Writes a text of the Dockerfile.
+    /// Puts `len` bytes into a file: at the destination, or called `name` if that is a directory. `mode` is what it has without
+    /// `--chmod`.
     ///
     /// # Errors
     /// See [`CopyError`].
-    pub fn text(
+    pub fn file(
         &self,
         name: &str,
-        text: &str,
+        content: &mut dyn Read,
+        len: u64,
+        mode: u16,
         destination: &str,
         changes: &mut Changes,
     ) -> Result<(), CopyError> {
         let place = self.place(destination.as_bytes())?;
         let into = destination.ends_with('/') || self.is_directory(&place, changes);
+        if into && name.is_empty() {
+            return Err(CopyError::Unnamed(destination.to_owned()));
+        }
         let target = if into { join(&place, name.as_bytes()) } else { place };
         self.make_directories(&target, changes)?;
-        let kind = changes.spool(&mut text.as_bytes(), text.len() as u64)?;
+        let kind = changes.spool(content, len)?;
         let (uid, gid) = self.owner.unwrap_or_default();
-        let meta = Meta { uid, gid, mtime: i64::MAX, ..Meta::with_mode(self.mode.unwrap_or(0o644)) };
+        let meta = Meta { uid, gid, mtime: i64::MAX, ..Meta::with_mode(self.mode.unwrap_or(mode)) };
         Ok(changes.put(&target, meta, kind)?)
     }
 
@@ -181,7 +190,7 @@ impl Copier<'_> {
     }
 
     /// The directories above a path that are not there yet.
-    fn make_directories(&self, path: &[u8], changes: &mut Changes) -> Result<(), CopyError> {
+    pub(crate) fn make_directories(&self, path: &[u8], changes: &mut Changes) -> Result<(), CopyError> {
         for (at, _) in path.iter().enumerate().filter(|(_, byte)| **byte == b'/') {
             let parent = path.get(..at).unwrap_or_default();
             if !self.is_directory(parent, changes) {

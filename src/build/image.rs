@@ -1,5 +1,6 @@
 //! The image that comes of a build: as an OCI layout in a directory, or in an archive. The same image is the same bytes.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -97,11 +98,11 @@ impl Writer {
         self.folder.join("blobs/sha256")
     }
 
-    /// Adds a layer, as it is compressed; its digest is checked.
+    /// Adds a layer, as it is compressed; its digest is checked, and given.
     ///
     /// # Errors
     /// When the disk refuses, or the bytes are others.
-    pub fn layer(&mut self, reader: &mut dyn Read, expected: Option<Digest>) -> Result<(), ImageError> {
+    pub fn layer(&mut self, reader: &mut dyn Read, expected: Option<Digest>) -> Result<Digest, ImageError> {
         let blobs = self.blobs();
         let mut put = || -> io::Result<(NamedTempFile, Digest, u64, &'static str)> {
             let mut file = NamedTempFile::new_in(&blobs)?;
@@ -124,7 +125,7 @@ impl Writer {
         }
         persist(file, &blobs.join(digest.hex()))?;
         self.layers.push(json!({"mediaType": kind, "digest": digest.to_string(), "size": size}));
-        Ok(())
+        Ok(digest)
     }
 
     /// Writes configuration, manifest and index, and the archive if it is one; gives the manifest's digest.
@@ -222,6 +223,38 @@ impl Writer {
         builder.into_inner()?.flush()?;
         persist(file, path).map_err(|error| io::Error::other(show(error.to_string().as_bytes())))
     }
+}
+
+/// Removes what no image of a layout refers to.
+///
+/// # Errors
+/// When the disk refuses, or the index is none.
+pub fn prune(folder: &Path) -> Result<(), ImageError> {
+    let (path, blobs) = (folder.join("index.json"), folder.join("blobs/sha256"));
+    let digests = |value: &Value| -> Vec<String> {
+        let all = value["layers"].as_array().into_iter().flatten().chain([&value["config"]]);
+        let all = all.chain(value["manifests"].as_array().into_iter().flatten());
+        all.filter_map(|one| one["digest"].as_str()?.strip_prefix("sha256:").map(str::to_owned)).collect()
+    };
+    let index = fs::read(&path).map_err(at(&path))?;
+    let index: Value = serde_json::from_slice(&index).map_err(|_| ImageError::Index(path.clone()))?;
+    let mut kept = BTreeSet::new();
+    let mut pending = digests(&index);
+    while let Some(digest) = pending.pop() {
+        // A layer is no document, and refers to nothing.
+        let document = fs::metadata(blobs.join(&digest)).is_ok_and(|file| file.len() <= INDEX_MAX);
+        let bytes = if document { fs::read(blobs.join(&digest)).unwrap_or_default() } else { Vec::new() };
+        if kept.insert(digest) {
+            pending.extend(serde_json::from_slice(&bytes).map(|value| digests(&value)).unwrap_or_default());
+        }
+    }
+    for entry in fs::read_dir(&blobs).map_err(at(&blobs))? {
+        let entry = entry.map_err(at(&blobs))?;
+        if !kept.contains(&*entry.file_name().to_string_lossy()) {
+            fs::remove_file(entry.path()).map_err(at(&entry.path()))?;
+        }
+    }
+    Ok(())
 }
 
 fn put(path: &Path, bytes: &[u8]) -> Result<(), ImageError> {

@@ -63,6 +63,8 @@ pub struct Copy {
     pub parents: bool,
     /// `--checksum`, for URLs.
     pub checksum: Option<String>,
+    /// `--keep-git-dir`, for repositories.
+    pub keep_git_dir: bool,
     /// What is copied.
     pub sources: Vec<Source>,
     /// Where to.
@@ -361,9 +363,7 @@ impl Parts {
         // A layer of its own is what every COPY is here; where links in the way would lead elsewhere is not known without
         // the stage, and so it is not what --link promises, but the same files.
         self.switch("link")?;
-        if is_add {
-            self.switch("keep-git-dir")?;
-        }
+        let keep_git_dir = is_add && self.switch("keep-git-dir")?;
         let mut words = self.list(keyword, "a source and a destination")?;
         let destination = words.pop().unwrap_or_default();
         if words.is_empty() {
@@ -381,7 +381,18 @@ impl Parts {
             None => Source::Path(word),
         };
         let sources = words.into_iter().map(source).collect();
-        Ok(Copy { is_add, from, chown, chmod, exclude, parents, checksum, sources, destination })
+        Ok(Copy {
+            is_add,
+            from,
+            chown,
+            chmod,
+            exclude,
+            parents,
+            checksum,
+            keep_git_dir,
+            sources,
+            destination,
+        })
     }
 
     fn healthcheck(&mut self) -> Result<Kind, InstructionError> {

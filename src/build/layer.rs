@@ -94,6 +94,15 @@ pub struct Changes {
     names: usize,
 }
 
+/// What changed at one place and below it.
+#[derive(Debug)]
+pub struct Divided {
+    /// By paths relative to the place.
+    pub changes: Changes,
+    /// What was there is gone: nothing of lower layers shows through.
+    pub is_replaced: bool,
+}
+
 /// A layer's archive, compressed, in a file.
 #[derive(Debug, Clone, Serialize, Deserialize, PartialEq, Eq)]
 pub struct Blob {
@@ -150,6 +159,55 @@ impl Changes {
             return false;
         };
         (meta.mode, meta.uid, meta.gid, &meta.xattrs) == (before.mode, before.uid, before.gid, &before.xattrs)
+    }
+
+    /// Takes out what changed at a place and below it. Files of it are kept in an unlinked file in `folder`.
+    ///
+    /// # Errors
+    /// See [`LayerError`].
+    pub fn divide(&mut self, place: &[u8], folder: &Path) -> Result<Divided, LayerError> {
+        let mut own = Divided { changes: Self::new(folder)?, is_replaced: false };
+        let from = self.items.range(place.to_vec()..).take_while(|(path, _)| path.starts_with(place));
+        let taken: Vec<(Vec<u8>, Item)> = from
+            .filter(|(path, _)| below(path, place).is_some())
+            .map(|(path, item)| (path.clone(), *item))
+            .collect();
+        let mut first: HashMap<usize, Vec<u8>> = HashMap::new();
+        for (path, item) in taken {
+            self.items.remove(&path);
+            let path = below(&path, place).unwrap_or_default();
+            let Item::Inode(at) = item else {
+                if path.is_empty() {
+                    own.is_replaced = true;
+                } else {
+                    own.changes.remove(path)?;
+                }
+                continue;
+            };
+            if let Some(first) = first.get(&at) {
+                own.changes.link(path, first)?;
+                continue;
+            }
+            let Some(Inode { meta, kind }) = self.inodes.get(at) else { continue };
+            let kind = match kind {
+                Kind::File { offset, len } => {
+                    let mut piece = Piece { file: &self.spool, offset: *offset, left: *len };
+                    own.changes.spool(&mut piece, *len)?
+                }
+                Kind::Directory { opaque } if path.is_empty() => {
+                    own.is_replaced = *opaque;
+                    Kind::Directory { opaque: false }
+                }
+                kind => kind.clone(),
+            };
+            if path.is_empty() && !matches!(kind, Kind::Directory { .. }) {
+                own.is_replaced = true;
+                continue;
+            }
+            own.changes.put(path, meta.clone(), kind)?;
+            first.insert(at, path.to_vec());
+        }
+        Ok(own)
     }
 
     /// Takes a path away.
@@ -333,6 +391,12 @@ pub fn split(path: &[u8]) -> (&[u8], &[u8]) {
         Some(slash) => (path.get(..slash).unwrap_or_default(), path.get(slash + 1..).unwrap_or_default()),
         None => (b"", path),
     }
+}
+
+/// The rest of a path at a place or below it.
+fn below<'a>(path: &'a [u8], place: &[u8]) -> Option<&'a [u8]> {
+    let rest = path.strip_prefix(place)?;
+    if rest.is_empty() { Some(rest) } else { rest.strip_prefix(b"/") }
 }
 
 /// A name in a directory; the root is empty.

@@ -67,6 +67,14 @@ pub enum Wrong {
     /// A stage that comes later, or itself.
     #[error("--from={0}: no earlier stage has this number")]
     From(String),
+    /// An agent of keys.
+    #[error(
+        "RUN --mount=type=ssh is not there: a machine reaches no agent of this host; give what the step needs with --mount=type=secret"
+    )]
+    Ssh,
+    /// A kind of mount that nobody knows.
+    #[error("RUN --mount=type={0} is unknown")]
+    Mount(String),
     /// What is not there yet.
     #[error("{0} is not there yet")]
     NotYet(&'static str),
@@ -246,8 +254,13 @@ impl Plan {
         self.stage_named(target).or_else(number).ok_or_else(|| Wrong::Target(target.to_owned()))
     }
 
+    /// The target and the stages that it needs, as far as they are named without variables of triggers.
+    pub fn needed(&self) -> Vec<usize> {
+        self.check_needed().unwrap_or_default()
+    }
+
     /// Stages that the target does not need are not looked at.
-    fn check_needed(&self) -> Result<(), (usize, Wrong)> {
+    fn check_needed(&self) -> Result<Vec<usize>, (usize, Wrong)> {
         let (mut pending, mut seen) = (vec![self.target], vec![false; self.stages.len()]);
         while let Some(index) = pending.pop() {
             let Some(stage) = self.stages.get(index) else { continue };
@@ -261,17 +274,18 @@ impl Plan {
                 pending.extend(self.check(one, index).map_err(|what| (one.line, what))?);
             }
         }
-        Ok(())
+        Ok(seen.iter().enumerate().filter(|(_, seen)| **seen).map(|(index, _)| index).collect())
     }
 
-    /// Checks one instruction, and tells which stage it needs.
-    fn check(&self, one: &Instruction, index: usize) -> Result<Option<usize>, Wrong> {
+    /// Checks one instruction, and tells which stages it needs.
+    fn check(&self, one: &Instruction, index: usize) -> Result<Vec<usize>, Wrong> {
         match &one.kind {
             Kind::Copy(copy) => {
-                if copy.checksum.is_some() || copy.is_add && copy.sources.iter().any(is_url) {
-                    return Err(Wrong::NotYet("ADD of a URL"));
+                if copy.is_add && copy.sources.iter().any(is_other_transport) {
+                    return Err(Wrong::NotYet("ADD of a repository by another way than https or http"));
                 }
-                copy.from.as_ref().map_or(Ok(None), |from| self.stage_of(from, index))
+                let from = copy.from.as_ref().map(|from| self.stage_of(from, index)).transpose()?;
+                Ok(from.flatten().into_iter().collect())
             }
             Kind::Run { mounts, network, security, .. } => {
                 if network.as_ref().is_some_and(|network| !["default", "none"].contains(&network.as_str())) {
@@ -280,21 +294,34 @@ impl Plan {
                 if security.as_ref().is_some_and(|security| security != "sandbox") {
                     return Err(Wrong::NotYet("RUN --security other than sandbox"));
                 }
-                let of_kind = |mount: &instruction::Mount| {
-                    mount.iter().find(|(name, _)| name == "type").and_then(|(_, value)| value.clone())
-                };
-                if mounts.iter().any(|mount| of_kind(mount).as_deref() != Some("secret")) {
-                    return Err(Wrong::NotYet("RUN --mount of another type than secret"));
+                let mut needed = Vec::new();
+                for mount in mounts {
+                    needed.extend(self.check_mount(mount, index)?);
                 }
-                Ok(None)
+                Ok(needed)
             }
-            _ => Ok(None),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    fn check_mount(&self, mount: &instruction::Mount, index: usize) -> Result<Option<usize>, Wrong> {
+        let of =
+            |name: &str| mount.iter().find(|(one, _)| one == name).and_then(|(_, value)| value.as_deref());
+        let kind = of("type").unwrap_or("bind");
+        match kind {
+            "bind" => of("from").map_or(Ok(None), |from| self.stage_of(from, index)),
+            "cache" if mount.iter().any(|(name, _)| ["from", "source", "src"].contains(&&**name)) => {
+                Err(Wrong::NotYet("RUN --mount=type=cache with from or source"))
+            }
+            "cache" | "secret" | "tmpfs" => Ok(None),
+            "ssh" => Err(Wrong::Ssh),
+            kind => Err(Wrong::Mount(kind.to_owned())),
         }
     }
 }
 
-fn is_url(source: &instruction::Source) -> bool {
-    let prefixes = ["http://", "https://", "git@", "git://"];
+fn is_other_transport(source: &instruction::Source) -> bool {
+    let prefixes = ["git@", "git://", "ssh://"];
     matches!(source, instruction::Source::Path(path) if prefixes.iter().any(|one| path.starts_with(one)))
 }
 
@@ -346,7 +373,7 @@ mod tests {
             ("FROM scratch AS a\nFROM scratch AS a\n", "Dockerfile:2: stage \"a\""),
             ("ARG x\nFROM $x\n", "Dockerfile:2: FROM $x: the image has no name"),
             ("FROM scratch\nCOPY --from=0 a b\n", "Dockerfile:2: --from=0"),
-            ("FROM scratch\nADD https://a/b c\n", "Dockerfile:2: ADD of a URL is not there yet"),
+            ("FROM scratch\nADD git@a:b c\n", "Dockerfile:2: ADD of a repository by another way"),
             ("FROM scratch\nRUN --mount=type=ssh x\n", "Dockerfile:2: RUN --mount"),
         ] {
             let error = plan(text).unwrap_err();
@@ -354,6 +381,6 @@ mod tests {
         }
         assert!(plan("# syntax=docker/dockerfile:1.7\nFROM scratch\n").is_ok());
         // Stages that nobody needs are not looked at.
-        assert!(plan("FROM scratch\nADD https://a/b c\nFROM scratch\n").is_ok());
+        assert!(plan("FROM scratch\nADD git@a:b c\nFROM scratch\n").is_ok());
     }
 }

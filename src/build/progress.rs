@@ -32,6 +32,8 @@ pub enum Event<'a> {
     },
     /// A connection was refused; with the fix.
     Denied {
+        /// Number of the step.
+        step: usize,
         /// What to tell.
         message: &'a str,
     },

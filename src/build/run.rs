@@ -1,27 +1,27 @@
 //! The instructions of one stage.
 
-mod secret;
+mod copying;
+mod mounts;
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::fs::File;
+use std::sync::Arc;
 use std::time::Instant;
 
 use bundles::config::{DEFAULT_PATH, identity};
-use bundles::tree::Meta;
+use bundles::tree::{Meta, Tree};
 use km_abi::records::InlayFile;
 use km_vmm::protocol::ProcessSpec;
-use sha2::{Digest as _, Sha256};
 
-use self::secret::{Secret, hide};
+use self::mounts::{Before, Mounted, Mounts};
 use crate::builder::{BuildError, Builder};
 use crate::cache::Key;
 use crate::config::{History, Nothing, rfc3339};
-use crate::copy::{self, Copier};
 use crate::dockerfile::{self, Heredoc, Line};
-use crate::instruction::{self, Command, Copy, Instruction, Kind, Mount, Source};
+use crate::instruction::{self, Command, Instruction, Kind, Mount};
 use crate::layer::{Changes, Kind as LayerKind};
-use crate::origin::{Origin, node_at, place_in};
-use crate::pattern::Patterns;
+use crate::origin::{node_at, place_in};
 use crate::plan::{Stage, Wrong, platform_args};
 use crate::stage::{Built, State, rootfs};
 use crate::step::Step;
@@ -59,6 +59,8 @@ pub struct StageRun<'a> {
     args: BTreeMap<String, String>,
     number: usize,
     total: usize,
+    /// Number of the step that has begun, in the whole build.
+    step: Option<usize>,
 }
 
 impl<'a> StageRun<'a> {
@@ -76,7 +78,18 @@ impl<'a> StageRun<'a> {
         let with_layers =
             |one: &&Instruction| matches!(one.kind, Kind::Run { .. } | Kind::Copy(_) | Kind::Workdir(_));
         let total = stage.instructions.iter().filter(with_layers).count() + 1;
-        Self { builder, index, stage, state, key, triggers, args: BTreeMap::new(), number: 1, total }
+        Self {
+            builder,
+            index,
+            stage,
+            state,
+            key,
+            triggers,
+            args: BTreeMap::new(),
+            number: 1,
+            total,
+            step: None,
+        }
     }
 
     /// Carries out all of it.
@@ -109,12 +122,13 @@ impl<'a> StageRun<'a> {
 
     fn carry_out(&mut self, one: &Instruction) -> Result<(), BuildError> {
         let had = self.state.layers.len();
+        self.step = None;
         let done = self.dispatch(one);
         done.map_err(|error| match error.downcast::<BuildError>() {
             Ok(inner) => *inner,
             Err(error) => {
                 let (place, instruction) = (self.builder.place(one.line), one.text.clone());
-                BuildError::Step { place, lines: (one.line, one.last), instruction, error }
+                BuildError::Step { place, lines: (one.line, one.last), step: self.step, instruction, error }
             }
         })?;
         if !matches!(one.kind, Kind::Arg(_)) {
@@ -168,7 +182,7 @@ impl<'a> StageRun<'a> {
             Kind::Maintainer(name) => self.state.author = Some(name.clone()),
             Kind::Copy(copy) => self.copy(one, copy)?,
             Kind::Run { mounts, network, command, heredocs, .. } => {
-                self.step(one, mounts, network.as_deref(), command, heredocs)?;
+                self.run_step(one, mounts, network.as_deref(), command, heredocs)?;
             }
             Kind::From { .. } => {}
         }
@@ -288,6 +302,7 @@ impl<'a> StageRun<'a> {
         let name = self.name(one);
         let step = builder.begin(&name);
         let start = Instant::now();
+        self.step = Some(step);
         self.key = key;
         let found = if builder.options.no_cache { None } else { builder.cache.find(&key) };
         let cached = found.is_some();
@@ -339,95 +354,7 @@ impl<'a> StageRun<'a> {
         })
     }
 
-    fn copy(&mut self, one: &Instruction, copy: &Copy) -> Result<(), Failure> {
-        let builder = self.builder;
-        let word = |text: &Option<String>| text.as_ref().map(|text| self.word(text)).transpose();
-        let (chown, chmod) = (word(&copy.chown)?, word(&copy.chmod)?);
-        let destination = self.word(&copy.destination)?;
-        let destination = match self.state.config.absolute(&destination) {
-            path if destination == "." || destination.ends_with("/.") => format!("{path}/"),
-            path => path,
-        };
-        let mut sources = Vec::new();
-        for source in &copy.sources {
-            sources.push(match source {
-                Source::Path(path) => Source::Path(self.word(path)?),
-                Source::Heredoc(heredoc) => Source::Heredoc(self.heredoc(heredoc)?),
-            });
-        }
-        let exclude: Result<Vec<String>, WordError> =
-            copy.exclude.iter().map(|text| self.word(text)).collect();
-        let exclude = exclude?;
-        let from = match &copy.from {
-            None => None,
-            Some(from) => Some(match builder.plan.stage_of(from, self.index)? {
-                Some(stage) => builder.stage(stage)?,
-                None => builder.image(from, &builder.place(one.line))?,
-            }),
-        };
-        let empty = bundles::tree::Tree::new(builder.cache.scratch(), &bundles::limits::Limits::default())?;
-        let mode = chmod.as_deref().map(copy::mode).transpose()?;
-        let patterns = || Patterns::new(exclude.iter().map(String::as_str));
-        let mut digest = Sha256::new();
-        if from.is_none() {
-            let copier = Copier {
-                origin: Origin::Context(builder.context),
-                called: "the context",
-                tree: &empty,
-                owner: None,
-                mode,
-                exclude: patterns()?,
-                parents: copy.parents,
-                latest: builder.options.epoch,
-            };
-            for source in &sources {
-                if let Source::Path(path) = source {
-                    copier.identify(path, &mut |bytes| digest.update(bytes))?;
-                }
-            }
-        }
-        let content: [u8; 32] = digest.finalize().into();
-        let options = format!("{} {} {chown:?} {mode:?} {exclude:?}", copy.is_add, copy.parents);
-        let origin_key = from.as_ref().map(|built| built.key.hex()).unwrap_or_default();
-        let text = format!("{sources:?} {destination:?}");
-        let parts: [&[u8]; 6] =
-            [b"copy", options.as_bytes(), origin_key.as_bytes(), text.as_bytes(), &content, &self.epoch()];
-        let key = self.key.then(&parts);
-        self.layer(one, key, |run, _| {
-            let tree = run.state.tree(builder.cache)?;
-            let owner = chown.as_deref().map(|text| owner(text, &tree)).transpose()?;
-            let other = from.as_ref().map(|built| built.state.tree(builder.cache)).transpose()?;
-            let (origin, called) = match &other {
-                Some(other) => (Origin::Tree(other), "what --from names"),
-                None => (Origin::Context(builder.context), "the context"),
-            };
-            let (parents, latest) = (copy.parents, builder.options.epoch);
-            let copier =
-                Copier { origin, called, tree: &tree, owner, mode, exclude: patterns()?, parents, latest };
-            let mut changes = run.changes()?;
-            for source in &sources {
-                match source {
-                    Source::Path(path) if copy.is_add => {
-                        crate::add::add(&copier, path, &destination, builder.cache.scratch(), &mut changes)?;
-                    }
-                    Source::Path(path) => copier.copy(path, &destination, &mut changes)?,
-                    Source::Heredoc(text) => {
-                        copier.text(&text.name, &text.content, &destination, &mut changes)?
-                    }
-                }
-            }
-            Ok(changes)
-        })
-    }
-
-    /// A here-document as it goes into a file.
-    fn heredoc(&self, heredoc: &Heredoc) -> Result<Heredoc, WordError> {
-        let text = heredoc.text();
-        let content = if heredoc.expands { self.expander(|expander| expander.text(&text))? } else { text };
-        Ok(Heredoc { content, ..heredoc.clone() })
-    }
-
-    fn step(
+    fn run_step(
         &mut self,
         one: &Instruction,
         mounts: &[Mount],
@@ -456,8 +383,7 @@ impl<'a> StageRun<'a> {
             }
             (Command::Exec(args), _) => args.clone(),
         };
-        let secrets =
-            mounts.iter().map(|mount| self.secret(mount)).collect::<Result<Vec<Secret>, Failure>>()?;
+        let (all, content) = self.mounts(one, mounts)?;
         let mut env = self.state.config.env.clone();
         for (name, value) in &self.args {
             if self.state.config.get_env(name).is_none() {
@@ -467,17 +393,19 @@ impl<'a> StageRun<'a> {
         let offline = network == Some("none");
         let asked = format!("{args:?} {script:?} {env:?} {mounts:?} {offline} {}", self.state.config.user);
         let cwd = self.state.config.working_dir.clone();
-        let key = self.key.then(&[b"run", asked.as_bytes(), cwd.as_bytes(), &self.epoch()]);
+        let key = self.key.then(&[b"run", asked.as_bytes(), cwd.as_bytes(), &content, &self.epoch()]);
         self.layer(one, key, |run, number| {
             let tree = run.state.tree(builder.cache)?;
             let (user, home) = identity(&run.state.config.user, &tree)?;
             run.complete_env(&mut env, &home);
             let mut files: Vec<InlayFile> =
                 script.iter().map(|text| file(SCRIPT, 0o755, text.as_bytes())).collect();
-            for secret in &secrets {
+            for secret in &all.secrets {
                 run.put_secret(secret, &mut files, &mut env)?;
             }
             let hidden: Vec<Vec<u8>> = files.iter().map(|file| file.path.clone()).collect();
+            let places = all.places(&tree)?;
+            let before = Before::new(&tree, hidden.iter().chain(&places).map(Vec::as_slice));
             let process = ProcessSpec {
                 args,
                 env,
@@ -489,16 +417,33 @@ impl<'a> StageRun<'a> {
                 resolv_conf: None,
             };
             let scratch = builder.cache.scratch();
-            let rootfs = rootfs(&tree, scratch)?;
+            let (rootfs, mounted) = run.rootfs(all, tree)?;
             let step = Step { process, files, offline };
-            let told = builder.machines()?.run(number, step, &rootfs, scratch)?;
+            let told = builder.machines.run(number, step, &rootfs, scratch)?;
             let mut changes = run.changes()?;
             told::read(&mut std::io::BufReader::new(told), &mut changes)?;
-            for path in hidden {
-                hide(&mut changes, path.strip_prefix(b"/").unwrap_or(&path), &tree);
+            run.unmount(mounted, &mut changes)?;
+            for path in hidden.iter().chain(&places) {
+                before.hide(&mut changes, path);
             }
             Ok(changes)
         })
+    }
+
+    /// The root file system of a step's machine. With mounts in it, the tree is not the stage's any more, which is made again when
+    /// somebody needs it.
+    fn rootfs(&self, mounts: Mounts, tree: Arc<Tree>) -> Result<(File, Mounted), Failure> {
+        let scratch = self.builder.cache.scratch();
+        if mounts.is_empty() {
+            return Ok((rootfs(&tree, scratch)?, Mounted::default()));
+        }
+        drop(self.state.take_tree());
+        let mut own = match Arc::try_unwrap(tree) {
+            Ok(own) => own,
+            Err(_) => self.state.new_tree(self.builder.cache)?,
+        };
+        let mounted = self.mount(mounts, &mut own)?;
+        Ok((rootfs(&own, scratch)?, mounted))
     }
 
     /// What a step's environment has besides what is in its key.
@@ -532,17 +477,7 @@ fn interpreter(script: &str) -> Option<Vec<String>> {
 }
 
 fn file(path: &str, mode: u32, content: &[u8]) -> InlayFile {
-    InlayFile { path: path.as_bytes().to_vec(), mode, content: content.to_vec() }
-}
-
-/// The owner that `--chown` names; names are looked up in the stage.
-fn owner(text: &str, tree: &bundles::tree::Tree) -> Result<(u32, u32), Failure> {
-    // A number alone is that of the group as well.
-    if let Ok(number) = text.parse::<u32>() {
-        return Ok((number, number));
-    }
-    let (user, _) = identity(text, tree)?;
-    Ok((user.uid(), user.gid()))
+    InlayFile { path: path.as_bytes().to_vec(), mode, content: content.to_vec(), ..InlayFile::default() }
 }
 
 /// A duration as Go writes it: `1m30s`, `500ms`.

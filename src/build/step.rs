@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Seek, Write};
+use std::num::NonZeroUsize;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,6 +20,8 @@ use km_vmm::protocol::{
     SnapshotMode, Wire,
 };
 use tokio::runtime::Runtime;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use worker::slot::record;
 use worker::{Event, SlotError, Worker, WorkerError};
 
@@ -49,6 +52,9 @@ pub enum StepError {
     /// The machine broke.
     #[error("the machine failed: {0}")]
     Machine(String),
+    /// Another stage failed.
+    #[error("stopped, since another stage failed")]
+    Stopped,
     /// It changed more than a layer may have.
     #[error("it changed more than {TOLD_MAX} bytes")]
     TooMuch,
@@ -89,16 +95,26 @@ pub struct Machines {
     km: PathBuf,
     memory: u64,
     timeout: Duration,
-    reach: Option<(Arc<Broker>, Arc<Function>)>,
+    reach: Option<Reach>,
     progress: Arc<dyn Progress>,
+    /// Steps run at once, as many as there are processors.
+    turns: Semaphore,
+    stopped: CancellationToken,
+}
+
+/// What steps reach, and whoever fetches files for them.
+pub(crate) struct Reach {
+    pub(crate) broker: Arc<Broker>,
+    pub(crate) function: Arc<Function>,
 }
 
 /// Passes on what is refused.
 struct Speaker(Arc<dyn Progress>);
 
 impl Observer for Speaker {
-    fn denied(&self, _: &Function, _: &str, message: &str) {
-        self.0.event(&ProgressEvent::Denied { message });
+    fn denied(&self, _: &Function, call: &str, message: &str) {
+        let step = call.rsplit(' ').next().and_then(|number| number.parse().ok()).unwrap_or_default();
+        self.0.event(&ProgressEvent::Denied { step, message });
     }
 
     fn opened(&self, _: &Function, _: Connection) {}
@@ -151,10 +167,17 @@ impl Machines {
             let observer = Arc::new(Speaker(Arc::clone(&progress)));
             let settings = Settings { policy, observer, ..Settings::default() };
             let broker = runtime.block_on(async { Broker::new(settings) })?;
+<<<<<<< HEAD
             let function = broker.function("default", "build", rules, Vec::new())?;
             reach = Some((broker, function));
+=======
+            let function = broker.function("default", "build", rules)?;
+            reach = Some(Reach { broker, function });
+>>>>>>> build
         }
-        Ok(Self { runtime, km, memory, timeout, reach, progress })
+        let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let (turns, stopped) = (Semaphore::new(processors), CancellationToken::new());
+        Ok(Self { runtime, km, memory, timeout, reach, progress, turns, stopped })
     }
 
     /// Runs a step on a root file system, an EROFS image. What it changed is told in the file that is given back.
@@ -164,9 +187,34 @@ impl Machines {
     pub fn run(&self, number: usize, step: Step, rootfs: &File, scratch: &Path) -> Result<File, StepError> {
         strings::check(&step.process.args, &step.process.env)?;
         let mut told = tempfile::tempfile_in(scratch)?;
-        self.runtime.block_on(self.carry_out(number, step, rootfs, &mut told))?;
+        self.wait(async {
+            let _turn = self.turns.acquire().await;
+            tokio::select! {
+                biased;
+                () = self.stopped.cancelled() => Err(StepError::Stopped),
+                done = self.carry_out(number, step, rootfs, &mut told) => done,
+            }
+        })?;
         told.rewind()?;
         Ok(told)
+    }
+
+    pub(crate) fn reach(&self) -> Option<&Reach> {
+        self.reach.as_ref()
+    }
+
+    /// Ends the steps that run, and lets none begin.
+    pub fn stop(&self) {
+        self.stopped.cancel();
+    }
+
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Waits for something, on this thread.
+    pub(crate) fn wait<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
     }
 
     async fn carry_out(
@@ -214,7 +262,9 @@ impl Machines {
     }
 
     fn attach(&self, number: usize, step: &Step) -> io::Result<Option<(Session, OwnedFd, String)>> {
-        let Some((broker, function)) = self.reach.as_ref().filter(|_| !step.offline) else { return Ok(None) };
+        let Some(Reach { broker, function }) = self.reach().filter(|_| !step.offline) else {
+            return Ok(None);
+        };
         let (session, slot) = broker.attach(function)?;
         session.begin(&format!("step {number}"), 0);
         Ok(Some((session, slot, broker.resolv_conf("default"))))

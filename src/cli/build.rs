@@ -1,25 +1,28 @@
 //! `kontain-faas build`: a Dockerfile and a context as an OCI image.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use api::units::{Quantity, Span};
-use build::builder::{BuildError, Builder, Images, Options};
+use build::builder::{BuildError, Builder, Image, Images, Options, familiar};
 use build::cache::Cache;
 use build::image::Output;
-use build::origin::Context;
-use build::pattern::Patterns;
 use build::plan::{PLATFORM, Plan, is_own_platform};
-use build::step::MachineOptions;
+use build::progress::{Event, Progress};
+use build::provenance::{Dependency, Provenance};
+use build::source::{Given, Opener, Source};
+use build::step::{MachineOptions, Machines};
+use bundles::digest::Digest;
 use bundles::limits::Limits;
-use bundles::reference::Reference;
+use bundles::reference::{Reference, RegistryReference};
 use bundles::source::{ImageContent, SourceError};
-use control::publish::fetch::Registries;
+use control::publish::fetch::{Registries, of_layout};
 use egress::Rule;
 use km_vmm::memory::GRANULE;
 use volume::Volume;
@@ -34,6 +37,8 @@ use super::serve::find_km;
 const EPOCH: i64 = 315_619_200;
 /// What steps reach if nobody says: every public address.
 const PUBLIC: [&str; 2] = ["*:1-65535", "*:1-65535/udp"];
+/// Where on a volume builds keep their steps.
+pub const BUILDS: &str = "builds";
 /// Longest secret in bytes.
 const SECRET_MAX: u64 = 1 << 20;
 /// A step has a machine for no longer.
@@ -42,18 +47,33 @@ const TIMEOUT_MAX: Duration = Duration::from_secs(3600);
 /// Options of `build`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Folder with what COPY and ADD copy; what its .dockerignore names is left out.
+    /// What COPY and ADD copy, without what its .dockerignore names: a folder, an archive (tar, plain or compressed with gzip or
+    /// zstd; - is standard input), a URL of one, or a repository, https://HOST/NAME.git[#REFERENCE[:FOLDER]].
     #[arg(value_name = "CONTEXT")]
-    pub context: PathBuf,
-    /// The Dockerfile; by default `Dockerfile` in the context.
-    #[arg(short, long, env = "KONTAIN_FILE", value_name = "FILE")]
-    pub file: Option<PathBuf>,
+    pub context: String,
     /// Where the image goes: oci:DIR[:NAME] or oci-archive:FILE[:NAME].
     #[arg(short, long, env = "KONTAIN_OUTPUT", value_name = "oci:DIR|oci-archive:FILE")]
-    pub output: String,
-    /// A name of the image in its layout; may be given several times.
+    pub output: Option<String>,
+    /// A name of the image in its layout, and, with --push, in its registry; may be given several times.
     #[arg(short, long, value_name = "REF")]
     pub tag: Vec<String>,
+    /// Push the image to the registries that --tag names; --output is not needed then.
+    #[arg(long, env = "KONTAIN_PUSH")]
+    pub push: bool,
+    /// Write what went into the image as a statement of in-toto with SLSA provenance v1, JSON. It has the values of --build-arg.
+    #[arg(long, env = "KONTAIN_PROVENANCE", value_name = "FILE")]
+    pub provenance: Option<PathBuf>,
+    /// How it is built.
+    #[command(flatten)]
+    pub recipe: Recipe,
+}
+
+/// Options that say how an image is built, whatever becomes of it.
+#[derive(Debug, clap::Args)]
+pub struct Recipe {
+    /// The Dockerfile; by default `Dockerfile` in the context. In an archive or a repository, its path there.
+    #[arg(short, long, env = "KONTAIN_FILE", value_name = "FILE")]
+    pub file: Option<PathBuf>,
     /// The stage to build, by its name or number; by default the last one.
     #[arg(long, env = "KONTAIN_TARGET", value_name = "STAGE")]
     pub target: Option<String>,
@@ -79,9 +99,6 @@ pub struct Args {
     /// Carry out every step, whatever earlier builds have kept.
     #[arg(long, env = "KONTAIN_NO_CACHE")]
     pub no_cache: bool,
-    /// Push the image to its registry: not there yet.
-    #[arg(long, hide = true)]
-    pub push: bool,
     /// Memory of a step's machine; what it writes to files lies there as well, up to a half of it.
     #[arg(long, env = "KONTAIN_MEMORY", value_name = "SIZE", default_value = "2Gi")]
     pub memory: Quantity,
@@ -185,13 +202,13 @@ fn label(text: &str) -> Result<(String, String), String> {
 }
 
 /// Images of registries and of this machine.
-struct Opener {
+struct Library {
     registries: Registries,
     scratch: PathBuf,
 }
 
-impl Images for Opener {
-    fn open(&self, reference: &Reference) -> Result<Box<dyn ImageContent>, SourceError> {
+impl Images for Library {
+    fn open(&self, reference: &Reference) -> Result<Box<dyn ImageContent + Send>, SourceError> {
         let keychain = self.registries.keychain().clone();
         let progress = Downloads::new().into_sink();
         self.registries.source(reference, "", &keychain, &self.scratch, &Limits::default(), progress)
@@ -203,100 +220,208 @@ impl Images for Opener {
 /// # Errors
 /// When there is no image in the end; what a step wrote last is shown before.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    if args.push {
-        return Err(Usage(
-            "--push is not there yet: write the image with -o, and push it with another tool".into(),
-        )
-        .into());
+    build(args)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What came of a build.
+pub struct Built {
+    /// Digest of the image's manifest.
+    pub digest: Digest,
+    /// What it was pushed under.
+    pub references: Vec<RegistryReference>,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// Builds, and pushes if that is asked for.
+///
+/// # Errors
+/// As [`run`].
+pub fn build(args: &Args) -> anyhow::Result<Built> {
+    let recipe = &args.recipe;
+    if !is_own_platform(&recipe.platform) {
+        return Err(
+            Usage(format!("--platform {}: only {PLATFORM} can be built here", recipe.platform)).into()
+        );
     }
-    if !is_own_platform(&args.platform) {
-        return Err(Usage(format!("--platform {}: only {PLATFORM} can be built here", args.platform)).into());
-    }
-    let (output, names) = destination(args)?;
-    let build_args = args.build_arg.iter().filter_map(|(name, value)| {
-        let value = value.clone().or_else(|| std::env::var(name).ok());
-        value.map(|value| (name.clone(), value))
-    });
-    let build_args: BTreeMap<String, String> = build_args.collect();
-    let (file, text, ignore) = sources(args)?;
-    let plan = Plan::new(&file, &text, &build_args, args.target.as_deref())?;
-    let context = Context::open(&args.context, &ignore);
-    let context = context.with_context(|| format!("cannot read {}", args.context.display()))?;
-    let volume = Volume::open(&args.volume)
-        .with_context(|| format!("{}: name another folder with --volume", args.volume.display()))?;
-    let folder = volume.root().join("builds");
+    let registries = if args.push { pushed(&args.tag)? } else { Vec::new() };
+    let volume = Volume::open(&recipe.volume)
+        .with_context(|| format!("{}: name another folder with --volume", recipe.volume.display()))?;
+    let folder = volume.root().join(BUILDS);
     let cache = Cache::open(&folder).with_context(|| format!("cannot use {}", folder.display()))?;
-    let images = Opener { registries: args.registry.open(&volume)?, scratch: cache.scratch().to_owned() };
-    let options = Options {
-        args: build_args,
-        secrets: args
-            .secret
-            .iter()
-            .map(|one| Ok((one.id.clone(), one.read()?)))
-            .collect::<anyhow::Result<_>>()?,
-        contexts: args.build_context.iter().cloned().collect(),
-        labels: args.label.iter().cloned().collect(),
-        no_cache: args.no_cache,
-        epoch: epoch()?,
+    let destination = destination(args, cache.scratch())?;
+    let images = Library {
+        registries: recipe.registry.open_at(&volume.layers())?,
+        scratch: cache.scratch().to_owned(),
     };
-    let machines = MachineOptions {
-        km: find_km(args.km.clone())?,
-        memory: args.memory.bytes().next_multiple_of(GRANULE),
-        timeout: args.timeout.duration().min(TIMEOUT_MAX),
-        rules: rules(&args.egress)?,
-    };
-    let shown = Arc::new(Shown::new(args.form));
-    let builder = Builder::new(plan, options, &context, &cache, &images, machines, shown.clone());
-    match builder.build(&output, &names) {
-        Ok(digest) => {
-            shown.built(&digest, output.path());
-            Ok(ExitCode::SUCCESS)
+    let options = recipe.options()?;
+    let shown = Arc::new(Shown::new(recipe.form));
+    let machines = Machines::new(recipe.machines()?, shown.clone())?;
+    let Source { file, text, context, origin } =
+        open(args, &machines, cache.scratch(), options.epoch, &*shown)?;
+    let plan = Plan::new(&file, &text, &options.args, recipe.target.as_deref())?;
+    let builder = Builder::new(plan, options, &context, &cache, &images, &machines, shown.clone());
+    let Destination { output, names, .. } = &destination;
+    let image = builder.build(output, names).inspect_err(|error| {
+        if let BuildError::Step { lines, step, .. } = error {
+            shown.failed(&file, &text, *lines, *step);
         }
-        Err(error) => {
-            if let BuildError::Step { lines, .. } = &error {
-                shown.failed(&file, &text, *lines);
-            }
-            Err(error.into())
-        }
+    })?;
+    if let Some(path) = &args.provenance {
+        write_provenance(path, args, &builder, &image, (&file, &text), origin)?;
+    }
+    for reference in &registries {
+        push(&builder, &images.registries, &image, output.path(), reference)?;
+    }
+    let kept = args.output.is_some().then(|| output.path().display().to_string());
+    shown.built(&image.digest, kept.into_iter().chain(registries.iter().map(ToString::to_string)));
+    Ok(Built { digest: image.digest, references: registries, labels: image.labels })
+}
+
+impl Recipe {
+    fn options(&self) -> anyhow::Result<Options> {
+        let args = self.build_arg.iter().filter_map(|(name, value)| {
+            let value = value.clone().or_else(|| std::env::var(name).ok());
+            value.map(|value| (name.clone(), value))
+        });
+        let secrets = self.secret.iter().map(|one| Ok((one.id.clone(), one.read()?)));
+        Ok(Options {
+            args: args.collect(),
+            secrets: secrets.collect::<anyhow::Result<_>>()?,
+            contexts: self.build_context.iter().cloned().collect(),
+            labels: self.label.iter().cloned().collect(),
+            no_cache: self.no_cache,
+            epoch: epoch()?,
+        })
+    }
+
+    fn machines(&self) -> anyhow::Result<MachineOptions> {
+        Ok(MachineOptions {
+            km: find_km(self.km.clone())?,
+            memory: self.memory.bytes().next_multiple_of(GRANULE),
+            timeout: self.timeout.duration().min(TIMEOUT_MAX),
+            rules: rules(&self.egress)?,
+        })
     }
 }
 
+/// Writes what went into an image.
+fn write_provenance(
+    path: &Path,
+    args: &Args,
+    builder: &Builder<'_>,
+    image: &Image,
+    dockerfile: (&str, &str),
+    origin: Option<Dependency>,
+) -> anyhow::Result<()> {
+    let dependencies: Vec<Dependency> = origin.into_iter().chain(image.dependencies.clone()).collect();
+    let target = args.recipe.target.as_deref().unwrap_or_default();
+    let statement = Provenance {
+        names: &args.tag,
+        digest: image.digest,
+        context: &args.context,
+        dockerfile,
+        target,
+        args: &builder.options.args,
+        epoch: builder.options.epoch,
+        dependencies: &dependencies,
+    };
+    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let write = || -> std::io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        serde_json::to_writer(&mut file, &statement.statement())?;
+        file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
+        file.persist(path)?;
+        Ok(())
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Opens the context; one that is not on this machine is a step of its own.
+fn open(
+    args: &Args,
+    machines: &Machines,
+    scratch: &Path,
+    latest: i64,
+    progress: &dyn Progress,
+) -> anyhow::Result<Source> {
+    let given = Given::new(&args.context);
+    let opener = Opener { machines, scratch, file: args.recipe.file.as_deref(), latest };
+    if matches!(given, Given::Path(_)) {
+        return Ok(opener.open(&given)?);
+    }
+    let start = Instant::now();
+    progress.event(&Event::Begin { step: 0, name: &format!("load context {}", args.context) });
+    let source = opener.open(&given)?;
+    progress.event(&Event::Done { step: 0, took: start.elapsed(), cached: false });
+    Ok(source)
+}
+
 /// Where the image goes, and how it is called there.
-fn destination(args: &Args) -> anyhow::Result<(Output, Vec<String>)> {
-    let usage =
-        || Usage(format!("--output {}: expected oci:DIR[:NAME] or oci-archive:FILE[:NAME]", args.output));
-    let reference: Reference = args.output.parse().map_err(|_| usage())?;
+struct Destination {
+    output: Output,
+    names: Vec<String>,
+    /// What is only pushed goes here meanwhile.
+    _folder: Option<tempfile::TempDir>,
+}
+
+fn destination(args: &Args, scratch: &Path) -> anyhow::Result<Destination> {
+    let Some(text) = &args.output else {
+        if !args.push {
+            return Err(Usage("say where the image goes: -o oci:DIR, or --push and -t REF".to_owned()).into());
+        }
+        let folder = tempfile::tempdir_in(scratch)?;
+        let output = Output::Layout(folder.path().to_owned());
+        return Ok(Destination { output, names: Vec::new(), _folder: Some(folder) });
+    };
+    let usage = || Usage(format!("--output {text}: expected oci:DIR[:NAME] or oci-archive:FILE[:NAME]"));
+    let reference: Reference = text.parse().map_err(|_| usage())?;
     let (output, select) = match reference {
         Reference::OciLayout { path, select } => (Output::Layout(path), select),
+        Reference::OciArchive { .. } if args.push => {
+            return Err(Usage("--push goes with -o oci:DIR, or alone".to_owned()).into());
+        }
         Reference::OciArchive { path, select } => (Output::Archive(path), select),
         _ => return Err(usage().into()),
     };
     if select.digest.is_some() {
         return Err(usage().into());
     }
-    Ok((output, select.name.into_iter().chain(args.tag.iter().cloned()).collect()))
+    let names = select.name.into_iter().chain(args.tag.iter().cloned()).collect();
+    Ok(Destination { output, names, _folder: None })
 }
 
-/// The Dockerfile's name and text, and what is left out of the context: `FILE.dockerignore` goes before `.dockerignore`.
-fn sources(args: &Args) -> anyhow::Result<(String, String, Patterns)> {
-    let path = args.file.clone().unwrap_or_else(|| args.context.join("Dockerfile"));
-    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let name =
-        path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into());
-    let mut own = path.clone().into_os_string();
-    own.push(".dockerignore");
-    let mut ignore = Patterns::default();
-    for one in [PathBuf::from(own), args.context.join(".dockerignore")] {
-        match std::fs::read_to_string(&one) {
-            Ok(list) => {
-                ignore = Patterns::of_ignore_file(&list).with_context(|| one.display().to_string())?;
-                break;
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error).with_context(|| one.display().to_string()),
-        }
+/// The names that an image is pushed under.
+fn pushed(tags: &[String]) -> anyhow::Result<Vec<RegistryReference>> {
+    let reference = |text: &String| match familiar(text).parse::<Reference>() {
+        Ok(Reference::Registry(reference)) if reference.digest.is_none() => Ok(reference),
+        Ok(_) => Err(Usage(format!("--tag {text}: expected HOST/REPOSITORY[:TAG] to push to")).into()),
+        Err(error) => Err(Usage(format!("--tag {text}: {error}")).into()),
+    };
+    if tags.is_empty() {
+        return Err(Usage("--push needs a name: -t HOST/REPOSITORY[:TAG]".to_owned()).into());
     }
-    Ok((name, text, ignore))
+    tags.iter().map(reference).collect()
+}
+
+fn push(
+    builder: &Builder<'_>,
+    registries: &Registries,
+    built: &Image,
+    layout: &Path,
+    reference: &RegistryReference,
+) -> anyhow::Result<()> {
+    let (step, start) = (builder.begin(&format!("pushing {reference}")), Instant::now());
+    // Where the base image came from, its layers are there already.
+    let neighbour = |digest| {
+        let origin = built.origins.get(&digest).filter(|origin| origin.host == reference.host);
+        origin.map(|origin| origin.repository.clone())
+    };
+    let image = of_layout(layout, built.digest, neighbour).context("cannot read what was built")?;
+    registries.push(reference, &image).with_context(|| format!("cannot push {reference}"))?;
+    builder.done(step, start, false);
+    Ok(())
 }
 
 fn epoch() -> anyhow::Result<i64> {

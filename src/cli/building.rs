@@ -1,7 +1,6 @@
 //! Progress of a build: a line for each step and its output, as people know it from other builders, or JSON for scripts.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use build::progress::{Event, Progress};
@@ -32,10 +31,13 @@ pub struct Shown {
     state: Mutex<State>,
 }
 
+/// What is known of the steps that have begun.
+type State = BTreeMap<usize, Step>;
+
 #[derive(Debug, Default)]
-struct State {
-    names: BTreeMap<usize, String>,
-    step: usize,
+struct Step {
+    name: String,
+    /// What is there of its last line.
     line: Vec<u8>,
     tail: VecDeque<String>,
 }
@@ -50,30 +52,35 @@ impl Shown {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Says what the image is called.
-    pub fn built(&self, digest: &Digest, path: &Path) {
-        match self.form {
-            Form::Plain => println!("{digest} {}", path.display()),
-            Form::Json => {
-                println!("{}", json!({"type": "built", "digest": digest.to_string(), "output": path}))
+    /// Says what the image is called, and where it is.
+    pub fn built(&self, digest: &Digest, places: impl Iterator<Item = String>) {
+        for place in places {
+            match self.form {
+                Form::Plain => println!("{digest} {place}"),
+                Form::Json => {
+                    println!("{}", json!({"type": "built", "digest": digest.to_string(), "output": place}))
+                }
             }
         }
     }
 
     /// Shows what the failed step wrote last, and its place in the Dockerfile.
-    pub fn failed(&self, file: &str, text: &str, lines: (usize, usize)) {
+    pub fn failed(&self, file: &str, text: &str, lines: (usize, usize), step: Option<usize>) {
         let mut state = self.lock();
-        self.end_line(&mut state, 0.0);
+        if let Some(number) = step
+            && let Some(step) = state.get_mut(&number)
+        {
+            self.end_line(number, step, 0.0);
+            if self.form == Form::Plain && !step.tail.is_empty() {
+                eprintln!("------\n > {}:", step.name);
+                for line in &step.tail {
+                    eprintln!("{line}");
+                }
+                eprintln!("------");
+            }
+        }
         if self.form == Form::Json {
             return;
-        }
-        if !state.tail.is_empty() {
-            let name = state.names.get(&state.step).cloned().unwrap_or_default();
-            eprintln!("------\n > {name}:");
-            for line in &state.tail {
-                eprintln!("{line}");
-            }
-            eprintln!("------");
         }
         eprintln!("{file}:{}\n--------------------", lines.0);
         let first = lines.0.saturating_sub(AROUND).max(1);
@@ -85,31 +92,30 @@ impl Shown {
         eprintln!("--------------------");
     }
 
-    fn output(&self, state: &mut State, after: f64, bytes: &[u8]) {
+    fn output(&self, number: usize, step: &mut Step, after: f64, bytes: &[u8]) {
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
-            state.line.extend_from_slice(piece);
-            if piece.ends_with(b"\n") || state.line.len() > LINE_MAX {
-                self.end_line(state, after);
+            step.line.extend_from_slice(piece);
+            if piece.ends_with(b"\n") || step.line.len() > LINE_MAX {
+                self.end_line(number, step, after);
             }
         }
     }
 
-    fn end_line(&self, state: &mut State, after: f64) {
-        let bytes = std::mem::take(&mut state.line);
+    fn end_line(&self, number: usize, step: &mut Step, after: f64) {
+        let bytes = std::mem::take(&mut step.line);
         if bytes.is_empty() {
             return;
         }
         let text = printable(bytes.strip_suffix(b"\n").unwrap_or(&bytes));
-        let step = state.step;
         match self.form {
-            Form::Plain => eprintln!("#{step} {after:.3} {text}"),
+            Form::Plain => eprintln!("#{number} {after:.3} {text}"),
             Form::Json => {
-                println!("{}", json!({"type": "output", "step": step, "after": after, "line": text}))
+                println!("{}", json!({"type": "output", "step": number, "after": after, "line": text}))
             }
         }
-        state.tail.push_back(format!("{after:.3} {text}"));
-        if state.tail.len() > TAIL_LINES {
-            state.tail.pop_front();
+        step.tail.push_back(format!("{after:.3} {text}"));
+        if step.tail.len() > TAIL_LINES {
+            step.tail.pop_front();
         }
     }
 }
@@ -126,21 +132,24 @@ fn printable(bytes: &[u8]) -> String {
 impl Progress for Shown {
     fn event(&self, event: &Event<'_>) {
         let mut state = self.lock();
-        let state = &mut *state;
         match event {
             Event::Begin { step, name } => {
-                state.step = *step;
-                state.tail.clear();
-                state.names.insert(*step, printable(name.as_bytes()));
+                let name = printable(name.as_bytes());
                 match self.form {
-                    Form::Plain => eprintln!("#{step} {}", printable(name.as_bytes())),
+                    Form::Plain => eprintln!("#{step} {name}"),
                     Form::Json => println!("{}", json!({"type": "step", "step": step, "name": name})),
                 }
+                state.insert(*step, Step { name, ..Step::default() });
             }
-            Event::Output { after, bytes, .. } => self.output(state, after.as_secs_f64(), bytes),
+            Event::Output { step, after, bytes } => {
+                let known = state.entry(*step).or_default();
+                self.output(*step, known, after.as_secs_f64(), bytes);
+            }
             Event::Done { step, took, cached } => {
-                self.end_line(state, took.as_secs_f64());
                 let seconds = took.as_secs_f64();
+                if let Some(mut known) = state.remove(step) {
+                    self.end_line(*step, &mut known, seconds);
+                }
                 match self.form {
                     Form::Plain if *cached => eprintln!("#{step} CACHED\n"),
                     Form::Plain => eprintln!("#{step} DONE {seconds:.1}s\n"),
@@ -152,10 +161,10 @@ impl Progress for Shown {
                     }
                 }
             }
-            Event::Denied { message } => match self.form {
-                Form::Plain => eprintln!("#{} {}", state.step, printable(message.as_bytes())),
+            Event::Denied { step, message } => match self.form {
+                Form::Plain => eprintln!("#{step} {}", printable(message.as_bytes())),
                 Form::Json => {
-                    println!("{}", json!({"type": "denied", "step": state.step, "message": message}));
+                    println!("{}", json!({"type": "denied", "step": step, "message": message}));
                 }
             },
         }

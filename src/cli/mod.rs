@@ -26,6 +26,7 @@ mod invoke;
 mod list;
 mod logging;
 mod logs;
+mod new;
 mod output;
 mod pack;
 mod progress;
@@ -38,6 +39,7 @@ mod signals;
 mod source;
 mod store;
 mod system;
+mod up;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -74,6 +76,10 @@ pub struct Global {
 pub enum Command {
     /// Builds an image from a Dockerfile and a context; its RUN steps run in machines of their own.
     Build(Box<build::Args>),
+    /// Builds a function from source, publishes it, waits for it and calls it.
+    Up(Box<up::Args>),
+    /// Writes a function to begin with, with a test: in Python, JavaScript, Go, Ruby, PHP, Java, Rust or C.
+    New(new::Args),
     /// Makes a bundle of an image: runtime configuration and root file system in a directory.
     Bundle(bundle::Args),
     /// Measures what calls cost here: latencies, throughput, cold boots, and the same programs as processes.
@@ -155,6 +161,8 @@ fn as_called(mut command: clap::Command, program: Option<std::ffi::OsString>) ->
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Build(args) => build::run(&args),
+        Command::Up(args) => up::run(*args),
+        Command::New(args) => new::run(&args),
         Command::Bundle(args) => bundle::run(&args),
         Command::Bench(args) => benches::bench::run(&args),
         Command::Demo(args) => benches::demo::run(&args),

@@ -1,9 +1,11 @@
-//! `kontain-faas store`: what bundles a volume has, whether they are sound, and which nobody needs any more.
+//! `kontain-faas store`: what bundles a volume has, whether they are sound, and which nobody needs any more; the same of what builds
+//! have kept.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
+use anyhow::Context;
 use bundles::digest::Digest;
 use bundles::store::{Listed, Store};
 use indicatif::HumanBytes;
@@ -11,6 +13,8 @@ use serde_json::json;
 
 use api::units::Quantity;
 use control::publish::collect::{Collector, Policy};
+
+use super::build::BUILDS;
 use volume::Volume;
 
 /// Per cent of `--volume-size` beyond which everything goes that may go.
@@ -47,8 +51,12 @@ pub enum Action {
         /// How much the volume may hold; with more than 85 % of that in use, neither the grace time nor layers count.
         #[arg(long, env = "KONTAIN_VOLUME_SIZE", value_name = "SIZE")]
         volume_size: Option<Quantity>,
+        /// Layers of steps and caches to keep for the next builds, the last used; while a build is under way, all stay.
+        #[arg(long, env = "KONTAIN_KEEP_BUILDS", value_name = "SIZE", default_value = "20Gi")]
+        keep_builds: Quantity,
     },
-    /// Reads bundles to the last byte and compares them with their records; without digests, all of them.
+    /// Reads bundles to the last byte and compares them with their records; without digests, all of them and what builds have
+    /// kept.
     Verify {
         /// Digests of images.
         #[arg(value_name = "DIGEST")]
@@ -71,14 +79,17 @@ pub enum Output {
 /// When the store cannot be used, or a record of a function cannot be read: then nothing is removed.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let root = args.volume.join("store");
-    anyhow::ensure!(root.is_dir(), "{} has no store: name the volume with --volume", args.volume.display());
+    let is_volume = root.is_dir() || args.volume.join(BUILDS).is_dir();
+    anyhow::ensure!(is_volume, "{} has no store: name the volume with --volume", args.volume.display());
     let store = Store::open(&root)?;
     match &args.action {
         Action::Ls { output } => list(&store.list()?, *output),
-        Action::Gc { grace, keep_layers, volume_size } => {
-            return collect(&args.volume, *grace, *keep_layers, *volume_size);
+        Action::Gc { grace, keep_layers, volume_size, keep_builds } => {
+            let left = collect(&args.volume, *grace, *keep_layers, *volume_size)?;
+            collect_builds(&args.volume, *keep_builds)?;
+            return Ok(left);
         }
-        Action::Verify { digests } => return verify(&store, digests),
+        Action::Verify { digests } => return verify(&store, &args.volume, digests),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -130,7 +141,20 @@ fn collect(
     Ok(ExitCode::SUCCESS)
 }
 
-fn verify(store: &Store, digests: &[Digest]) -> anyhow::Result<ExitCode> {
+fn collect_builds(volume: &Path, keep: Quantity) -> anyhow::Result<()> {
+    let folder = volume.join(BUILDS);
+    let collected = build::cache::collect::collect(&folder, keep.bytes());
+    if let Some(collected) = collected.with_context(|| format!("cannot clear {}", folder.display()))? {
+        let freed = HumanBytes(collected.freed_bytes);
+        println!(
+            "builds: {} steps and caches removed, {freed} freed, {} left-overs cleared",
+            collected.removed, collected.leftovers
+        );
+    }
+    Ok(())
+}
+
+fn verify(store: &Store, volume: &Path, digests: &[Digest]) -> anyhow::Result<ExitCode> {
     let all = store.list()?.into_iter().map(|bundle| bundle.digest);
     let chosen: Vec<Digest> = if digests.is_empty() { all.collect() } else { digests.to_vec() };
     let mut sound = true;
@@ -138,6 +162,16 @@ fn verify(store: &Store, digests: &[Digest]) -> anyhow::Result<ExitCode> {
         let damage = store.verify(digest)?;
         sound &= damage.is_empty();
         println!("{digest} {}", if damage.is_empty() { "sound" } else { "DAMAGED" });
+        for line in damage {
+            println!("  {line}");
+        }
+    }
+    if digests.is_empty() {
+        let folder = volume.join(BUILDS);
+        let damage = build::cache::collect::verify(&folder);
+        let damage = damage.with_context(|| format!("cannot read {}", folder.display()))?;
+        sound &= damage.is_empty();
+        println!("builds {}", if damage.is_empty() { "sound" } else { "DAMAGED" });
         for line in damage {
             println!("  {line}");
         }

@@ -12,6 +12,7 @@
 //! * `api::egress`: what an Image declares. [`address`]: what kind of peer an address is. [`policy`]: the decision.
 //! * [`broker`]: what a node has one of; [`session`]: what a slot has one of, from call to call; `asks`, `call`, `connect`: how
 //!   it answers.
+//! * [`peers`]: the same decision for what this process fetches itself.
 //! * `resolver`, `upstream`, `cache`: names. [`settings`]: what the operator sets, and who is told.
 
 #![forbid(unsafe_code)]
@@ -24,6 +25,7 @@ mod cache;
 mod call;
 mod connect;
 pub mod own;
+pub mod peers;
 pub mod policy;
 mod resolver;
 pub mod session;
@@ -43,6 +45,7 @@ mod test_slot;
 pub use api::egress::rule::{self, Rule, RuleError, Target};
 pub use broker::{Broker, Function};
 pub use call::Usage;
+pub use peers::PeerError;
 pub use policy::{Allow, KnownName, Mode, Policy};
 pub use session::Session;
 pub use settings::{Caller, Functions, Limits, Observer, Outcome, Settings, SettingsError};

@@ -120,7 +120,7 @@ pub fn assert_same(name: &str, ours: &Path, theirs: &Path) {
 }
 
 /// Path to type, mode, owner, content or target; names of one inode are told together.
-fn tree(folder: &Path) -> BTreeMap<String, String> {
+pub fn tree(folder: &Path) -> BTreeMap<String, String> {
     let image = Image::open(folder);
     let mut files: BTreeMap<String, String> = BTreeMap::new();
     let mut links: BTreeMap<String, String> = BTreeMap::new();

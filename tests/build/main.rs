@@ -6,6 +6,11 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod compare;
+mod contexts;
+mod interrupted;
+mod mounts;
+mod pushes;
+mod templates;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -49,14 +54,26 @@ impl Bench {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("a mode can be set");
     }
 
-    /// Builds into `oci:OUTPUT`.
-    fn build(&self, output: &str, options: &[&str]) -> Ended {
+    /// The command, but for its context and where the image goes.
+    fn command(&self, egress: &str) -> Command {
         let mut command = Command::new(binary("kontain-faas"));
         command.arg("build").arg("--volume").arg(self.path("volume"));
-        command.args(["--egress", "none", "--memory", "256Mi", "--output"]);
-        command.arg(format!("oci:{}", self.path(output).display()));
-        command.arg(format!("--build-context=base=oci:{}", base().display())).args(options);
-        run(command.arg(self.path("context")), b"", LIMIT).expect("the build ends")
+        command.args(["--egress", egress, "--memory", "256Mi"]);
+        command.arg(format!("--build-context=base=oci:{}", base().display()));
+        command
+    }
+
+    /// The same into `oci:OUTPUT`.
+    fn building(&self, output: &str, egress: &str) -> Command {
+        let mut command = self.command(egress);
+        command.arg("--output").arg(format!("oci:{}", self.path(output).display()));
+        command
+    }
+
+    /// Builds the context into `oci:OUTPUT`.
+    fn build(&self, output: &str, options: &[&str]) -> Ended {
+        let mut command = self.building(output, "none");
+        run(command.args(options).arg(self.path("context")), b"", LIMIT).expect("the build ends")
     }
 
     /// The same, which must succeed.
@@ -362,10 +379,17 @@ fn what_cannot_be_is_refused_before_anything_runs() {
         ("FROM base\nRUN false\nRUM x\n", &[], "Dockerfile:3: unknown instruction: RUM"),
         ("FROM --platform=linux/arm64 base\n", &[], "Dockerfile:1: platform \"linux/arm64\""),
         ("FROM base\n", &["--platform", "linux/arm64"], "only linux/amd64"),
-        ("FROM base\nADD https://example.com/x /x\n", &[], "Dockerfile:2: ADD of a URL"),
+        ("FROM base\nADD git@example.com:x /x\n", &[], "Dockerfile:2: ADD of a repository by another way"),
+        ("FROM scratch\nADD https://example.com/x /x\n", &[], "this build reaches nothing (--egress none)"),
+        (
+            "FROM base\nRUN --mount=type=cache,target=/c,from=base true\n",
+            &[],
+            "Dockerfile:2: RUN --mount=type=cache with",
+        ),
         ("FROM base\nRUN --mount=type=ssh true\n", &[], "Dockerfile:2: RUN --mount"),
         ("FROM base\n", &["--target", "none"], "--target \"none\" is no stage"),
-        ("FROM base\n", &["--push"], "--push is not there yet"),
+        ("FROM base\n", &["--push"], "--push needs a name"),
+        ("FROM base\n", &["--push", "--tag", "oci:/x"], "--tag oci:/x: "),
     ] {
         let bench = Bench::new(dockerfile);
         let ended = bench.build("out", options);
@@ -412,6 +436,40 @@ fn steps_without_bounds_end_by_themselves_alone() {
         assert_eq!(ended.status, 1, "{step}: {stderr}");
         assert!(stderr.contains(expected), "{step}: {stderr}");
     }
+}
+
+#[test]
+fn stages_that_do_not_need_each_other_run_at_once() {
+    if !kvm_or_skip("stages at once") {
+        return;
+    }
+    let bench = Bench::new(
+        "FROM base AS one\nRUN sleep 2; echo 1 > /f\nFROM base AS two\nRUN sleep 2; echo 2 > /g\n\
+         FROM base\nCOPY --from=one /f /f\nCOPY --from=two /g /g\nRUN test \"$(cat /f /g)\" = \"$(printf '1\\n2')\"\n",
+    );
+    let ended = bench.build("out", &["--progress", "json"]);
+    assert_eq!(ended.status, 0, "{}", text(&ended.stderr));
+    let told = text(&ended.stdout);
+    let at = |wanted: &str| told.lines().position(|line| line.contains(wanted)).expect("it is told");
+    let began: Vec<usize> = [at("RUN sleep 2; echo 1"), at("RUN sleep 2; echo 2")].into();
+    let step = |line: usize| -> u64 {
+        let event: Value = serde_json::from_str(told.lines().nth(line).expect("a line")).expect("JSON");
+        event["step"].as_u64().expect("a number")
+    };
+    for line in &began {
+        let done = told.lines().position(|one| {
+            let event: Value = serde_json::from_str(one).expect("JSON");
+            event["type"] == "done" && event["step"] == step(*line)
+        });
+        assert!(done.expect("it is done") > *began.iter().max().expect("two"), "{told}");
+    }
+    let failing = Bench::new(
+        "FROM base AS one\nRUN sleep 1000\nFROM base AS two\nRUN exit 3\nFROM base\nCOPY --from=one / /\nCOPY --from=two / /\n",
+    );
+    let ended = failing.build("out", &[]);
+    let stderr = text(&ended.stderr);
+    assert_eq!(ended.status, 1, "{stderr}");
+    assert!(stderr.contains("Dockerfile:4: RUN exit 3: exit code: 3"), "{stderr}");
 }
 
 #[test]

@@ -74,9 +74,14 @@ impl Registry {
         self.folder.path().join(if own { "own.ca" } else { "other.ca" })
     }
 
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
     /// How often layers and configurations were asked for; the log of requests tells.
     pub fn blob_requests(&self, repository: &str) -> usize {
-        let log = std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
+        let log = self.log();
         let wanted = format!("/v2/{repository}/blobs/");
         // Each request is logged with its answer once.
         log.lines()

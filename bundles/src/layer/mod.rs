@@ -144,8 +144,12 @@ fn detect(head: &[u8]) -> Compression {
     }
 }
 
-/// A whole compressed file decompressed, for archives of images; at most `max` bytes.
-pub(crate) fn decompress<'a>(file: &'a mut impl BufRead, max: u64) -> io::Result<Option<Box<dyn Read + 'a>>> {
+/// A whole compressed file decompressed, for archives of images; at most `max` bytes. Nothing where it is not compressed with gzip
+/// or zstd.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn decompress<'a>(file: &'a mut impl BufRead, max: u64) -> io::Result<Option<Box<dyn Read + 'a>>> {
     if detect(file.fill_buf()?) == Compression::None {
         return Ok(None);
     }

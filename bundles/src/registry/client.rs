@@ -1,8 +1,8 @@
-//! The client: pulls whole images.
+//! The client: pulls whole images; [`push`](super::push) has the way back.
 
 use std::fs::File;
 use std::future::Future;
-use std::io::Read;
+use std::io::{Read, Seek};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -16,7 +16,7 @@ use super::cache::BlobCache;
 use super::engine::Engine;
 use super::http::Http;
 use super::manifests::{self, FoundManifest};
-use super::permits::Permits;
+use super::permits::{Permit, Permits};
 use super::session::Session;
 use super::{Credentials, Options, RegistryError};
 use crate::layer::{Layer, LayerError};
@@ -70,7 +70,11 @@ impl ImageContent for PulledImage {
         _image: &ResolvedImage,
         index: usize,
     ) -> Result<Box<dyn Read + '_>, SourceError> {
-        Ok(Box::new(&self.layers[index]))
+        // A layer may be read more than once.
+        let mut file = &self.layers[index];
+        let failed = |error| SourceError::Layer { index, source: LayerError::Read(error) };
+        file.rewind().map_err(failed)?;
+        Ok(Box::new(file))
     }
 }
 
@@ -245,7 +249,17 @@ impl Client {
         all.map(|(host, credentials)| self.session(host, reference, credentials)).collect()
     }
 
-    fn session(
+    /// Waits for requests, as [`Self::wait`] does, however long they take.
+    pub(super) fn run<T>(&self, requests: impl Future<Output = T>) -> T {
+        self.engine.wait(requests)
+    }
+
+    /// Leave for one transfer with a host.
+    pub(super) async fn permit(&self, host: &str) -> Permit {
+        self.permits.take(&self.tenant, host).await
+    }
+
+    pub(super) fn session(
         &self,
         host: &str,
         reference: &RegistryReference,
@@ -267,7 +281,7 @@ impl Client {
             return Ok(file);
         }
         // Before the turn, for which others wait: a tenant that has no permit left holds up nobody else's blob.
-        let _permit = self.permits.take(&self.tenant, &session.host).await;
+        let _permit = self.permit(&session.host).await;
         let _turn = cache.turn(wanted.digest, &session.host).await;
         let received = AtomicU64::new(0);
         let report = |bytes| {

@@ -1,4 +1,4 @@
-//! Why an image cannot be had from a registry. The messages name the cause and what to do about it.
+//! Why an image cannot be had from a registry, or put into one. The messages name the cause and what to do about it.
 
 use std::io;
 use std::path::PathBuf;
@@ -7,11 +7,11 @@ use std::time::Duration;
 use crate::digest::Digest;
 use crate::source::SourceError;
 
-/// Why an image cannot be had from a registry.
+/// Why an image cannot be had from a registry, or put into one.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
     /// The registry wants credentials and has none, or not these.
-    #[error("{host} refuses access to {repository}: {}", if *.had_credentials { "the credentials are wrong, or may not read it" } else { "it wants credentials, and there are none" })]
+    #[error("{host} refuses access to {repository}: {}", if *.had_credentials { "the credentials are wrong, or do not allow it" } else { "it wants credentials, and there are none" })]
     Unauthorized {
         /// Host (and port) of the registry.
         host: String,
@@ -21,7 +21,7 @@ pub enum RegistryError {
         had_credentials: bool,
     },
     /// The credentials are good but not for this.
-    #[error("{host} forbids access to {repository}: these credentials may not read it")]
+    #[error("{host} forbids access to {repository}: these credentials do not allow it")]
     Forbidden {
         /// Host (and port) of the registry.
         host: String,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::redirect::Policy;
-use reqwest::{ClientBuilder, RequestBuilder};
+use reqwest::{ClientBuilder, Method, RequestBuilder};
 use url::{Host, Url};
 
 use super::addresses::Resolver;
@@ -48,6 +48,10 @@ impl Http {
 
     pub(super) fn post(&self, url: Url) -> RequestBuilder {
         self.of(&url).post(url)
+    }
+
+    pub(super) fn request(&self, method: Method, url: Url) -> RequestBuilder {
+        self.of(&url).request(method, url)
     }
 
     fn of(&self, url: &Url) -> &reqwest::Client {

@@ -1,4 +1,4 @@
-//! Images from registries: the pull side of the OCI distribution protocol, for servers that may be hostile.
+//! Images from registries and into them: the OCI distribution protocol, for servers that may be hostile.
 //!
 //! ```text
 //! Client::pull ── manifests.rs   manifest and configuration, by tag once and by digest from then on
@@ -11,6 +11,7 @@
 //!      └── blobs.rs              layers into files: resumed, counted, hashed
 //!            └── cache.rs        the files: each downloaded once, however many want it
 //!                  └── origins.rs   the registries that delivered them
+//! Client::push ── push.rs        blobs in chunks, mounted from other repositories where they are there, and the manifest
 //! credentials.rs                 docker's config.json, its helpers, Kubernetes pull secrets
 //! http.rs                        the HTTP clients, with and without proxies
 //! engine.rs                      the runtime that all of it runs on when the caller has none
@@ -33,6 +34,7 @@ mod http;
 mod manifests;
 mod origins;
 mod permits;
+pub mod push;
 mod session;
 mod source;
 mod tls;

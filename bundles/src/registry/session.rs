@@ -4,8 +4,8 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderValue, LOCATION, RANGE, WWW_AUTHENTICATE};
-use reqwest::{Response, StatusCode};
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue, LOCATION, RANGE, WWW_AUTHENTICATE};
+use reqwest::{Method, Response, StatusCode};
 use url::Url;
 
 use super::access::Proofs;
@@ -32,6 +32,10 @@ pub(super) struct Session {
     pub(super) proofs: Proofs,
     /// What the last challenge was answered with.
     authorization: Mutex<Option<HeaderValue>>,
+    /// What tokens are to allow in the repository.
+    pub(super) actions: &'static str,
+    /// Repositories of the same host whose blobs are to be mounted.
+    pub(super) sources: Vec<String>,
 }
 
 /// What a request asks for beside its address.
@@ -53,6 +57,21 @@ pub(super) struct Ask<'a> {
     pub(super) accept: Option<&'a str>,
     /// The first byte wanted, if not the first of all.
     pub(super) from: Option<u64>,
+}
+
+/// A request that changes something.
+pub(super) struct Write {
+    pub(super) method: Method,
+    pub(super) url: Url,
+    pub(super) headers: Vec<(HeaderName, String)>,
+    pub(super) body: Vec<u8>,
+}
+
+impl Write {
+    /// Without headers and a body.
+    pub(super) fn new(method: Method, url: Url) -> Self {
+        Self { method, url, headers: Vec::new(), body: Vec::new() }
+    }
 }
 
 impl Session {
@@ -81,7 +100,22 @@ impl Session {
             patience,
             proofs,
             authorization: Mutex::new(None),
+            actions: "pull",
+            sources: Vec::new(),
         })
+    }
+
+    /// The same for writing, with blobs of other repositories of the host.
+    pub(super) fn for_pushing(self, mut sources: Vec<String>) -> Self {
+        sources.sort();
+        sources.dedup();
+        Self { actions: "pull,push", sources, ..self }
+    }
+
+    /// A path below the repository.
+    pub(super) fn url(&self, path: &str) -> Result<Url, RegistryError> {
+        let what = "the request makes no URL".to_owned();
+        self.base.join(path).map_err(|_| RegistryError::Protocol { host: self.host.clone(), what })
     }
 
     /// Whether a URL's host was named as one for plain HTTP.
@@ -134,22 +168,52 @@ impl Session {
         }
     }
 
+    /// One attempt to write: the answer to a challenge belongs to it, redirects are not followed.
+    pub(super) async fn write(&self, write: &Write, patience: Duration) -> Result<Response, RegistryError> {
+        let mut answered = false;
+        loop {
+            let mut request =
+                self.authorized(self.http.request(write.method.clone(), write.url.clone()), &write.url);
+            for (name, value) in &write.headers {
+                request = request.header(name, value);
+            }
+            let sent = request.body(write.body.clone()).timeout(patience).send().await;
+            let response = sent.map_err(|error| RegistryError::from_client(&self.host, error))?;
+            if response.status() == StatusCode::UNAUTHORIZED && self.is_own(&write.url) && !answered {
+                self.answer(&response).await?;
+                answered = true;
+            } else if response.status().is_success() {
+                return Ok(response);
+            } else if response.status() == StatusCode::RANGE_NOT_SATISFIABLE {
+                // A chunk that does not follow what the registry has: it is asked how much that is, and sent the rest.
+                let status = response.status().as_u16();
+                return Err(RegistryError::Busy { host: self.host.clone(), status, retry_after: None });
+            } else {
+                return self.judge(response, Ask { path: write.url.path(), ..Ask::default() });
+            }
+        }
+    }
+
     fn request(&self, url: &Url, ask: Ask<'_>) -> reqwest::RequestBuilder {
-        let mut request = match ask.verb {
+        let request = match ask.verb {
             Verb::Get => self.http.get(url.clone()),
             Verb::Head => self.http.head(url.clone()),
         };
-        // Credentials go to the registry itself; wherever it redirects to, they do not go along.
-        if self.is_own(url)
-            && let Some(value) = self.authorization.lock().ok().and_then(|value| value.clone())
-        {
-            request = request.header(AUTHORIZATION, value);
-        }
+        let mut request = self.authorized(request, url);
         if let Some(accept) = ask.accept {
             request = request.header(ACCEPT, accept);
         }
         match ask.from {
             Some(from) => request.header(RANGE, format!("bytes={from}-")),
+            None => request,
+        }
+    }
+
+    /// Credentials go to the registry itself; wherever it redirects to, they do not go along.
+    fn authorized(&self, request: reqwest::RequestBuilder, url: &Url) -> reqwest::RequestBuilder {
+        let value = self.authorization.lock().ok().and_then(|value| value.clone());
+        match value.filter(|_| self.is_own(url)) {
+            Some(value) => request.header(AUTHORIZATION, value),
             None => request,
         }
     }

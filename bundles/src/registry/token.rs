@@ -17,7 +17,7 @@ struct Answer {
 }
 
 impl Session {
-    /// Asks the realm for a token to pull with.
+    /// Asks the realm for a token.
     pub(super) async fn token(
         &self,
         realm: &str,
@@ -29,8 +29,15 @@ impl Session {
         let realm: Url = realm.parse().map_err(|_| nonsense("its token realm is no URL"))?;
         let plain_allowed = self.is_insecure(&realm);
         super::addresses::check_target(&self.host, &realm, plain_allowed)?;
-        let wanted = format!("repository:{}:pull", self.repository);
-        let response = self.token_request(realm, service, scope.unwrap_or(&wanted)).send().await;
+        let usual = || format!("repository:{}:{}", self.repository, self.actions);
+        let mut wanted = scope.map_or_else(usual, str::to_owned);
+        for source in &self.sources {
+            let scope = format!("repository:{source}:pull");
+            if !wanted.split(' ').any(|one| one == scope) {
+                wanted = format!("{wanted} {scope}");
+            }
+        }
+        let response = self.token_request(realm, service, &wanted).send().await;
         let response = response.map_err(|error| RegistryError::from_client(&self.host, error))?;
         match response.status().as_u16() {
             200 => {}

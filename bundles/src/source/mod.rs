@@ -111,7 +111,7 @@ pub fn open(
     reference: &Reference,
     spool_dir: &Path,
     limits: &Limits,
-) -> Result<Box<dyn ImageContent>, SourceError> {
+) -> Result<Box<dyn ImageContent + Send>, SourceError> {
     Ok(match &reference.clone().located()? {
         Reference::Registry(_) => return Err(SourceError::NotLocal),
         Reference::OciLayout { path, select } => {

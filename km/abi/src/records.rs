@@ -107,13 +107,17 @@ pub struct Inlay {
     pub files: Vec<InlayFile>,
 }
 
-/// A file of an [`Inlay`]; it belongs to root.
+/// A file of an [`Inlay`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InlayFile {
     /// Absolute path within the rootfs.
     pub path: Vec<u8>,
     /// Permission bits, as chmod(2) takes them.
     pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
     /// All bytes of the file.
     pub content: Vec<u8>,
 }

@@ -1,10 +1,11 @@
-//! Where images come from: files beside the documents, and registries.
+//! Where images come from: files beside the documents, and registries, which take images as well.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bundles::limits::Limits;
-use bundles::reference::Reference;
+use bundles::reference::{Reference, RegistryReference};
+pub use bundles::registry::push::{PushImage, of_layout};
 use bundles::registry::{BlobCache, Client, Options, RegistryError, RegistrySource};
 pub use bundles::registry::{Keychain, PullEvent};
 use bundles::source::{self, ImageContent, SourceError};
@@ -54,6 +55,14 @@ impl Registries {
         &self.keychain
     }
 
+    /// Pushes an image with the credentials of this machine. Blocks.
+    ///
+    /// # Errors
+    /// See [`RegistryError`].
+    pub fn push(&self, reference: &RegistryReference, image: &PushImage) -> Result<(), RegistryError> {
+        self.client.push(reference, image, &self.keychain.find(reference)?, &|_, _| {})
+    }
+
     /// Opens what a reference names, for a tenant; `progress` hears of downloads, local images need `scratch` and `limits`.
     ///
     /// # Errors
@@ -66,7 +75,7 @@ impl Registries {
         scratch: &Path,
         limits: &Limits,
         progress: impl Fn(PullEvent<'_>) + Send + Sync + 'static,
-    ) -> Result<Box<dyn ImageContent>, SourceError> {
+    ) -> Result<Box<dyn ImageContent + Send>, SourceError> {
         Ok(match reference {
             Reference::Registry(reference) => {
                 let (client, cache) = (self.client.of_tenant(tenant), self.cache.clone());

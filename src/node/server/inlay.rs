@@ -75,7 +75,7 @@ pub fn of_secrets(secrets: &Secrets, published: &Published) -> Result<Inlay, Sec
         let folder = mount.mount_path.trim_end_matches('/');
         for (key, value) in known.iter() {
             let path = format!("{folder}/{key}").into_bytes();
-            inlay.files.push(InlayFile { path, mode: MODE, content: value.clone() });
+            inlay.files.push(InlayFile { path, mode: MODE, content: value.clone(), ..InlayFile::default() });
         }
     }
     for (variable, source) in published.spec.secret_variables() {
@@ -120,7 +120,12 @@ pub fn of_call(
             Snapshot::Ready => {
                 let mut content = variables()?.join(&b'\n');
                 content.push(b'\n');
-                inlay.files.push(InlayFile { path: REQUEST_ENV.into(), mode: MODE, content });
+                inlay.files.push(InlayFile {
+                    path: REQUEST_ENV.into(),
+                    mode: MODE,
+                    content,
+                    ..InlayFile::default()
+                });
             }
             Snapshot::Start | Snapshot::None => inlay.env.extend(variables()?),
         }

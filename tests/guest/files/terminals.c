@@ -95,5 +95,23 @@ int main(void) {
     waitpid(pid, &status, 0);
     printf("exit %d\n", WEXITSTATUS(status));
     SHOW(read(fd, bytes, sizeof bytes));
+    // With the end of its leader a session gives its terminal up; apt has one for all of its children, each a session of its own.
+    int shared = NEED(open("/dev/ptmx", O_RDWR | O_NOCTTY));
+    SHOW(unlockpt(shared));
+    name = ptsname(shared);
+    NEED(open(name, O_RDWR | O_NOCTTY));
+    for (int round = 0; round < 2; round++) {
+        fflush(stdout);
+        pid = fork();
+        if (pid == 0) {
+            setsid();
+            int own = open(name, O_RDWR | O_NOCTTY);
+            SHOW(ioctl(own, TIOCSCTTY, 0));
+            SHOW(isatty(open("/dev/tty", O_RDWR)));
+            fflush(stdout);
+            _exit(0);
+        }
+        waitpid(pid, &status, 0);
+    }
     return 0;
 }

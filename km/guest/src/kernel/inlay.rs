@@ -80,6 +80,7 @@ impl Kernel {
             found.node = None;
         }
         let node = ops::create_file(&walk, &found, file.mode)?;
+        node.update(|meta| (meta.uid, meta.gid) = (file.uid, file.gid));
         let data = node.data().ok_or(Errno::EIO)?;
         data.write(&node.volume, 0, &mut &file.content[..]).map(drop)
     }

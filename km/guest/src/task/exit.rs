@@ -146,6 +146,11 @@ impl Kernel {
         }
         // Closed last: closing may send bytes and wake others, which must find the process ended.
         drop(files);
+        if self.tasks.process(pid).is_some_and(|process| process.session == pid)
+            && let Some(pty) = self.vfs.ptys.of_session(pid)
+        {
+            pty.release();
+        }
         let groups = self.groups_tied_by(pid);
         self.hand_over_children(pid);
         self.hang_up_orphaned(&groups, pid);

@@ -130,10 +130,7 @@ pub(super) fn slave(pty: &Pty, ctx: &mut Ctx<'_>, request: u32, argument: u64) -
                 return Err(Errno::ENOTTY.into());
             }
             if own == pid {
-                pty.signal(Signal::HUP);
-                pty.signal(Signal::CONT);
-                pty.session.set(0);
-                pty.foreground.set(0);
+                pty.release();
             }
         }
         raw::TIOCGPGRP | raw::TIOCGSID | raw::TIOCSPGRP if session(pty)? != own => {

@@ -77,6 +77,14 @@ impl Pty {
         self.settings.get().has(termios::flag::TOSTOP)
     }
 
+    /// Its session gives it up (TIOCNOTTY in tty_ioctl(4)): the foreground process group is told, and another session may have it.
+    pub fn release(&self) {
+        self.signal(Signal::HUP);
+        self.signal(Signal::CONT);
+        self.session.set(0);
+        self.foreground.set(0);
+    }
+
     /// Sends a signal to the foreground process group.
     fn signal(&self, signal: Signal) {
         let group = self.foreground.get();
