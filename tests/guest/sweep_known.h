@@ -32,6 +32,7 @@ static const struct left_out known[] = {
     {"mmap without a type", " 3 99"}, 
     {"mremap", " 0 kernel half"}, {"mremap", " 0 between the halves"}, {"mremap", " 0 the last page"}, {"mremap", " 0 -4096"}, {"mremap", " 2 -4096"}, {"mremap", " 2 LONG_MAX"}, {"mremap", " 2 LONG_MIN"}, {"mremap", " 3 bit 1"},
     {"mremap to a place", " 4 NULL"},
+    {"mlock", " 1 -4096"}, {"mlock2", " 1 -4096"},
     {"msync", " 1 -1"},
     // time
     {"clock_nanosleep", " 0 and 2 wrong"},

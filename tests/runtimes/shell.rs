@@ -100,6 +100,21 @@ pub fn debuggers() -> Result<(), Failed> {
         &["$1 = 1", "detached]", "143"],
     )?;
     bundle.prints(
+        "strace -f -o /tmp/calls sh -c 'echo one; (exit 3); /app/program; kill -TERM $$' ; echo $?; cat /tmp/calls",
+        &[
+            "143",
+            "execve(\"/usr/bin/sh\", [\"sh\", \"-c\"",
+            "write(1, \"one\\n\", 4)",
+            "+++ exited with 3 +++",
+            "--- SIGCHLD {si_signo=SIGCHLD, si_code=CLD_EXITED, si_pid=",
+            "execve(\"/app/program\", [\"/app/program\"]",
+            "write(1, \"sum 7\\ntotal 77\\n\", 15)",
+            "+++ exited with 5 +++",
+            "--- SIGTERM {si_signo=SIGTERM, si_code=SI_USER, si_pid=",
+            "+++ killed by SIGTERM +++",
+        ],
+    )?;
+    bundle.prints(
         "sleep 100 & sleep 0.2; timeout 1 strace -p $! 2>&1; kill $!; wait $!; echo $?",
         &["attached", "nanosleep(", "detached", "143"],
     )
