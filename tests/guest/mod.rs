@@ -4,9 +4,6 @@ use crate::common::{outdated, root};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What programs include; a change builds them all again.
-const SHARED: [&str; 6] = ["check.h", "children.h", "futexes.h", "asleep.h", "sweep.h", "sweep_known.h"];
-
 /// How a program is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Build {
@@ -113,9 +110,13 @@ impl Program {
     pub fn compile(&self, build: Build) -> Result<PathBuf, String> {
         let folder = root().join("target/guest").join(format!("{build:?}").to_lowercase()).join(&self.family);
         let output = folder.join(&self.name);
-        let shared = SHARED.map(|name| root().join("tests/guest").join(name));
+        // A header that changes builds all programs again that may include it.
+        let tests = root().join("tests/guest");
+        let mut headers = entries(&tests);
+        headers.extend(entries(&tests.join(&self.family)));
+        headers.retain(|path| extension(path) == "h");
         let sources: Vec<&Path> =
-            std::iter::once(&self.source).chain(&shared).map(PathBuf::as_path).collect();
+            std::iter::once(&self.source).chain(&headers).map(PathBuf::as_path).collect();
         if !outdated(&output, &sources) {
             return Ok(output);
         }

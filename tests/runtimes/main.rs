@@ -2,7 +2,7 @@
 //! after a warm-up, and called hundreds of times.
 //!
 //! A test per row of [`matrix`]: `cargo test --test runtimes -- node`; `RUNTIMES_CALLS=1000` makes so many calls of each,
-//! `RUNTIMES_DRAWS=10000` so many draws of its secure source.
+//! `RUNTIMES_DRAWS=10000` so many draws of its secure source. [`programs`] has servers and programs that are no runtimes.
 //! What is measured by the way is written to `target/runtimes/results/NAME.json`, from which `table.py` makes the
 //! README's table.
 
@@ -12,6 +12,7 @@ mod calls;
 #[path = "../common/mod.rs"]
 mod common;
 mod matrix;
+mod programs;
 mod report;
 mod shell;
 
@@ -29,7 +30,11 @@ fn main() {
     let arguments = Arguments::from_args();
     let runnable = kvm_or_skip("real runtimes");
     let runtimes = RUNTIMES.iter().map(|runtime| Trial::test(runtime.name, move || check(runtime)));
-    let trials = runtimes.chain([Trial::test("shell/by-hand", shell::by_hand)]);
+    let programs = programs::PROGRAMS.iter();
+    let programs = programs.map(|program| Trial::test(program.name, move || programs::check(program)));
+    let by_hand =
+        [Trial::test("shell/by-hand", shell::by_hand), Trial::test("shell/debuggers", shell::debuggers)];
+    let trials = runtimes.chain(programs).chain(by_hand);
     let trials = trials.map(|trial| trial.with_ignored_flag(!runnable)).collect();
     libtest_mimic::run(&arguments, trials).exit();
 }

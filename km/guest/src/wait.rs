@@ -83,6 +83,8 @@ pub enum Interruption {
     Fail,
     /// Only a signal that ends the process ends the waiting (vfork).
     Never,
+    /// Not even what the thread waits for: its tracer ends it (ptrace), or SIGKILL.
+    Stopped,
 }
 
 /// What a blocked thread waits for.

@@ -10,6 +10,10 @@ static int entries(const char *path) {
     for (struct dirent *e; (e = readdir(d));) n += e->d_name[0] != '.';
     return closedir(d), n;
 }
+static int links(const char *path) {
+    struct stat st;
+    return stat(path, &st) == 0 ? st.st_nlink : -1;
+}
 static void *body(void *gate) { return await_byte(*(int *)gate), gate; }
 static void field(const char *path, const char *name) {
     FILE *f = fopen(path, "r");
@@ -23,7 +27,7 @@ int main(void) {
     syscall(SYS_close_range, 3, ~0U, 0);
     NEED(pipe(gate));
     pthread_t t;
-    SHOW(entries("/proc/self/task")), pthread_create(&t, NULL, body, &gate[0]), SHOW(entries("/proc/self/task")), field("/proc/self/status", "Threads"), pthread_setname_np(t, "worker");
+    SHOW(links("/proc/self/task/")), SHOW(entries("/proc/self/task")), pthread_create(&t, NULL, body, &gate[0]), SHOW(entries("/proc/self/task")), SHOW(links("/proc/self/task")), field("/proc/self/status", "Threads"), pthread_setname_np(t, "worker");
     char path[64], text[64] = {0};
     FILE *f;
     DIR *d = opendir("/proc/self/task");

@@ -201,6 +201,8 @@ pub struct OpenFile {
     pub offset: Cell<u64>,
     /// Whom F_SETOWN_EX named: its kind (F_OWNER_TID, F_OWNER_PID, F_OWNER_PGRP) and its number.
     pub owner: Cell<[i32; 2]>,
+    /// The signal of F_SETSIG, 0 for SIGIO.
+    pub signal: Cell<u8>,
 }
 
 /// O_ACCMODE: access bits of the flags.
@@ -213,7 +215,7 @@ pub const O_RDWR: u32 = 2;
 pub const O_APPEND: u32 = 0o2000;
 /// What would wait fails with EAGAIN (open(2)).
 pub const O_NONBLOCK: u32 = 0o4000;
-/// Signals when it becomes ready; kept, never acted on.
+/// Signals when it becomes ready ([`super::sigio`]).
 pub const O_ASYNC: u32 = 0o20_000;
 /// The file may be larger than 2 GiB: open(2) and its relatives set it on x86-64, and F_GETFL shows it.
 pub const O_LARGEFILE: u32 = 0o100_000;
@@ -244,7 +246,8 @@ impl OpenFile {
     #[must_use]
     pub fn new(file: Rc<dyn File>, flags: u32) -> Rc<Self> {
         COUNT.fetch_add(1, Ordering::Relaxed);
-        Rc::new(Self { file, flags: Cell::new(flags), offset: Cell::new(0), owner: Cell::default() })
+        let (flags, offset) = (Cell::new(flags), Cell::new(0));
+        Rc::new(Self { file, flags, offset, owner: Cell::default(), signal: Cell::default() })
     }
 
     /// Whether a flag is set.

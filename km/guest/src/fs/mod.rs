@@ -31,6 +31,7 @@ pub mod proc;
 pub mod program;
 pub mod pty;
 pub mod regular;
+pub mod sigio;
 pub mod stale;
 pub mod synthetic;
 pub mod sys;

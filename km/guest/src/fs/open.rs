@@ -145,7 +145,10 @@ fn open_node(walk: &Walk<'_>, node: &Rc<Node>, flags: u32) -> core::result::Resu
             Ok(Rc::new(RegularFile::new(Rc::clone(node), flags)))
         }
         Body::Dir(_) | Body::Synthetic(_) => Ok(Rc::new(Handle::new(Rc::clone(node)))),
-        Body::Generated(generate) => Ok(Rc::new(GeneratedFile::new(Rc::clone(node), Rc::clone(generate)))),
+        Body::Generated(generate) => match generate.window(node, walk.view) {
+            Some(file) => Ok(file?),
+            None => Ok(Rc::new(GeneratedFile::new(Rc::clone(node), Rc::clone(generate)))),
+        },
         Body::Special => match node.meta.get().kind() {
             S_IFIFO => open_fifo(walk, node, flags).map(|end| end as Rc<dyn File>),
             S_IFCHR | S_IFBLK => Ok(dev::open(walk.view, node, flags)?),

@@ -1,5 +1,6 @@
 //! Nodes whose content is computed from the kernel's state when somebody looks: the building blocks of `/proc`.
 
+use super::file::File;
 use super::node::Node;
 use crate::errno::{Errno, Result};
 use crate::kernel::Kernel;
@@ -24,6 +25,12 @@ pub trait Synthetic {
     /// As the object says (ESRCH of a process that is gone).
     fn lookup(&self, dir: &Rc<Node>, view: View<'_>, name: &[u8]) -> Result<Option<Rc<Node>>>;
 
+    /// `st_nlink`: two, and one for each directory in it, where programs count these.
+    fn links(&self, view: View<'_>) -> u32 {
+        let _ = view;
+        2
+    }
+
     /// Names and DT_* values.
     fn list(&self, view: View<'_>) -> Vec<(Vec<u8>, u8)>;
 }
@@ -35,6 +42,12 @@ pub trait Generate {
     /// # Errors
     /// As the object says (ESRCH of a process that is gone).
     fn content(&self, view: View<'_>) -> Result<Vec<u8>>;
+
+    /// The file that open(2) gives, where the content is not to be computed as a whole.
+    fn window(&self, node: &Rc<Node>, view: View<'_>) -> Option<Result<Rc<dyn File>>> {
+        let _ = (node, view);
+        None
+    }
 
     /// Takes what was written.
     ///

@@ -178,7 +178,7 @@ impl Kernel {
             Status::Signaled(signal) => End::Killed { signal: signal as u8 },
             Status::Exited(status) => End::Exited { status: status as u8 },
             Status::OutOfMemory => End::OutOfMemory,
-            Status::Stopped(_) | Status::Continued => End::Exited { status: 0 },
+            Status::Stopped(_) | Status::Continued | Status::Trapped(_) => End::Exited { status: 0 },
         };
         self.net.exit(end)
     }

@@ -5,6 +5,7 @@ use super::Kernel;
 use crate::fs::file::File;
 use crate::mm::generator::{Keys, aging};
 use crate::time::NANOS_PER_SECOND;
+use crate::wait::watch;
 use crate::{random, time};
 use alloc::vec::Vec;
 use km_abi::hypercall::{Event, EventKind, IDLE_AT_START, Idle, NEVER, TICK_NS};
@@ -91,6 +92,9 @@ impl Kernel {
         self.wake_woken();
         self.net.tick();
         for key in crate::wait::take_woken() {
+            if key == watch::SIGNALS {
+                self.send_io_signals();
+            }
             self.tasks.wake_first(key);
         }
     }

@@ -42,6 +42,8 @@ pub struct Kernel {
     pub vfs: crate::fs::Vfs,
     /// Sockets with a name, and streams of the monitor.
     pub net: crate::net::Net,
+    /// Open files that send signals.
+    pub async_files: crate::fs::sigio::AsyncFiles,
     /// Timers that send signals.
     pub timers: crate::task::timers::Timers,
     /// Threads that wait for words of memory (futex(2)).

@@ -8,7 +8,7 @@ use crate::syscall::table;
 use crate::task::Tid;
 use crate::task::thread::Call;
 use crate::time;
-use crate::wait::{Interruption, Stop, SysResult, Wait};
+use crate::wait::{Interruption, Stop, SysResult, Wait, watch};
 use km_hal::{Trap, UserContext, cpu, hyper};
 
 /// Length of `syscall`, and of `int 0x80`, in bytes: `rip` goes back by this to make a call again.
@@ -36,6 +36,9 @@ impl Kernel {
         let number = rax & 0xffff_ffff;
         thread.forget_call();
         thread.call = Some(Call { number, entry: rax, args: [rdi, rsi, rdx, r10, r8, r9] });
+        if thread.traced && self.trace_call(tid, number) {
+            return;
+        }
         self.run_call(tid, number, [rdi, rsi, rdx, r10, r8, r9]);
     }
 
@@ -86,7 +89,7 @@ impl Kernel {
 
     /// Lets a thread wait, unless a signal would end the waiting at once.
     fn block(&mut self, tid: Tid, wait: Wait) {
-        let fatal_only = wait.interruption == Interruption::Never;
+        let fatal_only = matches!(wait.interruption, Interruption::Never | Interruption::Stopped);
         let interrupted = if fatal_only { self.is_killed(tid) } else { self.has_signal(tid) };
         if interrupted {
             self.tasks.thread_mut(tid).interrupted = Some(wait.interruption);
@@ -153,6 +156,9 @@ impl Kernel {
     /// Makes those runnable who wait for what was woken.
     pub(super) fn wake_woken(&mut self) {
         for key in crate::wait::take_woken() {
+            if key == watch::SIGNALS {
+                self.send_io_signals();
+            }
             self.tasks.wake(key);
         }
     }
@@ -197,13 +203,16 @@ impl Kernel {
     fn prepare(&mut self, tid: Tid) -> bool {
         while self.can_run(tid) {
             let thread = self.tasks.thread_mut(tid);
-            let (call, interrupted) = (thread.call, thread.interrupted);
+            let (call, interrupted, traced) = (thread.call, thread.interrupted, thread.traced);
             match (call, interrupted) {
+                (None, _) if traced && self.trace_return(tid) => {}
                 (Some(call), None) => self.run_call(tid, call.number, call.args),
                 _ if self.has_signal(tid) => {
                     self.take_signal(tid);
                     // What no handler ended goes on.
-                    if let Some(thread) = self.tasks.find_thread_mut(tid) {
+                    if let Some(thread) = self.tasks.find_thread_mut(tid)
+                        && thread.wait.is_none()
+                    {
                         thread.interrupted = None;
                     }
                 }

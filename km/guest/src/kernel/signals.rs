@@ -6,6 +6,7 @@ use crate::signal::action::{IGNORE, flag};
 use crate::signal::deliver::{self, Delivery};
 use crate::signal::info::{Info, Origin};
 use crate::signal::{SigSet, Signal, frame};
+use crate::task::trace::Extent;
 use crate::task::{Pid, Status, Tid};
 use alloc::rc::Rc;
 use km_hal::cpu::{self, XState};
@@ -31,22 +32,36 @@ impl Kernel {
 
     /// Delivers the next signal of a thread.
     pub(super) fn take_signal(&mut self, tid: Tid) {
+        if self.tasks.thread_mut(tid).traced && self.trace_signal(tid) {
+            return;
+        }
+        let (thread, process) = self.tasks.pair_mut(tid);
+        if let Some(delivery) = deliver::next(&mut thread.signals, &mut process.signals) {
+            self.carry_out(tid, delivery);
+        }
+    }
+
+    /// Lets a signal have its effect on a thread.
+    pub(crate) fn carry_out(&mut self, tid: Tid, delivery: Delivery) {
         let (thread, process) = self.tasks.pair_mut(tid);
         let pid = process.pid;
-        match deliver::next(&mut thread.signals, &mut process.signals) {
-            None => {}
-            Some(Delivery::Terminate(signal)) => {
+        match delivery {
+            Delivery::Terminate(signal) => {
+                let status = Status::Signaled(u32::from(signal.number()));
+                if thread.traced && signal != Signal::KILL && self.trace_dying(tid, Extent::Process, status) {
+                    return;
+                }
                 self.report_crash(tid, signal);
-                self.exit_process(pid, Status::Signaled(u32::from(signal.number())));
+                self.exit_process(pid, status);
             }
-            Some(Delivery::Stop(signal)) => {
+            Delivery::Stop(signal) => {
                 // Nobody could let an orphaned group go on, so only SIGSTOP stops its members (signal(7)).
                 let (group, session) = (process.group, process.session);
                 if signal == Signal::STOP || !self.is_orphaned(group, session) {
                     self.stop_process(pid, u32::from(signal.number()));
                 }
             }
-            Some(Delivery::Handle(action, info)) => {
+            Delivery::Handle(action, info) => {
                 self.end_interrupted_call(tid, action.flags & flag::RESTART != 0);
                 self.abort_sequence(tid);
                 self.make_live(tid);
@@ -93,7 +108,8 @@ impl Kernel {
         let blocks = |tid: &Tid| {
             self.tasks.thread(*tid).is_some_and(|thread| thread.signals.mask.contains(info.signal))
         };
-        let blocked = threads.iter().any(blocks);
+        let traced = |tid: &Tid| self.tasks.thread(*tid).is_some_and(|thread| thread.traced);
+        let blocked = threads.iter().any(|tid| blocks(tid) || traced(tid));
         let taker = threads.iter().find(|tid| !blocks(tid)).copied();
         let full = self.is_queue_full(pid, info.signal);
         let Some(process) = self.tasks.process_mut(pid) else { return true };
@@ -126,7 +142,7 @@ impl Kernel {
         let full = self.is_queue_full(pid, info.signal);
         let (thread, process) = self.tasks.pair_mut(tid);
         let blocked = thread.signals.mask.contains(info.signal);
-        if deliver::forgettable(info.signal, blocked, &process.signals) {
+        if deliver::forgettable(info.signal, blocked || thread.traced, &process.signals) {
             return true;
         }
         if full {
@@ -165,6 +181,9 @@ impl Kernel {
         }
         if signal == Signal::CONT || signal == Signal::KILL {
             self.continue_process(pid);
+        }
+        if signal == Signal::KILL {
+            self.tasks.release_all(pid);
         }
     }
 

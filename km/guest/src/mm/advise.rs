@@ -15,6 +15,8 @@ const ZERO_IN_PLACE_MAX: u64 = 32 * PAGE_SIZE;
 pub enum Advice {
     /// Contents are not needed (MADV_DONTNEED).
     Discard,
+    /// The same, of memory that is locked as well (MADV_DONTNEED_LOCKED).
+    DiscardLocked,
     /// The same, of memory that is its own only (MADV_FREE).
     Free,
     /// Make it present for reading, or report why not.
@@ -37,7 +39,8 @@ impl AddressSpace {
         let covered = self.vmas.is_covered(start, end);
         match advice {
             Advice::Free if !self.vmas.overlapping(start, end).all(is_plain) => return Err(Errno::EINVAL),
-            Advice::Discard | Advice::Free => self.discard(start, end),
+            Advice::Discard | Advice::Free if self.has_locked(start, end) => return Err(Errno::EINVAL),
+            Advice::Discard | Advice::DiscardLocked | Advice::Free => self.discard(start, end),
             Advice::PopulateRead | Advice::PopulateWrite if !covered => {}
             Advice::PopulateRead | Advice::PopulateWrite
                 if !self.is_allowed(start, end, advice == Advice::PopulateWrite) =>

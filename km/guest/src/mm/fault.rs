@@ -97,6 +97,9 @@ impl AddressSpace {
     }
 
     /// Gives a private mapping a page of its own at `address`, whether or not its program may write it.
+    ///
+    /// # Errors
+    /// EFAULT.
     pub(super) fn force_writable(&mut self, address: u64) -> Result<()> {
         let va = address & !(PAGE_SIZE - 1);
         let vma = self.vmas.find(va).ok_or(Errno::EFAULT)?.clone();

@@ -43,7 +43,7 @@ impl AddressSpace {
         (child.mmap_top, child.limits) = (self.mmap_top, self.limits);
         child.hot = self.hot.clone();
         for vma in self.vmas.iter().filter(|vma| !vma.traits.contains(Traits::NOT_IN_CHILD)) {
-            child.vmas.insert(vma.clone());
+            child.vmas.insert(Vma { traits: vma.traits - Traits::LOCKED, ..vma.clone() });
         }
         Ok(child)
     }

@@ -15,6 +15,7 @@ mod fork;
 pub mod frame;
 pub mod generator;
 mod hot;
+mod locked;
 mod remap;
 mod search;
 pub mod shared;

@@ -65,6 +65,8 @@ pub struct AddressSpace {
     pub(super) resident: u64,
     /// RLIMIT_AS and RLIMIT_DATA in bytes.
     pub limits: SpaceLimits,
+    /// MCL_FUTURE: mappings are locked when they are made; no fork has that.
+    pub(super) locks_later: bool,
     /// What its forks copy at once.
     pub(super) hot: Hot,
     /// Contexts of native asynchronous I/O; no fork has them.
@@ -123,6 +125,7 @@ impl AddressSpace {
             mmap_top: PROGRAM_END - STACK_ROOM,
             resident: 0,
             limits: SpaceLimits { total: u64::MAX, data: u64::MAX },
+            locks_later: false,
             hot: Hot::default(),
             aio: Contexts::default(),
         }
@@ -196,11 +199,12 @@ impl AddressSpace {
         if let Placement::Replace(_) = request.placement {
             self.unmap_range(start, start + len);
         }
-        let (prot, traits, backing) = (request.prot, request.traits, request.backing);
+        let (prot, mut traits, backing) = (request.prot, request.traits, request.backing);
+        traits.set(Traits::LOCKED, traits.contains(Traits::LOCKED) || self.locks_later);
         let anonymous = matches!(backing, Backing::Anonymous);
         self.vmas.insert(Vma { start, end: start + len, prot, traits, backing });
         let eager = anonymous && len <= EAGER_MAX && prot.contains(Prot::WRITE) && !request.no_reserve;
-        if request.populate || eager && self.memory_is_ample() {
+        if request.populate || traits.contains(Traits::LOCKED) || eager && self.memory_is_ample() {
             self.populate(start, start + len);
         }
         Ok(start)

@@ -81,6 +81,25 @@ impl UserMemory {
         self.pieces(address, bytes.len(), true, |gpa, at, count| phys::write(gpa, &bytes[at..at + count]))
     }
 
+    /// As [`Self::write`], where a program may not write its own memory as well: a private page is copied first (ptrace(2)).
+    ///
+    /// # Errors
+    /// EFAULT.
+    pub fn write_forced(&self, address: u64, bytes: &[u8]) -> Result<()> {
+        let end = address.checked_add(bytes.len() as u64).ok_or(Errno::EFAULT)?;
+        let mut at = address;
+        while at < end {
+            let next = (at + PAGE_SIZE - at % PAGE_SIZE).min(end);
+            let part = &bytes[(at - address) as usize..(next - address) as usize];
+            if self.write(at, part).is_err() {
+                self.space.borrow_mut().force_writable(at)?;
+                phys::write(self.physical(at)?, part);
+            }
+            at = next;
+        }
+        Ok(())
+    }
+
     /// As [`Self::read`], up to the first bad page; the number of bytes.
     fn read_some(&self, address: u64, buffer: &mut [u8]) -> usize {
         let mut done = 0;

@@ -42,6 +42,8 @@ bitflags! {
         const HEAP = 32;
         /// MAP_GROWSDOWN; it does not grow, but mprotect(2) with PROT_GROWSDOWN knows it.
         const GROWS_DOWN = 64;
+        /// mlock(2): kept for those who ask and for limits.
+        const LOCKED = 128;
     }
 }
 
@@ -263,6 +265,10 @@ impl VmaMap {
 
     /// Changes what is mapped in `[start, end)`; holes stay holes.
     pub fn modify(&mut self, start: u64, end: u64, mut change: impl FnMut(&mut Vma)) {
+        // An empty range within a mapping would be a part of it without a page.
+        if start >= end {
+            return;
+        }
         for mut vma in self.carve(start, end) {
             change(&mut vma);
             self.insert(vma);

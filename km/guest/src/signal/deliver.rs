@@ -19,24 +19,31 @@ pub enum Delivery {
 pub fn next(thread: &mut ThreadSignals, process: &mut ProcessSignals) -> Option<Delivery> {
     loop {
         let info = thread.take(process, SigSet(u64::MAX).minus(thread.mask))?;
-        let mut actions = process.actions.borrow_mut();
-        match actions.disposition(info.signal) {
-            Disposition::Ignore | Disposition::Default(DefaultAction::Ignore | DefaultAction::Continue) => {}
-            Disposition::Default(DefaultAction::Terminate | DefaultAction::Core) => {
-                return Some(Delivery::Terminate(info.signal));
-            }
-            Disposition::Default(DefaultAction::Stop) => return Some(Delivery::Stop(info.signal)),
-            Disposition::Handle(action) => {
-                if action.flags & flag::RESETHAND != 0 {
-                    actions.set(info.signal, Action::default());
-                }
-                return Some(Delivery::Handle(action, info));
-            }
+        if let Some(delivery) = effect(info, process) {
+            return Some(delivery);
         }
     }
 }
 
-/// Whether a signal sent now can be dropped at once: it would be ignored, and no thread blocks it.
+/// What a signal that arrives now does; `None` when it is ignored.
+pub fn effect(info: Info, process: &ProcessSignals) -> Option<Delivery> {
+    let mut actions = process.actions.borrow_mut();
+    match actions.disposition(info.signal) {
+        Disposition::Ignore | Disposition::Default(DefaultAction::Ignore | DefaultAction::Continue) => None,
+        Disposition::Default(DefaultAction::Terminate | DefaultAction::Core) => {
+            Some(Delivery::Terminate(info.signal))
+        }
+        Disposition::Default(DefaultAction::Stop) => Some(Delivery::Stop(info.signal)),
+        Disposition::Handle(action) => {
+            if action.flags & flag::RESETHAND != 0 {
+                actions.set(info.signal, Action::default());
+            }
+            Some(Delivery::Handle(action, info))
+        }
+    }
+}
+
+/// Whether a signal sent now can be dropped at once: it would be ignored, and no thread blocks it (or is traced).
 #[must_use]
 pub fn forgettable(signal: Signal, blocked: bool, process: &ProcessSignals) -> bool {
     !blocked && process.actions.borrow().disposition(signal) == Disposition::Ignore

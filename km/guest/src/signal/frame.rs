@@ -149,7 +149,8 @@ pub fn enter(
     } else {
         context.rsp.checked_sub(RED_ZONE)
     };
-    let image = xsave_image(xstate);
+    let mut image = xstate_image(xstate);
+    image.extend(XSTATE_MAGIC2.to_le_bytes());
     let below = |top: u64| {
         let at = top.checked_sub(image.len() as u64)? & !63;
         let frame = (at.checked_sub(size_of::<SignalFrame>() as u64)? & !15).checked_sub(8)?;
@@ -215,7 +216,9 @@ pub fn leave(
     Ok(())
 }
 
-fn xsave_image(xstate: &XState) -> Vec<u8> {
+/// The vector state with Linux's software bytes in it, which say how long it is and what is in it.
+#[must_use]
+pub fn xstate_image(xstate: &XState) -> Vec<u8> {
     let mut image = xstate.as_bytes().to_vec();
     let len = image.len() as u32;
     let features = km_hal::records::boot().xcr0;
@@ -224,7 +227,6 @@ fn xsave_image(xstate: &XState) -> Vec<u8> {
     put(SOFTWARE_BYTES + 4, &(len + 4).to_le_bytes());
     put(SOFTWARE_BYTES + 8, &features.to_le_bytes());
     put(SOFTWARE_BYTES + 16, &len.to_le_bytes());
-    image.extend(XSTATE_MAGIC2.to_le_bytes());
     image
 }
 

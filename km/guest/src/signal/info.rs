@@ -71,6 +71,13 @@ pub enum Origin {
         /// `si_value`: what timer_create(2) was given.
         value: u64,
     },
+    /// A file that became ready (F_SETSIG of fcntl(2)).
+    Poll {
+        /// `si_band`: bits of poll(2).
+        band: i64,
+        /// `si_fd`: the descriptor through which O_ASYNC was set.
+        fd: i32,
+    },
     /// rt_sigqueueinfo: the bytes after si_code as the sender gave them.
     Raw([u8; INFO_BYTES - 12]),
 }
@@ -148,6 +155,10 @@ impl Info {
                 put(16, &id.to_le_bytes());
                 put(20, &overrun.to_le_bytes());
                 put(24, &value.to_le_bytes());
+            }
+            Origin::Poll { band, fd } => {
+                put(16, &band.to_le_bytes());
+                put(24, &fd.to_le_bytes());
             }
             Origin::Raw(rest) => put(12, &rest),
         }

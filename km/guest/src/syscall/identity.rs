@@ -17,7 +17,7 @@ pub const ROWS: &[Row] = &[
     Row::full(112, "setsid", sys_setsid),
     Row::full(121, "getpgid", sys_getpgid),
     Row::full(124, "getsid", sys_getsid),
-    Row::partial(135, "personality", sys_personality, "only queries and PER_LINUX"),
+    Row::partial(135, "personality", sys_personality, "only PER_LINUX and ADDR_NO_RANDOMIZE"),
     Row::partial(158, "arch_prctl", sys_arch_prctl, "FS and GS bases, XSAVE components; no CPUID faulting"),
     Row::full(186, "gettid", sys_gettid),
     Row::full(309, "getcpu", sys_getcpu),
@@ -111,11 +111,15 @@ fn sys_uname(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     Ok(0)
 }
 
-fn sys_personality(_: &mut Ctx<'_>, args: &Args) -> SysResult {
+fn sys_personality(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let settings = &mut ctx.process().settings;
+    let before = if settings.no_randomize { ADDR_NO_RANDOMIZE } else { 0 };
     match args[0] & 0xffff_ffff {
-        PERSONALITY_QUERY | 0 | ADDR_NO_RANDOMIZE => Ok(0),
-        _ => Err(Errno::EPERM.into()),
+        PERSONALITY_QUERY => {}
+        wanted @ (0 | ADDR_NO_RANDOMIZE) => settings.no_randomize = wanted != 0,
+        _ => return Err(Errno::EPERM.into()),
     }
+    Ok(before)
 }
 
 fn sys_arch_prctl(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {

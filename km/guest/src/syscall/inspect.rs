@@ -11,7 +11,6 @@ use crate::fs::io::{Sink, Source};
 use crate::kernel::{Args, Ctx};
 use crate::mm::Advice;
 use crate::mm::user::{UserMemory, UserRanges, VECTOR_MAX};
-use crate::task::credentials::CAP_SYS_PTRACE;
 use crate::task::{Pid, Process};
 use crate::wait::SysResult;
 use alloc::rc::Rc;
@@ -29,23 +28,12 @@ pub const ROWS: &[Row] = &[
 ///
 /// # Errors
 /// ESRCH when there is none or it has ended, EPERM when it is not the caller's to look into.
-fn inspected<'a>(ctx: &'a mut Ctx<'_>, tid: i32) -> Result<&'a Process> {
-    let own = ctx.process();
-    let (pid, who) = (own.pid, own.credentials.clone());
+pub(super) fn inspected<'a>(ctx: &'a mut Ctx<'_>, tid: i32) -> Result<&'a Process> {
+    let pid = ctx.process().pid;
     let tasks = &ctx.kernel.tasks;
+    let own = tasks.process(pid).ok_or(Errno::ESRCH)?;
     let other = tasks.thread(tid).and_then(|thread| tasks.process(thread.pid)).ok_or(Errno::ESRCH)?;
-    if other.pid == pid || who.can(CAP_SYS_PTRACE) {
-        return Ok(other);
-    }
-    let its = &other.credentials;
-    let same_user = [its.uid, its.saved_uid, its.real_uid].iter().all(|uid| *uid == who.real_uid);
-    let same_group = [its.gid, its.saved_gid, its.real_gid].iter().all(|gid| *gid == who.real_gid);
-    let more = its.permitted & !who.permitted != 0;
-    if same_user && same_group && !more && !other.settings.not_dumpable {
-        Ok(other)
-    } else {
-        Err(Errno::EPERM)
-    }
+    if own.may_trace(other) { Ok(other) } else { Err(Errno::EPERM) }
 }
 
 /// A page at a time, as Linux does it: what was moved before a fault counts.

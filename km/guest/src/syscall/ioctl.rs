@@ -9,7 +9,7 @@ pub const ROWS: &[Row] = &[Row::partial(
     16,
     "ioctl",
     sys_ioctl,
-    "the requests of files, terminals and sockets that servers use; others ENOTTY; FIOASYNC sends no SIGIO",
+    "the requests of files, terminals and sockets that servers use; others ENOTTY",
 )];
 
 const FIONREAD: u32 = 0x541b;
@@ -32,11 +32,10 @@ fn sys_ioctl(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
             Ok(0)
         }
         FIOASYNC => {
-            // FIOASYNC sets O_ASYNC like F_SETFL, and no signal is ever sent: nginx's master asks for it and works
-            // without.
-            let on: i32 = ctx.memory().load(args[2])?;
+            let on = ctx.memory().load::<i32>(args[2])? != 0;
             let flags = file.flags.get() & !O_ASYNC;
-            file.flags.set(if on != 0 { flags | O_ASYNC } else { flags });
+            file.flags.set(if on { flags | O_ASYNC } else { flags });
+            ctx.kernel.async_files.set(&file, args[0], on);
             Ok(0)
         }
         FIONREAD if file.file.readable_bytes().is_some() => {

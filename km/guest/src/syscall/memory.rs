@@ -7,6 +7,8 @@ use crate::kernel::{Args, Ctx};
 use crate::mm::shared::SharedMemory;
 use crate::mm::vma::{Backing, Prot, Traits};
 use crate::mm::{self, Advice, MapRequest, Placement, Remap};
+use crate::task::credentials::CAP_IPC_LOCK;
+use crate::task::limits::resource;
 use crate::wait::SysResult;
 use alloc::rc::Rc;
 use km_abi::layout::PAGE_SIZE;
@@ -43,6 +45,8 @@ const MAP_ANONYMOUS: u64 = 0x20;
 const MAP_32BIT: u64 = 0x40;
 /// Ignored, as on Linux; dynamic linkers pass it for programs and libraries.
 const MAP_DENYWRITE: u64 = 0x800;
+/// As if mlock(2) followed.
+const MAP_LOCKED: u64 = 0x2000;
 const MAP_NORESERVE: u64 = 0x4000;
 const MAP_POPULATE: u64 = 0x8000;
 const MAP_HUGETLB: u64 = 0x4_0000;
@@ -88,7 +92,15 @@ fn sys_mmap(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     if flags & MAP_GROWSDOWN != 0 && (shared || flags & MAP_ANONYMOUS == 0) {
         return Err(Errno::EINVAL.into());
     }
+    let is_locked = flags & MAP_LOCKED != 0;
+    if is_locked {
+        lock_limit(ctx)?;
+    }
+    if is_locked || ctx.process().space.borrow().locks_later() {
+        check_lock(ctx, len)?;
+    }
     let mut traits = if shared { Traits::SHARED } else { Traits::empty() };
+    traits.set(Traits::LOCKED, is_locked);
     traits.set(Traits::GROWS_DOWN, flags & MAP_GROWSDOWN != 0);
     let backing = match (flags & MAP_ANONYMOUS != 0, shared) {
         (true, false) => Backing::Anonymous,
@@ -173,7 +185,10 @@ fn sys_munmap(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
 }
 
 fn sys_brk(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
-    let end = ctx.process().space.borrow_mut().brk(args[0]);
+    let space = Rc::clone(&ctx.process().space);
+    let (_, old) = space.borrow().heap();
+    let refused = space.borrow().locks_later() && check_lock(ctx, args[0].saturating_sub(old)).is_err();
+    let end = space.borrow_mut().brk(if refused { old } else { args[0] });
     Ok(end)
 }
 
@@ -189,20 +204,27 @@ fn sys_mremap(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
         flags if flags == MAYMOVE | DONTUNMAP => Remap::LeaveOld,
         _ => return Err(Errno::EINVAL.into()),
     };
+    let is_locked = ctx.process().space.borrow().has_locked(address, address.saturating_add(1));
+    if is_locked && new_len > old_len {
+        check_lock(ctx, new_len - old_len)?;
+    }
     let moved = ctx.process().space.borrow_mut().remap(address, old_len, new_len, how)?;
     Ok(moved)
 }
 
 fn sys_msync(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     const ASYNC: u64 = 1;
+    const INVALIDATE: u64 = 2;
     const SYNC: u64 = 4;
     let [address, len, flags, ..] = *args;
     if flags & !7 != 0 || flags & (ASYNC | SYNC) == ASYNC | SYNC {
         return Err(Errno::EINVAL.into());
     }
     // A shared page is the file's page: there is nothing to write back.
-    ctx.process().space.borrow().check_mapped(address, len)?;
-    Ok(0)
+    let space = ctx.process().space.borrow();
+    space.check_mapped(address, len)?;
+    let locked = flags & INVALIDATE != 0 && space.has_locked(address, address.saturating_add(len));
+    if locked { Err(Errno::EBUSY.into()) } else { Ok(0) }
 }
 
 fn sys_mincore(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
@@ -212,35 +234,85 @@ fn sys_mincore(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     Ok(0)
 }
 
-/// Nothing is ever swapped out, so only the flags are looked at (MCL_CURRENT, MCL_FUTURE and MCL_ONFAULT are 1, 2, 4).
-fn sys_mlockall(_: &mut Ctx<'_>, args: &Args) -> SysResult {
-    if args[0] == 0 || args[0] > 7 { Err(Errno::EINVAL.into()) } else { Ok(0) }
+/// How much the caller may lock.
+///
+/// # Errors
+/// EPERM when that is nothing.
+fn lock_limit(ctx: &mut Ctx<'_>) -> Result<u64> {
+    let process = ctx.process();
+    match process.limits.current(resource::MEMLOCK) {
+        _ if process.credentials.can(CAP_IPC_LOCK) => Ok(u64::MAX),
+        0 => Err(Errno::EPERM),
+        limit => Ok(limit),
+    }
 }
 
-fn sys_munlockall(_: &mut Ctx<'_>, _: &Args) -> SysResult {
-    Ok(0)
+/// Whether `len` bytes more may be locked.
+///
+/// # Errors
+/// EAGAIN.
+fn check_lock(ctx: &mut Ctx<'_>, len: u64) -> Result<()> {
+    let limit = lock_limit(ctx).unwrap_or(0);
+    let locked = ctx.process().space.borrow().locked_bytes();
+    if locked.saturating_add(len) > limit { Err(Errno::EAGAIN) } else { Ok(()) }
+}
+
+/// The pages that a range touches; its length wraps, as Linux has it.
+fn touched(address: u64, len: u64) -> Result<(u64, u64)> {
+    let start = address & !(PAGE_SIZE - 1);
+    let len = len.wrapping_add(address - start).wrapping_add(PAGE_SIZE - 1) & !(PAGE_SIZE - 1);
+    let end = start.wrapping_add(len);
+    if end < start { Err(Errno::EINVAL) } else { Ok((start, end)) }
+}
+
+fn lock(ctx: &mut Ctx<'_>, address: u64, len: u64, bring_in: bool) -> SysResult {
+    let limit = lock_limit(ctx)?;
+    let (start, end) = touched(address, len)?;
+    let mut space = ctx.process().space.borrow_mut();
+    let more = (end - start) - space.locked_within(start, end);
+    if space.locked_bytes().saturating_add(more) > limit {
+        return Err(Errno::ENOMEM.into());
+    }
+    Ok(space.lock(start, end, true, bring_in).map(|()| 0)?)
 }
 
 fn sys_mlock(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
-    let start = args[0] & !(PAGE_SIZE - 1);
-    let len = args[1].checked_add(args[0] - start).ok_or(Errno::EINVAL)?;
-    let mut space = ctx.process().space.borrow_mut();
-    space.check_mapped(start, len).map_err(|_| Errno::ENOMEM)?;
-    // Nothing is ever swapped out: what is there stays.
-    space.populate(start, start.saturating_add(len).next_multiple_of(PAGE_SIZE));
-    Ok(0)
-}
-
-fn sys_munlock(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
-    let start = args[0] & !(PAGE_SIZE - 1);
-    let len = args[1].checked_add(args[0] - start).ok_or(Errno::EINVAL)?;
-    ctx.process().space.borrow().check_mapped(start, len).map_err(|_| Errno::ENOMEM)?;
-    Ok(0)
+    lock(ctx, args[0], args[1], true)
 }
 
 fn sys_mlock2(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     const ONFAULT: u64 = 1;
-    if args[2] & !ONFAULT != 0 { Err(Errno::EINVAL.into()) } else { sys_mlock(ctx, args) }
+    if args[2] & !ONFAULT != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    lock(ctx, args[0], args[1], args[2] == 0)
+}
+
+fn sys_munlock(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    let (start, end) = touched(args[0], args[1])?;
+    Ok(ctx.process().space.borrow_mut().lock(start, end, false, false).map(|()| 0)?)
+}
+
+fn sys_mlockall(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    const CURRENT: u64 = 1;
+    const FUTURE: u64 = 2;
+    const ONFAULT: u64 = 4;
+    let flags = args[0] & 0xffff_ffff;
+    if flags & !(CURRENT | FUTURE | ONFAULT) != 0 || flags & !ONFAULT == 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let limit = lock_limit(ctx)?;
+    let mut space = ctx.process().space.borrow_mut();
+    if flags & CURRENT != 0 && space.usage().0 > limit {
+        return Err(Errno::ENOMEM.into());
+    }
+    space.lock_all((flags & CURRENT != 0).then_some(true), flags & FUTURE != 0, flags & ONFAULT == 0);
+    Ok(0)
+}
+
+fn sys_munlockall(ctx: &mut Ctx<'_>, _: &Args) -> SysResult {
+    ctx.process().space.borrow_mut().lock_all(Some(false), false, false);
+    Ok(0)
 }
 
 fn sys_madvise(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
@@ -254,6 +326,7 @@ fn sys_madvise(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
         11 => Advice::Mark(Traits::NOT_IN_CHILD, false),
         18 => Advice::Mark(Traits::WIPE_ON_FORK, true),
         19 => Advice::Mark(Traits::WIPE_ON_FORK, false),
+        24 => Advice::DiscardLocked,
         22 => Advice::PopulateRead,
         23 => Advice::PopulateWrite,
         100 | 101 => return Err(Errno::EPERM.into()),

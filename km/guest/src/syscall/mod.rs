@@ -30,6 +30,7 @@ mod pipe;
 mod poll;
 mod prctl;
 mod process;
+mod ptrace;
 mod random;
 mod refused;
 mod resource;

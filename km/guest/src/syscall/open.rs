@@ -9,9 +9,11 @@ use crate::fs::node::Node;
 use crate::fs::node::data::{F_SEAL_SEAL, F_SEAL_WRITE};
 use crate::fs::open::{self, O_CLOEXEC, O_CREAT, O_DIRECT, O_DIRECTORY, O_TMPFILE, O_TRUNC};
 use crate::fs::pipe::PipeEnd;
+use crate::fs::sigio::owner::{GROUP, PROCESS, THREAD};
 use crate::fs::walk::Restrict;
 use crate::kernel::{Args, Ctx};
 use crate::mm::vma::{Backing, Traits, Vma};
+use crate::signal::SIGNAL_MAX;
 use crate::task::Tid;
 use crate::wait::{Stop, SysResult, Wait};
 use alloc::rc::Rc;
@@ -21,7 +23,7 @@ pub const ROWS: &[Row] = &[
     Row::full(3, "close", sys_close),
     Row::full(32, "dup", sys_dup),
     Row::full(33, "dup2", sys_dup2),
-    Row::partial(72, "fcntl", sys_fcntl, "leases and F_NOTIFY are EINVAL; no signal-driven I/O"),
+    Row::partial(72, "fcntl", sys_fcntl, "leases and F_NOTIFY are EINVAL"),
     Row::full(73, "flock", sys_flock),
     Row::full(85, "creat", sys_creat),
     Row::full(257, "openat", sys_openat),
@@ -175,13 +177,20 @@ fn sys_fcntl(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
         }
         3 => Ok(u64::from(file.flags.get())),
         4 => {
-            file.flags.set(file.flags.get() & !SETTABLE | argument as u32 & SETTABLE);
+            let before = file.flags.replace(file.flags.get() & !SETTABLE | argument as u32 & SETTABLE);
+            if (before ^ file.flags.get()) & O_ASYNC != 0 {
+                ctx.kernel.async_files.set(&file, args[0], file.has(O_ASYNC));
+            }
             Ok(0)
         }
         5..=7 | 36..=38 => lock(ctx, &file, command, argument),
         8 | 9 | 15 | 16 => owner(ctx, &file, command, argument),
-        // F_SETSIG, F_GETSIG: SIGIO, as after open(2).
-        10 | 11 => Ok(0),
+        10 if argument > u64::from(SIGNAL_MAX) => Err(Errno::EINVAL.into()),
+        10 => {
+            file.signal.set(argument as u8);
+            Ok(0)
+        }
+        11 => Ok(u64::from(file.signal.get())),
         F_GETLEASE => Ok(F_UNLCK),
         1031 => Ok(pipe(&file)?.set_capacity(argument)? as u64),
         1032 => Ok(pipe(&file)?.capacity() as u64),
@@ -195,8 +204,6 @@ fn sys_fcntl(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
 
 /// Who gets the signals of a descriptor: F_SETOWN, F_GETOWN (8, 9) and their _EX forms (15, 16).
 fn owner(ctx: &mut Ctx<'_>, file: &OpenFile, command: u32, argument: u64) -> SysResult {
-    const PROCESS: i32 = 1;
-    const GROUP: i32 = 2;
     let [kind, number] = match (command, argument as i32) {
         (9, _) => {
             let [kind, number] = file.owner.get();
@@ -213,7 +220,7 @@ fn owner(ctx: &mut Ctx<'_>, file: &OpenFile, command: u32, argument: u64) -> Sys
     };
     let tasks = &ctx.kernel.tasks;
     let known = match kind {
-        0 => tasks.thread(number).is_some(),
+        THREAD => tasks.thread(number).is_some(),
         PROCESS => tasks.process(number).is_some(),
         GROUP => tasks.processes().any(|process| process.group == number),
         _ => return Err(Errno::EINVAL.into()),

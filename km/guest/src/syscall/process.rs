@@ -7,6 +7,7 @@ use crate::load::stack;
 use crate::task::clone::{CloneFlags, CloneRequest, NAMESPACES};
 use crate::task::exec::ExecRequest;
 use crate::task::limits::resource;
+use crate::task::trace::{Extent, TraceEvent};
 use crate::task::{Status, Tid};
 use crate::wait::{Interruption, Stop, SysResult, Wait};
 use alloc::rc::Rc;
@@ -134,7 +135,9 @@ fn start(ctx: &mut Ctx<'_>, flags: u64, request: impl FnOnce(CloneFlags) -> Clon
     }
     if flags.contains(CloneFlags::VFORK) {
         ctx.progress().stage = number as u64;
-        return await_vfork(ctx);
+        // The tracer's stop comes before the waiting.
+        let stopped = ctx.thread().wait.is_some();
+        return if stopped { Err(Stop::Block(Wait::stopped())) } else { await_vfork(ctx) };
     }
     Ok(number as u64)
 }
@@ -144,7 +147,10 @@ fn await_vfork(ctx: &mut Ctx<'_>) -> SysResult {
     let child = ctx.kernel.tasks.process(number).filter(|child| child.borrows_space);
     match child.map(|child| Rc::clone(&child.left)) {
         Some(left) => Err(Stop::Block(Wait { interruption: Interruption::Never, ..Wait::on(&left.queue) })),
-        None => Ok(number as u64),
+        None => {
+            ctx.kernel.trace_event(ctx.tid, TraceEvent::VforkDone, number as u64);
+            Ok(number as u64)
+        }
     }
 }
 
@@ -225,13 +231,18 @@ fn pointers(ctx: &mut Ctx<'_>, array: u64, room: usize) -> Result<Vec<u64>> {
 }
 
 fn sys_exit(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
-    ctx.kernel.exit_thread(ctx.tid, Status::Exited(args[0] as i32));
+    let status = Status::Exited(args[0] as i32);
+    if !ctx.kernel.trace_dying(ctx.tid, Extent::Thread, status) {
+        ctx.kernel.exit_thread(ctx.tid, status);
+    }
     Err(Stop::Replaced)
 }
 
 fn sys_exit_group(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
-    let pid = ctx.process().pid;
-    ctx.kernel.exit_process(pid, Status::Exited(args[0] as i32));
+    let (pid, status) = (ctx.process().pid, Status::Exited(args[0] as i32));
+    if !ctx.kernel.trace_dying(ctx.tid, Extent::Process, status) {
+        ctx.kernel.exit_process(pid, status);
+    }
     Err(Stop::Replaced)
 }
 

@@ -1,5 +1,5 @@
-//! What an unprivileged container may not do, answered as Docker's default seccomp profile answers, and the rest of the
-//! table that Linux has.
+//! What an unprivileged container may not do, answered as Docker's default seccomp profile answers
+//! (`tests/guest/refusals/profile.h` has its table), and the rest of the table that Linux has.
 
 use super::row::Row;
 use crate::errno::Errno;
@@ -10,11 +10,10 @@ const YOUNGER: &str = "younger than the Linux whose interface this is";
 const NEVER: &str = "not part of a container's system calls";
 
 pub const ROWS: &[Row] = &[
-    Row::refused(101, "ptrace", Errno::EPERM, "no process may trace another"),
     Row::refused(103, "syslog", Errno::EPERM, PRIVILEGED),
-    Row::refused(134, "uselib", Errno::ENOSYS, NEVER),
-    Row::refused(136, "ustat", Errno::ENOSYS, NEVER),
-    Row::refused(139, "sysfs", Errno::ENOSYS, NEVER),
+    Row::refused(134, "uselib", Errno::EPERM, NEVER),
+    Row::refused(136, "ustat", Errno::EPERM, NEVER),
+    Row::refused(139, "sysfs", Errno::EPERM, NEVER),
     Row::refused(153, "vhangup", Errno::EPERM, PRIVILEGED),
     Row::refused(154, "modify_ldt", Errno::EPERM, "segments belong to the machine"),
     Row::refused(155, "pivot_root", Errno::EPERM, PRIVILEGED),
@@ -81,7 +80,7 @@ pub const ROWS: &[Row] = &[
     Row::refused(446, "landlock_restrict_self", Errno::ENOSYS, "there is no Landlock, as in many kernels"),
     Row::refused(447, "memfd_secret", Errno::ENOSYS, "there is no memory that the library OS cannot see"),
     Row::refused(448, "process_mrelease", Errno::ENOSYS, "memory of an ended process is given back at once"),
-    Row::refused(450, "set_mempolicy_home_node", Errno::ENOSYS, "there is one memory node"),
+    Row::refused(450, "set_mempolicy_home_node", Errno::EPERM, "there is one memory node"),
     Row::refused(451, "cachestat", Errno::ENOSYS, YOUNGER),
     Row::refused(453, "map_shadow_stack", Errno::ENOSYS, YOUNGER),
     Row::refused(454, "futex_wake", Errno::ENOSYS, YOUNGER),

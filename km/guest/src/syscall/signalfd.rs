@@ -114,6 +114,10 @@ fn record(info: &Info) -> [u8; RECORD_BYTES] {
             put(44, value, 4);
             put(48, value, 8);
         }
+        Origin::Poll { band, fd } => {
+            put(20, fd as u64, 4);
+            put(28, band as u64, 4);
+        }
         Origin::Raw(rest) => {
             // pid, uid and value lie behind the padding after si_code.
             let word = |at: usize| {

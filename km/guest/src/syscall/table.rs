@@ -32,6 +32,7 @@ pub const FAMILIES: &[Family] = &[
     ("poll", super::poll::ROWS),
     ("prctl", super::prctl::ROWS),
     ("process", super::process::ROWS),
+    ("ptrace", super::ptrace::ROWS),
     ("random", super::random::ROWS),
     ("refused", super::refused::ROWS),
     ("resource", super::resource::ROWS),
@@ -85,6 +86,7 @@ pub fn find(number: u64) -> Option<&'static Row> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::errno::Errno;
     use crate::syscall::names;
     use crate::syscall::row::Support;
     use std::collections::BTreeSet;
@@ -160,6 +162,34 @@ mod tests {
     fn no_number_has_two_rows() {
         let rows: Vec<u32> = FAMILIES.iter().flat_map(|family| family.1).map(|row| row.number).collect();
         assert_eq!(rows.iter().collect::<BTreeSet<_>>().len(), rows.len());
+    }
+
+    /// Docker's default profile, call by call: `tests/guest/refusals/profile.h` says what each of its answers is here.
+    #[test]
+    fn refusals_are_those_of_dockers_profile() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/guest/refusals/profile.h");
+        let text = std::fs::read_to_string(file).unwrap();
+        let line = |line: &str| {
+            let (verdict, rest) = line.strip_suffix(')')?.split_once('(')?;
+            let (number, name) = rest.split_once(", ")?;
+            Some((number.parse().ok()?, (verdict.to_owned(), name.to_owned())))
+        };
+        let profile: std::collections::BTreeMap<u32, _> =
+            text.lines().filter(|line| !line.starts_with("//")).filter_map(line).collect();
+        let last = *profile.keys().last().unwrap();
+        for row in FAMILIES.iter().flat_map(|family| family.1).filter(|row| row.number <= last) {
+            let verdict = profile.get(&row.number).map_or("", |(verdict, name)| {
+                assert_eq!(name, row.name);
+                verdict
+            });
+            let agrees = match (verdict, row.support) {
+                ("REFUSED", support) => matches!(support, Support::Refused(Errno::EPERM, _)),
+                ("ABSENT", support) => matches!(support, Support::Refused(Errno::ENOSYS, _)),
+                ("UNNEEDED", support) => matches!(support, Support::Refused(..)),
+                (_, support) => !matches!(support, Support::Refused(..)),
+            };
+            assert!(agrees, "{} {}: {verdict:?}, and here {:?}", row.number, row.name, row.support);
+        }
     }
 
     /// What the surveyed runtimes call between their start and their last answer.

@@ -4,7 +4,7 @@ use super::resource::{Rusage, rusage_of_child};
 use super::row::Row;
 use crate::errno::{Errno, Result};
 use crate::kernel::{Args, Ctx};
-use crate::task::{Pid, Process, Status, Tid};
+use crate::task::{Pid, Process, Status, Tasks, Tid};
 use crate::wait::{Stop, SysResult, Wait};
 
 pub const ROWS: &[Row] = &[Row::full(61, "wait4", sys_wait4), Row::full(247, "waitid", sys_waitid)];
@@ -33,11 +33,12 @@ enum Which {
 }
 
 impl Which {
-    fn includes(self, child: &Process) -> bool {
+    /// Whether it means the thread `tid`, or the process of that number, in a process group.
+    fn includes(self, tid: Tid, group: Pid) -> bool {
         match self {
             Self::Any => true,
-            Self::One(pid) => child.pid == pid,
-            Self::Group(group) => child.group == group,
+            Self::One(pid) => tid == pid,
+            Self::Group(meant) => group == meant,
         }
     }
 }
@@ -64,17 +65,39 @@ fn look(ctx: &mut Ctx<'_>, which: Which, options: u64) -> Result<Option<Report>>
     let mut any = false;
     let mut found = None;
     let own = |child: &&Process| child.parent == parent && is_meant(child, caller, options);
-    for child in ctx.kernel.tasks.processes().filter(own).filter(|child| which.includes(child)) {
+    let tasks = &ctx.kernel.tasks;
+    for child in tasks.processes().filter(own).filter(|child| which.includes(child.pid, child.group)) {
         any = true;
-        if let Some(status) = reportable(child, options) {
+        if let Some(status) = reportable(child, options).filter(|_| !is_withheld(tasks, child, parent)) {
             found = Some((child.pid, status));
             break;
         }
+    }
+    for (tid, trace) in tasks.traces.iter().filter(|(_, trace)| trace.tracer.1 == parent) {
+        let Some(process) = tasks.process(trace.pid) else { continue };
+        let of_caller = options & WNOTHREAD == 0 || trace.tracer.0 == caller;
+        if found.is_some() || !of_caller || !which.includes(*tid, process.group) {
+            continue;
+        }
+        any = true;
+        let end = process.zombie.filter(|_| *tid == process.pid && !is_withheld(tasks, process, parent));
+        let end = trace.ended.or(end).filter(|_| options & WEXITED != 0);
+        found = trace.report.or(end).map(|status| (*tid, status));
     }
     match found {
         None if !any => Err(Errno::ECHILD),
         None => Ok(None),
         Some((pid, status)) => Ok(report(ctx, pid, status, options)),
+    }
+}
+
+/// Whether what a child has to report is not for this process to know, or not yet: stops are told to the tracer alone, and an
+/// end to the tracer first, once it has waited for all threads.
+fn is_withheld(tasks: &Tasks, child: &Process, waiter: Pid) -> bool {
+    let mut of_child = tasks.traces.iter().filter(|(_, trace)| trace.pid == child.pid);
+    match child.zombie {
+        Some(_) => of_child.any(|(tid, trace)| trace.tracer.1 != waiter || *tid != child.pid),
+        None => of_child.any(|(_, trace)| trace.tracer.1 == waiter),
     }
 }
 
@@ -89,12 +112,35 @@ fn reportable(child: &Process, options: u64) -> Option<Status> {
 
 fn report(ctx: &mut Ctx<'_>, pid: Pid, status: Status, options: u64) -> Option<Report> {
     let keep = options & WNOWAIT != 0;
+    if let Some(report) = report_traced(ctx, pid, status, keep) {
+        return Some(report);
+    }
     let child = ctx.kernel.tasks.process_mut(pid)?;
     let report = Report { pid, uid: child.credentials.real_uid, status, usage: rusage_of_child(child) };
     if !keep && child.zombie.is_some() {
         ctx.kernel.reap(pid);
     } else if !keep {
         child.change = None;
+    }
+    Some(report)
+}
+
+/// The report of a traced thread. That of a child that has ended is its parent's.
+fn report_traced(ctx: &mut Ctx<'_>, tid: Tid, status: Status, keep: bool) -> Option<Report> {
+    let waiter = ctx.process().pid;
+    let trace = ctx.kernel.tasks.traces.get_mut(&tid).filter(|trace| trace.tracer.1 == waiter)?;
+    let (is_stop, is_own_end) = (trace.report.is_some(), trace.ended.is_some());
+    if is_stop && !keep {
+        trace.report = None;
+    }
+    let process = ctx.kernel.tasks.process(ctx.kernel.tasks.traces[&tid].pid)?;
+    if !is_stop && !is_own_end && process.parent == waiter {
+        return None;
+    }
+    let report =
+        Report { pid: tid, uid: process.credentials.real_uid, status, usage: rusage_of_child(process) };
+    if !is_stop && !keep {
+        ctx.kernel.end_trace(tid, None);
     }
     Some(report)
 }

@@ -2,10 +2,12 @@
 
 use super::process::{Process, Shares};
 use super::thread::{Thread, Vectors};
+use super::trace::TraceEvent;
 use super::{Pid, Tid};
 use crate::errno::{Errno, Result};
 use crate::kernel::Ctx;
 use crate::mm::user::UserMemory;
+use crate::signal::Signal;
 use alloc::rc::Rc;
 use bitflags::bitflags;
 use core::cell::RefCell;
@@ -27,7 +29,7 @@ bitflags! {
         const SIGHAND = 0x800;
         /// CLONE_PIDFD: store a descriptor of the child.
         const PIDFD = 0x1000;
-        /// CLONE_PTRACE: a tracer would trace the child too; there is none.
+        /// CLONE_PTRACE: the caller's tracer traces the child too.
         const PTRACE = 0x2000;
         /// CLONE_VFORK: the parent waits until the child lets go of its memory.
         const VFORK = 0x4000;
@@ -45,7 +47,7 @@ bitflags! {
         const CHILD_CLEARTID = 0x20_0000;
         /// CLONE_DETACHED: ignored, as by Linux.
         const DETACHED = 0x40_0000;
-        /// CLONE_UNTRACED: no tracer may trace the child; ignored.
+        /// CLONE_UNTRACED: the caller's tracer does not trace the child, whatever it asked for.
         const UNTRACED = 0x80_0000;
         /// CLONE_CHILD_SETTID: store the child's number in its own memory.
         const CHILD_SETTID = 0x100_0000;
@@ -89,6 +91,19 @@ impl CloneRequest {
     }
 }
 
+impl CloneRequest {
+    /// What a tracer may want to know of it as.
+    fn event(&self) -> TraceEvent {
+        if self.flags.contains(CloneFlags::VFORK) {
+            TraceEvent::Vfork
+        } else if self.exit_signal == u32::from(Signal::CHLD.number()) {
+            TraceEvent::Fork
+        } else {
+            TraceEvent::Clone
+        }
+    }
+}
+
 impl Ctx<'_> {
     /// Makes the thread or process, ready to run, and returns its number.
     ///
@@ -108,6 +123,10 @@ impl Ctx<'_> {
         let pid = if thread { self.process().pid } else { self.new_process(number, request)? };
         self.store_numbers(pid, number, request);
         self.new_thread(number, pid, request);
+        if self.thread().traced && !request.flags.contains(CloneFlags::UNTRACED) {
+            let always = request.flags.contains(CloneFlags::PTRACE);
+            self.kernel.trace_child(self.tid, number, pid, request.event(), always);
+        }
         Ok(number)
     }
 

@@ -49,6 +49,8 @@ pub const CAP_SETUID: u32 = 7;
 pub const CAP_KILL: u32 = 5;
 /// Number of the capability to trace and inspect processes of others.
 pub const CAP_SYS_PTRACE: u32 = 19;
+/// May lock memory beyond RLIMIT_MEMLOCK.
+pub const CAP_IPC_LOCK: u32 = 14;
 /// Number of the capability to raise priorities.
 pub const CAP_SYS_NICE: u32 = 23;
 /// Number of the capability to raise hard limits.

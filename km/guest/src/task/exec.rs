@@ -69,6 +69,7 @@ impl Kernel {
             self.current = Some(pid);
         }
         self.commit(pid, prepared);
+        self.trace_exec(tid, pid);
         Ok(())
     }
 

@@ -32,7 +32,7 @@ impl Kernel {
         let pid = thread.pid;
         let last = self.tasks.process(pid).is_none_or(|process| process.threads.len() <= 1);
         self.release_memory_words(tid);
-        self.bury_thread(tid);
+        self.bury_thread(tid, status);
         if last {
             self.process_ended(pid, status);
         }
@@ -46,7 +46,7 @@ impl Kernel {
         }
         for tid in process.threads.clone() {
             self.release_memory_words(tid);
-            self.bury_thread(tid);
+            self.bury_thread(tid, status);
         }
         self.process_ended(pid, status);
     }
@@ -56,11 +56,11 @@ impl Kernel {
         let threads = self.tasks.process(pid).map(|process| process.threads.clone()).unwrap_or_default();
         for tid in threads.into_iter().filter(|tid| *tid != survivor) {
             self.release_memory_words(tid);
-            self.bury_thread(tid);
+            self.bury_thread(tid, Status::Exited(0));
         }
     }
 
-    fn bury_thread(&mut self, tid: Tid) {
+    fn bury_thread(&mut self, tid: Tid, status: Status) {
         let used_ns = self.cpu_ns(tid);
         self.forget_live(tid);
         self.futexes.leave(tid);
@@ -69,6 +69,10 @@ impl Kernel {
             && let Some(process) = self.tasks.process_mut(thread.pid)
         {
             process.gone_cpu_ns += used_ns;
+        }
+        if !self.tasks.traces.is_empty() {
+            self.trace_ended(tid, status);
+            self.tracer_ended(tid);
         }
     }
 
@@ -160,9 +164,12 @@ impl Kernel {
         self.report_end(pid, status);
     }
 
-    fn report_end(&mut self, pid: Pid, status: Status) {
+    pub(super) fn report_end(&mut self, pid: Pid, status: Status) {
         let Some(process) = self.tasks.process(pid) else { return };
         let parent = process.parent;
+        if self.trace_process_ended(pid, parent, status) {
+            return;
+        }
         let unwanted = self.child_changed(parent, pid, status);
         if let Some(parent) = self.tasks.process_mut(parent) {
             parent.children.wake();
@@ -247,6 +254,7 @@ impl Kernel {
     /// Forgets a zombie; its parent inherits what it used.
     pub fn reap(&mut self, pid: Pid) -> Option<Process> {
         let process = self.tasks.remove_process(pid)?;
+        self.tasks.traces.remove(&pid);
         process.left.reaped.set(true);
         if let Some(parent) = self.tasks.process_mut(process.parent) {
             parent.children_usage.cpu_ns += process.gone_cpu_ns + process.children_usage.cpu_ns;
@@ -263,6 +271,9 @@ impl Kernel {
         if process.zombie.is_none() && process.stopped.is_none() {
             process.stopped = Some(signal);
             self.report_change(pid, Status::Stopped(signal));
+            if let Some(signal) = Signal::new(u64::from(signal)) {
+                self.trace_group_stop(pid, signal);
+            }
         }
     }
 
@@ -272,6 +283,7 @@ impl Kernel {
         if process.stopped.take().is_some() {
             self.tasks.ready_all(pid);
             self.report_change(pid, Status::Continued);
+            self.trace_group_continues(pid);
         }
     }
 

@@ -18,6 +18,8 @@ pub mod resource {
     pub const NPROC: usize = 6;
     /// Descriptors: one more than the highest number.
     pub const NOFILE: usize = 7;
+    /// Locked memory in bytes.
+    pub const MEMLOCK: usize = 8;
     /// CPU time in seconds.
     pub const CPU: usize = 0;
     /// Real-time signals that wait.

@@ -3,6 +3,7 @@
 //! * [`process`], [`thread`], [`credentials`], [`limits`]: their state.
 //! * [`Tasks`] (here) and `queue`: all of them, who can run and who waits for what.
 //! * `clone`, `exec`, `exit`: how they come, change and go; [`futex`]: how they wait for words of memory.
+//! * [`trace`]: those that others trace.
 
 pub(crate) mod clone;
 pub mod credentials;
@@ -15,6 +16,7 @@ mod queue;
 mod restack;
 pub mod thread;
 pub mod timers;
+pub mod trace;
 
 pub use credentials::Credentials;
 pub use process::{Process, Status};
@@ -23,6 +25,7 @@ pub use thread::Thread;
 use crate::wait::WaitKey;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
+use trace::Trace;
 
 /// A process number; the first process is 1.
 pub type Pid = i32;
@@ -49,6 +52,8 @@ pub struct Tasks {
     waiters: BTreeMap<WaitKey, Vec<Tid>>,
     /// Who waits with a deadline.
     deadlines: BTreeSet<(u64, Tid)>,
+    /// Threads that are traced.
+    pub traces: BTreeMap<Tid, Trace>,
     last_number: i32,
 }
 
@@ -62,6 +67,7 @@ impl Tasks {
             self.last_number = if self.last_number + 1 >= NUMBERS_END { 300 } else { self.last_number + 1 };
             let number = self.last_number;
             let used = self.threads.contains_key(&number)
+                || self.traces.contains_key(&number)
                 || self.processes.values().any(|process| {
                     number == process.pid || number == process.group || number == process.session
                 });
@@ -179,6 +185,13 @@ impl Tasks {
             Some(process) => (thread, process),
             None => panic!("no process of thread {tid}"),
         }
+    }
+
+    /// A thread that is traced, with its process.
+    pub(crate) fn traced_mut(&mut self, tid: Tid) -> Option<(&mut Thread, &mut Process, &mut Trace)> {
+        let trace = self.traces.get_mut(&tid)?;
+        let thread = self.threads.get_mut(&tid)?;
+        Some((thread, self.processes.get_mut(&trace.pid)?, trace))
     }
 
     /// Gives a thread another number: the one that calls execve(2) becomes its process's first.

@@ -1,5 +1,6 @@
 //! A process: what its threads share, and what is left of it for its parent.
 
+use super::credentials::CAP_SYS_PTRACE;
 use super::limits::Limits;
 use super::{Credentials, Pid, Tid};
 use crate::fs::FsContext;
@@ -26,6 +27,8 @@ pub enum Status {
     Stopped(u32),
     /// SIGCONT let it go on.
     Continued,
+    /// In a stop for its tracer: a signal, or what [`super::trace`] has instead.
+    Trapped(u32),
 }
 
 impl Status {
@@ -36,7 +39,7 @@ impl Status {
             Self::Exited(status) => (status as u32 & 0xff) << 8,
             Self::Signaled(signal) => signal,
             Self::OutOfMemory => Signal::KILL.number() as u32,
-            Self::Stopped(signal) => signal << 8 | 0x7f,
+            Self::Stopped(signal) | Self::Trapped(signal) => signal << 8 | 0x7f,
             Self::Continued => 0xffff,
         }
     }
@@ -50,6 +53,7 @@ impl Status {
             Self::OutOfMemory => (2, Signal::KILL.number() as i32),
             Self::Stopped(signal) => (5, signal as i32),
             Self::Continued => (6, 18),
+            Self::Trapped(code) => (4, code as i32),
         }
     }
 }
@@ -103,6 +107,8 @@ pub struct PrctlSettings {
     pub io_priority: u16,
     /// Seconds beyond RLIMIT_CPU that SIGXCPU has told of.
     pub cpu_warnings: u64,
+    /// ADDR_NO_RANDOMIZE of personality(2): kept and inherited; addresses are never random here.
+    pub no_randomize: bool,
     /// PR_SET_THP_DISABLE: kept, without effect.
     pub no_huge_pages: bool,
     /// Commands of membarrier(2) that were registered.
@@ -226,6 +232,17 @@ impl Process {
             signals: ProcessSignals::default(),
             signal_arrived: Rc::default(),
         }
+    }
+
+    /// Whether it could trace another process (ptrace(2), "Ptrace access mode checking").
+    #[must_use]
+    pub fn may_trace(&self, other: &Self) -> bool {
+        let (who, its) = (&self.credentials, &other.credentials);
+        let same_user = [its.uid, its.saved_uid, its.real_uid].iter().all(|uid| *uid == who.real_uid);
+        let same_group = [its.gid, its.saved_gid, its.real_gid].iter().all(|gid| *gid == who.real_gid);
+        let more = its.permitted & !who.permitted != 0;
+        let alike = same_user && same_group && !more && !other.settings.not_dumpable;
+        other.pid == self.pid || who.can(CAP_SYS_PTRACE) || alike
     }
 
     /// What fork(2) gives to a child with number `pid`; its memory, descriptors and place are as given.

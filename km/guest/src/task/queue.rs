@@ -1,7 +1,8 @@
 //! Who runs next, and who waits for what.
 
 use super::{Pid, Tasks, Tid};
-use crate::wait::{Wait, WaitKey};
+use crate::wait::{Interruption, Wait, WaitKey};
+use alloc::vec::Vec;
 
 /// After this many turns of woken threads, one goes to a thread whose last turn was interrupted.
 const WOKEN_IN_A_ROW: u32 = 8;
@@ -52,7 +53,11 @@ impl Tasks {
 
     /// Ends a thread's waiting: something that it waits for may have happened, or a signal came.
     pub fn interrupt(&mut self, tid: Tid) {
-        let yielded = self.threads.get(&tid).and_then(|thread| thread.wait.as_ref()?.deadline_ns) == Some(0);
+        let wait = self.threads.get(&tid).and_then(|thread| thread.wait.as_ref());
+        if wait.is_some_and(|wait| wait.interruption == Interruption::Stopped) {
+            return;
+        }
+        let yielded = wait.and_then(|wait| wait.deadline_ns) == Some(0);
         self.unblock(tid);
         if yielded {
             self.make_ready(tid);
@@ -126,6 +131,29 @@ impl Tasks {
     #[must_use]
     pub fn has_ready(&self) -> bool {
         !self.ready.is_empty() || !self.woken.is_empty()
+    }
+
+    /// Lets a thread do nothing until it is released, whatever it waits for.
+    pub(super) fn stop(&mut self, tid: Tid) {
+        self.unblock(tid);
+        self.block(tid, Wait::stopped());
+    }
+
+    /// Ends that.
+    pub(super) fn release(&mut self, tid: Tid) {
+        self.unblock(tid);
+        self.make_ready(tid);
+    }
+
+    /// Releases all threads of a process.
+    pub(crate) fn release_all(&mut self, pid: Pid) {
+        let stopped = |tid: &Tid| {
+            let wait = self.threads.get(tid).and_then(|thread| thread.wait.as_ref());
+            wait.is_some_and(|wait| wait.interruption == Interruption::Stopped)
+        };
+        let threads = self.processes.get(&pid).map(|process| process.threads.as_slice()).unwrap_or_default();
+        let stopped: Vec<Tid> = threads.iter().copied().filter(stopped).collect();
+        stopped.into_iter().for_each(|tid| self.release(tid));
     }
 
     /// Lets the threads of a process run again after a stop.

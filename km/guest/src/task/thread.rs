@@ -63,6 +63,8 @@ pub struct Thread {
     pub(super) queued: bool,
     /// Woken to leave a futex; see [`super::futex`].
     pub(crate) futex: Rc<WaitQueue>,
+    /// Another thread traces it (ptrace(2)): [`super::Tasks::traces`] has it.
+    pub traced: bool,
     /// Name (PR_SET_NAME), at most 15 bytes.
     pub name: Vec<u8>,
     /// Where 0 is stored and a futex woken when it ends (set_tid_address(2)).
@@ -95,6 +97,7 @@ impl Thread {
             wait: None,
             queued: false,
             futex: Rc::default(),
+            traced: false,
             name: Vec::new(),
             clear_child_tid: 0,
             robust_list: 0,

@@ -8,6 +8,8 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use spin::Mutex;
 
+/// The watcher that sends signals; no queue has this name.
+pub const SIGNALS: WaitKey = 0;
 /// The change is not known more closely.
 pub const ANYTHING: u32 = u32::MAX;
 

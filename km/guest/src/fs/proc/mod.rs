@@ -8,6 +8,7 @@
 mod cpu;
 mod fds;
 mod limits;
+mod memory;
 mod mounts;
 mod namespaces;
 mod net;
@@ -65,7 +66,11 @@ fn node(dir: &Rc<Node>, name: &[u8], mode: u32, view: View<'_>, subject: Subject
         .tasks
         .process(subject.pid)
         .map_or((0, 0), |process| (process.credentials.uid, process.credentials.gid));
-    Node::with_ino(&dir.volume, number(dir.ino, name), Meta::new(mode, uid, gid), body)
+    let mut meta = Meta::new(mode, uid, gid);
+    if let Body::Synthetic(directory) = &body {
+        meta.nlink = directory.links(view);
+    }
+    Node::with_ino(&dir.volume, number(dir.ino, name), meta, body)
 }
 
 /// FNV-1a over the directory's number and the name.

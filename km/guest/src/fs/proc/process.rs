@@ -1,5 +1,6 @@
 //! What /proc has of every process and, below `task`, of every thread.
 
+use super::memory::Shows;
 use super::table::{ProcEntry, Table, What};
 use super::{Scope, Subject, decimal, fds, limits, mounts, namespaces, net, node, settings, status};
 use crate::errno::{Errno, Result};
@@ -31,12 +32,14 @@ const COMMON: &[ProcEntry] = &[
     ("io", What::File(io)),
     ("limits", What::File(limits::limits)),
     ("maps", What::File(maps)),
+    ("mem", What::Window(Shows::Bytes)),
     ("mountinfo", What::File(mounts::mountinfo)),
     ("mounts", What::File(mounts::mounts)),
     ("ns", What::Dir(namespaces::ENTRIES)),
     ("net", What::Dir(net::ENTRIES)),
     ("oom_score", What::File(|_, _| Ok(b"0\n".to_vec()))),
     ("oom_score_adj", What::Setting(settings::oom_score_adj, settings::set_oom_score_adj)),
+    ("pagemap", What::Window(Shows::State)),
     ("sched", What::File(status::sched)),
     ("schedstat", What::File(status::schedstat)),
     ("sessionid", What::File(|_, _| Ok(b"4294967295".to_vec()))),
@@ -200,6 +203,11 @@ impl Synthetic for TaskDir {
         let pid = self.subject.pid;
         let known = view.kernel.tasks.thread(tid).is_some_and(|thread| thread.pid == pid);
         Ok(known.then(|| directory(dir, view, name, Subject { pid, tid, scope: Scope::Thread })))
+    }
+
+    /// Programs count their threads by this.
+    fn links(&self, view: View<'_>) -> u32 {
+        view.kernel.tasks.process(self.subject.pid).map_or(2, |process| 2 + process.threads.len() as u32)
     }
 
     fn list(&self, view: View<'_>) -> Vec<(Vec<u8>, u8)> {

@@ -8,8 +8,9 @@ use crate::kernel::Kernel;
 use crate::mm::user::UserMemory;
 use crate::signal::action::{DEFAULT, IGNORE};
 use crate::signal::{SigSet, Signal};
-use crate::task::Process;
 use crate::task::limits::resource;
+use crate::task::{Process, Thread};
+use crate::wait::Interruption;
 use alloc::format;
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
@@ -62,9 +63,14 @@ fn name(view: View<'_>, subject: Subject) -> Result<String> {
     Ok(String::from_utf8_lossy(&name[..name.len().min(15)]).into_owned())
 }
 
+fn is_traced_stop(thread: &Thread) -> bool {
+    thread.wait.as_ref().is_some_and(|wait| wait.interruption == Interruption::Stopped)
+}
+
 fn state(view: View<'_>, subject: Subject) -> (char, &'static str) {
     let stopped = view.kernel.tasks.process(subject.pid).is_some_and(|process| process.stopped.is_some());
     match view.kernel.tasks.thread(subject.tid) {
+        Some(thread) if is_traced_stop(thread) => ('t', "tracing stop"),
         Some(_) if stopped => ('T', "stopped"),
         Some(thread) if thread.wait.is_some() => ('S', "sleeping"),
         Some(_) => ('R', "running"),
@@ -155,7 +161,7 @@ pub(super) fn status(view: View<'_>, subject: Subject) -> Result<Vec<u8>> {
     let groups: String = who.groups.iter().map(|group| format!("{group} ")).collect();
     let head = format!(
         "Name:\t{name}\nUmask:\t{umask:04o}\nState:\t{letter} ({word})\nTgid:\t{pid}\nNgid:\t0\nPid:\t{tid}\n\
-         PPid:\t{parent}\nTracerPid:\t0\nUid:\t{}\t{}\t{}\t{}\nGid:\t{}\t{}\t{}\t{}\nFDSize:\t256\nGroups:\t{groups}\n\
+         PPid:\t{parent}\nTracerPid:\t{tracer}\nUid:\t{}\t{}\t{}\t{}\nGid:\t{}\t{}\t{}\t{}\nFDSize:\t256\nGroups:\t{groups}\n\
          NStgid:\t{pid}\nNSpid:\t{tid}\nNSpgid:\t{group}\nNSsid:\t{session}\n",
         who.real_uid,
         who.uid,
@@ -170,6 +176,7 @@ pub(super) fn status(view: View<'_>, subject: Subject) -> Result<Vec<u8>> {
         pid = process.pid,
         tid = subject.tid,
         parent = process.parent,
+        tracer = view.kernel.tasks.traces.get(&subject.tid).map_or(0, |trace| trace.tracer.1),
         group = process.group,
         session = process.session,
     );
@@ -182,7 +189,7 @@ fn memory_lines(process: &Process) -> String {
     let rows = [
         ("VmPeak", virtual_bytes),
         ("VmSize", virtual_bytes),
-        ("VmLck", 0),
+        ("VmLck", process.space.borrow().locked_bytes()),
         ("VmPin", 0),
         ("VmHWM", resident),
         ("VmRSS", resident),

@@ -1,7 +1,9 @@
 //! Directories of /proc that are lists of entries.
 
+use super::memory::{self, Shows};
 use super::{Subject, node};
 use crate::errno::{Errno, Result};
+use crate::fs::file::File;
 use crate::fs::node::meta::{S_IFDIR, S_IFLNK, S_IFREG};
 use crate::fs::node::{Body, Node};
 use crate::fs::synthetic::{Generate, Magic, Synthetic, View};
@@ -28,6 +30,8 @@ pub(super) enum What {
     Dir(&'static [ProcEntry]),
     /// A link to an object.
     Magic(Text, LinkTarget),
+    /// A file that shows memory by address.
+    Window(Shows),
     /// A directory of another kind.
     Other(fn(Subject) -> Rc<dyn Synthetic>),
 }
@@ -40,6 +44,8 @@ impl What {
         match self {
             Self::File(_) => S_IFREG | 0o444,
             Self::Setting(..) => S_IFREG | 0o644,
+            Self::Window(Shows::Bytes) => S_IFREG | 0o600,
+            Self::Window(Shows::State) => S_IFREG | 0o400,
             Self::Dir(_) | Self::Other(_) => S_IFDIR | 0o555,
             Self::Magic(..) => S_IFLNK | 0o777,
         }
@@ -47,7 +53,9 @@ impl What {
 
     fn body(self, subject: Subject) -> Body {
         match self {
-            Self::File(_) | Self::Setting(..) => Body::Generated(Rc::new(Leaf { what: self, subject })),
+            Self::File(_) | Self::Setting(..) | Self::Window(_) => {
+                Body::Generated(Rc::new(Leaf { what: self, subject }))
+            }
             Self::Dir(entries) => Body::Synthetic(Rc::new(Table { entries, subject })),
             Self::Magic(..) => Body::Magic(Rc::new(Leaf { what: self, subject })),
             Self::Other(make) => Body::Synthetic(make(subject)),
@@ -101,6 +109,13 @@ impl Generate for Leaf {
         match self.what {
             What::File(text) | What::Setting(text, _) => text(view, self.subject),
             _ => Err(Errno::EINVAL),
+        }
+    }
+
+    fn window(&self, node: &Rc<Node>, view: View<'_>) -> Option<Result<Rc<dyn File>>> {
+        match self.what {
+            What::Window(shows) => Some(memory::open(node, view, self.subject, shows)),
+            _ => None,
         }
     }
 
