@@ -167,13 +167,8 @@ impl Machines {
             let observer = Arc::new(Speaker(Arc::clone(&progress)));
             let settings = Settings { policy, observer, ..Settings::default() };
             let broker = runtime.block_on(async { Broker::new(settings) })?;
-<<<<<<< HEAD
             let function = broker.function("default", "build", rules, Vec::new())?;
-            reach = Some((broker, function));
-=======
-            let function = broker.function("default", "build", rules)?;
             reach = Some(Reach { broker, function });
->>>>>>> build
         }
         let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let (turns, stopped) = (Semaphore::new(processors), CancellationToken::new());

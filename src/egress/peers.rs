@@ -84,7 +84,7 @@ mod tests {
     async fn addresses_are_judged_as_a_machines() {
         let broker = Broker::new(Settings::default()).unwrap();
         let rules = vec!["*:443".parse().unwrap()];
-        let function = broker.function("default", "f", rules).unwrap();
+        let function = broker.function("default", "f", rules, Vec::new()).unwrap();
         let public = broker.peers(&function, "93.184.216.34", 443).await.unwrap();
         assert_eq!(public, ["93.184.216.34:443".parse().unwrap()]);
         for (host, port) in [
@@ -98,7 +98,8 @@ mod tests {
             assert!(matches!(refused, Err(PeerError::Refused { .. })), "{host}:{port} {refused:?}");
         }
         assert!(matches!(broker.peers(&function, "a b", 443).await, Err(PeerError::Name(_))));
-        let narrow = broker.function("default", "g", vec!["a.example:443".parse().unwrap()]).unwrap();
+        let narrow =
+            broker.function("default", "g", vec!["a.example:443".parse().unwrap()], Vec::new()).unwrap();
         let refused = broker.peers(&narrow, "b.example", 443).await;
         assert!(matches!(refused, Err(PeerError::Refused { .. })), "{refused:?}");
     }

@@ -41,7 +41,15 @@ const FAMILIES: [Family; 8] = [
 /// What clients make of connections that they had when the snapshot was taken, as docs/reach.md has it: the answer, for which they
 /// have connected again, or part of an error.
 const KEPT: [(&str, &[(&str, &str)]); 6] = [
-    ("python", &[("psycopg", "OperationalError"), ("asyncpg", "ConnectionDoesNotExistError"), ("redis", "42"), ("requests", "42")]),
+    (
+        "python",
+        &[
+            ("psycopg", "OperationalError"),
+            ("asyncpg", "ConnectionDoesNotExistError"),
+            ("redis", "42"),
+            ("requests", "42"),
+        ],
+    ),
     ("node", &[("pg", "42"), ("redis", "42"), ("fetch", "42")]),
     ("go", &[("pgx", "connection reset by peer"), ("redis", "42"), ("http", "42")]),
     ("java", &[("jdbc", "PSQLException"), ("http", "42")]),
