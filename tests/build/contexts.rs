@@ -65,6 +65,9 @@ fn hostile_archives_are_refused_as_contexts() {
             let mut header = tar::Header::new_gnu();
             header.set_entry_type(kind);
             header.set_mode(0o644);
+            header.set_uid(0);
+            header.set_gid(0);
+            header.set_mtime(0);
             header.set_size(content.len() as u64);
             header.as_gnu_mut().expect("GNU").name[..path.len()].copy_from_slice(path.as_bytes());
             header.as_gnu_mut().expect("GNU").linkname[..target.len()].copy_from_slice(target.as_bytes());
@@ -101,6 +104,9 @@ fn context() -> Vec<u8> {
     for (path, content) in [("Dockerfile", "FROM scratch\nCOPY in /in\n"), ("in/archive", "x")] {
         let mut header = tar::Header::new_gnu();
         header.set_mode(0o644);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(0);
         header.set_size(content.len() as u64);
         builder.append_data(&mut header, path, content.as_bytes()).expect("memory is writable");
     }

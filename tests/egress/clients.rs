@@ -6,8 +6,8 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::UdpSocket;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use libtest_mimic::Failed;
 use tempfile::TempDir;
@@ -78,10 +78,15 @@ struct Servers {
     // They end when this does.
     input: Option<ChildStdin>,
     folder: TempDir,
+    // There is one address for them.
+    _turn: MutexGuard<'static, ()>,
 }
+
+static TURN: Mutex<()> = Mutex::new(());
 
 impl Servers {
     fn start() -> Self {
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = TempDir::with_prefix("peers-").expect("a folder can be made");
         let mut child = Command::new(root().join("tests/egress/servers.sh"))
             .arg(folder.path())
@@ -95,7 +100,7 @@ impl Servers {
         assert_eq!(line, "ready\n", "the servers do not start");
         // Nobody writes into a pipe that nobody reads.
         std::thread::spawn(move || drop(output.read_to_end(&mut Vec::new())));
-        Self { input: child.stdin.take(), child, folder }
+        Self { input: child.stdin.take(), child, folder, _turn: turn }
     }
 }
 

@@ -32,7 +32,10 @@ postgres() {
     $as_postgres "$bin/postgres" -D database -h "$address" -k "$folder/database" -c ssl=on -c max_connections=50 \
         -c ssl_cert_file="$folder/peer.crt" -c ssl_key_file="$folder/database.key" -c fsync=off >postgres.log 2>&1 &
     running="$running $!"
-    until $as_postgres "$bin/pg_isready" -q -h "$folder/database"; do sleep 0.1; done
+    until $as_postgres "$bin/pg_isready" -q -h "$folder/database"; do
+        kill -0 $! || { cat postgres.log >&2 && exit 1; }
+        sleep 0.1
+    done
     $as_postgres psql -q -h "$folder/database" -d postgres -c "CREATE ROLE caller LOGIN PASSWORD 'secret'" \
         -c "CREATE DATABASE caller OWNER caller"
 }

@@ -13,7 +13,7 @@ fn is_valid(text: &str) -> bool {
 
 /// Documents that are refused, each with what the refusal names.
 fn wrong(good: &str) -> Vec<(&'static str, String)> {
-    vec![
+    let mut all = vec![
         ("image", image("x", "oci:local", "")),
         ("image", image("x", "hello", "")),
         ("image", image("x", "library/hello:1", "")),
@@ -92,6 +92,17 @@ fn wrong(good: &str) -> Vec<(&'static str, String)> {
         ("warmup[0].path", image("x", good, "  warmup: [{path: x}]\n")),
         ("warmup[0].method", image("x", good, "  warmup: [{method: CONNECT}]\n")),
         ("tiemout", image("x", good, "  tiemout: 3s\n")),
+        (
+            "image",
+            "apiVersion: build.kontain.app/v1\nkind: Image\nmetadata: {name: x}\nspec: {}\n".to_owned(),
+        ),
+    ];
+    all.extend(wrong_egress(good));
+    all
+}
+
+fn wrong_egress(good: &str) -> Vec<(&'static str, String)> {
+    vec![
         ("egress[0]", image("x", good, "  egress: [{host: a, cidr: 10.0.0.0/8, ports: [1]}]\n")),
         ("egress[0]", image("x", good, "  egress: [{ports: [1]}]\n")),
         ("egress[0]", image("x", good, "  egress: [{host: a}]\n")),
@@ -110,10 +121,6 @@ fn wrong(good: &str) -> Vec<(&'static str, String)> {
         ("cidr", image("x", good, "  egress: [{cidr: 10.0.0.0/33, ports: [1]}]\n")),
         ("cidr", image("x", good, "  egress: [{cidr: a, ports: [1]}]\n")),
         ("protocol", image("x", good, "  egress: [{host: a, ports: [1], protocol: sctp}]\n")),
-        (
-            "image",
-            "apiVersion: build.kontain.app/v1\nkind: Image\nmetadata: {name: x}\nspec: {}\n".to_owned(),
-        ),
     ]
 }
 

@@ -182,7 +182,8 @@ fn resume(ctx: &mut Ctx<'_>, tid: Tid, how: Resume, signal: u64) -> SysResult {
 
 /// PTRACE_PEEK… and PTRACE_POKE…: a word of the thread's memory or of its `struct user`.
 fn word(ctx: &mut Ctx<'_>, tid: Tid, number: u64, address: u64, data: u64) -> SysResult {
-    if matches!(number, request::PEEKUSER | request::POKEUSER) && (address % 8 != 0 || address >= USER_BYTES)
+    if matches!(number, request::PEEKUSER | request::POKEUSER)
+        && (!address.is_multiple_of(8) || address >= USER_BYTES)
     {
         return Err(Errno::EIO.into());
     }

@@ -85,7 +85,7 @@ fn state_of(space: &AddressSpace, page: u64) -> u64 {
 
 /// The words from byte `start` of the file on, no more than fill a page.
 fn states(space: &AddressSpace, start: u64, len: u64) -> Result<Vec<u8>> {
-    if start % WORD != 0 || len % WORD != 0 {
+    if !start.is_multiple_of(WORD) || !len.is_multiple_of(WORD) {
         return Err(Errno::EINVAL);
     }
     let first = start / WORD;
