@@ -152,6 +152,7 @@ mod tests {
         one.cover(60).unwrap();
         let mut neighbour = ledger.open(peer("[2001:db8::ffff:2]:1", false));
         assert_eq!(neighbour.cover(1).unwrap_err().reason, Reason::PeerBusy, "one /64 is one peer");
+        drop((one, neighbour));
         let function = |name: &str| Some(Account::Function(name.to_owned()));
         let mut caller = ledger.open(function("a/b"));
         caller.cover(30).unwrap();
