@@ -166,8 +166,8 @@ fn verify(store: &Store, volume: &Path, digests: &[Digest]) -> anyhow::Result<Ex
             println!("  {line}");
         }
     }
-    if digests.is_empty() {
-        let folder = volume.join(BUILDS);
+    let folder = volume.join(BUILDS);
+    if digests.is_empty() && folder.exists() {
         let damage = build::cache::collect::verify(&folder);
         let damage = damage.with_context(|| format!("cannot read {}", folder.display()))?;
         sound &= damage.is_empty();

@@ -6,7 +6,7 @@ use api::FunctionName;
 use api::validate::{is_dns_label, is_reserved};
 use axum::body::Body;
 use http::{StatusCode, Uri};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 
 use crate::State;
@@ -14,6 +14,8 @@ use crate::failure::Failure;
 
 /// Longest document of a request: a secret of 1 MiB is in there twice, once as base64.
 const BODY_MAX: usize = 4 << 20;
+/// A longer one is read so far, and thrown away.
+const DISCARDED_MAX: usize = 16 << 20;
 /// A document must be here within this time.
 const BODY_TIME: Duration = Duration::from_secs(30);
 /// What OpenFaaS' client writes for "no namespace".
@@ -28,10 +30,9 @@ pub fn parameter(uri: &Uri, name: &str) -> Option<String> {
 
 /// The document of a request.
 pub async fn document<T: DeserializeOwned>(body: Body) -> Result<T, Failure> {
-    let collected = tokio::time::timeout(BODY_TIME, Limited::new(body, BODY_MAX).collect()).await;
-    let bytes = match collected {
-        Ok(Ok(collected)) => collected.to_bytes(),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+    let bytes = match tokio::time::timeout(BODY_TIME, read(body)).await {
+        Ok(Ok(Some(bytes))) => bytes,
+        Ok(Ok(None)) => {
             let text = format!("a request has at most {BODY_MAX} bytes here");
             return Err(Failure::new(StatusCode::PAYLOAD_TOO_LARGE, text));
         }
@@ -40,6 +41,25 @@ pub async fn document<T: DeserializeOwned>(body: Body) -> Result<T, Failure> {
     };
     serde_json::from_slice(&bytes)
         .map_err(|error| Failure::invalid(format!("not the JSON expected here: {error}")))
+}
+
+/// The bytes of a body; nothing if there are more than [`BODY_MAX`]. The rest is read all the same, as far as that is worth it: a client that
+/// still writes when the connection ends does not read the answer.
+async fn read(mut body: Body) -> Result<Option<Vec<u8>>, axum::Error> {
+    let (mut bytes, mut seen) = (Vec::new(), 0);
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
+        seen += data.len();
+        if seen <= BODY_MAX {
+            bytes.extend_from_slice(&data);
+        } else {
+            bytes = Vec::new();
+        }
+        if seen > DISCARDED_MAX {
+            break;
+        }
+    }
+    Ok((seen <= BODY_MAX).then_some(bytes))
 }
 
 impl State {

@@ -63,7 +63,7 @@ pub struct Slot {
     /// What is to be put into the machine of the next call.
     pub inlay: Vec<u8>,
     index: usize,
-    /// Page faults and processor time of this thread when it last waited: taken then, and not when a call comes.
+    /// Page faults and processor time of this thread when it last waited, or had made a shell: taken then, and not when a call comes.
     waited: (u64, Duration),
 }
 
@@ -106,7 +106,7 @@ impl Slot {
         Growth::new(Arc::clone(&self.function), self.index, charged, granule, self.waited.0)
     }
 
-    /// Page faults of this thread when it last had nothing to do.
+    /// Page faults of this thread before the call.
     #[must_use]
     pub fn faults_when_waiting(&self) -> u64 {
         self.waited.0
@@ -200,6 +200,8 @@ impl Slot {
                     prerun_us: micros(shell.prerun),
                     touched_pages,
                 };
+                // A call may be here already, and then nothing is waited for in between.
+                self.waited = (faults(), thread_time());
                 stream.queue_record(Kind::Prepared, &prepared)?;
                 Ok(Held::Shell(Box::new(shell)))
             }
