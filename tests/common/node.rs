@@ -67,11 +67,21 @@ impl Node {
 
     /// Ends the server by a signal and starts it again on its folder, with a log of its own.
     pub fn restart(&mut self, signal: &str, options: &[&str]) {
+        self.stop(signal);
+        self.start_again(options);
+    }
+
+    /// Ends the server by this signal.
+    pub fn stop(&mut self, signal: &str) {
         Command::new("kill")
             .args([&format!("-{signal}"), &self.pid().to_string()])
             .status()
             .expect("kill starts");
         self.child.wait_timeout(LIMIT).expect("a child can be waited for").expect("the server ends");
+    }
+
+    /// Starts a server that has ended over the same folder.
+    pub fn start_again(&mut self, options: &[&str]) {
         self.child = Self::spawn(self.folder.path(), options);
         self.find_addresses();
     }
