@@ -42,7 +42,7 @@ pub struct Arrival<'a> {
     /// Who sent it.
     pub peer: Peer,
     /// The call that it comes from, where a function sent it.
-    pub from: Option<&'a inward::From>,
+    pub from: Option<&'a inward::Caller>,
     /// The call's id.
     pub id: &'a str,
     /// The host that it names, or what is wrong with that.
@@ -108,7 +108,7 @@ pub async fn invoke(
     headers::for_function(&mut parts.headers, peer, host, &id_value, &prefix);
     dialect.ask(&mut parts.headers, asked);
     parts.uri = Uri::from(rest);
-    let account = from.map_or_else(|| Account::of(peer), |from| Some(Account::Function(from.function())));
+    let account = from.map_or_else(|| Account::of(peer), |from| Some(Account::Function(from.name())));
     let body = intake.ahead(server.ahead.open(account)).await?;
     frame_body(&mut parts, &body, had_body);
     let published = &revision.published;
@@ -122,7 +122,7 @@ pub async fn invoke(
     let id: Arc<str> = id.into();
     let facts = CallFacts::new(function.clone(), id.clone(), begun);
     let payer = from.and_then(|from| from.admission(server)).unwrap_or_else(|| revision.admission.clone());
-    let hops = from.map_or(0, inward::From::hops);
+    let hops = from.map_or(0, inward::Caller::hops);
     let call =
         Call { server: server.clone(), function, prefix, revision, id, begun, facts, payer, hops, inlay };
     call.run(parts, body, upgrade).await

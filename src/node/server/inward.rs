@@ -7,7 +7,6 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use egress::Caller;
 use http::StatusCode;
 use km_abi::outbound::LOCAL_V4;
 use tokio::net::UnixStream;
@@ -22,17 +21,17 @@ use super::reason::Reason;
 /// So many calls lead from one to the next at most: functions that call each other in a circle come to an end.
 const HOPS_MAX: u32 = 8;
 
-/// The call that another one comes from.
+/// The function that a call comes from.
 #[derive(Clone, Debug)]
-pub struct From {
-    caller: Arc<egress::Function>,
+pub struct Caller {
+    function: Arc<egress::Function>,
     hops: u32,
 }
 
 /// Serves the connection of a call until it or the call ends.
-pub fn serve(server: Arc<Server>, caller: Caller) {
-    let Caller { function, hops, over, socket } = caller;
-    let from = From { caller: function, hops: hops + 1 };
+pub fn serve(server: Arc<Server>, caller: egress::Caller) {
+    let egress::Caller { function, hops, over, socket } = caller;
+    let from = Caller { function, hops: hops + 1 };
     tokio::spawn(async move {
         let Ok(stream) = UnixStream::from_std(socket.into()) else { return };
         let limits = server.options.limits;
@@ -44,7 +43,7 @@ pub fn serve(server: Arc<Server>, caller: Caller) {
     });
 }
 
-impl From {
+impl Caller {
     /// Who it is to the function that is called: what the caller's program sees as its own address.
     pub fn peer() -> Peer {
         Peer { address: SocketAddr::new(IpAddr::V4(LOCAL_V4), 0), trusted: false }
@@ -56,8 +55,8 @@ impl From {
     }
 
     /// The caller's `NAMESPACE/FUNCTION`.
-    pub fn function(&self) -> String {
-        format!("{}/{}", self.caller.namespace(), self.caller.name())
+    pub fn name(&self) -> String {
+        format!("{}/{}", self.function.namespace(), self.function.name())
     }
 
     /// Whether it may call `NAMESPACE/FUNCTION`, which is told alike of functions that are there and of others.
@@ -66,7 +65,7 @@ impl From {
     /// 403 without a rule, 508 after too many calls.
     pub fn check(&self, function: &str) -> Result<(), Problem> {
         let namespace = function.split_once('/').map_or(function, |(namespace, _)| namespace);
-        if !self.caller.may_call(namespace) {
+        if !self.function.may_call(namespace) {
             let told = "no rule lets the caller reach functions of this namespace: add it to spec.egress";
             return Err(Problem::new(StatusCode::FORBIDDEN, Component::Router, Reason::NotAllowed, told));
         }
@@ -84,7 +83,7 @@ impl From {
 
     /// Whose turns the call takes; nobody's once the caller is not published any more.
     pub fn admission(&self, server: &Server) -> Option<Arc<Admission>> {
-        let revision = server.functions.get(&self.function())?.revision().ok()?;
+        let revision = server.functions.get(&self.name())?.revision().ok()?;
         Some(revision.admission.clone())
     }
 }

@@ -294,16 +294,16 @@ impl Server {
     /// Answers a function's request for another one.
     async fn handle_inward(
         self: Arc<Self>,
-        from: inward::From,
+        from: inward::Caller,
         request: Request<Incoming>,
     ) -> Response<Body> {
-        self.answer(inward::From::peer(), Some(&from), request).await
+        self.answer(inward::Caller::peer(), Some(&from), request).await
     }
 
     async fn answer(
         self: Arc<Self>,
         peer: Peer,
-        from: Option<&inward::From>,
+        from: Option<&inward::Caller>,
         request: Request<Incoming>,
     ) -> Response<Body> {
         let begun = Instant::now();

@@ -21,6 +21,9 @@ const API_SERVER: (&str, &str) = ("default", "kubernetes");
 /// Between two tries of what the API server does not let this replica see, or cannot answer.
 const PAUSE: Duration = Duration::from_secs(30);
 
+/// How many kinds of objects are followed.
+const KINDS: usize = 3;
+
 /// The addresses of one object.
 type AddressesOf<K> = fn(&K) -> Vec<String>;
 /// What is known: by kind, then by object.
@@ -39,15 +42,22 @@ pub fn keep(client: &Client, volume: Volume, silence: Duration) {
     tokio::spawn(follow(services, service, "services", of_service, known.clone()));
     let endpoints = Api::namespaced(client.clone(), namespace);
     tokio::spawn(follow(endpoints, slices, "endpointslices", of_slice, known));
+    let before = volume::addresses::Addresses::default().news(&volume).ok().flatten().unwrap_or_default();
     tokio::spawn(async move {
         while changes.changed().await.is_ok() {
-            let all: BTreeSet<IpAddr> =
-                changes.borrow_and_update().values().flat_map(BTreeMap::values).flatten().copied().collect();
+            let all = together(&changes.borrow_and_update(), &before);
             if let Err(error) = volume::addresses::write(&volume, &all) {
                 tracing::warn!(%error, "cannot write down the cluster's own addresses");
             }
         }
     });
+}
+
+/// All addresses. Until each kind is listed, those of `before` are among them: what is not listed is not gone.
+fn together(known: &Known, before: &[IpAddr]) -> BTreeSet<IpAddr> {
+    let listed = known.values().flat_map(BTreeMap::values).flatten();
+    let before = if known.len() < KINDS { before } else { &[] };
+    listed.chain(before).copied().collect()
 }
 
 /// Follows the objects of a kind. What cannot be followed is told once, and tried again.
@@ -144,6 +154,18 @@ mod tests {
         assert_eq!(of_service(&service), ["10.96.0.1", "fd00::1"]);
         let slice = json!({"addressType": "IPv4", "endpoints": [{"addresses": ["10.0.0.9"]}]});
         assert_eq!(of_slice(&serde_json::from_value(slice).unwrap()), ["10.0.0.9"]);
+    }
+
+    #[test]
+    fn nothing_is_gone_before_all_is_listed() {
+        let ip = |last| IpAddr::from([10, 0, 0, last]);
+        let (known, _changes) = watch::channel(Known::new());
+        for kind in ["services", "endpointslices"] {
+            put(&known, kind, |all| drop(all.insert("a".to_owned(), BTreeSet::from([ip(1)]))));
+            assert_eq!(together(&known.borrow(), &[ip(9)]), BTreeSet::from([ip(1), ip(9)]));
+        }
+        put(&known, "nodes", |_| {});
+        assert_eq!(together(&known.borrow(), &[ip(9)]), BTreeSet::from([ip(1)]));
     }
 
     #[test]
