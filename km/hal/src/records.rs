@@ -2,6 +2,7 @@
 
 use crate::phys;
 use alloc::vec;
+use core::mem::offset_of;
 use km_abi::layout::{CLOCK_GPA, CLONE_RECORD_OFFSET, RECORDS_GPA};
 use km_abi::records::{BootConfig, BootRecord, CONFIG_MAX, ClockPage, CloneRecord};
 
@@ -9,6 +10,12 @@ use km_abi::records::{BootConfig, BootRecord, CONFIG_MAX, ClockPage, CloneRecord
 #[must_use]
 pub fn boot() -> BootRecord {
     phys::read_value(RECORDS_GPA)
+}
+
+/// The components of vector state that this machine has, as bits of XCR0.
+#[must_use]
+pub fn vector_components() -> u64 {
+    phys::read_u64(RECORDS_GPA + offset_of!(BootRecord, xcr0) as u64)
 }
 
 /// The process to start.

@@ -3,6 +3,7 @@
 use crate::cpu::XState;
 use crate::frames::Frames;
 use crate::guest::{Global, KM_ROOT};
+use crate::records;
 use crate::user::Fault;
 use core::arch::{asm, x86_64 as intrinsics};
 use core::slice;
@@ -147,15 +148,26 @@ pub(crate) fn ring_last(port: Port) -> ! {
 }
 
 pub(crate) fn xsave(state: &mut XState) {
-    // SAFETY: the area is aligned and as long as the monitor said that the enabled features need.
+    let (low, high) = vector_components();
+    // SAFETY: the area is aligned and as long as the monitor said that these components need.
     unsafe {
-        asm!("xsave64 [{}]", in(reg) state.pointer_mut(), in("eax") -1, in("edx") -1, options(nostack))
+        asm!("xsave64 [{}]", in(reg) state.pointer_mut(), in("eax") low, in("edx") high, options(nostack))
     };
 }
 
 pub(crate) fn xrstor(state: &XState) {
+    let (low, high) = vector_components();
     // SAFETY: as in `xsave`; `XState` keeps its contents loadable. No register of Rust's is vector state here.
-    unsafe { asm!("xrstor64 [{}]", in(reg) state.pointer(), in("eax") -1, in("edx") -1, options(nostack)) };
+    unsafe {
+        asm!("xrstor64 [{}]", in(reg) state.pointer(), in("eax") low, in("edx") high, options(nostack))
+    };
+}
+
+/// The components that the area has room for, in two halves. Never all that the CPU has enabled: where KVM runs guests without
+/// hardware virtualization, XCR0 is the host's, with AMX's eight kibibytes for instance.
+fn vector_components() -> (u32, u32) {
+    let all = records::vector_components();
+    (all as u32, (all >> 32) as u32)
 }
 
 pub(crate) fn fs_base() -> u64 {

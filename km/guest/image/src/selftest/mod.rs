@@ -196,6 +196,11 @@ fn vector_state() {
     let mut state = cpu::XState::fresh();
     cpu::save(&mut state);
     cpu::restore(&state);
+    // Neighbours in the heap: what the CPU has enabled beyond this machine's components would reach into them.
+    let mut areas: Vec<_> = (0..8).map(|_| cpu::XState::fresh()).collect();
+    cpu::save(&mut areas[0]);
+    let fresh = cpu::XState::fresh();
+    assert!(areas[1..].iter().all(|area| area.as_bytes() == fresh.as_bytes()));
     for base in [0x1234_5000, 0] {
         assert!(cpu::set_fs_base(base) && cpu::set_gs_base(base + 8));
         assert_eq!((cpu::fs_base(), cpu::gs_base()), (base, base + 8));
