@@ -1,15 +1,17 @@
 //! How a session answers asks: the decision, the connection, the grant, and the account.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use km_abi::outbound::{Endpoint, RESOLVER, Transport};
 use nix::errno::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
 use crate::call::{Call, Connection, Held, Places};
-use crate::connect::{self, Connected};
+use crate::connect::{self, Begun, Connected};
 use crate::policy::{Given, Question, Refusal, Resolution};
 use crate::resolver;
 use crate::session::{Shared, State};
@@ -135,8 +137,19 @@ impl Shared {
                 self.settle(call, id, (transport, to), connected)
             }
             Transport::Tcp => {
+                // Whoever answers at once needs no task.
+                let turn = self.connecting.clone().try_acquire_owned().ok();
+                let begun = turn.map(|turn| connect::begin(to).map(|begun| (turn, begun)));
+                let begun = begun.transpose().map_err(Denial::Failed)?;
                 call.connections.insert(id, connection);
-                tokio::spawn(self.clone().dial(id, to, over));
+                let begun = match begun {
+                    Some((_, Begun::Connected(connected))) => {
+                        return self.settle(call, id, (transport, to), connected);
+                    }
+                    Some((turn, Begun::OnItsWay(socket))) => Some((turn, socket)),
+                    None => None,
+                };
+                tokio::spawn(self.clone().dial(id, to, begun, over));
                 Ok(())
             }
         }
@@ -157,11 +170,21 @@ impl Shared {
         Err(Denial::Limited)
     }
 
-    /// Waits for the turn, and then for the peer.
-    async fn dial(self: Arc<Self>, id: u64, to: SocketAddr, over: CancellationToken) {
+    /// Waits for the turn where there is none yet, and then for the peer.
+    async fn dial(
+        self: Arc<Self>,
+        id: u64,
+        to: SocketAddr,
+        begun: Option<(OwnedSemaphorePermit, OwnedFd)>,
+        over: CancellationToken,
+    ) {
+        let limit = self.broker.limits().connect_timeout;
         let work = async {
+            if let Some((_turn, socket)) = begun {
+                return connect::finish(socket, limit).await;
+            }
             let _turn = self.connecting.acquire().await;
-            connect::tcp(to, self.broker.limits().connect_timeout).await
+            connect::tcp(to, limit).await
         };
         let connected = tokio::select! {
             biased;

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use km_abi::outbound::{Endpoint, LOCAL_V4, LOCAL_V6, RESOLVER, Transport};
 use nix::errno::Errno;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use tokio::net::TcpStream;
 
 /// Ports of Linux for connections outward: the first, and how many (net.ipv4.ip_local_port_range).
@@ -15,12 +17,55 @@ const LOCAL_PORTS: (u16, u64) = (32_768, 28_232);
 /// A connection that is there, non-blocking and close-on-exec, and its own port.
 pub(crate) type Connected = (OwnedFd, u16);
 
+/// How far a stream has come at once.
+pub(crate) enum Begun {
+    /// The peer has answered already: one of this host, mostly.
+    Connected(Connected),
+    /// The peer has not answered.
+    OnItsWay(OwnedFd),
+}
+
+/// Begins to connect a stream, without waiting.
+pub(crate) fn begin(to: SocketAddr) -> Result<Begun, Errno> {
+    let begin = || -> io::Result<Begun> {
+        let family = if to.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = rustix::net::socket_with(family, SocketType::STREAM, flags, None)?;
+        match rustix::net::connect(&socket, &to) {
+            Ok(()) => return connected(socket),
+            Err(rustix::io::Errno::INPROGRESS) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let mut ready = [PollFd::new(&socket, PollFlags::OUT)];
+        let has_answered = poll(&mut ready, Some(&Timespec::default()))? > 0;
+        if has_answered { connected(socket) } else { Ok(Begun::OnItsWay(socket)) }
+    };
+    begin().map_err(seen)
+}
+
+fn connected(socket: OwnedFd) -> io::Result<Begun> {
+    rustix::net::sockopt::socket_error(&socket)??;
+    let local = SocketAddr::try_from(rustix::net::getsockname(&socket)?)?;
+    Ok(Begun::Connected((socket, local.port())))
+}
+
+/// Waits for the peer.
+pub(crate) async fn finish(socket: OwnedFd, limit: Duration) -> Result<Connected, Errno> {
+    let stream = TcpStream::from_std(socket.into()).map_err(seen)?;
+    tokio::time::timeout(limit, stream.writable()).await.map_err(|_| Errno::ETIMEDOUT)?.map_err(seen)?;
+    if let Some(error) = stream.take_error().map_err(seen)? {
+        return Err(seen(error));
+    }
+    let port = stream.local_addr().map_err(seen)?.port();
+    Ok((stream.into_std().map_err(seen)?.into(), port))
+}
+
 /// Connects a stream.
 pub(crate) async fn tcp(to: SocketAddr, limit: Duration) -> Result<Connected, Errno> {
-    let stream = tokio::time::timeout(limit, TcpStream::connect(to)).await;
-    let stream = stream.map_err(|_| Errno::ETIMEDOUT)?.and_then(TcpStream::into_std).map_err(seen)?;
-    let port = stream.local_addr().map_err(seen)?.port();
-    Ok((stream.into(), port))
+    match begin(to)? {
+        Begun::Connected(connected) => Ok(connected),
+        Begun::OnItsWay(socket) => finish(socket, limit).await,
+    }
 }
 
 /// Connects a socket for datagrams, which waits for nobody.

@@ -48,7 +48,7 @@ pub(crate) struct Shared {
     /// A seqpacket socket; the type's own calls are not used, only its place in the event loop.
     socket: UnixDatagram,
     /// Turns to wait for a peer, and to ask for a name.
-    pub(crate) connecting: Semaphore,
+    pub(crate) connecting: Arc<Semaphore>,
     pub(crate) queries: Arc<Semaphore>,
     over: CancellationToken,
     state: Mutex<State>,
@@ -84,7 +84,7 @@ impl Session {
         rustix::io::ioctl_fionbio(&socket, true)?;
         let limits = broker.limits();
         let shared = Arc::new(Shared {
-            connecting: Semaphore::new(limits.connecting),
+            connecting: Arc::new(Semaphore::new(limits.connecting)),
             queries: Arc::new(Semaphore::new(limits.queries_at_once)),
             socket: UnixDatagram::from_std(socket.into())?,
             broker,

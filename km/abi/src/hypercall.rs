@@ -94,10 +94,12 @@ impl TryFrom<u16> for Port {
 #[repr(u32)]
 pub enum OpCode {
     /// Take up to `len` bytes at `gpa` for `stream`; the result is how many were taken (0: full, an event
-    /// [`EventKind::Writable`] follows when there is room again).
+    /// [`EventKind::Writable`] follows when there is room again). With [`OWN_BYTES`] as `offset`, the library OS keeps nothing of what
+    /// is not taken.
     Write = 1,
     /// Put up to `len` bytes of `stream` at `gpa`; the result is how many came, 0 at the end, [`AGAIN`] when
-    /// there are none now (an event [`EventKind::Readable`] follows).
+    /// there are none now (an event [`EventKind::Readable`] follows). After one that brought less than was asked for, further ones of
+    /// this doorbell on the stream bring nothing, so that several are filled without a gap.
     Read = 2,
     /// The program writes no more to `stream`: the peer sees the end after what was written.
     ShutdownWrite = 3,
@@ -131,6 +133,9 @@ impl TryFrom<u32> for OpCode {
     }
 }
 
+/// `offset` of a [`OpCode::Write`] from the program's own memory, where what is not taken stays.
+pub const OWN_BYTES: u64 = 1;
+
 /// Result of an operation that must wait.
 pub const AGAIN: i64 = -11;
 /// Result of an operation on a stream whose peer is gone.
@@ -150,7 +155,7 @@ pub struct Op {
     pub gpa: u64,
     /// How many bytes there are at `gpa`, at most [`TRANSFER_MAX`].
     pub len: u64,
-    /// Position in the rootfs image, for [`OpCode::RootfsRead`].
+    /// Position in the rootfs image, for [`OpCode::RootfsRead`]; more of a write, a socket option.
     pub offset: u64,
     /// Written by the monitor: a count, or a negative error of this module; on streams from [`FIRST_OUTBOUND`] on, of Linux.
     pub result: i64,

@@ -22,4 +22,4 @@ pub mod outbound;
 pub mod records;
 
 /// Changes whenever anything in this crate changes its meaning or its place in memory.
-pub const ABI_VERSION: u32 = 9;
+pub const ABI_VERSION: u32 = 10;

@@ -4,6 +4,7 @@
 use anyhow::{Context, Result};
 use km_abi::hypercall::{EventKind, FIRST_CONNECTION, FIRST_OUTBOUND};
 use km_abi::outbound::Endpoint;
+use km_vmm::memory::{GuestMemory, MemoryError};
 use km_vmm::vm::{Arrivals, GuestStreams, Transfer};
 use km_vmm::worker::outbound::Outbound;
 use nix::errno::Errno;
@@ -241,6 +242,26 @@ impl GuestStreams for Streams {
             }
             Err(_) => Transfer::Broken,
         }
+    }
+
+    fn read_into(
+        &mut self,
+        stream: u32,
+        memory: &GuestMemory,
+        gpa: u64,
+        len: usize,
+    ) -> Result<Option<Transfer>, MemoryError> {
+        self.outbound.read_into(stream, memory, gpa, len)
+    }
+
+    fn write_from(
+        &mut self,
+        stream: u32,
+        memory: &GuestMemory,
+        gpa: u64,
+        len: usize,
+    ) -> Result<Option<Transfer>, MemoryError> {
+        self.outbound.write_from(stream, memory, gpa, len)
     }
 
     fn shutdown_write(&mut self, stream: u32) -> Transfer {

@@ -13,7 +13,21 @@ pub trait Sink {
     /// # Errors
     /// EFAULT when user memory behind it cannot be written and nothing was.
     fn put(&mut self, bytes: &[u8]) -> Result<usize>;
+
+    /// Where the next bytes belong: at most [`PLACES_MAX`] pieces of physical memory, `most` bytes in all, which can be written until
+    /// something else is done with the sink. None where bytes must come by [`Self::put`].
+    fn places(&mut self, _most: usize) -> Vec<Place> {
+        Vec::new()
+    }
+
+    /// Takes note that the first `count` bytes of [`Self::places`] were put there.
+    fn put_in_place(&mut self, _count: usize) {}
 }
+
+/// A piece of physical memory: where it begins, and its length.
+pub type Place = (u64, u64);
+/// Most pieces that are asked for at once.
+pub const PLACES_MAX: usize = km_abi::hypercall::OPS_MAX;
 
 /// Gives bytes (the origin of a write).
 pub trait Source {
@@ -25,6 +39,14 @@ pub trait Source {
     /// # Errors
     /// EFAULT when user memory behind it cannot be read and nothing was.
     fn take(&mut self, buffer: &mut [u8]) -> Result<usize>;
+
+    /// Where the next bytes are, as for [`Sink::places`]. None where bytes must be had by [`Self::take`].
+    fn places(&mut self, _most: usize) -> Vec<Place> {
+        Vec::new()
+    }
+
+    /// Takes note that the first `count` bytes of [`Self::places`] were taken.
+    fn take_in_place(&mut self, _count: usize) {}
 }
 
 impl Source for &[u8] {
@@ -60,6 +82,15 @@ impl Source for Limited<'_> {
         self.limit -= count;
         Ok(count)
     }
+
+    fn places(&mut self, most: usize) -> Vec<Place> {
+        self.source.places(most.min(self.limit))
+    }
+
+    fn take_in_place(&mut self, count: usize) {
+        self.source.take_in_place(count);
+        self.limit -= count;
+    }
 }
 
 /// A [`Sink`] that takes no more than so many bytes.
@@ -79,6 +110,15 @@ impl Sink for Capped<'_> {
         let count = self.sink.put(&bytes[..bytes.len().min(self.limit)])?;
         self.limit -= count;
         Ok(count)
+    }
+
+    fn places(&mut self, most: usize) -> Vec<Place> {
+        self.sink.places(most.min(self.limit))
+    }
+
+    fn put_in_place(&mut self, count: usize) {
+        self.sink.put_in_place(count);
+        self.limit -= count;
     }
 }
 

@@ -127,6 +127,17 @@ impl Host {
         debug_assert!(others.is_empty(), "only an idle machine is cloned");
     }
 
+    /// Hands over what was written, then these operations, of which there are at most [`OPS_MAX`]; their results are returned before
+    /// anything else happens.
+    pub fn carry_out<T>(&self, ops: &mut [Op], then: impl FnOnce(&[Op]) -> T) -> T {
+        self.flush();
+        events::keep(&hyper::submit(ops));
+        let outcome = then(ops);
+        let others = self.dispatch();
+        debug_assert!(others.is_empty(), "only an idle machine is cloned");
+        outcome
+    }
+
     /// Hands over what was written and waits, as [`hyper::idle`] does. The events that are not about streams are returned.
     pub fn idle(&self, idle: Idle, present: &mut dyn FnMut(u64, bool) -> bool) -> Vec<Event> {
         // Events that came with a read of the rootfs have not been dispatched, and the monitor does not repeat them.

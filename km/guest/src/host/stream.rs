@@ -13,7 +13,7 @@ use alloc::rc::{Rc, Weak};
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use core::net::SocketAddr;
-use km_abi::hypercall::{AGAIN, FIRST_OUTBOUND, Op, OpCode};
+use km_abi::hypercall::{AGAIN, FIRST_OUTBOUND, OWN_BYTES, Op, OpCode};
 use km_abi::layout::{READ_GPA, READ_SIZE};
 use km_abi::outbound::Endpoint;
 use km_hal::phys;
@@ -25,6 +25,8 @@ const FETCH_FIRST: u64 = 16 << 10;
 /// Most bytes of a fetch. The size grows up to this while every fetch is filled: a large body costs few exits, and a
 /// small one little memory.
 const FETCH_MOST: u64 = 256 << 10;
+/// Bytes from which on it pays to name the program's pages instead of copying.
+const IN_PLACE_MIN: u64 = 16 << 10;
 /// Bytes that are moved at a time.
 const PIECE: usize = 4096;
 
@@ -57,6 +59,8 @@ pub struct Stream {
     is_probed: Cell<bool>,
     /// The least that the next fetch asks for.
     ahead: Cell<u64>,
+    /// Much comes at a time.
+    is_bulk: Cell<bool>,
     /// The monitor takes nothing until it says so.
     is_stopped: Cell<bool>,
     is_gone: Cell<bool>,
@@ -77,6 +81,7 @@ impl Stream {
             has_ended: Cell::new(false),
             is_probed: Cell::new(false),
             ahead: Cell::new(FETCH_FIRST),
+            is_bulk: Cell::new(false),
             is_stopped: Cell::new(false),
             is_gone: Cell::new(false),
             last: Cell::new(None),
@@ -272,6 +277,9 @@ impl Stream {
         host.call(op, |result| {
             let count = u64::try_from(result).unwrap_or(0).min(len);
             self.is_readable.set(count == len);
+            if count > 0 {
+                self.note_fetch(count);
+            }
             self.ahead.set(if count == len { (self.ahead.get() * 2).min(FETCH_MOST) } else { FETCH_FIRST });
             self.has_ended.set(result == 0 || (result < 0 && result != AGAIN));
             match result {
@@ -288,8 +296,98 @@ impl Stream {
         outcome
     }
 
+    fn note_fetch(&self, count: u64) {
+        self.is_bulk.set(count >= 2 * IN_PLACE_MIN || (self.is_bulk.get() && count >= IN_PLACE_MIN));
+    }
+
+    /// Fetches bytes to where they belong; `None` where they have to be copied there. That is dearer for much, but cheaper for little,
+    /// and it makes no page of the program present that no byte comes to.
+    fn fetch_in_place(&self, sink: &mut dyn Sink) -> Option<Result<usize>> {
+        let host = self.host.upgrade()?;
+        let room = (sink.room() as u64).min(READ_SIZE);
+        if !self.is_bulk.get() || room < IN_PLACE_MIN {
+            return None;
+        }
+        let places = sink.places(room as usize);
+        let wanted: u64 = places.iter().map(|place| place.1).sum();
+        // Scattered pages: a copy is cheaper than another exit.
+        if wanted < room / 2 {
+            return None;
+        }
+        let code = OpCode::Read as u32;
+        let mut ops: Vec<Op> = places
+            .iter()
+            .map(|&(gpa, len)| Op { code, stream: self.number, gpa, len, ..Op::default() })
+            .collect();
+        let (count, last) = host.carry_out(&mut ops, |ops| {
+            let count = ops.iter().map(|op| u64::try_from(op.result).unwrap_or(0).min(op.len)).sum::<u64>();
+            // After one that was not filled all others bring nothing.
+            let last = ops.iter().find(|op| op.result != op.len as i64).map(|op| op.result);
+            // Before the events of the same exit are heard: they are news.
+            self.is_readable.set(count == wanted);
+            (count, last)
+        });
+        if count > 0 {
+            self.note_fetch(count);
+        }
+        sink.put_in_place(count as usize);
+        match last {
+            Some(0) => self.has_ended.set(true),
+            Some(AGAIN) if count == 0 => return Some(Err(Errno::EAGAIN)),
+            Some(result) if result < 0 && result != AGAIN => {
+                self.has_ended.set(true);
+                if !self.is_outbound() {
+                    return Some(if count > 0 { Ok(count as usize) } else { Err(Errno::ECONNRESET) });
+                }
+                // The error waits at the socket, for whatever the program does next.
+                self.failed(super::errno_of(result));
+                if count == 0 {
+                    return Some(Err(Errno::EAGAIN));
+                }
+            }
+            _ => {}
+        }
+        Some(Ok(count as usize))
+    }
+
+    /// Hands over bytes from where they are; `None` where they have to be copied first.
+    fn send_in_place(&self, host: &Host, source: &mut dyn Source) -> Option<usize> {
+        if !self.is_outbound() || source.left() < IN_PLACE_MIN as usize {
+            return None;
+        }
+        let room = (source.left() as u64).min(READ_SIZE);
+        let places = source.places(room as usize);
+        if places.iter().map(|place| place.1).sum::<u64>() < room / 2 {
+            return None;
+        }
+        let (code, offset) = (OpCode::Write as u32, OWN_BYTES);
+        let mut ops: Vec<Op> = places
+            .iter()
+            .map(|&(gpa, len)| Op { code, stream: self.number, gpa, len, offset, ..Op::default() })
+            .collect();
+        // What was written before may be taken in part now: then these must wait.
+        host.flush();
+        if self.is_stopped.get() || self.is_gone.get() {
+            return Some(0);
+        }
+        let (count, error) = host.carry_out(&mut ops, |ops| {
+            let count = ops.iter().map(|op| u64::try_from(op.result).unwrap_or(0).min(op.len)).sum::<u64>();
+            let error = ops.iter().map(|op| op.result).find(|result| *result < 0 && *result != AGAIN);
+            self.is_stopped.set(ops.iter().any(|op| op.result != op.len as i64));
+            (count, error)
+        });
+        source.take_in_place(count as usize);
+        if let Some(result) = error {
+            self.failed(super::errno_of(result));
+        }
+        Some(count as usize)
+    }
+
     /// Fetches bytes and gives them to `sink`; what it does not take stays here.
     fn pull(&self, sink: &mut dyn Sink) -> Result<usize> {
+        if let Some(fetched) = self.fetch_in_place(sink) {
+            return fetched;
+        }
         let (mut given, mut kept) = (0, 0);
         self.fetch(sink.room(), |piece| {
             let taken = if kept == 0 { sink.put(piece).unwrap_or(0) } else { 0 };
@@ -360,6 +458,14 @@ impl Wire for Stream {
         let host = self.host.upgrade().ok_or(Errno::EPIPE)?;
         let mut done = 0;
         while source.left() > 0 && !self.is_stopped.get() && !self.is_gone.get() {
+            match self.send_in_place(&host, source) {
+                Some(0) => break,
+                Some(count) => {
+                    done += count;
+                    continue;
+                }
+                None => {}
+            }
             match host.output.borrow_mut().write(self.number, source) {
                 Err(errno) if done == 0 => return Err(errno),
                 Err(_) => break,

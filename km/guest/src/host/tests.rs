@@ -1,7 +1,7 @@
 //! A monitor in a closure, and a listening socket that serves its connections.
 
 use crate::errno::Errno;
-use crate::fs::io::Collect;
+use crate::fs::io::{Collect, Place, Sink};
 use crate::net::Net;
 use crate::net::address::Address;
 use crate::net::message::{Incoming, Outgoing, Peer};
@@ -42,12 +42,13 @@ impl Monitor {
 
     fn answer(&mut self, _port: Port, page: &mut HyperPage) {
         self.exits += 1;
-        let mut is_stopped = false;
+        let (mut is_stopped, mut is_drained) = (false, false);
         for index in 0..page.op_count as usize {
             let op = &mut page.ops[index];
             self.seen.push(op.code);
             op.result = match OpCode::try_from(op.code).unwrap() {
                 _ if is_stopped => AGAIN,
+                OpCode::Read if is_drained => AGAIN,
                 OpCode::Write => {
                     let count = self.room.unwrap_or(usize::MAX).min(op.len as usize);
                     let mut bytes = vec![0; count];
@@ -61,6 +62,7 @@ impl Monitor {
                     let count = self.to_send.len().min(op.len as usize);
                     let bytes: Vec<u8> = self.to_send.drain(..count).collect();
                     phys::write(op.gpa, &bytes);
+                    is_drained = count < op.len as usize;
                     if count == 0 && !self.has_ended { AGAIN } else { count as i64 }
                 }
                 _ => 0,
@@ -239,4 +241,90 @@ fn a_client_that_hangs_up_breaks_the_pipe() {
     assert_eq!(write(&*client, b"y"), Err(Errno::ECONNRESET));
     assert_eq!(write(&*client, b"y"), Err(Errno::EPIPE));
     assert_eq!(read(&*client, 10).unwrap(), b"");
+}
+
+/// Memory of a program in pieces that do not lie beside each other.
+struct Scattered {
+    pieces: Vec<Place>,
+    done: u64,
+}
+
+impl Scattered {
+    fn left(&self) -> Vec<Place> {
+        let mut skip = self.done;
+        let rest = self.pieces.iter().filter_map(|&(gpa, len)| {
+            let gone = skip.min(len);
+            skip -= gone;
+            (gone < len).then_some((gpa + gone, len - gone))
+        });
+        rest.collect()
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        let mut all = Vec::new();
+        for &(gpa, len) in &self.pieces {
+            let mut bytes = vec![0; len as usize];
+            phys::read(gpa, &mut bytes);
+            all.extend(bytes);
+        }
+        all.truncate(self.done as usize);
+        all
+    }
+}
+
+impl Sink for Scattered {
+    fn room(&self) -> usize {
+        self.left().iter().map(|piece| piece.1 as usize).sum()
+    }
+
+    fn put(&mut self, bytes: &[u8]) -> crate::errno::Result<usize> {
+        let mut bytes = &bytes[..bytes.len().min(self.room())];
+        let count = bytes.len();
+        for (gpa, len) in self.left() {
+            let (now, rest) = bytes.split_at(bytes.len().min(len as usize));
+            phys::write(gpa, now);
+            bytes = rest;
+        }
+        self.done += count as u64;
+        Ok(count)
+    }
+
+    fn places(&mut self, most: usize) -> Vec<Place> {
+        let mut left = most as u64;
+        let piece = |(gpa, len): Place| {
+            let len = len.min(left);
+            left -= len;
+            (gpa, len)
+        };
+        self.left().into_iter().map(piece).filter(|place| place.1 > 0).collect()
+    }
+
+    fn put_in_place(&mut self, count: usize) {
+        self.done += count as u64;
+    }
+}
+
+#[test]
+fn much_is_fetched_to_where_it_belongs() {
+    let monitor = Monitor::start();
+    let net = Net::default();
+    let listener = listen(&net);
+    let body: Vec<u8> = (0..300_000u32).map(|index| (index * 13) as u8).collect();
+    monitor.borrow_mut().event(EventKind::Open, b"");
+    monitor.borrow_mut().event(EventKind::Readable, b"");
+    // What fills a fetch says that much comes at a time.
+    monitor.borrow_mut().to_send = [7; 100_000].into_iter().chain(body.iter().copied()).collect();
+    net.idle(Idle::default(), &mut |_, _| false);
+    let client = listener.accept().unwrap();
+    assert_eq!(read(&*client, 100_000).unwrap().len(), 100_000);
+    let mut sink = Scattered {
+        pieces: vec![(0x40_0000, 4096), (0x50_0003, 100_000), (0x60_0000, 150_000), (0x70_0000, 100_000)],
+        done: 0,
+    };
+    let before = monitor.borrow().exits;
+    let count = client.receive(&mut Incoming::plain(&mut sink)).unwrap();
+    assert_eq!(count, 300_000);
+    assert!(sink.bytes() == body);
+    assert!(monitor.borrow().exits - before < 4, "{} exits", monitor.borrow().exits - before);
+    assert_eq!(read(&*client, 10), Err(Errno::EAGAIN));
 }

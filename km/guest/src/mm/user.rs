@@ -5,7 +5,7 @@
 
 use super::{AddressSpace, bytes};
 use crate::errno::{Errno, Result};
-use crate::fs::io::{Sink, Source};
+use crate::fs::io::{PLACES_MAX, Place, Sink, Source};
 use alloc::rc::Rc;
 use alloc::vec::Vec;
 use core::cell::RefCell;
@@ -253,6 +253,30 @@ impl UserRanges {
         self.met_fault
     }
 
+    /// Where the first bytes are in RAM, made present. It ends early at memory that is not there, and at pages of the rootfs.
+    fn physical(&self, most: usize, write: bool) -> Vec<Place> {
+        let mut places: Vec<Place> = Vec::new();
+        let mut left = most as u64;
+        for (start, len) in self.pieces() {
+            let mut done = 0;
+            while done < len && left > 0 {
+                let at = start + done;
+                let count = (len - done).min(PAGE_SIZE - at % PAGE_SIZE).min(left);
+                let gpa = self.memory.space.borrow_mut().resolve(at, write);
+                let Some(gpa) = gpa.ok().filter(|gpa| *gpa < phys::memory_bytes()) else { return places };
+                let is_full = places.len() == PLACES_MAX;
+                match places.last_mut() {
+                    Some(last) if last.0 + last.1 == gpa => last.1 += count,
+                    _ if is_full => return places,
+                    _ => places.push((gpa, count)),
+                }
+                done += count;
+                left -= count;
+            }
+        }
+        places
+    }
+
     /// Moves up to `len` bytes, a piece of a range at a time. `piece` gets address, offset and length, and says how
     /// much it moved.
     fn transfer(
@@ -292,6 +316,14 @@ impl Sink for UserRanges {
             memory.write_some(address, &bytes[at..at + count])
         })
     }
+
+    fn places(&mut self, most: usize) -> Vec<Place> {
+        self.physical(most, true)
+    }
+
+    fn put_in_place(&mut self, count: usize) {
+        self.skip(count);
+    }
 }
 
 impl Source for UserRanges {
@@ -304,5 +336,13 @@ impl Source for UserRanges {
         self.transfer(len, |memory, address, at, count| {
             memory.read_some(address, &mut buffer[at..at + count])
         })
+    }
+
+    fn places(&mut self, most: usize) -> Vec<Place> {
+        self.physical(most, false)
+    }
+
+    fn take_in_place(&mut self, count: usize) {
+        self.skip(count);
     }
 }

@@ -4,7 +4,7 @@ use km_abi::layout::{MEMORY_MAX, MEMORY_MIN, PAGE_SIZE};
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use vm_memory::{FileOffset, MmapRegion, VolatileMemory, VolatileMemoryError};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -168,6 +168,40 @@ impl GuestMemory {
         // SAFETY: the range lies within this mapping, which is writable; populating it changes no byte of it.
         let _ = unsafe { libc::madvise(address.cast(), slice.len(), libc::MADV_POPULATE_WRITE) };
         Ok(())
+    }
+
+    /// Receives into guest memory what a socket has, without waiting and without a copy in between (recv(2)).
+    ///
+    /// # Errors
+    /// [`MemoryError::Range`]; inside, what the socket says.
+    pub fn receive(
+        &self,
+        socket: BorrowedFd<'_>,
+        gpa: u64,
+        len: usize,
+    ) -> Result<io::Result<usize>, MemoryError> {
+        let slice = self.slice(gpa, len)?;
+        let (fd, address) = (socket.as_raw_fd(), slice.ptr_guard_mut().as_ptr());
+        // SAFETY: the kernel writes at most `len` bytes into this mapping; nobody holds a reference to guest memory.
+        let count = unsafe { libc::recv(fd, address.cast(), len, libc::MSG_DONTWAIT) };
+        Ok(usize::try_from(count).map_err(|_| io::Error::last_os_error()))
+    }
+
+    /// Sends from guest memory what a socket takes, without waiting and without a copy in between (send(2)).
+    ///
+    /// # Errors
+    /// [`MemoryError::Range`]; inside, what the socket says.
+    pub fn send(
+        &self,
+        socket: BorrowedFd<'_>,
+        gpa: u64,
+        len: usize,
+    ) -> Result<io::Result<usize>, MemoryError> {
+        let slice = self.slice(gpa, len)?;
+        let (fd, address) = (socket.as_raw_fd(), slice.ptr_guard().as_ptr());
+        // SAFETY: the kernel reads at most `len` bytes of this mapping. Should they change meanwhile, it sends what it finds.
+        let count = unsafe { libc::send(fd, address.cast(), len, libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL) };
+        Ok(usize::try_from(count).map_err(|_| io::Error::last_os_error()))
     }
 
     /// Lets `body` read from or write to a checked range without a copy in between, for transfers to and from

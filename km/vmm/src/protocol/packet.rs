@@ -24,6 +24,8 @@ use rustix::net::{
 
 use super::control::CONTROL_MAX;
 
+/// Longest packet in bytes of a slot's broker: those are of one size, and small.
+const OUTBOUND_MAX: usize = 256;
 /// Descriptors that come with one message at most.
 pub const FDS_MAX: usize = 2;
 /// Longest message in bytes that goes in the packet itself.
@@ -93,12 +95,12 @@ pub fn send_plain(socket: impl AsFd, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Receives one packet of a slot's other socket, without waiting: at most [`PACKET_MAX`] bytes, and no file is read.
+/// Receives one packet of a slot's other socket, without waiting: at most 256 bytes, and no file is read.
 ///
 /// # Errors
 /// As [`receive_of_worker`].
 pub fn receive_now(socket: impl AsFd) -> io::Result<Packet> {
-    receive_packet(socket, FDS_MAX, RecvFlags::DONTWAIT)
+    receive_packet(socket, OUTBOUND_MAX, FDS_MAX, RecvFlags::DONTWAIT)
 }
 
 /// Receives one packet of the server, with its message if that is in a file.
@@ -106,7 +108,7 @@ pub fn receive_now(socket: impl AsFd) -> io::Result<Packet> {
 /// # Errors
 /// As [`receive_of_worker`]; and `InvalidData` when the file is none of memory, or longer than [`CONTROL_MAX`].
 pub fn receive(socket: impl AsFd) -> io::Result<Packet> {
-    let mut packet = receive_packet(socket, FDS_MAX + 1, RecvFlags::empty())?;
+    let mut packet = receive_packet(socket, PACKET_MAX, FDS_MAX + 1, RecvFlags::empty())?;
     if packet.bytes == IN_FILE {
         let file = packet.fds.pop().ok_or(io::ErrorKind::InvalidData)?;
         packet.bytes = read_whole(&file.into())?;
@@ -114,13 +116,13 @@ pub fn receive(socket: impl AsFd) -> io::Result<Packet> {
     if packet.fds.len() > FDS_MAX { Err(io::ErrorKind::InvalidData.into()) } else { Ok(packet) }
 }
 
-/// Receives one packet of a worker: at most [`PACKET_MAX`] bytes, and no file is read.
+/// Receives one packet of a worker: at most 256 bytes, and no file is read.
 ///
 /// # Errors
 /// Those of recvmsg(2), `WouldBlock` among them; `InvalidData` when the packet was longer or carried more descriptors than
 /// [`FDS_MAX`] (those that came are closed).
 pub fn receive_of_worker(socket: impl AsFd) -> io::Result<Packet> {
-    receive_packet(socket, FDS_MAX, RecvFlags::empty())
+    receive_packet(socket, PACKET_MAX, FDS_MAX, RecvFlags::empty())
 }
 
 /// Reads a file once, into memory that nobody else can write.
@@ -133,8 +135,13 @@ fn read_whole(file: &File) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn receive_packet(socket: impl AsFd, fds_max: usize, flags: RecvFlags) -> io::Result<Packet> {
-    let mut bytes = vec![0; PACKET_MAX];
+fn receive_packet(
+    socket: impl AsFd,
+    bytes_max: usize,
+    fds_max: usize,
+    flags: RecvFlags,
+) -> io::Result<Packet> {
+    let mut bytes = vec![0; bytes_max];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS_MAX + 1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let got =

@@ -3,7 +3,7 @@
 use super::streams::{Arrivals, GuestStreams, Transfer};
 use crate::memory::{GuestMemory, MemoryError, Rootfs};
 use km_abi::hypercall::{
-    AGAIN, BROKEN, Event, HyperPage, INVALID, OPS_MAX, Op, OpCode, TRANSFER_MAX, UnknownEnd,
+    AGAIN, BROKEN, Event, HyperPage, INVALID, OPS_MAX, OWN_BYTES, Op, OpCode, TRANSFER_MAX, UnknownEnd,
 };
 use km_abi::layout::{HYPER_GPA, INPUT_GPA};
 use std::mem::offset_of;
@@ -30,6 +30,8 @@ pub(super) struct Doorbell {
     buffer: Vec<u8>,
     /// Streams that took a write of this doorbell in part: what follows on them must not overtake the rest.
     stopped: Vec<u32>,
+    /// Streams of which a read of this doorbell was not filled: what comes next must not leave a gap.
+    drained: Vec<u32>,
 }
 
 impl Doorbell {
@@ -44,6 +46,7 @@ impl Doorbell {
         let count = page.op_count as usize;
         let ops = page.ops.get(..count).ok_or(DoorbellError::TooMany(page.op_count))?;
         self.stopped.clear();
+        self.drained.clear();
         for (index, op) in ops.iter().enumerate() {
             let result = self.carry_out(op, memory, rootfs, streams)?;
             memory.store(result_address(index), &result)?;
@@ -67,19 +70,30 @@ impl Doorbell {
                 Ok(AGAIN)
             }
             OpCode::Write => {
-                self.buffer.resize(op.len as usize, 0);
-                memory.read(op.gpa, &mut self.buffer)?;
-                let transfer = streams.write(op.stream, &self.buffer);
+                let transfer = self.write(op, memory, streams)?;
                 if matches!(transfer, Transfer::Done(count) if (count as u64) < op.len) {
                     self.stopped.push(op.stream);
                 }
                 Ok(result(transfer, op.len))
             }
-            OpCode::Read => self.fill(op, memory, |buffer| streams.read(op.stream, buffer)),
-            OpCode::RootfsRead => self.fill(op, memory, |buffer| match rootfs.read_at(op.offset, buffer) {
-                Ok(count) => Transfer::Done(count),
-                Err(_) => Transfer::Broken,
-            }),
+            OpCode::Read if self.drained.contains(&op.stream) => Ok(AGAIN),
+            OpCode::Read => {
+                let transfer = match streams.read_into(op.stream, memory, op.gpa, op.len as usize)? {
+                    Some(transfer) => transfer,
+                    None => self.fill(op, memory, |buffer| streams.read(op.stream, buffer))?,
+                };
+                if !matches!(transfer, Transfer::Done(count) if count as u64 == op.len) {
+                    self.drained.push(op.stream);
+                }
+                Ok(result(transfer, op.len))
+            }
+            OpCode::RootfsRead => {
+                let transfer = self.fill(op, memory, |buffer| match rootfs.read_at(op.offset, buffer) {
+                    Ok(count) => Transfer::Done(count),
+                    Err(_) => Transfer::Broken,
+                })?;
+                Ok(result(transfer, op.len))
+            }
             OpCode::ShutdownWrite => Ok(result(streams.shutdown_write(op.stream), 0)),
             OpCode::Close => Ok(result(streams.close(op.stream), 0)),
             OpCode::Connect => Ok(result(streams.connect(op.stream, memory.load(op.gpa)?), 0)),
@@ -90,12 +104,28 @@ impl Doorbell {
         }
     }
 
+    fn write(
+        &mut self,
+        op: &Op,
+        memory: &GuestMemory,
+        streams: &mut dyn GuestStreams,
+    ) -> Result<Transfer, DoorbellError> {
+        if op.offset == OWN_BYTES
+            && let Some(transfer) = streams.write_from(op.stream, memory, op.gpa, op.len as usize)?
+        {
+            return Ok(transfer);
+        }
+        self.buffer.resize(op.len as usize, 0);
+        memory.read(op.gpa, &mut self.buffer)?;
+        Ok(streams.write(op.stream, &self.buffer))
+    }
+
     fn fill(
         &mut self,
         op: &Op,
         memory: &GuestMemory,
         read: impl FnOnce(&mut [u8]) -> Transfer,
-    ) -> Result<i64, DoorbellError> {
+    ) -> Result<Transfer, DoorbellError> {
         // The range is checked before bytes are taken from a stream: they would be lost.
         memory.slice(op.gpa, op.len as usize)?;
         self.buffer.resize(op.len as usize, 0);
@@ -103,7 +133,7 @@ impl Doorbell {
         if let Transfer::Done(count) = transfer {
             memory.write(op.gpa, &self.buffer[..count.min(self.buffer.len())])?;
         }
-        Ok(result(transfer, op.len))
+        Ok(transfer)
     }
 }
 

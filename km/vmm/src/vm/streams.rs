@@ -5,7 +5,7 @@ use km_abi::layout::INPUT_SIZE;
 use km_abi::outbound::Endpoint;
 use zerocopy::IntoBytes;
 
-use crate::memory::GuestMemory;
+use crate::memory::{GuestMemory, MemoryError};
 
 /// No way leads there (errno(3)).
 pub const ENETUNREACH: u32 = 101;
@@ -34,6 +34,35 @@ pub trait GuestStreams {
     /// Gives bytes that the program reads. When it gives fewer than there is room for, an event tells the guest when
     /// there are more.
     fn read(&mut self, stream: u32, buffer: &mut [u8]) -> Transfer;
+
+    /// As [`Self::read`], straight into guest memory, for streams that are sockets; `None` of all others.
+    ///
+    /// # Errors
+    /// [`MemoryError::Range`]; nothing was taken from the stream.
+    fn read_into(
+        &mut self,
+        _stream: u32,
+        _memory: &GuestMemory,
+        _gpa: u64,
+        _len: usize,
+    ) -> Result<Option<Transfer>, MemoryError> {
+        Ok(None)
+    }
+
+    /// As [`Self::write`], straight from the program's memory, for streams that are sockets; `None` of all others. What is not taken stays
+    /// the program's.
+    ///
+    /// # Errors
+    /// [`MemoryError::Range`]; nothing was given to the stream.
+    fn write_from(
+        &mut self,
+        _stream: u32,
+        _memory: &GuestMemory,
+        _gpa: u64,
+        _len: usize,
+    ) -> Result<Option<Transfer>, MemoryError> {
+        Ok(None)
+    }
 
     /// The program writes no more.
     fn shutdown_write(&mut self, stream: u32) -> Transfer;

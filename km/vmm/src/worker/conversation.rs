@@ -23,7 +23,7 @@ use super::growth::Growth;
 use super::stream::{OUTPUT_MAX, SlotStream};
 use super::stride::Stride;
 use super::tail::Tail;
-use crate::memory::GuestMemory;
+use crate::memory::{GuestMemory, MemoryError};
 use crate::protocol::{ConnectionId, Frame, FrameError, Kind, LogStream, PAYLOAD_MAX, Wire};
 use crate::vm::{Arrivals, GuestStreams, Transfer};
 
@@ -299,6 +299,26 @@ impl GuestStreams for Conversation<'_> {
             (None, STDIN) => Transfer::Again,
             _ => Transfer::Unknown,
         }
+    }
+
+    fn read_into(
+        &mut self,
+        stream: u32,
+        memory: &GuestMemory,
+        gpa: u64,
+        len: usize,
+    ) -> Result<Option<Transfer>, MemoryError> {
+        self.stream.outbound.read_into(stream, memory, gpa, len)
+    }
+
+    fn write_from(
+        &mut self,
+        stream: u32,
+        memory: &GuestMemory,
+        gpa: u64,
+        len: usize,
+    ) -> Result<Option<Transfer>, MemoryError> {
+        self.stream.outbound.write_from(stream, memory, gpa, len)
     }
 
     fn shutdown_write(&mut self, stream: u32) -> Transfer {

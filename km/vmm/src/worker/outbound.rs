@@ -17,6 +17,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown, sockopt};
 use zerocopy::IntoBytes;
 
+use crate::memory::{GuestMemory, MemoryError};
 use crate::protocol::{Ask, Grant, Wish, packet};
 use crate::vm::streams::ENETUNREACH;
 use crate::vm::{Arrivals, Transfer};
@@ -29,6 +30,8 @@ const LENGTH: usize = 2;
 const EMFILE: u32 = 24;
 /// The socket is not connected (errno(3)).
 const ENOTCONN: u32 = 107;
+/// An error without a number (errno(3)).
+const EIO: u32 = 5;
 /// The option is not known (errno(3)).
 const ENOPROTOOPT: u32 = 92;
 
@@ -62,6 +65,8 @@ struct Connection {
     ended: bool,
     /// The guest was told that nothing more comes and goes.
     hung_up: bool,
+    /// Much comes at a time: the guest fetches it itself, to where it belongs.
+    is_bulk: bool,
 }
 
 #[derive(Debug)]
@@ -116,6 +121,7 @@ impl Outbound {
             owes: false,
             ended: false,
             hung_up: false,
+            is_bulk: false,
         });
         Transfer::Done(0)
     }
@@ -134,6 +140,52 @@ impl Outbound {
             Some(connection) => connection.read(buffer),
             None => Transfer::Unknown,
         }
+    }
+
+    /// Receives into the program's memory; `None` where that cannot be: datagrams, and what is not connected.
+    ///
+    /// # Errors
+    /// A range that is not within that memory.
+    pub fn read_into(
+        &mut self,
+        stream: u32,
+        memory: &GuestMemory,
+        gpa: u64,
+        len: usize,
+    ) -> Result<Option<Transfer>, MemoryError> {
+        let Some(connection) = self.find(stream) else { return Ok(None) };
+        let Some(socket) = connection.stream_socket() else { return Ok(None) };
+        let read = moved(|| memory.receive(socket, gpa, len))?;
+        connection.has_read(read, len);
+        Ok(Some(read))
+    }
+
+    /// Sends from the program's memory, where what is not taken stays; `None` as above.
+    ///
+    /// # Errors
+    /// A range that is not within that memory.
+    pub fn write_from(
+        &mut self,
+        stream: u32,
+        memory: &GuestMemory,
+        gpa: u64,
+        len: usize,
+    ) -> Result<Option<Transfer>, MemoryError> {
+        let Some(connection) = self.find(stream) else { return Ok(None) };
+        if matches!(connection.state, State::Asked) {
+            connection.stopped = true;
+            return Ok(Some(Transfer::Done(0)));
+        }
+        let Some(socket) = connection.stream_socket() else { return Ok(None) };
+        let written = match moved(|| memory.send(socket, gpa, len))? {
+            Transfer::Again => Transfer::Done(0),
+            written => written,
+        };
+        if let Transfer::Done(count) = written {
+            connection.stopped = count < len;
+            connection.owes = false;
+        }
+        Ok(Some(written))
     }
 
     /// The program sends no more.
@@ -296,7 +348,9 @@ impl Connection {
                 self.probe(arrivals);
             }
         } else if gone || events.intersects(PollFlags::IN | PollFlags::RDHUP) {
-            if self.armed {
+            if self.armed && self.is_bulk {
+                self.armed = !arrivals.push(EventKind::Readable, self.stream);
+            } else if self.armed {
                 self.look_ahead(buffer, arrivals);
             } else if self.alert {
                 self.probe(arrivals);
@@ -392,15 +446,48 @@ impl Connection {
             Transport::Tcp => read_stream(socket, buffer),
             Transport::Udp => read_datagrams(socket, buffer),
         };
-        self.ended |= read == Transfer::Done(0) && self.transport == Transport::Tcp && !buffer.is_empty();
+        self.has_read(read, buffer.len());
+        read
+    }
+
+    /// The socket of a stream of bytes that is connected.
+    fn stream_socket(&self) -> Option<BorrowedFd<'_>> {
+        match &self.state {
+            State::Open(socket) if self.transport == Transport::Tcp => Some(socket.as_fd()),
+            _ => None,
+        }
+    }
+
+    /// Takes note of a read of at most `most` bytes.
+    fn has_read(&mut self, read: Transfer, most: usize) {
+        self.ended |= read == Transfer::Done(0) && self.transport == Transport::Tcp && most > 0;
+        if let Transfer::Done(count) = read {
+            self.is_bulk = self.transport == Transport::Tcp && count >= AHEAD_MAX;
+        }
         let is_short = match read {
-            Transfer::Done(count) => count < buffer.len(),
+            Transfer::Done(count) => count < most,
             _ => true,
         };
         if is_short {
             (self.armed, self.alert) = (!self.ended, false);
         }
-        read
+    }
+}
+
+/// What became of a transfer between a socket and guest memory.
+fn moved(
+    mut transfer: impl FnMut() -> Result<io::Result<usize>, MemoryError>,
+) -> Result<Transfer, MemoryError> {
+    loop {
+        match transfer()? {
+            Ok(count) => return Ok(Transfer::Done(count)),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Transfer::Again),
+            Err(error) => {
+                let errno = error.raw_os_error().map_or(EIO, i32::unsigned_abs);
+                return Ok(Transfer::Failed(errno));
+            }
+        }
     }
 }
 

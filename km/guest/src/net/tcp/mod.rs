@@ -252,6 +252,10 @@ impl Protocol for Tcp {
         if message.data.left() > 0 {
             self.common.no_space.set(true);
         }
+        if result == Err(Errno::EAGAIN) {
+            // The very bytes have met it.
+            self.common.take_error()?;
+        }
         result
     }
 

@@ -78,6 +78,13 @@ fn nothing_overtakes_a_write_that_was_taken_in_part() {
 }
 
 #[test]
+fn reads_of_a_doorbell_leave_no_gap() {
+    let ops = [op(OpCode::Read, 1, 5), op(OpCode::Read, 1, 8), op(OpCode::Read, 1, 5)];
+    let (results, ..) = ring(&ops, 3);
+    assert_eq!(results.unwrap(), [5, 5, AGAIN]);
+}
+
+#[test]
 fn a_guest_that_breaks_the_rules_is_told_apart() {
     assert!(matches!(ring(&[], 17).0, Err(DoorbellError::TooMany(17))));
     let unknown = Op { code: 99, ..Op::default() };

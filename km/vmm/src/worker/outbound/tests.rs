@@ -272,3 +272,51 @@ fn what_was_sent_before_the_grant_is_owed_until_it_left() {
     wait(&mut outbound);
     assert!(!outbound.owes());
 }
+
+#[test]
+fn much_passes_between_socket_and_memory() {
+    let (mut far, _broker, mut outbound) = tcp();
+    let memory = GuestMemory::anonymous(km_abi::layout::MEMORY_MIN).unwrap();
+    let gpa = 0x40_0001;
+    let question: Vec<u8> = (0..100_000u32).map(|index| (index * 3) as u8).collect();
+    memory.write(gpa, &question).unwrap();
+    assert_eq!(
+        outbound.write_from(STREAM, &memory, gpa, question.len()).unwrap(),
+        Some(Transfer::Done(100_000))
+    );
+    let mut seen = vec![0; 100_000];
+    far.read_exact(&mut seen).unwrap();
+    assert!(seen == question);
+    // A peer that does not read: what it does not take stays the program's, and the call does not wait for it.
+    let written = loop {
+        match outbound.write_from(STREAM, &memory, gpa, 1 << 20).unwrap() {
+            Some(Transfer::Done(count)) if count == 1 << 20 => {}
+            other => break other,
+        }
+    };
+    assert!(matches!(written, Some(Transfer::Done(count)) if count < 1 << 20));
+    assert!(!outbound.owes() && outbound.find(STREAM).unwrap().stopped);
+    far.write_all(&question).unwrap();
+    assert!(!wait(&mut outbound).is_empty());
+    // The first bytes came along with the news of them, and the rest is fetched.
+    let mut done = AHEAD_MAX;
+    while done < question.len() {
+        match outbound.read_into(STREAM, &memory, gpa, 1 << 20).unwrap() {
+            Some(Transfer::Done(count)) => {
+                let mut bytes = vec![0; count];
+                memory.read(gpa, &mut bytes).unwrap();
+                assert!(bytes == question[done..done + count]);
+                done += count;
+            }
+            other => assert_eq!(other, Some(Transfer::Again)),
+        }
+    }
+    let beyond = km_abi::layout::MEMORY_MIN - 5;
+    assert!(outbound.read_into(STREAM, &memory, beyond, 6).is_err());
+    assert!(outbound.write_from(STREAM, &memory, beyond, 6).is_err());
+    // The next much is only announced.
+    outbound.find(STREAM).unwrap().is_bulk = true;
+    far.write_all(b"x").unwrap();
+    assert_eq!(wait(&mut outbound), [(EventKind::Readable, STREAM, Vec::new())]);
+    assert_eq!(outbound.read_into(STREAM + 1, &memory, gpa, 1).unwrap(), None);
+}
