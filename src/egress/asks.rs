@@ -15,7 +15,7 @@ use crate::connect::{self, Begun, Connected};
 use crate::policy::{Given, Question, Refusal, Resolution};
 use crate::resolver;
 use crate::session::{Shared, State};
-use crate::settings::{Caller, Outcome};
+use crate::settings::{Caller, Outcome, Traffic};
 use api::egress::name::Name;
 use api::egress::rule::FUNCTIONS_HOST;
 
@@ -74,7 +74,8 @@ impl Shared {
         let over = call.over.child_token();
         resolver::spawn(self.clone(), call.number, transport, ours, over.clone());
         let local = connect::local_of_resolver(transport, id);
-        let connection = Connection { held: Held::Resolver, _places: places, _task: over.drop_guard() };
+        let connection =
+            Connection { held: Held::Resolver, counted: None, _places: places, _task: over.drop_guard() };
         call.connections.insert(id, connection);
         self.answer(id, Ok(local), Some(&theirs));
         Ok(())
@@ -90,11 +91,17 @@ impl Shared {
         let pair = rustix::net::socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None);
         let (ours, theirs) = pair.map_err(|_| Denial::Limited)?;
         let over = call.over.child_token();
-        let caller =
-            Caller { function: self.function.clone(), hops: call.hops, over: over.clone(), socket: ours };
+        let traffic = Arc::<Traffic>::default();
+        let caller = Caller {
+            function: self.function.clone(),
+            hops: call.hops,
+            over: over.clone(),
+            socket: ours,
+            traffic: traffic.clone(),
+        };
         functions.serve(caller);
-        let task = over.drop_guard();
-        let connection = Connection { held: Held::Connecting, _places: places, _task: task };
+        let (held, counted, task) = (Held::Connecting, Some(traffic), over.drop_guard());
+        let connection = Connection { held, counted, _places: places, _task: task };
         call.connections.insert(id, connection);
         self.settle(call, id, (Transport::Tcp, to), (theirs, connect::port_of(id)))
     }
@@ -129,7 +136,7 @@ impl Shared {
         let to = self.broker.route(to);
         let over = call.over.child_token();
         let task = over.clone().drop_guard();
-        let connection = Connection { held: Held::Connecting, _places: places, _task: task };
+        let connection = Connection { held: Held::Connecting, counted: None, _places: places, _task: task };
         match transport {
             Transport::Udp => {
                 let connected = connect::udp(to).map_err(Denial::Failed)?;

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use km_abi::outbound::Transport;
 use rustix::net::Shutdown;
@@ -11,6 +12,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::policy::{Given, KnownName};
+use crate::settings::Traffic;
 use crate::traffic;
 
 /// Names with their addresses that one call remembers; beyond, the oldest are forgotten.
@@ -57,6 +59,8 @@ pub(crate) enum Held {
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) held: Held,
+    /// Who serves it counts its bytes.
+    pub(crate) counted: Option<Arc<Traffic>>,
     pub(crate) _places: Places,
     pub(crate) _task: DropGuard,
 }
@@ -65,9 +69,12 @@ impl Connection {
     /// Ends it, whoever has the other duplicate: what was written before still leaves. Its bytes, where it was open.
     pub(crate) fn end(self) -> Option<(u64, u64)> {
         let Held::Open(socket, transport) = self.held else { return None };
-        let bytes = match transport {
-            Transport::Tcp => traffic::of_tcp(socket.as_fd()),
-            Transport::Udp => (0, 0),
+        let bytes = match (self.counted, transport) {
+            (Some(counted), _) => {
+                (counted.sent.load(Ordering::Relaxed), counted.received.load(Ordering::Relaxed))
+            }
+            (None, Transport::Tcp) => traffic::of_tcp(socket.as_fd()),
+            (None, Transport::Udp) => (0, 0),
         };
         // Fails where the peer ended it before.
         let _ = rustix::net::shutdown(&socket, Shutdown::Both);

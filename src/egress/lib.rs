@@ -48,5 +48,5 @@ pub use call::Usage;
 pub use peers::PeerError;
 pub use policy::{Allow, KnownName, Mode, Policy};
 pub use session::Session;
-pub use settings::{Caller, Functions, Limits, Observer, Outcome, Settings, SettingsError};
+pub use settings::{Caller, Functions, Limits, Observer, Outcome, Settings, SettingsError, Traffic};
 pub use upstream::answers;

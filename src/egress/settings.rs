@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -169,6 +170,17 @@ pub struct Caller {
     pub over: CancellationToken,
     /// The server's end, a stream, non-blocking.
     pub socket: OwnedFd,
+    /// What passes over it, counted by the server: the kernel counts nothing on such a stream.
+    pub traffic: Arc<Traffic>,
+}
+
+/// Bytes of a connection to `functions.internal`.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    /// What the program wrote, as far as the server has read it.
+    pub sent: AtomicU64,
+    /// What the server wrote.
+    pub received: AtomicU64,
 }
 
 /// Hears nothing.

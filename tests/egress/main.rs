@@ -356,6 +356,11 @@ fn functions_call_functions_of_their_node() -> Result<(), Failed> {
     assert_eq!((address.status, address.text().as_str()), (502, "Network unreachable"));
     let records = node.calls("mute");
     assert!(records.iter().any(|call| call["result"] == "ok"), "{records:?}");
+    let records = node.calls("caller");
+    let counts = |call: &serde_json::Value| {
+        call["sent_bytes"].as_u64() > Some(20) && call["received_bytes"].as_u64() > Some(20)
+    };
+    assert!(records.iter().any(counts), "bytes are counted: {records:?}");
     Ok(())
 }
 

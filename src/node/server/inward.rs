@@ -6,10 +6,13 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::StatusCode;
 use km_abi::outbound::LOCAL_V4;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
+use tokio_util::io::{InspectReader, InspectWriter};
 
 use super::Server;
 use super::admission::Admission;
@@ -30,10 +33,11 @@ pub struct Caller {
 
 /// Serves the connection of a call until it or the call ends.
 pub fn serve(server: Arc<Server>, caller: egress::Caller) {
-    let egress::Caller { function, hops, over, socket } = caller;
+    let egress::Caller { function, hops, over, socket, traffic } = caller;
     let from = Caller { function, hops: hops + 1 };
     tokio::spawn(async move {
         let Ok(stream) = UnixStream::from_std(socket.into()) else { return };
+        let stream = counted(stream, traffic);
         let limits = server.options.limits;
         let handle = move |request| server.clone().handle_inward(from.clone(), request);
         tokio::select! {
@@ -41,6 +45,19 @@ pub fn serve(server: Arc<Server>, caller: egress::Caller) {
             () = listen::serve_one(stream, limits, handle) => {}
         }
     });
+}
+
+/// A stream whose bytes are counted.
+fn counted(
+    stream: UnixStream,
+    traffic: Arc<egress::Traffic>,
+) -> impl AsyncRead + AsyncWrite + Unpin + Send + 'static {
+    let count = |counter: &AtomicU64, bytes: &[u8]| {
+        counter.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+    };
+    let sent = traffic.clone();
+    let read = InspectReader::new(stream, move |bytes: &[u8]| count(&sent.sent, bytes));
+    InspectWriter::new(read, move |bytes: &[u8]| count(&traffic.received, bytes))
 }
 
 impl Caller {
