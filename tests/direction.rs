@@ -16,7 +16,7 @@ const ALLOWED: [(&str, &[&str]); 16] = [
     ),
     ("build", &["bundles", "egress", "km-abi", "km-vmm", "worker"]),
     ("control", &["api", "bundles", "volume"]),
-    ("gateway", &["api", "control", "volume"]),
+    ("gateway", &["api", "control", "egress", "km-abi", "volume"]),
     ("node", &["api", "bundles", "egress", "km-abi", "km-vmm", "volume", "worker"]),
     ("volume", &["api"]),
     ("api", &["bundles", "km-abi"]),

@@ -32,6 +32,7 @@ mod pack;
 mod progress;
 mod proxy;
 mod publish;
+mod queue;
 mod registry;
 mod remove;
 mod serve;

@@ -21,11 +21,21 @@ use node::server::problem::{Component, Problem, Reader};
 use node::server::reason::Reason;
 
 /// A server that does not accept within this time is not there.
-const CONNECT_TIME: Duration = Duration::from_secs(5);
+pub const CONNECT_TIME: Duration = Duration::from_secs(5);
 
 /// Where calls are handed on to: `http://HOST:PORT`.
 #[derive(Clone, Debug)]
 pub struct Upstream(Authority);
+
+impl Upstream {
+    /// Host and port.
+    pub fn address(&self) -> String {
+        match self.0.port() {
+            Some(_) => self.0.to_string(),
+            None => format!("{}:80", self.0),
+        }
+    }
+}
 
 impl FromStr for Upstream {
     type Err = String;
@@ -132,6 +142,8 @@ mod tests {
         for good in ["http://127.0.0.1:8080", "http://node", "http://node:1/"] {
             assert!(good.parse::<Upstream>().is_ok(), "{good}");
         }
+        assert_eq!("http://node".parse::<Upstream>().unwrap().address(), "node:80");
+        assert_eq!("http://[::1]:81".parse::<Upstream>().unwrap().address(), "[::1]:81");
         for bad in ["", "node:8080", "https://node", "http://node/path", "http://u:p@node", "/x"] {
             assert!(bad.parse::<Upstream>().is_err(), "{bad}");
         }

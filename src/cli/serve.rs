@@ -31,6 +31,7 @@ use node::reach::Reach;
 use node::server::listen::Limits;
 use node::server::problem::Reader;
 use node::server::route::{Domain, Names};
+use node::server::system::SystemApi;
 use node::server::{Server, ServerOptions};
 use volume::Volume;
 
@@ -167,7 +168,9 @@ fn front_threads() -> usize {
 }
 
 async fn serve(args: Args, publishing: &Handle) -> anyhow::Result<()> {
-    let gateway = args.system.settings(&args.follow)?;
+    let egress = args.egress.settings();
+    let gateway =
+        args.system.settings(&args.follow, volume::queue_file(&args.volume), egress.policy.clone())?;
     let volume = Volume::open(&args.volume).with_context(|| {
         format!("cannot use {} as the volume: name another with --volume", args.volume.display())
     })?;
@@ -187,12 +190,12 @@ async fn serve(args: Args, publishing: &Handle) -> anyhow::Result<()> {
         snapshot_max_age: args.snapshot_max_age.duration(),
     };
     // The broker's tasks are short, and calls wait for them.
-    let reach = Reach::open(args.egress.settings()).context("functions cannot reach anything")?;
+    let reach = Reach::open(egress).context("functions cannot reach anything")?;
     let node = Node::new(&node_options, snapshots, budget, reach);
     let admin_address = admin.local_addr()?;
-    let system = gateway.map(|gateway| {
-        gateway.open(admin_address, &args.default_namespace, stop.clone(), publishing.clone())
-    });
+    let front = gateway
+        .map(|gateway| gateway.open(admin_address, &args.default_namespace, stop.clone(), publishing.clone()))
+        .transpose()?;
     let options = ServerOptions {
         max_body: args.max_body.bytes(),
         max_calls: args.max_calls,
@@ -212,7 +215,7 @@ async fn serve(args: Args, publishing: &Handle) -> anyhow::Result<()> {
         dropped_records: logging::dropped,
         problems: if args.verbose_errors { Reader::Owner } else { Reader::Caller },
         names: Names::new(args.domain, args.default_namespace),
-        system,
+        system: front.clone().map(|front| front as Arc<dyn SystemApi>),
     };
     let signals = Signals::default();
     let changed = signals.changed.clone();
@@ -229,7 +232,12 @@ async fn serve(args: Args, publishing: &Handle) -> anyhow::Result<()> {
             }
         });
     }
+    let delivering = front.and_then(|front| front.deliver(&server));
     server.run(functions, admin, changed, stop).await;
+    if let Some(delivering) = delivering {
+        // Panics of a task were printed where they happened.
+        let _ = delivering.await;
+    }
     Ok(())
 }
 

@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use crate::deployment::{Deployment, Status, named_secrets};
 use crate::failure::{Failure, text};
+use crate::queue::Queue;
 use crate::request::{document, parameter};
 use crate::{Shared, State};
 
@@ -89,6 +90,7 @@ async fn deploy(
         kept.push((secret.clone(), state.kept(&namespace, secret).await?));
     }
     let spec = given.spec(&name, old.as_ref(), &kept)?;
+    Queue::check(&given.marks().annotations).map_err(Failure::invalid)?;
     state.options.catalog.put(&name, &spec, Some(&given.marks()), old.as_ref()).await?;
     tracing::info!(function = %name, image = given.image, "deployed by the gateway");
     Ok(text(StatusCode::ACCEPTED, given.without_effect().join("\n")))

@@ -4,12 +4,13 @@
 //! request ──► auth.rs ──► routes, below ──┬─► functions.rs ◄─► deployment.rs: their documents ⇄ Images ──► ImageCatalog
 //!                                         ├─► secrets.rs ──► SecretStore
 //!                                         ├─► logs.rs: lines of the node as ndjson
+//!                                         ├─► queue/letters.rs: calls that are queued
 //!                                         └─► system.rs: versions, namespaces
 //! ```
 //!
 //! A function that is deployed here is an Image like any other: what commands and documents publish is seen here, and the other
 //! way round. Answers are what OpenFaaS' clients act on: a status, JSON where they read it, a line of text otherwise
-//! ([`failure`]). Calls of functions (`/function/…`) are the node's own and do not come here.
+//! ([`failure`]). Calls of functions (`/function/…`) are the node's own and do not come here, but asynchronous ones do: [`queue`].
 
 #![forbid(unsafe_code)]
 
@@ -18,6 +19,7 @@ mod deployment;
 mod failure;
 mod functions;
 mod logs;
+pub mod queue;
 mod request;
 mod secrets;
 mod system;
@@ -26,8 +28,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Body;
-use axum::routing::{get, post, put};
+pub use axum::body::Body;
+use axum::routing::{delete, get, post, put};
 use bytes::Bytes;
 use control::source::{ImageCatalog, SecretStore};
 use http::{Request, Response};
@@ -37,6 +39,7 @@ use tower_service::Service;
 
 use self::auth::Auth;
 use self::failure::Failure;
+use self::queue::Queue;
 
 /// Readers that follow logs at once: each makes the node tell its lines again and again.
 const FOLLOWERS_MAX: usize = 32;
@@ -51,6 +54,8 @@ pub struct Options {
     pub auth: Auth,
     /// Namespace of functions and secrets that are named without one.
     pub namespace: String,
+    /// Asynchronous calls; without it they are refused.
+    pub queue: Option<Arc<Queue>>,
     /// Ends what would go on for ever.
     pub stop: CancellationToken,
 }
@@ -113,6 +118,9 @@ fn router(state: Arc<State>) -> Router {
         .route("/system/scale-function/{name}", post(functions::scale))
         .route("/system/secrets", secrets)
         .route("/system/logs", get(logs::read))
+        .route("/system/async-calls", get(queue::list))
+        .route("/system/async-calls/{id}", delete(queue::delete))
+        .route("/system/async-calls/{id}/redrive", post(queue::redrive))
         .route("/system/info", get(system::info))
         .route("/system/namespaces", get(system::namespaces))
         .route("/system/namespace/", post(system::change_namespace))

@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -172,12 +172,14 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// The text form that Prometheus reads.
-    pub fn encode(&self) -> String {
-        let mut text = String::new();
+    /// The text form that Prometheus reads; `more` is such a text of another registry, without the mark of the end.
+    pub fn encode(&self, more: &str) -> String {
+        let mut encoded = String::new();
         // Writing into a String does not fail.
-        let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
-        text
+        let _ = text::encode_registry(&mut encoded, &self.registry);
+        encoded.push_str(more);
+        let _ = text::encode_eof(&mut encoded);
+        encoded
     }
 
     fn register(&mut self) {

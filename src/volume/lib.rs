@@ -14,6 +14,7 @@
 //! images/<namespace>/<function>.json                            what is said of an Image from a folder; written by control
 //! snapshots/<key>.snap                                          written by the node
 //! snapshots/<key>.pages                                         which pages calls use of it, by the node
+//! async/queue.redb                                              asynchronous calls; the gateway's alone
 //! cluster-addresses.json                                        of nodes and API server; written by control
 //! oci-runtime-bundles/<namespace>/<function>                    symlinks for people
 //! ```
@@ -38,6 +39,12 @@ use api::FunctionName;
 use nix::fcntl::{Flock, FlockArg};
 
 pub use stamp::FileStamp;
+
+/// The gateway's queue of asynchronous calls on the volume with this root.
+#[must_use]
+pub fn queue_file(root: &Path) -> PathBuf {
+    root.join("async/queue.redb")
+}
 
 /// Folder that control and node share, `/kontain` in a pod; see this file's head for what lies in it.
 #[derive(Clone, Debug)]

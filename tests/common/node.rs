@@ -233,6 +233,16 @@ impl Node {
         taken(request.send(body).expect("an answer"))
     }
 
+    /// Any request to the function port.
+    pub fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        let mut request = ureq::http::Request::builder().method(method);
+        request = request.uri(format!("http://{}{path}", self.functions));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        taken(self.agent.run(request.body(body).expect("a request")).expect("an answer"))
+    }
+
     /// A connection to the function port, for requests that no client would send.
     pub fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.functions).expect("the server listens");

@@ -3,6 +3,9 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod killed;
+mod queue;
+mod receiver;
 
 use common::node::{Node, function};
 use common::registry::Registry;
@@ -98,7 +101,9 @@ fn drive(apart: bool) {
     let (program, mount) = (client(folder.path()), folder.path().display().to_string());
     let options = ["--insecure-registry", &registry.host, "--gateway", "--secret-mount-path", &mount];
     let node = Node::start_in(folder, if apart { &options[..2] } else { &options });
-    let apart = apart.then(|| Apart::start(&node, &format!("http://{}", node.functions), &options[3..]));
+    let queue = node.folder().join("queue").display().to_string();
+    let options = [&options[3..], &["--async-queue", &queue]].concat();
+    let apart = apart.then(|| Apart::start(&node, &format!("http://{}", node.functions), &options));
     // A function of a document, and a secret of the operator's.
     node.pack("documented", &[], &[&function("probe").display().to_string()]);
     node.document("documented", "  image: oci:documented\n");

@@ -144,7 +144,8 @@ fn metrics(server: &Server) -> Response<Body> {
     metrics.memory_used.set(server.node.budget.used());
     metrics.memory_limit.set(server.node.budget.limit());
     metrics.snapshot_bytes.set(server.node.snapshots.bytes());
-    let mut response = text(StatusCode::OK, metrics.encode());
+    let more = server.options.system.as_ref().map(|system| system.metrics());
+    let mut response = text(StatusCode::OK, metrics.encode(&more.unwrap_or_default()));
     let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, kind);
     response

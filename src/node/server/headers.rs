@@ -9,8 +9,10 @@ use http::header::{
     CONNECTION, CONTENT_LENGTH, EXPECT, Entry, FORWARDED, HOST, HeaderName, HeaderValue, TE, TRAILER,
     TRANSFER_ENCODING, UPGRADE,
 };
-use http::{HeaderMap, Version, request};
+use http::{HeaderMap, Request, Version, request};
 use ipnet::IpNet;
+
+use super::problem::Problem;
 
 /// Most header fields of a request.
 pub const FIELDS_MAX: usize = 1000;
@@ -171,6 +173,25 @@ pub fn for_function(
     {
         headers.insert(TRACEPARENT, value);
     }
+}
+
+/// A request that is queued, with the headers that the function is to see, and its client's own id for the call.
+///
+/// # Errors
+/// When its head is one that no function is called with.
+pub fn for_queue<B>(
+    request: Request<B>,
+    peer: Peer,
+    host: HeaderValue,
+) -> Result<(Request<B>, Option<String>), Problem> {
+    let (mut parts, body) = request.into_parts();
+    if parts.headers.len() > FIELDS_MAX {
+        return Err(Problem::headers_too_large());
+    }
+    let (id, has_id) = call_id(&parts.headers);
+    let value = HeaderValue::try_from(id.as_str()).map_err(|_| Problem::headers_too_large())?;
+    for_function(&mut parts.headers, peer, host, &value, "");
+    Ok((Request::from_parts(parts, body), has_id.then_some(id)))
 }
 
 /// Removes headers that a client could forge as a proxy's word: names that say who the client is or what it asked for. Names

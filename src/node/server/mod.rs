@@ -317,10 +317,17 @@ impl Server {
         if is_look && path.path() == "/healthz" && !dialect.owns_host() {
             return admin::health();
         }
-        let is_system =
-            from.is_none() && host.is_ok() && !dialect.owns_host() && system::is_system(path.path());
-        if let Some(system) = self.options.system.as_ref().filter(|_| is_system) {
-            return system.answer(Request::from_parts(parts, body)).await.map(Body::Other);
+        if let Some(system) = &self.options.system
+            && from.is_none()
+            && let Ok(host) = &host
+            && !dialect.owns_host()
+        {
+            if system::is_system(path.path()) {
+                return system.answer(Request::from_parts(parts, body)).await.map(Body::Other);
+            }
+            if system.is_async(path.path()) {
+                return self.enqueue(&**system, peer, host.clone(), Request::from_parts(parts, body)).await;
+            }
         }
         self.arrived.fetch_add(1, Ordering::Relaxed);
         let (id, has_id) = headers::call_id(&parts.headers);
@@ -360,6 +367,34 @@ impl Server {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         Response::from_parts(parts, body)
+    }
+
+    /// Queues a call, whoever the gateway is.
+    async fn enqueue(
+        &self,
+        system: &dyn SystemApi,
+        peer: Peer,
+        host: HeaderValue,
+        request: Request<Incoming>,
+    ) -> Response<Body> {
+        match headers::for_queue(request, peer, host) {
+            Ok((request, label)) => system.enqueue(request, label).await.map(Body::Other),
+            Err(problem) => problem.response("", self.options.problems),
+        }
+    }
+
+    /// Serves a connection of a part of this process, whose word about the client is taken.
+    pub async fn serve_within<S>(self: Arc<Self>, stream: S)
+    where
+        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+    {
+        let peer = Peer { address: SocketAddr::from(([127, 0, 0, 1], 0)), trusted: true };
+        let limits = self.options.limits;
+        listen::serve_one(stream, limits, move |request| {
+            let server = self.clone();
+            async move { server.answer(peer, None, request).await }
+        })
+        .await;
     }
 
     fn count(&self, name: &str, status: u16) {

@@ -1,4 +1,5 @@
-//! What is answered on the function port and is no function: an API below `/system`, where a gateway is in this process.
+//! What is answered on the function port and is no function, where a gateway is in this process: an API below `/system`, and
+//! calls that are queued.
 
 use std::error::Error;
 use std::fmt;
@@ -18,6 +19,15 @@ pub type Answer = Pin<Box<dyn Future<Output = Response<OtherBody>> + Send>>;
 pub trait SystemApi: Send + Sync + fmt::Debug {
     /// Answers a request for such a path.
     fn answer(&self, request: Request<Incoming>) -> Answer;
+
+    /// Whether a path is one of asynchronous calls.
+    fn is_async(&self, path: &str) -> bool;
+
+    /// Queues a call, whose header fields are those that the function is to see. `label`: the client's own id for it.
+    fn enqueue(&self, request: Request<Incoming>, label: Option<String>) -> Answer;
+
+    /// Numbers in the text form that Prometheus reads, without the mark of the end.
+    fn metrics(&self) -> String;
 }
 
 /// Whether a path is one of that API.

@@ -64,7 +64,7 @@ func invoke(g *gateway, _ string) {
 	check(environment == "2 variables of 34 bytes\n", "environment: %s", environment)
 	none := call(g, "POST", "/function/none.openfaas-fn", "").want("invoke of none", 404)
 	check(none.header.Get("X-OpenFaaS-Internal") == "proxy", "invoke of none is not marked")
-	call(g, "POST", "/async-function/probe.openfaas-fn", "").want("invoke -a", 501)
+	call(g, "POST", "/async-function/probe.openfaas-fn", "").want("invoke -a", 202)
 }
 
 // list: all functions. describe: one, then all, for the count of invocations.
