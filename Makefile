@@ -70,7 +70,7 @@ target/demo/server.py: demo/python/server.py
 # Images of real runtimes from Debian, PyPI, npm, Go modules, Maven and crates; two at once, as most of it is waiting.
 runtimes: setup-test
 	ls tests/runtimes/*/recipe.sh | xargs -n1 dirname | xargs -n1 basename | xargs -P2 -n1 tests/runtimes/build.sh
-	cd tests && ls egress/clients/*/recipe.sh | xargs -n1 dirname | xargs -P2 -n1 runtimes/build.sh
+	cd tests && ls egress/clients/*/recipe.sh build/bases/*/recipe.sh | xargs -n1 dirname | xargs -P2 -n1 runtimes/build.sh
 
 # Measures the README's table of runtimes, one after another, and writes it there.
 runtimes-table: build runtimes
