@@ -10,6 +10,7 @@ mod contexts;
 mod interrupted;
 mod mounts;
 mod pushes;
+mod service;
 mod templates;
 
 use std::fs;
@@ -209,19 +210,35 @@ fn stages_give_files_to_others() {
 
 #[test]
 fn archives_are_unpacked_by_add() {
-    same("archives", "FROM base\nADD a.tar /plain/\nADD a.tar.gz /gzip\nADD note /plain/\n", |bench| {
-        bench.file("in/x", "x");
-        bench.file("note", "n");
-        let context = bench.path("context");
-        for (flag, name) in [("-cf", "a.tar"), ("-czf", "a.tar.gz")] {
-            let status = Command::new("tar")
-                .current_dir(&context)
-                .args(["--owner=3", "--group=4", flag, name, "in"])
-                .status()
-                .expect("tar starts");
-            assert!(status.success());
-        }
-    });
+    same(
+        "archives",
+        "FROM base\nADD a.tar /plain/\nADD a.tar.gz /gzip\nADD a.tar.xz /xz/\nADD note /plain/\n",
+        |bench| {
+            bench.file("in/x", "x");
+            bench.file("note", "n");
+            let context = bench.path("context");
+            for (flag, name) in [("-cf", "a.tar"), ("-czf", "a.tar.gz"), ("-cJf", "a.tar.xz")] {
+                let status = Command::new("tar")
+                    .current_dir(&context)
+                    .args(["--owner=3", "--group=4", flag, name, "in"])
+                    .status()
+                    .expect("tar starts");
+                assert!(status.success());
+            }
+        },
+    );
+}
+
+#[test]
+fn archives_that_are_bombs_are_refused() {
+    let bench = Bench::new("FROM scratch\nADD bomb.tar.xz /\n");
+    let context = bench.path("context");
+    let script = "truncate -s 200M zeros && tar -cJf bomb.tar.xz zeros && rm zeros && test $(stat -c %s bomb.tar.xz) -lt 200000";
+    let made = Command::new("sh").args(["-c", script]).current_dir(&context).status().expect("sh starts");
+    assert!(made.success());
+    let ended = bench.build("out", &[]);
+    assert_eq!(ended.status, 1, "{}", text(&ended.stderr));
+    assert!(text(&ended.stderr).contains("decompresses to more than"), "{}", text(&ended.stderr));
 }
 
 #[test]
