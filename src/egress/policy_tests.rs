@@ -9,6 +9,7 @@ use api::egress::rule::Rule;
 /// An operator of a cluster.
 fn policy(allow: &[&str], deny: &[&str]) -> Policy {
     Policy {
+        declarer: Declarer::Image,
         mode: Mode::Declared,
         allow: allow.iter().map(|text| text.parse().unwrap()).collect(),
         deny: deny.iter().map(|text| crate::policy::network(text).unwrap()).collect(),

@@ -312,7 +312,7 @@ fn openfaas_client_builds_and_pushes() {
         run(&mut skopeo, b"", LIMIT).expect("skopeo ends")
     };
     let pushed = inspect(&image);
-    assert!(text(&pushed.stdout).contains("\"User\":\"web\""), "{pushed:?}");
+    assert!(text(&pushed.stdout).contains("\"User\": \"web\""), "{}", text(&pushed.stdout));
     assert_ne!(inspect(&image.replace(":1", ":skipped")).status, 0, "it was not to be pushed");
     let numbers = service.get(&service.metrics, "/metrics").body;
     for line in [
