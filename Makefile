@@ -3,7 +3,8 @@
 #   make build   both binaries, static, in target/x86_64-unknown-linux-musl/release/
 #   make demo    builds, publishes four sample functions, calls them, prints what a call costs
 #   make test    formatting, lints, dependencies, build, unit tests, black-box tests, documentation, generated files, fuzzing
-#   make test-all   that, `make test-cluster`, and 200 calls of each client library that functions reach servers with
+#   make test-all   that, `make test-cluster`, 200 calls of each client library that functions reach servers with, and the
+#                   template in Go from source to an answered call
 #   make image   the container image, as an OCI layout in target/image, without a Docker daemon
 #   make test-cluster   a real one-node cluster: image, chart, ingress, rollouts, failures (root; builds Kubernetes first)
 #   make runtimes-table  measures the README's table of runtimes
@@ -32,6 +33,7 @@ test: setup-test fmt lint deny build functions runtimes unit blackbox docs gener
 
 test-all: test
 	EGRESS_CALLS=200 cargo test $(PROFILE) --test egress -- every_client
+	UP_ALL=1 cargo test $(PROFILE) --test build -- up_goes
 	$(MAKE) test-cluster
 
 image: build
@@ -70,7 +72,7 @@ target/demo/server.py: demo/python/server.py
 # Images of real runtimes from Debian, PyPI, npm, Go modules, Maven and crates; two at once, as most of it is waiting.
 runtimes: setup-test
 	ls tests/runtimes/*/recipe.sh | xargs -n1 dirname | xargs -n1 basename | xargs -P2 -n1 tests/runtimes/build.sh
-	cd tests && ls egress/clients/*/recipe.sh | xargs -n1 dirname | xargs -P2 -n1 runtimes/build.sh
+	cd tests && ls egress/clients/*/recipe.sh build/bases/*/recipe.sh | xargs -n1 dirname | xargs -P2 -n1 runtimes/build.sh
 
 # Measures the README's table of runtimes, one after another, and writes it there.
 runtimes-table: build runtimes

@@ -9,12 +9,16 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Each crate of the workspace, and the others that it may depend on.
-const ALLOWED: [(&str, &[&str]); 16] = [
+const ALLOWED: [(&str, &[&str]); 17] = [
     (
         "kontain-faas",
-        &["api", "benches", "build", "bundles", "control", "egress", "gateway", "km-vmm", "node", "volume"],
+        &[
+            "api", "benches", "build", "builder", "bundles", "control", "egress", "gateway", "km-vmm",
+            "node", "volume",
+        ],
     ),
     ("build", &["bundles", "egress", "km-abi", "km-vmm", "worker"]),
+    ("builder", &["build"]),
     ("control", &["api", "bundles", "volume"]),
     ("gateway", &["api", "control", "egress", "km-abi", "volume"]),
     ("node", &["api", "bundles", "egress", "km-abi", "km-vmm", "volume", "worker"]),

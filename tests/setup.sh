@@ -53,6 +53,7 @@ if [ "$level" != build ]; then
     need etcd etcd-server
     # The images of real runtimes.
     need go golang-go
+    need xz xz-utils
     need javac openjdk-17-jdk-headless
     need mvn maven
     need npm npm

@@ -8,10 +8,13 @@ use bundles::digest::Digest;
 use bundles::layer::{self, Layer, LayerError};
 use bundles::limits::Limits;
 use bundles::tree::{Tree, TreeError};
+use lzma_rust2::XzReader;
 use sha2::{Digest as _, Sha256};
 
 /// Bytes of a tar archive's first header.
 const HEADER: u64 = 512;
+/// Memory for a file of xz: `xz -9` makes files that take half of it.
+const XZ_MEMORY_KIB: u32 = 128 << 10;
 
 /// Why an archive cannot be unpacked.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +25,9 @@ pub enum ArchiveError {
     /// No room for its files.
     #[error(transparent)]
     Tree(#[from] TreeError),
+    /// A bomb.
+    #[error("the archive decompresses to more than {0} bytes")]
+    TooLong(u64),
     /// A compression that is not there.
     #[error("archives compressed with {0} are not unpacked yet: decompress it, or COPY it")]
     Compression(&'static str),
@@ -37,7 +43,7 @@ pub enum ArchiveError {
 pub fn is_candidate(head: &[u8]) -> Result<bool, ArchiveError> {
     match head {
         [b'B', b'Z', b'h', ..] => Err(ArchiveError::Compression("bzip2")),
-        [0xfd, b'7', b'z', b'X', b'Z', ..] => Err(ArchiveError::Compression("xz")),
+        _ if is_xz(head) => Ok(true),
         [0x1f, 0x8b, ..] | [0x28, 0xb5, 0x2f, 0xfd, ..] => Ok(true),
         _ => Ok(is_tar(head)),
     }
@@ -56,6 +62,17 @@ pub fn unpack(file: &mut File, scratch: &Path) -> Result<Option<Tree>, ArchiveEr
     if !is_candidate(&head)? {
         return Ok(None);
     }
+    let mut plain;
+    let file = match is_xz(&head) {
+        true => match plain_of_xz(file, &limits, scratch)? {
+            Some(found) => {
+                plain = found;
+                &mut plain
+            }
+            None => return Ok(None),
+        },
+        false => file,
+    };
     let size = file.metadata()?.len();
     let Some(diff_id) = diff_id(file, size, &limits)? else { return Ok(None) };
     file.rewind()?;
@@ -65,9 +82,38 @@ pub fn unpack(file: &mut File, scratch: &Path) -> Result<Option<Tree>, ArchiveEr
     Ok(Some(tree))
 }
 
+fn is_xz(head: &[u8]) -> bool {
+    head.starts_with(&[0xfd, b'7', b'z', b'X', b'Z', 0])
+}
+
+/// What a file of xz decompresses to, as a file of its own, if that begins as an archive does.
+fn plain_of_xz(file: &mut File, limits: &Limits, scratch: &Path) -> Result<Option<File>, ArchiveError> {
+    let max = room(file.metadata()?.len(), limits);
+    file.rewind()?;
+    let mut reader = XzReader::new_mem_limit(BufReader::new(&*file), true, XZ_MEMORY_KIB);
+    let mut first = Vec::new();
+    let taken = reader.by_ref().take(HEADER).read_to_end(&mut first);
+    if taken.is_err() || !is_tar(&first) {
+        file.rewind()?;
+        return Ok(None);
+    }
+    let mut plain = tempfile::tempfile_in(scratch)?;
+    let count = io::copy(&mut first.chain(reader).take(max + 1), &mut plain)?;
+    if count > max {
+        return Err(ArchiveError::TooLong(max));
+    }
+    plain.rewind()?;
+    Ok(Some(plain))
+}
+
+/// Bytes that so many may decompress to.
+fn room(size: u64, limits: &Limits) -> u64 {
+    limits.ratio_free_bytes.max(size.saturating_mul(limits.ratio)).min(limits.unpacked_bytes)
+}
+
 /// The digest of what it decompresses to, if that begins as an archive does.
 fn diff_id(file: &mut File, size: u64, limits: &Limits) -> Result<Option<Digest>, ArchiveError> {
-    let max = limits.ratio_free_bytes.max(size.saturating_mul(limits.ratio)).min(limits.unpacked_bytes);
+    let max = room(size, limits);
     file.rewind()?;
     let mut reader = BufReader::new(&*file);
     let Some(mut plain) = layer::decompress(&mut reader, max)? else {

@@ -73,6 +73,14 @@ pub enum BuildError {
         /// Why not.
         error: ReferenceError,
     },
+    /// An image of this machine, which a Dockerfile cannot name: it may be a stranger's.
+    #[error("{place}: {image} is no image of a registry: give it a name with --build-context NAME={image}")]
+    Local {
+        /// File and line.
+        place: String,
+        /// Its name.
+        image: String,
+    },
     /// An image that cannot be had.
     #[error("{place}: cannot have {image}")]
     Image {
@@ -304,8 +312,13 @@ impl<'a> Builder<'a> {
         let reference = match self.options.contexts.get(name) {
             Some(reference) => reference.clone(),
             None => {
-                let reference = familiar(name).parse();
-                reference.map_err(|error| BuildError::Reference { place: place.to_owned(), error })?
+                let reference: Reference = familiar(name)
+                    .parse()
+                    .map_err(|error| BuildError::Reference { place: place.to_owned(), error })?;
+                if !matches!(reference, Reference::Registry(_)) {
+                    return Err(BuildError::Local { place: place.to_owned(), image: name.to_owned() });
+                }
+                reference
             }
         };
         let step = self.begin(&format!("load metadata for {name}"));

@@ -17,6 +17,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use bundles::digest::Digest;
@@ -34,6 +35,8 @@ pub struct Cache {
     layers: PathBuf,
     mounts: PathBuf,
     scratch: PathBuf,
+    /// Bytes of layers that may still be added.
+    room: AtomicU64,
     _lock: Flock<File>,
 }
 
@@ -53,6 +56,15 @@ impl Cache {
         Self::locked(folder, FlockArg::LockShared)
     }
 
+    /// The same for a build that may add so many bytes of layers, and has files without a name elsewhere on the same file system.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn open_bounded(folder: &Path, scratch: &Path, room: u64) -> io::Result<Self> {
+        let cache = Self::locked(folder, FlockArg::LockShared)?;
+        Ok(Self { scratch: scratch.to_owned(), room: AtomicU64::new(room), ..cache })
+    }
+
     fn locked(folder: &Path, how: FlockArg) -> io::Result<Self> {
         let inner = |name| folder.join(name);
         let (steps, layers, mounts, scratch) =
@@ -62,7 +74,7 @@ impl Cache {
         }
         let lock = File::options().create(true).append(true).open(inner("lock"))?;
         let lock = Flock::lock(lock, how).map_err(|(_, errno)| io::Error::from(errno))?;
-        Ok(Self { steps, layers, mounts, scratch, _lock: lock })
+        Ok(Self { steps, layers, mounts, scratch, room: AtomicU64::new(u64::MAX), _lock: lock })
     }
 
     /// A folder for files that have no name yet.
@@ -102,6 +114,12 @@ impl Cache {
     }
 
     fn keep_layer(&self, file: NamedTempFile, blob: &Blob) -> io::Result<()> {
+        let take = |room: u64| room.checked_sub(blob.size);
+        if self.room.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_err() {
+            return Err(io::Error::other(
+                "the layers of this build have more bytes than it may have on the disk",
+            ));
+        }
         file.as_file().sync_all()?;
         file.persist(self.layers.join(blob.digest.hex()))?;
         File::open(&self.layers)?.sync_all()

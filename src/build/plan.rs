@@ -10,6 +10,9 @@ use crate::words::{Expander, WordError};
 /// The one platform.
 pub const PLATFORM: &str = "linux/amd64";
 
+/// Stages at most: each that is needed has a thread.
+const STAGES_MAX: usize = 256;
+
 /// What is wrong with a Dockerfile, and where.
 #[derive(Debug)]
 pub struct Fault {
@@ -55,6 +58,9 @@ pub enum Wrong {
     /// No stage at all.
     #[error("there is no FROM")]
     NoStage,
+    /// More stages than are built at once.
+    #[error("more than {STAGES_MAX} stages")]
+    Stages,
     /// A name that two stages have.
     #[error("stage {0:?} is there already")]
     SameName(String),
@@ -215,6 +221,9 @@ impl Plan {
             if !is_own_platform(&platform) {
                 return Err(Wrong::Platform(platform));
             }
+        }
+        if self.stages.len() >= STAGES_MAX {
+            return Err(Wrong::Stages);
         }
         let image_name = self.expand_global(image)?;
         let same = |stage: &Stage| name.is_some() && stage.name == name;

@@ -118,6 +118,8 @@ pub struct Opener<'a> {
     pub scratch: &'a Path,
     /// The Dockerfile: in a folder's case a file of this machine, otherwise within the context.
     pub file: Option<&'a Path>,
+    /// Directory of an archive that is the context.
+    pub folder: &'a str,
     /// No time is later.
     pub latest: i64,
 }
@@ -134,7 +136,7 @@ impl Opener<'_> {
                 let shown = path.display().to_string();
                 let mut file = File::open(path).map_err(read(&shown))?;
                 let tree = self.unpack(&shown, &mut file)?;
-                self.tree(tree.ok_or(SourceError::NoContext(shown))?, b"")
+                self.tree(tree.ok_or(SourceError::NoContext(shown))?, self.folder.as_bytes())
             }
             Given::Input => {
                 let mut file = tempfile::tempfile_in(self.scratch).map_err(read("standard input"))?;

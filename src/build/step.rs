@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use egress::{
-    Allow, Broker, Function, Observer, Outcome as Connection, Policy, Rule, Session, Settings, Target,
+    Allow, Broker, Declarer, Function, Observer, Outcome as Connection, Policy, Rule, Session, Settings,
+    Target,
 };
 use km_abi::records::{INLAY_MAX, Inlay, InlayFile};
 use km_vmm::boot::strings::{self, StringsError};
@@ -163,7 +164,8 @@ impl Machines {
                 Target::AnyPublic => None,
                 target => Some(Allow { namespace: None, target: target.clone() }),
             };
-            let policy = Policy { allow: rules.iter().filter_map(allow).collect(), ..Policy::default() };
+            let allow = rules.iter().filter_map(allow).collect();
+            let policy = Policy { allow, declarer: Declarer::Command, ..Policy::default() };
             let observer = Arc::new(Speaker(Arc::clone(&progress)));
             let settings = Settings { policy, observer, ..Settings::default() };
             let broker = runtime.block_on(async { Broker::new(settings) })?;

@@ -37,8 +37,9 @@ use super::serve::find_km;
 const EPOCH: i64 = 315_619_200;
 /// What steps reach if nobody says: every public address.
 const PUBLIC: [&str; 2] = ["*:1-65535", "*:1-65535/udp"];
-/// Where on a volume builds keep their steps.
-pub const BUILDS: &str = "builds";
+/// Where on a volume builds keep their steps, and those of tenants, in a folder for each.
+const BUILDS: &str = "builds";
+const BUILDS_OF: &str = "builds-of";
 /// Longest secret in bytes.
 const SECRET_MAX: u64 = 1 << 20;
 /// A step has a machine for no longer.
@@ -47,8 +48,8 @@ const TIMEOUT_MAX: Duration = Duration::from_secs(3600);
 /// Options of `build`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// What COPY and ADD copy, without what its .dockerignore names: a folder, an archive (tar, plain or compressed with gzip or
-    /// zstd; - is standard input), a URL of one, or a repository, https://HOST/NAME.git[#REFERENCE[:FOLDER]].
+    /// What COPY and ADD copy, without what its .dockerignore names: a folder, an archive (tar, plain or compressed with gzip, zstd
+    /// or xz; - is standard input), a URL of one, or a repository, https://HOST/NAME.git[#REFERENCE[:FOLDER]].
     #[arg(value_name = "CONTEXT")]
     pub context: String,
     /// Where the image goes: oci:DIR[:NAME] or oci-archive:FILE[:NAME].
@@ -201,9 +202,37 @@ fn label(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// For whom a build is: what it keeps is seen by builds of the same tenant alone.
+#[derive(Clone, Debug, Default)]
+pub struct Tenancy {
+    /// None is whoever has the volume.
+    pub tenant: Option<String>,
+    /// Folder on the volume for files without a name, and how many bytes of layers may be added.
+    pub bounds: Option<(PathBuf, u64)>,
+    /// Directory of an archive that is the context.
+    pub folder: String,
+    /// Registries at addresses that are not public; without such a list, any are spoken to.
+    pub private_registries: Option<Vec<String>>,
+    /// Further secrets.
+    pub secrets: BTreeMap<String, Vec<u8>>,
+}
+
+/// Folder of what builds of a tenant keep.
+pub fn builds_folder(volume: &Path, tenant: Option<&str>) -> PathBuf {
+    tenant.map_or_else(|| volume.join(BUILDS), |tenant| volume.join(BUILDS_OF).join(tenant))
+}
+
+/// Such folders of all tenants that are there.
+pub fn builds_folders(volume: &Path) -> Vec<PathBuf> {
+    let of_tenants = std::fs::read_dir(volume.join(BUILDS_OF)).into_iter().flatten().flatten();
+    let all = std::iter::once(volume.join(BUILDS)).chain(of_tenants.map(|entry| entry.path()));
+    all.filter(|folder| folder.is_dir()).collect()
+}
+
 /// Images of registries and of this machine.
 struct Library {
     registries: Registries,
+    tenant: String,
     scratch: PathBuf,
 }
 
@@ -211,7 +240,14 @@ impl Images for Library {
     fn open(&self, reference: &Reference) -> Result<Box<dyn ImageContent + Send>, SourceError> {
         let keychain = self.registries.keychain().clone();
         let progress = Downloads::new().into_sink();
-        self.registries.source(reference, "", &keychain, &self.scratch, &Limits::default(), progress)
+        self.registries.source(
+            reference,
+            &self.tenant,
+            &keychain,
+            &self.scratch,
+            &Limits::default(),
+            progress,
+        )
     }
 }
 
@@ -239,6 +275,15 @@ pub struct Built {
 /// # Errors
 /// As [`run`].
 pub fn build(args: &Args) -> anyhow::Result<Built> {
+    build_for(args, Tenancy::default())
+}
+
+/// The same for a tenant.
+///
+/// # Errors
+/// As [`run`].
+pub fn build_for(args: &Args, tenancy: Tenancy) -> anyhow::Result<Built> {
+    let Tenancy { tenant, bounds, folder: within, private_registries, secrets } = tenancy;
     let recipe = &args.recipe;
     if !is_own_platform(&recipe.platform) {
         return Err(
@@ -248,18 +293,24 @@ pub fn build(args: &Args) -> anyhow::Result<Built> {
     let registries = if args.push { pushed(&args.tag)? } else { Vec::new() };
     let volume = Volume::open(&recipe.volume)
         .with_context(|| format!("{}: name another folder with --volume", recipe.volume.display()))?;
-    let folder = volume.root().join(BUILDS);
-    let cache = Cache::open(&folder).with_context(|| format!("cannot use {}", folder.display()))?;
+    let folder = builds_folder(volume.root(), tenant.as_deref());
+    let cache = match &bounds {
+        None => Cache::open(&folder),
+        Some((scratch, bytes)) => Cache::open_bounded(&folder, scratch, *bytes),
+    };
+    let cache = cache.with_context(|| format!("cannot use {}", folder.display()))?;
     let destination = destination(args, cache.scratch())?;
     let images = Library {
-        registries: recipe.registry.open_at(&volume.layers())?,
+        registries: recipe.registry.open_reaching(&volume.layers(), private_registries.as_deref())?,
+        tenant: tenant.unwrap_or_default(),
         scratch: cache.scratch().to_owned(),
     };
-    let options = recipe.options()?;
+    let mut options = recipe.options()?;
+    options.secrets.extend(secrets);
     let shown = Arc::new(Shown::new(recipe.form));
     let machines = Machines::new(recipe.machines()?, shown.clone())?;
     let Source { file, text, context, origin } =
-        open(args, &machines, cache.scratch(), options.epoch, &*shown)?;
+        open(args, &within, &machines, cache.scratch(), options.epoch, &*shown)?;
     let plan = Plan::new(&file, &text, &options.args, recipe.target.as_deref())?;
     let builder = Builder::new(plan, options, &context, &cache, &images, &machines, shown.clone());
     let Destination { output, names, .. } = &destination;
@@ -341,13 +392,14 @@ fn write_provenance(
 /// Opens the context; one that is not on this machine is a step of its own.
 fn open(
     args: &Args,
+    folder: &str,
     machines: &Machines,
     scratch: &Path,
     latest: i64,
     progress: &dyn Progress,
 ) -> anyhow::Result<Source> {
     let given = Given::new(&args.context);
-    let opener = Opener { machines, scratch, file: args.recipe.file.as_deref(), latest };
+    let opener = Opener { machines, scratch, file: args.recipe.file.as_deref(), folder, latest };
     if matches!(given, Given::Path(_)) {
         return Ok(opener.open(&given)?);
     }
@@ -435,7 +487,11 @@ fn epoch() -> anyhow::Result<i64> {
     }
 }
 
-fn rules(texts: &[String]) -> anyhow::Result<Vec<Rule>> {
+/// The rules that these texts are; without any, every public address.
+///
+/// # Errors
+/// [`Usage`], when one is none.
+pub fn rules(texts: &[String]) -> anyhow::Result<Vec<Rule>> {
     if texts.iter().any(|text| text == "none") {
         return Ok(Vec::new());
     }

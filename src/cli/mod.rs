@@ -10,6 +10,8 @@
 
 mod access;
 mod build;
+mod build_order;
+mod builder;
 mod building;
 mod bundle;
 mod collect;
@@ -77,6 +79,11 @@ pub struct Global {
 pub enum Command {
     /// Builds an image from a Dockerfile and a context; its RUN steps run in machines of their own.
     Build(Box<build::Args>),
+    /// Builds and pushes signed contexts: OpenFaaS' builder API.
+    Builder(Box<builder::Args>),
+    /// One build of the builder.
+    #[command(hide = true)]
+    BuildOrder(Box<build_order::Args>),
     /// Builds a function from source, publishes it, waits for it and calls it.
     Up(Box<up::Args>),
     /// Writes a function to begin with, with a test: in Python, JavaScript, Go, Ruby, PHP, Java, Rust or C.
@@ -162,6 +169,8 @@ fn as_called(mut command: clap::Command, program: Option<std::ffi::OsString>) ->
 pub fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Build(args) => build::run(&args),
+        Command::Builder(args) => builder::run(*args),
+        Command::BuildOrder(args) => build_order::run(*args),
         Command::Up(args) => up::run(*args),
         Command::New(args) => new::run(&args),
         Command::Bundle(args) => bundle::run(&args),

@@ -50,8 +50,18 @@ impl RegistryArgs {
     /// # Errors
     /// As [`Self::open`].
     pub fn open_at(&self, layers: &Path) -> anyhow::Result<Registries> {
+        self.open_reaching(layers, None)
+    }
+
+    /// The same where strangers name the images: of addresses that are not public, those of these hosts alone, of plain registries
+    /// and of mirrors are spoken to.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_reaching(&self, layers: &Path, private: Option<&[String]>) -> anyhow::Result<Registries> {
         let mut options = RegistryOptions {
             insecure: self.insecure_registry.clone(),
+            private_hosts: None,
             authorities: self.registry_ca.clone(),
             mirrors: Vec::new(),
             auth: self.registry_auth.clone(),
@@ -74,6 +84,10 @@ impl RegistryArgs {
                 options.insecure.push(mirror.clone());
             }
             options.mirrors.push((host.to_owned(), mirror));
+        }
+        if let Some(private) = private {
+            let named = options.insecure.iter().chain(options.mirrors.iter().map(|(_, mirror)| mirror));
+            options.private_hosts = Some(named.chain(private).cloned().collect());
         }
         Ok(Registries::open(options, layers)?)
     }

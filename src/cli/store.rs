@@ -14,7 +14,7 @@ use serde_json::json;
 use api::units::Quantity;
 use control::publish::collect::{Collector, Policy};
 
-use super::build::BUILDS;
+use super::build::builds_folders;
 use volume::Volume;
 
 /// Per cent of `--volume-size` beyond which everything goes that may go.
@@ -51,7 +51,7 @@ pub enum Action {
         /// How much the volume may hold; with more than 85 % of that in use, neither the grace time nor layers count.
         #[arg(long, env = "KONTAIN_VOLUME_SIZE", value_name = "SIZE")]
         volume_size: Option<Quantity>,
-        /// Layers of steps and caches to keep for the next builds, the last used; while a build is under way, all stay.
+        /// Layers of steps and caches to keep for the next builds, the last used, for each tenant; while a build is under way, all stay.
         #[arg(long, env = "KONTAIN_KEEP_BUILDS", value_name = "SIZE", default_value = "20Gi")]
         keep_builds: Quantity,
     },
@@ -79,7 +79,7 @@ pub enum Output {
 /// When the store cannot be used, or a record of a function cannot be read: then nothing is removed.
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let root = args.volume.join("store");
-    let is_volume = root.is_dir() || args.volume.join(BUILDS).is_dir();
+    let is_volume = root.is_dir() || !builds_folders(&args.volume).is_empty();
     anyhow::ensure!(is_volume, "{} has no store: name the volume with --volume", args.volume.display());
     let store = Store::open(&root)?;
     match &args.action {
@@ -142,16 +142,24 @@ fn collect(
 }
 
 fn collect_builds(volume: &Path, keep: Quantity) -> anyhow::Result<()> {
-    let folder = volume.join(BUILDS);
-    let collected = build::cache::collect::collect(&folder, keep.bytes());
-    if let Some(collected) = collected.with_context(|| format!("cannot clear {}", folder.display()))? {
-        let freed = HumanBytes(collected.freed_bytes);
-        println!(
-            "builds: {} steps and caches removed, {freed} freed, {} left-overs cleared",
-            collected.removed, collected.leftovers
-        );
+    for folder in builds_folders(volume) {
+        let collected = build::cache::collect::collect(&folder, keep.bytes());
+        if let Some(collected) = collected.with_context(|| format!("cannot clear {}", folder.display()))? {
+            let freed = HumanBytes(collected.freed_bytes);
+            println!(
+                "{}: {} steps and caches removed, {freed} freed, {} left-overs cleared",
+                shown(volume, &folder),
+                collected.removed,
+                collected.leftovers
+            );
+        }
     }
     Ok(())
+}
+
+/// A folder as it is called on the volume.
+fn shown(volume: &Path, folder: &Path) -> String {
+    folder.strip_prefix(volume).unwrap_or(folder).display().to_string()
 }
 
 fn verify(store: &Store, volume: &Path, digests: &[Digest]) -> anyhow::Result<ExitCode> {
@@ -166,12 +174,13 @@ fn verify(store: &Store, volume: &Path, digests: &[Digest]) -> anyhow::Result<Ex
             println!("  {line}");
         }
     }
-    let folder = volume.join(BUILDS);
-    if digests.is_empty() && folder.exists() {
+    let folders = if digests.is_empty() { builds_folders(volume) } else { Vec::new() };
+    for folder in folders {
         let damage = build::cache::collect::verify(&folder);
         let damage = damage.with_context(|| format!("cannot read {}", folder.display()))?;
         sound &= damage.is_empty();
-        println!("builds {}", if damage.is_empty() { "sound" } else { "DAMAGED" });
+        let name = shown(volume, &folder);
+        println!("{name} {}", if damage.is_empty() { "sound" } else { "DAMAGED" });
         for line in damage {
             println!("  {line}");
         }

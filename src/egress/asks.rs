@@ -129,7 +129,7 @@ impl Shared {
         let destination = question.destination();
         self.take_rate(call, &destination)?;
         if let Err(refusal) = self.broker.decide(&question) {
-            self.tell(call, &destination, &refusal.to_string());
+            self.tell(call, &destination, &refusal.told(self.broker.declarer()));
             return Err(Denial::Refused);
         }
         let places = self.places(call, &destination)?;
@@ -285,7 +285,7 @@ impl Shared {
         if resolution == Resolution::Refuse {
             self.with_call(number, |call| {
                 call.usage.refused += 1;
-                self.tell(call, name.as_str(), &Refusal::Undeclared.to_string());
+                self.tell(call, name.as_str(), &Refusal::Undeclared.told(self.broker.declarer()));
             });
         }
         resolution

@@ -16,7 +16,7 @@ use crate::bucket::Bucket;
 use crate::cache::Cache;
 use crate::call::GIVEN_MAX;
 use crate::own;
-use crate::policy::{KnownName, Policy, Question, Refusal, Resolution};
+use crate::policy::{Declarer, KnownName, Policy, Question, Refusal, Resolution};
 use crate::session::Session;
 use crate::settings::{Functions, Limits, Observer, Settings, SettingsError};
 use crate::upstream::Upstream;
@@ -192,6 +192,10 @@ impl Broker {
 
     pub(crate) fn observer(&self) -> &dyn Observer {
         &*self.observer
+    }
+
+    pub(crate) fn declarer(&self) -> Declarer {
+        self.policy().declarer
     }
 
     /// The policy's decision, and the kernel's word on whose address it is.

@@ -46,7 +46,7 @@ pub use api::egress::rule::{self, Rule, RuleError, Target};
 pub use broker::{Broker, Function};
 pub use call::Usage;
 pub use peers::PeerError;
-pub use policy::{Allow, KnownName, Mode, Policy};
+pub use policy::{Allow, Declarer, KnownName, Mode, Policy};
 pub use session::Session;
 pub use settings::{Caller, Functions, Limits, Observer, Outcome, Settings, SettingsError, Traffic};
 pub use upstream::answers;

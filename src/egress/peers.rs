@@ -17,12 +17,12 @@ pub enum PeerError {
     #[error("{0:?} is no name of a host")]
     Name(String),
     /// By a rule.
-    #[error("egress to {destination} {refusal}")]
+    #[error("egress to {destination} {why}")]
     Refused {
         /// `HOST:PORT`.
         destination: String,
-        /// Why.
-        refusal: Refusal,
+        /// Why, with the fix.
+        why: String,
     },
     /// The name has no address.
     #[error("{0} has no address")]
@@ -49,7 +49,8 @@ impl Broker {
         let name: Name = host.parse().map_err(|_| PeerError::Name(host.to_owned()))?;
         if self.resolution(function, &name) == Resolution::Refuse {
             let destination = format!("{name}:{port}");
-            return Err(PeerError::Refused { destination, refusal: Refusal::Undeclared });
+            let why = Refusal::Undeclared.told(self.declarer());
+            return Err(PeerError::Refused { destination, why });
         }
         let dns = DnsName::from_ascii(name.as_str()).map_err(|_| PeerError::Name(host.to_owned()))?;
         let (mut open, mut first) = (Vec::new(), None);
@@ -70,7 +71,10 @@ impl Broker {
     fn judge(&self, function: &Function, names: &[Given], to: SocketAddr) -> Result<(), PeerError> {
         let (namespace, rules) = (function.namespace(), &*function.rules);
         let question = Question { namespace, rules, names, transport: Transport::Tcp, to };
-        let refused = |refusal| PeerError::Refused { destination: question.destination(), refusal };
+        let refused = |refusal: Refusal| {
+            let (destination, why) = (question.destination(), refusal.told(self.declarer()));
+            PeerError::Refused { destination, why }
+        };
         self.decide(&question).map_err(refused)
     }
 }

@@ -54,6 +54,16 @@ impl fmt::Display for Mode {
     }
 }
 
+/// Who says what may be reached, and so what a refusal advises.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Declarer {
+    /// An Image, within what the operator allows.
+    #[default]
+    Image,
+    /// The options of a command, whose user is the operator as well.
+    Command,
+}
+
 /// Addresses beyond public ones that Images may declare: `[NAMESPACE=]CIDR`, or a name that leads to them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Allow {
@@ -105,6 +115,8 @@ pub fn network(text: &str) -> Result<IpNet, RuleError> {
 pub struct Policy {
     /// What functions may reach at all.
     pub mode: Mode,
+    /// Who declares it.
+    pub declarer: Declarer,
     /// What Images may declare beyond public addresses.
     pub allow: Vec<Allow>,
     /// What nobody reaches, whatever else is said.
@@ -197,6 +209,28 @@ pub enum Refusal {
     /// A private address.
     #[error("leads to a private address ({0}): the operator must allow it (--egress-allow CIDR)")]
     Private(IpAddr),
+}
+
+impl Refusal {
+    /// The same with the fix of whoever declares what may be reached.
+    #[must_use]
+    pub fn told(&self, declarer: Declarer) -> String {
+        match (declarer, self) {
+            (Declarer::Image, _) | (Declarer::Command, Self::Off | Self::Denied(_) | Self::Loopback(_)) => {
+                self.to_string()
+            }
+            (Declarer::Command, Self::Undeclared) => "is not allowed; add it with --egress".to_owned(),
+            (Declarer::Command, Self::Own(net)) => {
+                format!("leads to an address of this machine ({net}): name exactly it with --egress")
+            }
+            (Declarer::Command, Self::Special { ip, net }) => {
+                format!("leads to {ip} of {net}, which is no usual peer: name exactly it with --egress")
+            }
+            (Declarer::Command, Self::Private(ip)) => {
+                format!("leads to a private address ({ip}): name its network with --egress")
+            }
+        }
+    }
 }
 
 /// What the resolver does with a name.

@@ -2,13 +2,14 @@
 
 use km_abi::outbound::Transport;
 
-use crate::policy::{Given, Mode, Policy, Question, Refusal, Resolution};
+use crate::policy::{Declarer, Given, Mode, Policy, Question, Refusal, Resolution};
 use api::egress::name::Name;
 use api::egress::rule::Rule;
 
 /// An operator of a cluster.
 fn policy(allow: &[&str], deny: &[&str]) -> Policy {
     Policy {
+        declarer: Declarer::Image,
         mode: Mode::Declared,
         allow: allow.iter().map(|text| text.parse().unwrap()).collect(),
         deny: deny.iter().map(|text| crate::policy::network(text).unwrap()).collect(),
@@ -256,6 +257,9 @@ fn refusals_name_the_fix() {
         decide(&policy(&[], &[]), rules, names, to).unwrap_err().to_string()
     };
     assert_eq!(message(&[], &[], "8.8.8.8:1"), "is not allowed; add it to spec.egress");
+    assert_eq!(Refusal::Undeclared.told(Declarer::Command), "is not allowed; add it with --egress");
+    let private = Refusal::Private([10, 0, 0, 1].into()).told(Declarer::Command);
+    assert_eq!(private, "leads to a private address (10.0.0.1): name its network with --egress");
     assert!(message(&["10.0.0.0/8:1"], &[], "10.1.2.3:1").contains("(10.1.2.3): the operator must allow it"));
     assert!(message(&["0.0.0.0/0:1"], &[], "10.0.0.5:1").contains("--egress-allow 10.0.0.5/32"));
     let metadata = message(&["0.0.0.0/0:1"], &[], "[::ffff:169.254.169.254]:1");

@@ -189,7 +189,7 @@ fn files_are_added_from_urls_within_the_rules() {
 
     for (line, egress, expected) in [
         ("ADD http://HOST/file.txt /x", "none", "this build reaches nothing"),
-        ("ADD http://HOST/file.txt /x", "*:1-65535", "must allow exactly"),
+        ("ADD http://HOST/file.txt /x", "*:1-65535", "name exactly it with --egress"),
         ("ADD http://HOST/away /x", &*rule, "loopback network"),
         ("ADD http://HOST/metadata /x", &rule, "169.254.169.254"),
         ("ADD http://HOST/loop /x", &rule, "again and again"),

@@ -10,6 +10,7 @@ mod contexts;
 mod interrupted;
 mod mounts;
 mod pushes;
+mod service;
 mod templates;
 
 use std::fs;
@@ -209,19 +210,35 @@ fn stages_give_files_to_others() {
 
 #[test]
 fn archives_are_unpacked_by_add() {
-    same("archives", "FROM base\nADD a.tar /plain/\nADD a.tar.gz /gzip\nADD note /plain/\n", |bench| {
-        bench.file("in/x", "x");
-        bench.file("note", "n");
-        let context = bench.path("context");
-        for (flag, name) in [("-cf", "a.tar"), ("-czf", "a.tar.gz")] {
-            let status = Command::new("tar")
-                .current_dir(&context)
-                .args(["--owner=3", "--group=4", flag, name, "in"])
-                .status()
-                .expect("tar starts");
-            assert!(status.success());
-        }
-    });
+    same(
+        "archives",
+        "FROM base\nADD a.tar /plain/\nADD a.tar.gz /gzip\nADD a.tar.xz /xz/\nADD note /plain/\n",
+        |bench| {
+            bench.file("in/x", "x");
+            bench.file("note", "n");
+            let context = bench.path("context");
+            for (flag, name) in [("-cf", "a.tar"), ("-czf", "a.tar.gz"), ("-cJf", "a.tar.xz")] {
+                let status = Command::new("tar")
+                    .current_dir(&context)
+                    .args(["--owner=3", "--group=4", flag, name, "in"])
+                    .status()
+                    .expect("tar starts");
+                assert!(status.success());
+            }
+        },
+    );
+}
+
+#[test]
+fn archives_that_are_bombs_are_refused() {
+    let bench = Bench::new("FROM scratch\nADD bomb.tar.xz /\n");
+    let context = bench.path("context");
+    let script = "truncate -s 200M zeros && tar -cJf bomb.tar.xz zeros && rm zeros && test $(stat -c %s bomb.tar.xz) -lt 200000";
+    let made = Command::new("sh").args(["-c", script]).current_dir(&context).status().expect("sh starts");
+    assert!(made.success());
+    let ended = bench.build("out", &[]);
+    assert_eq!(ended.status, 1, "{}", text(&ended.stderr));
+    assert!(text(&ended.stderr).contains("decompresses to more than"), "{}", text(&ended.stderr));
 }
 
 #[test]
@@ -427,11 +444,13 @@ fn steps_without_bounds_end_by_themselves_alone() {
     for (step, options, expected) in [
         ("dd if=/dev/zero of=/big bs=1M", &[][..], "No space left"),
         ("sleep 100", &["--timeout", "1s"], "not done within 1s"),
-        ("wget -T 5 http://169.254.169.254/latest/", &["--egress", "*:1-65535"], "169.254.169.254"),
+        ("busybox nc -w 5 169.254.169.254 80", &[], "name exactly it with --egress"),
         ("kill -9 $$", &[], "RUN kill -9"),
     ] {
         let bench = Bench::new(&format!("FROM base\nRUN {step}\n"));
-        let ended = bench.build("out", options);
+        let mut command = bench.building("out", "*:1-65535");
+        let ended =
+            run(command.args(options).arg(bench.path("context")), b"", LIMIT).expect("the build ends");
         let stderr = text(&ended.stderr);
         assert_eq!(ended.status, 1, "{step}: {stderr}");
         assert!(stderr.contains(expected), "{step}: {stderr}");

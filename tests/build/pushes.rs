@@ -152,3 +152,48 @@ fn registries_want_credentials() {
     let credentials = format!("{}:{}", USER.0, USER.1);
     assert!(text(&ended.stdout).contains(&digest(&name, &["--creds", &credentials])));
 }
+
+#[test]
+fn helpers_have_credentials_for_downloads_and_pushes() {
+    let registry = Registry::private();
+    let host = &registry.host;
+    let credentials = format!("{}:{}", USER.0, USER.1);
+    let mut skopeo = Command::new("skopeo");
+    skopeo.args([
+        "--insecure-policy",
+        "copy",
+        "--quiet",
+        "--dest-tls-verify=false",
+        "--dest-creds",
+        &credentials,
+    ]);
+    skopeo.arg(format!("oci:{}", base().display())).arg(format!("docker://{host}/bases/base:1"));
+    assert_eq!(run(&mut skopeo, b"", LIMIT).expect("skopeo ends").status, 0);
+    let bench = Bench::new(&format!("FROM {host}/bases/base:1\nCOPY Dockerfile /\n"));
+    let (programs, seen) = (bench.path("programs"), bench.path("seen"));
+    std::fs::create_dir(&programs).expect("a folder can be made");
+    let helper = programs.join("docker-credential-test");
+    let entry = serde_json::json!({"ServerURL": host, "Username": USER.0, "Secret": USER.1});
+    let script = format!(
+        "#!/bin/sh\nread -r server\necho \"$1 $server $ROLE\" >> {}\necho '{entry}'\n",
+        seen.display()
+    );
+    std::fs::write(&helper, script).expect("a file can be written");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&helper, mode).expect("a mode can be set");
+    let config = bench.path("config.json");
+    let text_of = serde_json::json!({"credHelpers": {host: "test"}}).to_string();
+    std::fs::write(&config, text_of).expect("a file can be written");
+    let (authority, name) = (registry.authority(true), format!("{host}/team/app:1"));
+    let mut command = bench.command("none");
+    command.args(["--push", "-t", &name, "--registry-ca"]).arg(authority).arg("--registry-auth").arg(config);
+    // A helper has the environment of the command, where clouds put what identifies it.
+    let path = std::env::var("PATH").unwrap_or_default();
+    command.env("PATH", format!("{}:{path}", programs.display())).env("ROLE", "push");
+    let ended = run(command.arg(bench.path("context")), b"", LIMIT).expect("the build ends");
+    assert_eq!(ended.status, 0, "{}", text(&ended.stderr));
+    assert!(text(&ended.stdout).contains(&digest(&name, &["--creds", &credentials])));
+    let asked = std::fs::read_to_string(&seen).expect("it was asked");
+    assert!(asked.lines().count() >= 2, "for the base and for the push: {asked}");
+    assert!(asked.lines().all(|line| line == format!("get {host} push")), "{asked}");
+}

@@ -129,6 +129,47 @@ fn secrets_are_readable_where_it_was_said_and_nowhere_else() {
 }
 
 #[test]
+fn the_builder_is_apart_and_says_what_it_does_not_have() {
+    let Some(helm) = Helm::find() else { return };
+    let plain = helm.template(&Value::Object(Map::new())).unwrap();
+    assert!(!plain.contains("-builder"), "it is there only when it is asked for");
+    let documents = helm.documents(&serde_json::json!({"builder": {"enabled": true, "replicas": 2}}));
+    let of = |kind: &str, name: &str| {
+        let is = |one: &&Value| one["kind"] == kind && one["metadata"]["name"] == name;
+        documents.iter().find(is).unwrap_or_else(|| panic!("{kind} {name}")).clone()
+    };
+    let deployment = of("Deployment", "kontain-faas-builder");
+    let template = &deployment["spec"]["template"];
+    let functions = &of("Service", "kontain-faas")["spec"]["selector"];
+    assert_ne!(functions["app.kubernetes.io/name"], template["metadata"]["labels"]["app.kubernetes.io/name"]);
+    let pod = &template["spec"];
+    assert_eq!(pod["serviceAccountName"], of("ServiceAccount", "kontain-faas-builder")["metadata"]["name"]);
+    assert_eq!(pod["automountServiceAccountToken"], false);
+    let container = &pod["containers"][0];
+    assert_eq!(container["resources"]["limits"]["devices.kubevirt.io/kvm"], 1);
+    assert_eq!(container["securityContext"]["capabilities"]["drop"][0], "ALL");
+    let secrets =
+        pod["volumes"].as_array().unwrap().iter().filter(|volume| volume["secret"].is_object()).count();
+    assert_eq!(secrets, 1, "its payload secret alone");
+    of("NetworkPolicy", "kontain-faas-builder");
+    for (value, named) in [
+        (serde_json::json!({"buildkit": {"enabled": true}}), "builder.buildkit"),
+        (serde_json::json!({"buildkit": {"image": "x"}}), "builder.buildkit"),
+        (serde_json::json!({"enableLchown": true}), "builder.enableLchown"),
+        (serde_json::json!({"proBuilder": {"maxInflight": 1}}), "builder.maxInflight"),
+        (serde_json::json!({"enabled": true, "payloadSecret": ""}), "builder.payloadSecret"),
+        (serde_json::json!({"maxInflight": 0}), "/builder/maxInflight"),
+        (
+            serde_json::json!({"enabled": true, "serviceAccount": {"create": false}}),
+            "builder.serviceAccount.name",
+        ),
+    ] {
+        let error = helm.template(&serde_json::json!({"builder": value})).unwrap_err();
+        assert!(error.contains(named), "{value}: {error}");
+    }
+}
+
+#[test]
 fn sizes_add_up() {
     let Some(helm) = Helm::find() else { return };
     let args = |values: &Value| helm.pod(values)["containers"][1]["args"].to_string();

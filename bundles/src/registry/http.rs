@@ -8,7 +8,7 @@ use reqwest::redirect::Policy;
 use reqwest::{ClientBuilder, Method, RequestBuilder};
 use url::{Host, Url};
 
-use super::addresses::Resolver;
+use super::addresses::{Reach, Resolver};
 use super::{Options, RegistryError, tls};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -24,10 +24,11 @@ pub(super) struct Http {
 impl Http {
     pub(super) fn new(options: &Options) -> Result<Self, RegistryError> {
         let tls = tls::config(options)?;
+        let reach = Reach::new(options.private_hosts.as_deref());
         let builder = || {
             reqwest::Client::builder()
                 .tls_backend_preconfigured(tls.clone())
-                .dns_resolver(Arc::new(Resolver))
+                .dns_resolver(Arc::new(Resolver(reach.clone())))
                 .redirect(Policy::none())
                 .connect_timeout(CONNECT_TIMEOUT)
                 .read_timeout(options.rate_window)

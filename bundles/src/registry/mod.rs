@@ -57,6 +57,8 @@ pub struct Options {
     pub insecure: Vec<String>,
     /// Files with certificates of authorities, in PEM, that are trusted besides the usual ones.
     pub authorities: Vec<PathBuf>,
+    /// Hosts that may be at addresses which are not public; without such a list, any may.
+    pub private_hosts: Option<Vec<String>>,
     /// Mirrors: a registry's host, and the host that is asked first.
     pub mirrors: Vec<(String, String)>,
     /// Blobs that are downloaded at the same time for one tenant, …
@@ -81,6 +83,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             insecure: Vec::new(),
+            private_hosts: None,
             authorities: Vec::new(),
             mirrors: Vec::new(),
             parallel_per_tenant: 4,

@@ -18,7 +18,6 @@ use reqwest::header::{CONTENT_RANGE, CONTENT_TYPE, HeaderMap, LOCATION, RANGE};
 use reqwest::{Method, Response, StatusCode, Url};
 use tokio::sync::Mutex;
 
-use super::addresses::check_target;
 use super::backoff::{retry, retry_while};
 use super::session::{Ask, Session, Verb, Write};
 use super::{Client, Credentials, Options, RegistryError};
@@ -245,7 +244,7 @@ fn next(session: &Session, from: &Url, response: &Response) -> Result<Url, Regis
     };
     let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
     let url = from.join(location.ok_or_else(nonsense)?).map_err(|_| nonsense())?;
-    check_target(&session.host, &url, from.scheme() == "http")?;
+    session.check(&url, from.scheme() == "http")?;
     Ok(url)
 }
 

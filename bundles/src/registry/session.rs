@@ -9,7 +9,7 @@ use reqwest::{Method, Response, StatusCode};
 use url::Url;
 
 use super::access::Proofs;
-use super::addresses::check_target;
+use super::addresses::{Reach, check_target};
 use super::backoff::retry_after;
 use super::challenge::{self, Challenge};
 use super::http::Http;
@@ -26,6 +26,7 @@ pub(super) struct Session {
     pub(super) credentials: Credentials,
     base: Url,
     insecure: Vec<String>,
+    reach: Reach,
     /// A whole document must come in this time: it is too small for a rate.
     patience: Duration,
     /// What this process knows to be allowed.
@@ -87,7 +88,8 @@ impl Session {
         let base: Url = format!("{scheme}://{host}/v2/{repository}/").parse().map_err(|_| {
             RegistryError::Protocol { host: host.to_owned(), what: "its name makes no URL".to_owned() }
         })?;
-        check_target(host, &base, scheme == "http")?;
+        let reach = Reach::new(options.private_hosts.as_deref());
+        check_target(host, &base, scheme == "http", &reach)?;
         let (host, repository) = (host.to_owned(), repository.to_owned());
         let (insecure, patience) = (options.insecure.clone(), 2 * options.rate_window);
         Ok(Self {
@@ -97,6 +99,7 @@ impl Session {
             credentials,
             base,
             insecure,
+            reach,
             patience,
             proofs,
             authorization: Mutex::new(None),
@@ -116,6 +119,11 @@ impl Session {
     pub(super) fn url(&self, path: &str) -> Result<Url, RegistryError> {
         let what = "the request makes no URL".to_owned();
         self.base.join(path).map_err(|_| RegistryError::Protocol { host: self.host.clone(), what })
+    }
+
+    /// Checks where the registry sends us.
+    pub(super) fn check(&self, target: &Url, plain_allowed: bool) -> Result<(), RegistryError> {
+        check_target(&self.host, target, plain_allowed, &self.reach)
     }
 
     /// Whether a URL's host was named as one for plain HTTP.
@@ -228,7 +236,7 @@ impl Session {
         let location =
             response.headers().get(LOCATION).and_then(|value| value.to_str().ok()).ok_or_else(nonsense)?;
         let target = from.join(location).map_err(|_| nonsense())?;
-        check_target(&self.host, &target, from.scheme() == "http")?;
+        self.check(&target, from.scheme() == "http")?;
         Ok(target)
     }
 

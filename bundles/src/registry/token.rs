@@ -28,7 +28,7 @@ impl Session {
             |what: &str| RegistryError::Protocol { host: self.host.clone(), what: what.to_owned() };
         let realm: Url = realm.parse().map_err(|_| nonsense("its token realm is no URL"))?;
         let plain_allowed = self.is_insecure(&realm);
-        super::addresses::check_target(&self.host, &realm, plain_allowed)?;
+        self.check(&realm, plain_allowed)?;
         let usual = || format!("repository:{}:{}", self.repository, self.actions);
         let mut wanted = scope.map_or_else(usual, str::to_owned);
         for source in &self.sources {

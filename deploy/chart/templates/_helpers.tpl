@@ -68,14 +68,53 @@ privileged: false
 readOnlyRootFilesystem: true
 {{- end -}}
 
-{{/* The server's resources, with the device where a plugin gives it. */}}
-{{- define "kontain-faas.serverResources" -}}
-{{- $resources := deepCopy .Values.server.resources -}}
-{{- if eq .Values.device.mode "plugin" -}}
-{{- $limits := merge (dict .Values.device.resource 1) (default (dict) $resources.limits) -}}
+{{/* Resources, with the device where a plugin gives it: of the root and the resources. */}}
+{{- define "kontain-faas.withDevice" -}}
+{{- $values := (index . 0).Values -}}
+{{- $resources := deepCopy (index . 1) -}}
+{{- if eq $values.device.mode "plugin" -}}
+{{- $limits := merge (dict $values.device.resource 1) (default (dict) $resources.limits) -}}
 {{- $resources = set $resources "limits" $limits -}}
 {{- end -}}
 {{- toYaml $resources -}}
+{{- end -}}
+
+{{/* The builder's pods are none of the Service of functions. */}}
+{{- define "kontain-faas.builderSelector" -}}
+app.kubernetes.io/name: {{ .Chart.Name }}-builder
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "kontain-faas.builderLabels" -}}
+{{ include "kontain-faas.builderSelector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end -}}
+
+{{- define "kontain-faas.builderAccount" -}}
+{{- with .Values.builder.serviceAccount -}}
+{{- if .create -}}
+{{- default (printf "%s-builder" (include "kontain-faas.fullname" $)) .name -}}
+{{- else -}}
+{{- required "builder.serviceAccount.name: name one, or set builder.serviceAccount.create to true" .name -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Values of OpenFaaS' builder that mean nothing here say so. */}}
+{{- define "kontain-faas.builderRefused" -}}
+{{- with .Values.builder -}}
+{{- if hasKey . "buildkit" -}}
+{{- fail "builder.buildkit: there is no BuildKit here: steps run in machines of their own, which need neither its daemon nor its rights" -}}
+{{- end -}}
+{{- if .enableLchown -}}
+{{- fail "builder.enableLchown: files of a context belong to root in the image, or to whom --chown names" -}}
+{{- end -}}
+{{- if hasKey . "proBuilder" -}}
+{{- fail "builder.proBuilder: set builder.maxInflight" -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "kontain-faas.volume" -}}

@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use egress::{Allow, Broker, Function, Observer, Outcome, Policy, Rule, Session, Settings, Target};
+use egress::{Allow, Broker, Declarer, Function, Observer, Outcome, Policy, Rule, Session, Settings, Target};
 use tokio::runtime::Runtime;
 
 /// Connects the machine as long as it is held.
@@ -45,7 +45,8 @@ impl Egress {
             Target::AnyPublic => None,
             target => Some(Allow { namespace: None, target: target.clone() }),
         };
-        let policy = Policy { allow: rules.iter().filter_map(allow).collect(), ..Policy::default() };
+        let allow = rules.iter().filter_map(allow).collect();
+        let policy = Policy { allow, declarer: Declarer::Command, ..Policy::default() };
         let settings = Settings { policy, observer: Arc::new(Speaker), ..Settings::default() };
         let broker = runtime.block_on(async { Broker::new(settings) }).context("--egress")?;
         let function = broker.function("default", "km", rules.to_vec(), Vec::new()).context("--egress")?;

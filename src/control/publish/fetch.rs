@@ -15,6 +15,8 @@ use bundles::source::{self, ImageContent, SourceError};
 pub struct RegistryOptions {
     /// Hosts, with their ports if need be, that are spoken to in plain HTTP.
     pub insecure: Vec<String>,
+    /// Hosts that may be at addresses which are not public; without such a list, any may.
+    pub private_hosts: Option<Vec<String>>,
     /// Files with certificates of authorities to trust, besides the usual ones.
     pub authorities: Vec<PathBuf>,
     /// Hosts, and those that are asked before them.
@@ -41,10 +43,26 @@ impl Registries {
     /// # Errors
     /// When a file of certificates cannot be used, or the folder refuses.
     pub fn open(options: RegistryOptions, layers: &Path) -> Result<Self, RegistryError> {
-        let RegistryOptions { insecure, authorities, mirrors, auth, floor_bytes_per_s, deadline } = options;
+        let RegistryOptions {
+            insecure,
+            private_hosts,
+            authorities,
+            mirrors,
+            auth,
+            floor_bytes_per_s,
+            deadline,
+        } = options;
         let usual = Options::default();
         let rate_floor_bytes_per_s = floor_bytes_per_s.unwrap_or(usual.rate_floor_bytes_per_s);
-        let options = Options { insecure, authorities, mirrors, rate_floor_bytes_per_s, deadline, ..usual };
+        let options = Options {
+            insecure,
+            private_hosts,
+            authorities,
+            mirrors,
+            rate_floor_bytes_per_s,
+            deadline,
+            ..usual
+        };
         let client = Client::new(options)?;
         let keychain = Keychain::anonymous().with_file(auth);
         Ok(Self { client, keychain, cache: BlobCache::open(layers)? })
