@@ -7,7 +7,7 @@ use super::file::{File, Ready};
 use super::io::Sink;
 use super::node::Node;
 use crate::errno::{Errno, Result};
-use crate::wait::WaitQueue;
+use crate::wait::{WaitKey, WaitQueue};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
 use alloc::rc::{Rc, Weak};
@@ -126,6 +126,17 @@ impl Inotify {
         self.watched.borrow_mut().insert(number, Rc::clone(node));
         node.volume.watches.set(node.volume.watches.get() + 1);
         Ok(number)
+    }
+
+    /// What is woken by its events.
+    #[must_use]
+    pub fn key(&self) -> WaitKey {
+        self.queue.key()
+    }
+
+    /// Takes the events that wait to be read: what happened, and what ties the two parts of a move together.
+    pub fn take_events(&self) -> Vec<(u32, u32)> {
+        self.events.borrow_mut().drain(..).map(|event| (event.mask, event.cookie)).collect()
     }
 
     /// Ends a watch.

@@ -142,10 +142,13 @@ fn sys_signalfd4(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
 
 fn open(ctx: &mut Ctx<'_>, args: &Args, flags: u64) -> SysResult {
     let [fd, set, size, ..] = *args;
-    if size != 8 || flags & !(NONBLOCK | CLOEXEC) != 0 {
+    if size != 8 {
         return Err(Errno::EINVAL.into());
     }
     let wanted = SigSet::mask(ctx.memory().load(set)?);
+    if flags & 0xffff_ffff & !(NONBLOCK | CLOEXEC) != 0 {
+        return Err(Errno::EINVAL.into());
+    }
     if fd as i32 != -1 {
         let open = ctx.file(fd)?;
         let file = open.file.as_any().downcast_ref::<SignalFile>().ok_or(Errno::EINVAL)?;
