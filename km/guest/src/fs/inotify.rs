@@ -4,7 +4,7 @@
 //! [`notify`] and [`notify_entry`], which cost a comparison while a file system has no watch at all.
 
 use super::file::{File, Ready};
-use super::io::Sink;
+use super::io::{Sink, put_record};
 use super::node::Node;
 use crate::errno::{Errno, Result};
 use crate::wait::{WaitKey, WaitQueue};
@@ -189,8 +189,10 @@ impl File for Inotify {
                 }
                 break;
             }
-            done += out.put(&bytes)?;
+            // It is taken even where it cannot be told.
             self.events.borrow_mut().pop_front();
+            put_record(out, &bytes)?;
+            done += bytes.len();
         }
         if done == 0 { Err(Errno::EAGAIN) } else { Ok(done) }
     }

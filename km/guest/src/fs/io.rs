@@ -1,6 +1,6 @@
 //! Where a file's bytes go and come from: user memory, or a buffer of the library OS.
 
-use crate::errno::Result;
+use crate::errno::{Errno, Result};
 use alloc::vec::Vec;
 
 /// Takes bytes (the destination of a read).
@@ -13,6 +13,14 @@ pub trait Sink {
     /// # Errors
     /// EFAULT when user memory behind it cannot be written and nothing was.
     fn put(&mut self, bytes: &[u8]) -> Result<usize>;
+}
+
+/// Puts a record, of which a part would be of no use.
+///
+/// # Errors
+/// EFAULT when not all of it can be written; some of it may have been.
+pub fn put_record(out: &mut dyn Sink, record: &[u8]) -> Result<()> {
+    if out.put(record)? == record.len() { Ok(()) } else { Err(Errno::EFAULT) }
 }
 
 /// Gives bytes (the origin of a write).

@@ -3,7 +3,7 @@
 use super::row::Row;
 use crate::errno::{Errno, Result};
 use crate::fs::file::{File, OpenFile, Ready};
-use crate::fs::io::Sink;
+use crate::fs::io::{Sink, put_record};
 use crate::fs::synthetic::View;
 use crate::kernel::{Args, Ctx};
 use crate::signal::info::{Info, Origin};
@@ -51,7 +51,12 @@ impl File for SignalFile {
         while out.room() >= RECORD_BYTES
             && let Some(info) = self.take()
         {
-            done += out.put(&record(&info))?;
+            // It is taken even where it cannot be told.
+            match put_record(out, &record(&info)) {
+                Ok(()) => done += RECORD_BYTES,
+                Err(errno) if done == 0 => return Err(errno),
+                Err(_) => break,
+            }
         }
         if done == 0 { Err(Errno::EAGAIN) } else { Ok(done) }
     }
