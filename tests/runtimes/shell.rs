@@ -92,6 +92,22 @@ pub fn debuggers() -> Result<(), Failed> {
         ],
     )?;
     bundle.prints(
+        "cd /app; gdb -batch -ex 'break main' -ex run -ex 'watch total' -ex continue -ex continue -ex 'print total' \
+         -ex 'delete 2' -ex 'hbreak 24' -ex continue -ex delete -ex continue ./program",
+        &[
+            "Hardware watchpoint 2: total",
+            "Old value = 0",
+            "New value = 7",
+            "add (first=3, second=4) at program.c:10",
+            "Old value = 7",
+            "New value = 77",
+            "$1 = 77",
+            "Hardware assisted breakpoint 3",
+            "Breakpoint 3, main",
+            "exited with code 05]",
+        ],
+    )?;
+    bundle.prints(
         "cd /app; gdb -batch -ex run -ex backtrace -ex 'print total' --args ./program crash",
         &["received signal SIGSEGV", "main (count=2", "$1 = 77"],
     )?;

@@ -1,7 +1,7 @@
 //! Counters to wait for (eventfd(2)).
 
 use super::file::{File, Ready};
-use super::io::{Sink, Source};
+use super::io::{Sink, Source, put_record};
 use crate::errno::{Errno, Result};
 use crate::wait::WaitQueue;
 use alloc::vec::Vec;
@@ -37,10 +37,11 @@ impl File for EventFd {
             _ if self.semaphore => 1,
             count => count,
         };
-        let put = out.put(&taken.to_le_bytes())?;
+        // It is taken even where it cannot be told.
         self.count.set(self.count.get() - taken);
         self.queue.wake_for(Ready::OUT.bits());
-        Ok(put)
+        put_record(out, &taken.to_le_bytes())?;
+        Ok(8)
     }
 
     fn write(&self, _: u64, from: &mut dyn Source) -> Result<usize> {
@@ -49,7 +50,9 @@ impl File for EventFd {
         }
         let mut bytes = [0; 8];
         // A value that does not fit is not lost: the call waits, and runs again from its start.
-        from.take(&mut bytes)?;
+        if from.take(&mut bytes)? < bytes.len() {
+            return Err(Errno::EFAULT);
+        }
         let added = u64::from_le_bytes(bytes);
         if added == FULL {
             return Err(Errno::EINVAL);

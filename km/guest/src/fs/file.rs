@@ -1,5 +1,6 @@
 //! Open files: the [`File`] trait that every kind implements, and [`OpenFile`], the description that descriptors share.
 
+use super::attributes::Attributes;
 use super::inotify::{event, notify};
 use super::io::{Sink, Source};
 use super::locks::Owner;
@@ -125,6 +126,11 @@ pub trait File: Any {
     /// File type and permission bits that fstat(2) reports of an object without an inode.
     fn mode(&self) -> u32 {
         0o600
+    }
+
+    /// Owner and mode of an object without an inode, where it has its own.
+    fn attributes(&self) -> Option<&Attributes> {
+        None
     }
 
     /// Inode number that fstat(2) reports of an object without an inode.

@@ -4,10 +4,10 @@
 //! [`notify`] and [`notify_entry`], which cost a comparison while a file system has no watch at all.
 
 use super::file::{File, Ready};
-use super::io::Sink;
+use super::io::{Sink, put_record};
 use super::node::Node;
 use crate::errno::{Errno, Result};
-use crate::wait::WaitQueue;
+use crate::wait::{WaitKey, WaitQueue};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
 use alloc::rc::{Rc, Weak};
@@ -128,6 +128,17 @@ impl Inotify {
         Ok(number)
     }
 
+    /// What is woken by its events.
+    #[must_use]
+    pub fn key(&self) -> WaitKey {
+        self.queue.key()
+    }
+
+    /// Takes the events that wait to be read: what happened, and what ties the two parts of a move together.
+    pub fn take_events(&self) -> Vec<(u32, u32)> {
+        self.events.borrow_mut().drain(..).map(|event| (event.mask, event.cookie)).collect()
+    }
+
     /// Ends a watch.
     ///
     /// # Errors
@@ -178,8 +189,10 @@ impl File for Inotify {
                 }
                 break;
             }
-            done += out.put(&bytes)?;
+            // It is taken even where it cannot be told.
             self.events.borrow_mut().pop_front();
+            put_record(out, &bytes)?;
+            done += bytes.len();
         }
         if done == 0 { Err(Errno::EAGAIN) } else { Ok(done) }
     }

@@ -1,6 +1,6 @@
 //! Where a file's bytes go and come from: user memory, or a buffer of the library OS.
 
-use crate::errno::Result;
+use crate::errno::{Errno, Result};
 use alloc::vec::Vec;
 
 /// Takes bytes (the destination of a read).
@@ -28,6 +28,14 @@ pub trait Sink {
 pub type Place = (u64, u64);
 /// Most pieces that are asked for at once.
 pub const PLACES_MAX: usize = km_abi::hypercall::OPS_MAX;
+
+/// Puts a record, of which a part would be of no use.
+///
+/// # Errors
+/// EFAULT when not all of it can be written; some of it may have been.
+pub fn put_record(out: &mut dyn Sink, record: &[u8]) -> Result<()> {
+    if out.put(record)? == record.len() { Ok(()) } else { Err(Errno::EFAULT) }
+}
 
 /// Gives bytes (the origin of a write).
 pub trait Source {

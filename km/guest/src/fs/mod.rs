@@ -11,8 +11,10 @@
 //! * [`image`], [`erofs`]: the rootfs image. [`dev`], [`proc`], [`sys`], `etc`: what the library OS puts there.
 //! * [`changes`]: what differs from the image. [`program`]: what execve(2) needs. [`stale`]: what mappings must let go. [`locks`]: advisory locks.
 
+pub mod attributes;
 pub mod changes;
 pub mod dev;
+pub mod dnotify;
 pub mod erofs;
 mod etc;
 pub mod eventfd;

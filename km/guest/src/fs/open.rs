@@ -161,7 +161,8 @@ fn open_node(walk: &Walk<'_>, node: &Rc<Node>, flags: u32) -> core::result::Resu
 /// A node for an open file that has none, so that a path or an empty one can lead to it.
 #[must_use]
 pub fn node_of(nameless: &Rc<Volume>, file: &Rc<OpenFile>) -> Rc<Node> {
-    let meta = Meta::new(file.file.mode(), 0, 0);
+    let mode = file.file.mode();
+    let meta = file.file.attributes().map_or_else(|| Meta::new(mode, 0, 0), |own| own.meta(mode));
     Node::with_ino(nameless, file.identity() as u64, meta, Body::Open(Rc::clone(file)))
 }
 

@@ -3,6 +3,7 @@
 //! Both ends share a [`Pipe`]; an open file is a [`PipeEnd`] that counts as reader, writer or both. In packet mode
 //! (O_DIRECT) each write is one packet.
 
+use super::attributes::Attributes;
 use super::file::{File, Ready};
 use super::io::{Collect, Sink, Source};
 use super::node::{Node, meta};
@@ -45,6 +46,7 @@ struct Page {
 /// What both ends share.
 pub struct Pipe {
     number: u64,
+    attributes: Attributes,
     bytes: RefCell<VecDeque<u8>>,
     /// How `bytes` are divided into pages. The capacity counts pages, full or not.
     pages: RefCell<VecDeque<Page>>,
@@ -61,9 +63,10 @@ pub struct Pipe {
 impl Pipe {
     /// An empty pipe without ends.
     #[must_use]
-    pub fn new(number: u64) -> Rc<Self> {
+    pub fn new(number: u64, attributes: Attributes) -> Rc<Self> {
         Rc::new(Self {
             number,
+            attributes,
             bytes: RefCell::default(),
             pages: RefCell::default(),
             capacity: Cell::new(CAPACITY),
@@ -82,7 +85,8 @@ impl Pipe {
         if let Some(pipe) = slot.clone().and_then(|any| any.downcast::<Self>().ok()) {
             return pipe;
         }
-        let pipe = Self::new(node.ino);
+        // Its node has the attributes.
+        let pipe = Self::new(node.ino, Attributes::new(0, 0));
         *slot = Some(Rc::clone(&pipe) as Rc<dyn Any>);
         pipe
     }
@@ -167,6 +171,12 @@ impl Pipe {
         self.capacity.set(size);
         self.queue.wake();
         Ok(size)
+    }
+
+    /// Bytes that a write is sure to find room for.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        self.free_pages() * PIPE_BUF
     }
 
     /// Pages that a write can still fill.
@@ -373,6 +383,10 @@ impl File for PipeEnd {
 
     fn mode(&self) -> u32 {
         meta::S_IFIFO | 0o600
+    }
+
+    fn attributes(&self) -> Option<&Attributes> {
+        Some(&self.pipe.attributes)
     }
 
     fn number(&self) -> u64 {

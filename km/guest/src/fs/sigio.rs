@@ -3,7 +3,9 @@
 //! Such a file is watched like one in an epoll instance ([`crate::wait::watch`]), by a watcher that has a name of its own,
 //! [`watch::SIGNALS`]: where woken names are looked at, that one sends what is due. Files without O_ASYNC cost nothing.
 
+use super::dnotify::Notices;
 use super::file::{OpenFile, Ready};
+use crate::errno::Result;
 use crate::kernel::Kernel;
 use crate::signal::Signal;
 use crate::signal::info::{Info, Origin, code};
@@ -27,9 +29,10 @@ struct Watched {
     key: WaitKey,
 }
 
-/// The open files with O_ASYNC.
+/// The open files with O_ASYNC, and the directories with F_NOTIFY.
 #[derive(Default)]
 pub struct AsyncFiles {
+    notices: Notices,
     watched: BTreeMap<u64, Watched>,
     next_token: u64,
 }
@@ -55,6 +58,17 @@ impl AsyncFiles {
     }
 }
 
+impl AsyncFiles {
+    /// F_NOTIFY of an open directory, through this descriptor.
+    ///
+    /// # Errors
+    /// As [`Notices::set`].
+    pub fn notify(&mut self, file: &Rc<OpenFile>, fd: u64, asked: u32) -> Result<()> {
+        self.next_token += 1;
+        self.notices.set(file, fd, asked, self.next_token - 1)
+    }
+}
+
 /// Why a file sends a signal: `si_code` and `si_band` (sigaction(2)).
 fn reason(ready: Ready, changed: u32) -> Option<(i32, i64)> {
     const IN: (i32, i64) = (1, 0x41);
@@ -71,7 +85,16 @@ fn reason(ready: Ready, changed: u32) -> Option<(i32, i64)> {
 impl Kernel {
     /// Sends the signals of files that have become ready.
     pub(crate) fn send_io_signals(&mut self) {
+        /// POLL_MSG, and what comes with it.
+        const MESSAGE: i32 = 3;
+        const MESSAGE_BAND: i64 = 0x441;
         for note in watch::take_notes(watch::SIGNALS) {
+            if let Some((file, fd, count)) = self.async_files.notices.take(note.token) {
+                for _ in 0..count {
+                    self.send_io_signal(&file, MESSAGE, Origin::Poll { band: MESSAGE_BAND, fd });
+                }
+                continue;
+            }
             let Some(watched) = self.async_files.watched.get(&note.token) else { continue };
             let (fd, Some(file)) = (watched.fd, watched.file.upgrade()) else { continue };
             if let Some((code, band)) = reason(file.file.ready(), note.changed) {

@@ -139,14 +139,14 @@ impl File for TimerFd {
             self.arm();
             return Err(Errno::EAGAIN);
         }
-        let put = out.put(&count.to_le_bytes())?;
         let next = self.deadline.get().filter(|_| self.interval_ns.get() > 0).map(|deadline| Deadline {
             at_ns: deadline.at_ns.saturating_add(count.saturating_mul(self.interval_ns.get())),
             ..deadline
         });
         self.deadline.set(next);
         self.arm();
-        Ok(put)
+        // Expirations are taken even where they cannot be told.
+        out.put(&count.to_le_bytes())
     }
 
     fn ready(&self) -> Ready {

@@ -7,6 +7,7 @@ use crate::mm::{Access, FaultError};
 use crate::signal::frame::LastException;
 use crate::signal::info::{Info, code};
 use crate::signal::{Signal, deliver, float, instruction};
+use crate::task::watchpoints::Stepped;
 use crate::task::{Status, Tid};
 use alloc::rc::Rc;
 use alloc::vec::Vec;
@@ -43,7 +44,14 @@ impl Kernel {
                 return self.legacy_call(tid);
             }
         }
-        let Some(info) = self.signal_of(tid, vector) else { return };
+        let Some(mut info) = self.signal_of(tid, vector) else { return };
+        if vector == DEBUG && self.tasks.thread_mut(tid).traced {
+            match self.stepped(tid) {
+                Stepped::Wanted => {}
+                Stepped::Met => info.code = code::TRAP_HWBKPT,
+                Stepped::OnTheWay => return,
+            }
+        }
         let thread = self.tasks.thread_mut(tid);
         thread.fault = LastException { vector: u64::from(vector), error, ..thread.fault };
         self.force_signal(tid, info);

@@ -1,9 +1,9 @@
 //! madvise(2).
 
-use super::space::{AddressSpace, is_sole, own_page, range_of};
+use super::space::{AddressSpace, is_sole, own_page, round_up};
 use super::vma::{Backing, Prot, Traits, Vma};
 use crate::errno::{Errno, Result};
-use km_abi::layout::PAGE_SIZE;
+use km_abi::layout::{PAGE_SIZE, PROGRAM_END};
 use km_hal::paging::{self, Flags};
 use km_hal::phys;
 
@@ -35,8 +35,14 @@ impl AddressSpace {
     /// # Errors
     /// EINVAL; ENOMEM when not all of the range is mapped (what is has been treated); EFAULT when it cannot be populated.
     pub fn advise(&mut self, address: u64, len: u64, advice: Advice) -> Result<()> {
-        let (start, end) = range_of(address, len).map_err(|_| Errno::EINVAL)?;
-        let covered = self.vmas.is_covered(start, end);
+        if !address.is_multiple_of(PAGE_SIZE) {
+            return Err(Errno::EINVAL);
+        }
+        let end = round_up(len).and_then(|len| address.checked_add(len)).ok_or(Errno::EINVAL)?;
+        // Nothing is mapped beyond a program's half; what is within is treated.
+        let (start, within) = (address.min(PROGRAM_END), end.min(PROGRAM_END));
+        let covered = end <= PROGRAM_END && self.vmas.is_covered(start, within);
+        let end = within;
         match advice {
             Advice::Free if !self.vmas.overlapping(start, end).all(is_plain) => return Err(Errno::EINVAL),
             Advice::Discard | Advice::Free if self.has_locked(start, end) => return Err(Errno::EINVAL),

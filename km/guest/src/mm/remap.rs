@@ -1,9 +1,10 @@
 //! mremap(2).
 
 use super::space::{AddressSpace, MapRequest, Placement, range_of, release_page, round_up};
+use super::user::NAMEABLE_END;
 use super::vma::{Backing, Prot, Vma};
 use crate::errno::{Errno, Result};
-use km_abi::layout::PROGRAM_START;
+use km_abi::layout::{PAGE_SIZE, PROGRAM_END, PROGRAM_START};
 use km_hal::paging::{self, Mapping, Pool};
 
 /// What mremap(2) may do besides resizing in place.
@@ -25,9 +26,13 @@ impl AddressSpace {
     /// # Errors
     /// EINVAL, EFAULT, ENOMEM as mremap(2).
     pub fn remap(&mut self, address: u64, old_len: u64, new_len: u64, how: Remap) -> Result<u64> {
+        let fits = |len: &u64| *len > 0 && *len <= NAMEABLE_END;
+        let new_len = round_up(new_len).filter(fits).ok_or(Errno::EINVAL)?;
+        if !address.is_multiple_of(PAGE_SIZE) {
+            return Err(Errno::EINVAL);
+        }
+        let vma = self.vmas.find(address).ok_or(Errno::EFAULT)?.clone();
         let (start, old_end) = range_of(address, old_len).map_err(|_| Errno::EINVAL)?;
-        let new_len = round_up(new_len).filter(|len| *len > 0).ok_or(Errno::EINVAL)?;
-        let vma = self.vmas.find(start).ok_or(Errno::EFAULT)?.clone();
         if old_len == 0 {
             return self.duplicate(&vma, start, new_len, how);
         }
@@ -35,8 +40,11 @@ impl AddressSpace {
         match how {
             Remap::To(target) => {
                 let (target, target_end) = range_of(target, new_len).map_err(|_| Errno::EINVAL)?;
-                if target < PROGRAM_START || target < old_end && start < target_end {
+                if target < old_end && start < target_end {
                     return Err(Errno::EINVAL);
+                }
+                if target < PROGRAM_START {
+                    return Err(Errno::EPERM);
                 }
                 self.unmap_range(target, target_end);
                 self.shrink(start, old_len, new_len);
@@ -71,8 +79,7 @@ impl AddressSpace {
         let is_data = !vma.shared() && vma.prot.contains(Prot::WRITE);
         self.check_limits(new_len - old_len, is_data)?;
         let new_end = start.checked_add(new_len).ok_or(Errno::ENOMEM)?;
-        if old_end == vma.end && new_end <= km_abi::layout::PROGRAM_END && self.vmas.is_free(old_end, new_end)
-        {
+        if old_end == vma.end && new_end <= PROGRAM_END && self.vmas.is_free(old_end, new_end) {
             self.vmas.insert(extension(vma, old_end, new_end));
             return Ok(start);
         }

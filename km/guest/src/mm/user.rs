@@ -16,9 +16,9 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 /// Most entries of an iovec array (UIO_MAXIOV).
 pub const VECTOR_MAX: u64 = 1024;
 /// Most bytes that one read or write moves (read(2)).
-const TRANSFER_MAX: u64 = 0x7fff_f000;
+pub(crate) const TRANSFER_MAX: u64 = 0x7fff_f000;
 /// End of the addresses that a program may name; the last page of its half is never mapped (TASK_SIZE_MAX).
-const NAMEABLE_END: u64 = 0x7fff_ffff_f000;
+pub(super) const NAMEABLE_END: u64 = 0x7fff_ffff_f000;
 
 /// Whether a range lies in a program's half of the addresses, whatever is mapped there: what calls look at before they do
 /// anything.
@@ -120,6 +120,13 @@ impl UserMemory {
             done = at + count;
         });
         done
+    }
+
+    /// Whether a program may write `len` bytes, as few as a structure has, at `address`. Nothing changes.
+    #[must_use]
+    pub fn is_writable(&self, address: u64, len: usize) -> bool {
+        let mut there = alloc::vec![0; len];
+        self.read(address, &mut there).and_then(|()| self.write(address, &there)).is_ok()
     }
 
     /// Reads a plain structure.
@@ -303,6 +310,23 @@ impl UserRanges {
             }
         }
         Ok(done)
+    }
+}
+
+impl UserRanges {
+    /// Whether all that is left can be read.
+    #[must_use]
+    pub fn is_readable(&self) -> bool {
+        let mut page = [0; PAGE_SIZE as usize];
+        let mut is_there = |address: u64, len: u64| {
+            let at = address % PAGE_SIZE;
+            (0..(at + len).div_ceil(PAGE_SIZE)).all(|index| {
+                let start = (address - at + index * PAGE_SIZE).max(address);
+                let end = (address - at + (index + 1) * PAGE_SIZE).min(address + len);
+                self.memory.read(start, &mut page[..(end - start) as usize]).is_ok()
+            })
+        };
+        self.pieces().all(|(address, len)| is_nameable(address, len) && is_there(address, len))
     }
 }
 

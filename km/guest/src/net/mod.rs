@@ -140,6 +140,7 @@ impl Net {
             // ICMP echo sockets are for the groups of net.ipv4.ping_group_range, which are none.
             (raw::SOCK_DGRAM, IPPROTO_ICMP | raw::SOL_ICMPV6) => Err(Errno::EACCES),
             (raw::SOCK_STREAM | raw::SOCK_DGRAM, _) => Err(Errno::EPROTONOSUPPORT),
+            (raw::SOCK_RAW, 0) => Err(Errno::EPROTONOSUPPORT),
             (raw::SOCK_RAW, _) => Err(Errno::EPERM),
             _ => Err(Errno::ESOCKTNOSUPPORT),
         }

@@ -5,6 +5,7 @@ use super::budget::Budget;
 use super::message::{Incoming, Outgoing, Peer};
 use super::options::Options;
 use crate::errno::{Errno, Result};
+use crate::fs::attributes::Attributes;
 use crate::fs::file::{File, Ready};
 use crate::fs::io::{Sink, Source};
 use crate::kernel::Ctx;
@@ -56,6 +57,7 @@ pub struct Common {
     pub number: u64,
     /// The process that made it, with its credentials then.
     pub owner: Peer,
+    attributes: Attributes,
     /// Its own memory, as part of the machine's socket memory.
     budget: Rc<Budget>,
     charge: usize,
@@ -81,6 +83,7 @@ impl Common {
             options: Options::new(kind),
             number: NEXT_NUMBER.fetch_add(1, Ordering::Relaxed),
             owner,
+            attributes: Attributes::new(owner.uid, owner.gid),
             budget: Rc::clone(budget),
             charge,
         }
@@ -244,6 +247,10 @@ impl File for Socket {
 
     fn mode(&self) -> u32 {
         linux_raw_sys::general::S_IFSOCK | 0o777
+    }
+
+    fn attributes(&self) -> Option<&Attributes> {
+        Some(&self.protocol.common().attributes)
     }
 
     fn label(&self) -> Vec<u8> {

@@ -5,10 +5,10 @@ use super::row::Row;
 use crate::errno::{Errno, Result};
 use crate::fs::file::OpenFile;
 use crate::fs::inotify::{event, notify};
-use crate::fs::node::Node;
-use crate::fs::node::data::SIZE_MAX;
+use crate::fs::node::data::{F_SEAL_EXEC, SIZE_MAX};
 use crate::fs::node::meta::{self, MAY_WRITE, S_IFLNK, S_IFREG, S_ISGID, S_ISUID, Time};
 use crate::fs::node::volume::FsKind;
+use crate::fs::node::{Body, Node};
 use crate::fs::pipe::PipeEnd;
 use crate::fs::regular;
 use crate::kernel::{Args, Ctx};
@@ -50,10 +50,21 @@ const CWD: u64 = AT_FDCWD as u64;
 
 /// Attributes of /proc and /sys are not to be changed.
 fn check_changeable(node: &Node) -> Result<()> {
-    match node.volume.kind {
-        FsKind::Sysfs | FsKind::Cgroup2 => Err(Errno::EROFS),
-        FsKind::Proc => Err(Errno::EPERM),
+    match (node.volume.kind, &node.body) {
+        (FsKind::Sysfs | FsKind::Cgroup2, _) => Err(Errno::EROFS),
+        (FsKind::Proc, _) => Err(Errno::EPERM),
+        // Event files have one inode in common, which is nobody's to change.
+        (_, Body::Open(file)) if file.file.label().starts_with(b"anon_inode:") => Err(Errno::EOPNOTSUPP),
         _ => Ok(()),
+    }
+}
+
+/// Keeps what was changed, where `node` only stands for an open file without an inode.
+fn keep(node: &Node) {
+    if let Body::Open(file) = &node.body
+        && let Some(own) = file.file.attributes()
+    {
+        own.set(node.meta.get());
     }
 }
 
@@ -79,7 +90,12 @@ fn change_mode(ctx: &mut Ctx<'_>, node: &Rc<Node>, mode: u64) -> SysResult {
     if !meta::in_group(&who, old.gid) && !who.can(meta::CAP_FSETID) {
         bits &= !S_ISGID;
     }
+    let seals = node.data().map_or(0, |data| data.seals.get());
+    if seals & F_SEAL_EXEC != 0 && (old.mode ^ bits) & 0o111 != 0 {
+        return Err(Errno::EPERM.into());
+    }
     node.touch(|meta| meta.mode = meta.kind() | bits);
+    keep(node);
     notify(node, event::ATTRIB);
     Ok(0)
 }
@@ -128,6 +144,7 @@ fn change_owner(ctx: &mut Ctx<'_>, node: &Rc<Node>, uid: u32, gid: u32) -> SysRe
             meta.mode &= !(S_ISUID | group);
         }
     });
+    keep(node);
     notify(node, event::ATTRIB);
     Ok(0)
 }
@@ -193,6 +210,7 @@ fn change_times(ctx: &mut Ctx<'_>, node: &Rc<Node>, times: [NewTime; 2]) -> SysR
         meta.atime = pick(times[0], meta.atime);
         meta.mtime = pick(times[1], meta.mtime);
     });
+    keep(node);
     notify(node, event::ATTRIB);
     Ok(0)
 }

@@ -3,7 +3,7 @@
 use super::at::{self, AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_FOLLOW, at_place};
 use super::row::Row;
 use crate::errno::Errno;
-use crate::fs::node::Body;
+use crate::fs::node::{Body, meta};
 use crate::fs::ops::{self, RENAME_EXCHANGE, RENAME_NOREPLACE};
 use crate::fs::walk::{PATH_MAX, Restrict};
 use crate::kernel::{Args, Ctx};
@@ -43,6 +43,12 @@ fn sys_mknod(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
 }
 
 fn sys_mknodat(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    // The type is looked at before the path.
+    match args[2] as u32 & meta::S_IFMT {
+        meta::S_IFDIR => return Err(Errno::EPERM.into()),
+        0 | meta::S_IFREG | meta::S_IFCHR | meta::S_IFBLK | meta::S_IFIFO | meta::S_IFSOCK => {}
+        _ => return Err(Errno::EINVAL.into()),
+    }
     let mode = at::new_mode(ctx, args[2] as u32);
     at_place(ctx, args[0], args[1], Restrict::ENTRY, |walk, found, _| {
         ops::make_node(walk, found, mode, args[3] as u32).map(drop)

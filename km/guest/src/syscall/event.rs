@@ -5,7 +5,7 @@ use super::row::Row;
 use crate::errno::{Errno, Result};
 use crate::fs::eventfd::EventFd;
 use crate::fs::file::{O_LARGEFILE, O_NONBLOCK, O_RDWR, OpenFile};
-use crate::fs::node::data::{Data, F_SEAL_SEAL};
+use crate::fs::node::data::{Data, F_SEAL_EXEC, F_SEAL_SEAL};
 use crate::fs::node::meta::{Meta, S_IFREG};
 use crate::fs::node::{Body, Node};
 use crate::fs::open::O_CLOEXEC;
@@ -68,10 +68,10 @@ fn timer(file: &OpenFile) -> Result<&TimerFd> {
 }
 
 fn sys_timerfd_settime(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
-    if args[1] & !(TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET) != 0 {
+    let raw: [i64; 4] = ctx.memory().load(args[2])?;
+    if args[1] & 0xffff_ffff & !(TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET) != 0 {
         return Err(Errno::EINVAL.into());
     }
-    let raw: [i64; 4] = ctx.memory().load(args[2])?;
     let interval_ns = nanoseconds(raw[0], raw[1])?;
     let first_ns = nanoseconds(raw[2], raw[3])?;
     let file = ctx.file(args[0])?;
@@ -145,9 +145,13 @@ fn sys_memfd_create(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     if flags & (MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL) == 0 {
         data.seals.set(F_SEAL_SEAL);
     }
+    if flags & MFD_NOEXEC_SEAL != 0 {
+        data.seals.set(F_SEAL_EXEC);
+    }
     let vfs = &ctx.kernel.vfs;
     let node = Node::new(&vfs.nameless, meta, Body::File(data));
     node.set_place(&vfs.nameless_dir, &[b"memfd:", name.as_slice()].concat());
-    let file = OpenFile::new(Rc::new(RegularFile::new(node, O_RDWR)), O_RDWR | O_LARGEFILE);
+    // Counts as no writer, so that it can be executed while it is open (fexecve(3)).
+    let file = OpenFile::new(Rc::new(RegularFile::new(node, 0)), O_RDWR | O_LARGEFILE);
     install(ctx, file, flags & MFD_CLOEXEC != 0)
 }

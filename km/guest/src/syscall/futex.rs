@@ -63,12 +63,7 @@ fn sys_futex(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
             Err(Errno::EINVAL.into())
         }
         command::REQUEUE => requeue(ctx, operation, [word, second], [count, more]),
-        command::CMP_REQUEUE => {
-            if ctx.memory().load::<u32>(word)? != last as u32 {
-                return Err(Errno::EAGAIN.into());
-            }
-            requeue(ctx, operation, [word, second], [count, more])
-        }
+        command::CMP_REQUEUE => requeue_if(ctx, operation, [word, second], [count, more], Some(last as u32)),
         command::WAKE_OP => wake_op(ctx, operation, [word, second], [count, more], last),
         command::LOCK_PI | command::LOCK_PI2 => lock::acquire(ctx, args),
         command::TRYLOCK_PI => lock::try_acquire(ctx, word, operation),
@@ -138,11 +133,25 @@ fn deadline(ctx: &mut Ctx<'_>, operation: u64, timeout: u64) -> Result<Deadline>
 }
 
 fn requeue(ctx: &mut Ctx<'_>, operation: u64, words: [u64; 2], counts: [u64; 2]) -> SysResult {
+    requeue_if(ctx, operation, words, counts, None)
+}
+
+/// The same where the first word has a value still.
+fn requeue_if(
+    ctx: &mut Ctx<'_>,
+    operation: u64,
+    words: [u64; 2],
+    counts: [u64; 2],
+    value: Option<u32>,
+) -> SysResult {
     if !words[1].is_multiple_of(4) {
         return Err(Errno::EINVAL.into());
     }
     let from = key(ctx, words[0], operation)?;
     let to = key(ctx, words[1], operation)?;
+    if value.is_some() && value != Some(ctx.memory().load(words[0])?) {
+        return Err(Errno::EAGAIN.into());
+    }
     let kernel = &mut *ctx.kernel;
     let woken = kernel.futexes.wake(&mut kernel.tasks, from, counts[0], u32::MAX)?;
     let moved = if from == to { 0 } else { kernel.futexes.requeue(from, to, counts[1])? };
@@ -150,9 +159,12 @@ fn requeue(ctx: &mut Ctx<'_>, operation: u64, words: [u64; 2], counts: [u64; 2])
 }
 
 fn wake_op(ctx: &mut Ctx<'_>, operation: u64, words: [u64; 2], counts: [u64; 2], encoded: u64) -> SysResult {
-    let op = WakeOp::decode(encoded)?;
+    if !words[1].is_multiple_of(4) {
+        return Err(Errno::EINVAL.into());
+    }
     let first = key(ctx, words[0], operation)?;
     let second = key(ctx, words[1], operation)?;
+    let op = WakeOp::decode(encoded)?;
     let memory = ctx.memory();
     let old: u32 = memory.load(words[1])?;
     memory.store(words[1], &op.apply(old))?;

@@ -11,7 +11,7 @@ use crate::task::credentials::CAP_IPC_LOCK;
 use crate::task::limits::resource;
 use crate::wait::SysResult;
 use alloc::rc::Rc;
-use km_abi::layout::PAGE_SIZE;
+use km_abi::layout::{PAGE_SIZE, PROGRAM_END};
 
 pub const ROWS: &[Row] = &[
     Row::partial(9, "mmap", sys_mmap, "MAP_GROWSDOWN does not grow, MAP_HUGETLB is ENOMEM"),
@@ -82,11 +82,12 @@ fn sys_mmap(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     }
     let prot = Prot::from_bits_truncate(prot as u32);
     let shared = match flags & MAP_TYPE {
-        MAP_SHARED | MAP_SHARED_VALIDATE => true,
+        MAP_SHARED => true,
+        MAP_SHARED_VALIDATE if flags & MAP_ANONYMOUS == 0 => true,
         MAP_PRIVATE => false,
         _ => return Err(Errno::EINVAL.into()),
     };
-    if flags & MAP_HUGETLB != 0 {
+    if len > PROGRAM_END || flags & MAP_HUGETLB != 0 {
         return Err(Errno::ENOMEM.into());
     }
     if flags & MAP_GROWSDOWN != 0 && (shared || flags & MAP_ANONYMOUS == 0) {
@@ -222,6 +223,8 @@ fn sys_msync(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     }
     // A shared page is the file's page: there is nothing to write back.
     let space = ctx.process().space.borrow();
+    // A length that reaches the end of all addresses is none.
+    let len = len.wrapping_add(PAGE_SIZE - 1) & !(PAGE_SIZE - 1);
     space.check_mapped(address, len)?;
     let locked = flags & INVALIDATE != 0 && space.has_locked(address, address.saturating_add(len));
     if locked { Err(Errno::EBUSY.into()) } else { Ok(0) }
@@ -257,22 +260,21 @@ fn check_lock(ctx: &mut Ctx<'_>, len: u64) -> Result<()> {
     if locked.saturating_add(len) > limit { Err(Errno::EAGAIN) } else { Ok(()) }
 }
 
-/// The pages that a range touches; its length wraps, as Linux has it.
-fn touched(address: u64, len: u64) -> Result<(u64, u64)> {
+/// Start and length of the pages that a range touches; the length wraps, as Linux has it.
+fn touched(address: u64, len: u64) -> (u64, u64) {
     let start = address & !(PAGE_SIZE - 1);
-    let len = len.wrapping_add(address - start).wrapping_add(PAGE_SIZE - 1) & !(PAGE_SIZE - 1);
-    let end = start.wrapping_add(len);
-    if end < start { Err(Errno::EINVAL) } else { Ok((start, end)) }
+    (start, len.wrapping_add(address - start).wrapping_add(PAGE_SIZE - 1) & !(PAGE_SIZE - 1))
 }
 
 fn lock(ctx: &mut Ctx<'_>, address: u64, len: u64, bring_in: bool) -> SysResult {
     let limit = lock_limit(ctx)?;
-    let (start, end) = touched(address, len)?;
+    let (start, len) = touched(address, len);
     let mut space = ctx.process().space.borrow_mut();
-    let more = (end - start) - space.locked_within(start, end);
+    let more = len - space.locked_within(start, start.saturating_add(len));
     if space.locked_bytes().saturating_add(more) > limit {
         return Err(Errno::ENOMEM.into());
     }
+    let end = start.checked_add(len).ok_or(Errno::EINVAL)?;
     Ok(space.lock(start, end, true, bring_in).map(|()| 0)?)
 }
 
@@ -289,7 +291,8 @@ fn sys_mlock2(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
 }
 
 fn sys_munlock(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
-    let (start, end) = touched(args[0], args[1])?;
+    let (start, len) = touched(args[0], args[1]);
+    let end = start.checked_add(len).ok_or(Errno::EINVAL)?;
     Ok(ctx.process().space.borrow_mut().lock(start, end, false, false).map(|()| 0)?)
 }
 

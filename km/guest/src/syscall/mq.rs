@@ -7,7 +7,7 @@ use super::row::Row;
 use crate::errno::{Errno, Result};
 use crate::fs::file::{O_ACCMODE, O_NONBLOCK, O_RDWR, O_WRONLY, OpenFile};
 use crate::fs::node::meta::{MAY_READ, MAY_WRITE};
-use crate::fs::open::{O_CREAT, O_EXCL};
+use crate::fs::open::{O_CREAT, O_DIRECT, O_EXCL};
 use crate::fs::walk::{NAME_MAX, PATH_MAX};
 use crate::ipc::mq::{NewQueue, Notification, PRIORITIES, PosixQueue, QueueFile, Queues, Size};
 use crate::kernel::{Args, Ctx};
@@ -46,7 +46,8 @@ fn name(ctx: &mut Ctx<'_>, address: u64) -> Result<Vec<u8>> {
 fn sys_mq_open(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let [address, flags, mode, attributes, ..] = *args;
     let flags = flags as u32;
-    let size = if flags & O_CREAT != 0 && attributes != 0 {
+    // Read even where nothing is made.
+    let size = if attributes != 0 {
         let [_, messages, bytes, ..] = ctx.memory().load::<Attributes>(attributes)?;
         Size { messages, bytes }
     } else {
@@ -80,6 +81,9 @@ fn sys_mq_open(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
             queue
         }
     };
+    if flags & O_DIRECT != 0 {
+        return Err(Errno::EINVAL.into());
+    }
     // Every descriptor of a queue is closed by execve(2).
     install(ctx, OpenFile::new(Rc::new(QueueFile(queue)), flags & (O_ACCMODE | O_NONBLOCK)), true)
 }

@@ -6,7 +6,9 @@ use crate::errno::{Errno, Result};
 use crate::fs::file::{O_APPEND, O_ASYNC, O_NOATIME, O_NONBLOCK, O_PATH, OpenFile};
 use crate::fs::locks::{self, Locks, Owner, Range};
 use crate::fs::node::Node;
-use crate::fs::node::data::{F_SEAL_SEAL, F_SEAL_WRITE};
+use crate::fs::node::data::{
+    F_SEAL_EXEC, F_SEAL_FUTURE_WRITE, F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_WRITE,
+};
 use crate::fs::open::{self, O_CLOEXEC, O_CREAT, O_DIRECT, O_DIRECTORY, O_TMPFILE, O_TRUNC};
 use crate::fs::pipe::PipeEnd;
 use crate::fs::sigio::owner::{GROUP, PROCESS, THREAD};
@@ -23,7 +25,7 @@ pub const ROWS: &[Row] = &[
     Row::full(3, "close", sys_close),
     Row::full(32, "dup", sys_dup),
     Row::full(33, "dup2", sys_dup2),
-    Row::partial(72, "fcntl", sys_fcntl, "leases and F_NOTIFY are EINVAL"),
+    Row::partial(72, "fcntl", sys_fcntl, "leases are EINVAL"),
     Row::full(73, "flock", sys_flock),
     Row::full(85, "creat", sys_creat),
     Row::full(257, "openat", sys_openat),
@@ -160,6 +162,8 @@ const SETTABLE: u32 = O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME | O_ASYNC;
 const FCNTL: u64 = 72;
 /// F_GETLEASE, and what it says of a file without one.
 const F_GETLEASE: u32 = 1025;
+/// Signals for changes of a directory.
+const F_NOTIFY: u32 = 1026;
 const F_UNLCK: u64 = 2;
 
 fn sys_fcntl(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
@@ -192,6 +196,13 @@ fn sys_fcntl(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
         }
         11 => Ok(u64::from(file.signal.get())),
         F_GETLEASE => Ok(F_UNLCK),
+        F_NOTIFY => {
+            ctx.kernel.async_files.notify(&file, args[0], argument as u32)?;
+            if argument != 0 && file.owner.get() == [0, 0] {
+                file.owner.set([PROCESS, ctx.process().pid]);
+            }
+            Ok(0)
+        }
         1031 => Ok(pipe(&file)?.set_capacity(argument)? as u64),
         1032 => Ok(pipe(&file)?.capacity() as u64),
         1033 => add_seals(ctx, &file, argument as u32),
@@ -266,14 +277,18 @@ fn is_mapped_writable(ctx: &Ctx<'_>, file: &OpenFile) -> bool {
 }
 
 fn add_seals(ctx: &Ctx<'_>, file: &OpenFile, seals: u32) -> SysResult {
-    let data = file_data(file)?;
+    /// With F_SEAL_EXEC, a file that may be executed is also sealed against every change.
+    const CHANGES: u32 = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;
     file.check_writable().map_err(|_| Errno::EPERM)?;
+    if seals & !(F_SEAL_SEAL | CHANGES | F_SEAL_EXEC) != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    let data = file_data(file)?;
     if data.seals.get() & F_SEAL_SEAL != 0 {
         return Err(Errno::EPERM.into());
     }
-    if seals & !0x1f != 0 {
-        return Err(Errno::EINVAL.into());
-    }
+    let may_run = file.file.node().is_some_and(|node| node.meta.get().mode & 0o111 != 0);
+    let seals = if seals & F_SEAL_EXEC != 0 && may_run { seals | CHANGES } else { seals };
     if seals & F_SEAL_WRITE != 0 && is_mapped_writable(ctx, file) {
         return Err(Errno::EBUSY.into());
     }

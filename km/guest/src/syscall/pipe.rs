@@ -6,9 +6,11 @@ use super::row::Row;
 use super::rw::{read_once, write_once};
 use super::waiting::wait_for;
 use crate::errno::{Errno, Result};
-use crate::fs::file::{O_APPEND, O_NONBLOCK, OpenFile};
+use crate::fs::attributes::Attributes;
+use crate::fs::file::{O_APPEND, O_NONBLOCK, OpenFile, Ready};
 use crate::fs::io::{Collect, Source};
 use crate::fs::node::data::SIZE_MAX;
+use crate::fs::node::meta::{S_IFDIR, S_IFREG};
 use crate::fs::open::{O_CLOEXEC, O_DIRECT};
 use crate::fs::pipe::{Pipe, PipeEnd, duplicate};
 use crate::kernel::{Args, Ctx};
@@ -40,7 +42,8 @@ fn sys_pipe2(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     if flags & !(O_CLOEXEC | O_NONBLOCK | O_DIRECT) != 0 {
         return Err(Errno::EINVAL.into());
     }
-    let pipe = Pipe::new(ctx.kernel.vfs.nameless.new_ino());
+    let attributes = Attributes::by(&ctx.process().credentials);
+    let pipe = Pipe::new(ctx.kernel.vfs.nameless.new_ino(), attributes);
     // Packets are made by who writes: only that end has O_DIRECT.
     let reader = OpenFile::new(PipeEnd::open(&pipe, None, 0, false), flags & O_NONBLOCK);
     let writer_flags = flags & (O_NONBLOCK | O_DIRECT) | 1;
@@ -67,13 +70,21 @@ struct MoveEnd {
 }
 
 impl MoveEnd {
-    fn new(ctx: &mut Ctx<'_>, fd: u64, pointer: u64) -> Result<Self> {
-        let file = ctx.file(fd)?;
-        if pointer != 0 && !file.file.seekable() {
-            return Err(Errno::ESPIPE);
-        }
+    /// An open file at its own offset, or at the position that `pointer` leads to.
+    fn new(ctx: &mut Ctx<'_>, file: Rc<OpenFile>, pointer: u64) -> Result<Self> {
         let start = if pointer == 0 { file.offset.get() } else { ctx.memory().load(pointer)? };
-        if start > SIZE_MAX { Err(Errno::EINVAL) } else { Ok(Self { file, pointer, start }) }
+        Ok(Self { file, pointer, start })
+    }
+
+    /// Whether it has a position if one is given.
+    fn has_position(&self) -> bool {
+        self.pointer == 0 || self.file.file.seekable()
+    }
+
+    /// Checks that `len` bytes from its position on can be named.
+    fn check_range(&self, len: u64) -> Result<()> {
+        let is_wrong = self.start > SIZE_MAX || len > SIZE_MAX || self.start + len > SIZE_MAX;
+        if self.file.file.seekable() && is_wrong { Err(Errno::EINVAL) } else { Ok(()) }
     }
 
     /// Notes that `count` bytes were moved.
@@ -91,8 +102,6 @@ impl MoveEnd {
 
 /// Moves up to `len` bytes; stops early when either side would wait and something was moved.
 fn transfer(ctx: &mut Ctx<'_>, from: &MoveEnd, to: &MoveEnd, len: u64, nonblock: bool) -> SysResult {
-    from.file.check_readable()?;
-    to.file.check_writable()?;
     let len = len.min(TRANSFER_MAX);
     let mut done = 0;
     let mut stop = None;
@@ -127,16 +136,26 @@ fn step<'a>(
     done: u64,
     limit: usize,
 ) -> core::result::Result<usize, (Errno, &'a OpenFile)> {
-    let room = to.file.file.ready().contains(crate::fs::file::Ready::OUT);
-    if !room && !to.file.file.ready().contains(crate::fs::file::Ready::ERR) {
-        return Err((Errno::EAGAIN, &to.file));
+    let ready = to.file.file.ready();
+    let has_room = ready.intersects(Ready::OUT | Ready::ERR);
+    if !has_room {
+        // At its end there is nothing to wait for.
+        return if is_at_end(&from.file, from.start + done) {
+            Ok(0)
+        } else {
+            Err((Errno::EAGAIN, &*to.file))
+        };
     }
+    // What a socket or a terminal gave cannot be put back: take no more than there is room for.
+    let limit = pipe_end(&to.file).map_or(limit, |end| limit.min(end.pipe().room()));
     let mut collect = Collect { bytes: alloc::vec::Vec::new(), limit };
     let read = read_once(ctx, &from.file, from.start + done, &mut collect);
     read.map_err(|errno| (errno, &*from.file))?;
     let mut source = collect.bytes.as_slice();
-    let written =
-        if source.is_empty() { Ok(0) } else { write_once(ctx, &to.file, to.start + done, &mut source) };
+    let written = match source {
+        [] => Ok(0),
+        _ => write_once(ctx, &to.file, to.start + done, &mut source),
+    };
     let count = *written.as_ref().unwrap_or(&0);
     if let Some(end) = from.file.file.as_any().downcast_ref::<PipeEnd>() {
         crate::fs::pipe::put_back(end, &collect.bytes[count..]);
@@ -144,38 +163,87 @@ fn step<'a>(
     written.map_err(|errno| (errno, &*to.file))
 }
 
+/// Whether nothing follows position `at` of a file, or an empty pipe has no writer.
+fn is_at_end(file: &OpenFile, at: u64) -> bool {
+    match (file.file.node().and_then(|node| node.data()), pipe_end(file)) {
+        (Some(data), _) => data.size() <= at,
+        (_, Some(end)) => end.pipe().is_empty() && end.pipe().ends().1 == 0,
+        _ => false,
+    }
+}
+
+/// Whether bytes can be moved to or from a file without the program: event files take none.
+fn moves(file: &OpenFile) -> bool {
+    file.file.node().is_some_and(|node| !node.meta.get().is_dir())
+        || !file.file.label().starts_with(b"anon_inode:")
+}
+
 fn sys_sendfile(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
-    let from = MoveEnd::new(ctx, args[1], args[2])?;
-    let to = MoveEnd::new(ctx, args[0], 0)?;
+    let [out, source, pointer, len, ..] = *args;
+    if pointer != 0 {
+        ctx.memory().load::<u64>(pointer)?;
+    }
+    let source = ctx.file(source)?;
+    source.check_readable()?;
+    let from = MoveEnd::new(ctx, source, pointer)?;
+    if !from.has_position() {
+        return Err(Errno::ESPIPE.into());
+    }
+    if from.start > SIZE_MAX || len > SIZE_MAX {
+        return Err(Errno::EINVAL.into());
+    }
+    let out = ctx.file(out)?;
+    out.check_writable()?;
+    let to = MoveEnd::new(ctx, out, 0)?;
     if from.file.file.node().is_none_or(|node| node.meta.get().is_dir()) || !from.file.file.seekable() {
         return Err(Errno::EINVAL.into());
     }
-    if to.file.has(O_APPEND) || args[3] > SIZE_MAX {
+    if to.file.has(O_APPEND) {
         return Err(Errno::EINVAL.into());
     }
-    transfer(ctx, &from, &to, args[3], to.file.has(O_NONBLOCK))
+    if !moves(&to.file) && !is_at_end(&from.file, from.start) {
+        return Err(Errno::EINVAL.into());
+    }
+    transfer(ctx, &from, &to, len, to.file.has(O_NONBLOCK))
 }
 
 const SPLICE_F_NONBLOCK: u64 = 2;
 const SPLICE_FLAGS: u64 = 0xf;
+/// The argument is an `unsigned int`.
+const SPLICE_ALL_BITS: u64 = 0xffff_ffff;
 
 fn pipe_end(file: &OpenFile) -> Option<&PipeEnd> {
     file.file.as_any().downcast_ref::<PipeEnd>()
 }
 
 fn sys_splice(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
-    let (len, flags) = (args[4], args[5]);
-    if flags & !SPLICE_FLAGS != 0 {
+    let [from, from_pointer, to, to_pointer, len, flags] = *args;
+    if len == 0 {
+        return Ok(0);
+    }
+    if flags & SPLICE_ALL_BITS & !SPLICE_FLAGS != 0 {
         return Err(Errno::EINVAL.into());
     }
-    let from = MoveEnd::new(ctx, args[0], args[1])?;
-    let to = MoveEnd::new(ctx, args[2], args[3])?;
+    let (from, to) = (ctx.file(from)?, ctx.file(to)?);
+    let (from_pipe, to_pipe) = (pipe_end(&from).is_some(), pipe_end(&to).is_some());
+    if from_pipe && from_pointer != 0 || to_pipe && to_pointer != 0 {
+        return Err(Errno::ESPIPE.into());
+    }
+    let to = MoveEnd::new(ctx, to, to_pointer)?;
+    let from = MoveEnd::new(ctx, from, from_pointer)?;
+    from.file.check_readable()?;
+    to.file.check_writable()?;
     match (pipe_end(&from.file), pipe_end(&to.file)) {
         (None, None) => return Err(Errno::EINVAL.into()),
         (Some(one), Some(other)) if Rc::ptr_eq(one.pipe(), other.pipe()) => return Err(Errno::EINVAL.into()),
-        (_, None) if to.file.has(O_APPEND) => return Err(Errno::EINVAL.into()),
+        (_, None) if to.file.has(O_APPEND) || !to.has_position() || !moves(&to.file) => {
+            return Err(Errno::EINVAL.into());
+        }
+        (None, _) if !from.has_position() || !moves(&from.file) => return Err(Errno::EINVAL.into()),
         _ => {}
     }
+    from.check_range(len)?;
+    to.check_range(len)?;
     // Moves what is in the pipe and does not wait for more.
     let available = pipe_end(&from.file).map(|end| end.pipe().len()).filter(|&len| len > 0);
     let len = available.map_or(len, |available| len.min(available as u64));
@@ -184,16 +252,23 @@ fn sys_splice(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
 }
 
 fn sys_tee(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
-    let (from, to) = (ctx.file(args[0])?, ctx.file(args[1])?);
-    let (Some(one), Some(other)) = (pipe_end(&from), pipe_end(&to)) else { return Err(Errno::EINVAL.into()) };
-    if args[3] & !SPLICE_FLAGS != 0 || Rc::ptr_eq(one.pipe(), other.pipe()) {
+    let [from, to, len, flags, ..] = *args;
+    if flags & SPLICE_ALL_BITS & !SPLICE_FLAGS != 0 {
         return Err(Errno::EINVAL.into());
     }
+    if len == 0 {
+        return Ok(0);
+    }
+    let (from, to) = (ctx.file(from)?, ctx.file(to)?);
     from.check_readable()?;
     to.check_writable()?;
-    match duplicate(one, other, args[2].min(TRANSFER_MAX) as usize) {
+    let (Some(one), Some(other)) = (pipe_end(&from), pipe_end(&to)) else { return Err(Errno::EINVAL.into()) };
+    if Rc::ptr_eq(one.pipe(), other.pipe()) {
+        return Err(Errno::EINVAL.into());
+    }
+    match duplicate(one, other, len.min(TRANSFER_MAX) as usize) {
         Ok(count) => Ok(count as u64),
-        Err(Errno::EAGAIN) if args[3] & SPLICE_F_NONBLOCK == 0 => {
+        Err(Errno::EAGAIN) if flags & SPLICE_F_NONBLOCK == 0 => {
             let queue = if one.pipe().is_empty() { one.pipe().queue() } else { other.pipe().queue() };
             Err(Stop::Block(Wait::on(queue)))
         }
@@ -207,19 +282,23 @@ fn sys_tee(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
 }
 
 fn sys_vmsplice(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    if args[3] & SPLICE_ALL_BITS & !SPLICE_FLAGS != 0 {
+        return Err(Errno::EINVAL.into());
+    }
     let file = ctx.file(args[0])?;
     if pipe_end(&file).is_none() {
         return Err(Errno::EBADF.into());
-    }
-    if args[3] & !SPLICE_FLAGS != 0 {
-        return Err(Errno::EINVAL.into());
     }
     let mut ranges = UserRanges::vector(ctx.memory(), args[1], args[2])?;
     if ranges.left() == 0 {
         return Ok(0);
     }
     let result = if file.check_writable().is_ok() {
-        file.file.write(0, &mut ranges)
+        // As far as the memory is there: pages are taken one after another, and a part of one as well.
+        let room = pipe_end(&file).map_or(0, |end| end.pipe().room()).max(1);
+        let mut bytes = alloc::vec![0; ranges.left().min(room)];
+        let count = ranges.take(&mut bytes)?;
+        file.file.write(0, &mut &bytes[..count])
     } else {
         file.file.read(0, &mut ranges)
     };
@@ -230,26 +309,42 @@ fn sys_vmsplice(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
 }
 
 fn sys_copy_file_range(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
-    if args[5] != 0 {
+    let [from, from_pointer, to, to_pointer, len, flags] = *args;
+    let (from, to) = (ctx.file(from)?, ctx.file(to)?);
+    let from = MoveEnd::new(ctx, from, from_pointer)?;
+    let to = MoveEnd::new(ctx, to, to_pointer)?;
+    if flags & 0xffff_ffff != 0 {
         return Err(Errno::EINVAL.into());
     }
-    let from = MoveEnd::new(ctx, args[0], args[1])?;
-    let to = MoveEnd::new(ctx, args[2], args[3])?;
-    let (Some(one), Some(other)) = (from.file.file.node(), to.file.file.node()) else {
-        return Err(Errno::EINVAL.into());
-    };
-    if one.meta.get().is_dir() || other.meta.get().is_dir() {
+    let kind = |end: &MoveEnd| end.file.file.node().map_or(0, |node| node.meta.get().kind());
+    if [kind(&from), kind(&to)].contains(&S_IFDIR) {
         return Err(Errno::EISDIR.into());
     }
-    if one.data().is_none() || other.data().is_none() {
+    if [kind(&from), kind(&to)] != [S_IFREG; 2] {
         return Err(Errno::EINVAL.into());
     }
+    from.file.check_readable()?;
+    to.file.check_writable()?;
     if to.file.has(O_APPEND) {
         return Err(Errno::EBADF.into());
     }
-    let (start, end) = (from.start.max(to.start), from.start.min(to.start).saturating_add(args[4]));
+    let (Some(one), Some(other)) = (from.file.file.node(), to.file.file.node()) else {
+        return Err(Errno::EINVAL.into());
+    };
+    if !Rc::ptr_eq(&one.volume, &other.volume) {
+        return Err(Errno::EXDEV.into());
+    }
+    let (Some(data), Some(_)) = (one.data(), other.data()) else { return Err(Errno::EINVAL.into()) };
+    if from.start.checked_add(len).is_none() || to.start.checked_add(len).is_none() {
+        return Err(Errno::EOVERFLOW.into());
+    }
+    let len = len.min(data.size().saturating_sub(from.start));
+    let (start, end) = (from.start.max(to.start), from.start.min(to.start).saturating_add(len));
     if Rc::ptr_eq(one, other) && start < end {
         return Err(Errno::EINVAL.into());
     }
-    transfer(ctx, &from, &to, args[4], true)
+    if from.start > SIZE_MAX || to.start > SIZE_MAX {
+        return Err(Errno::EINVAL.into());
+    }
+    transfer(ctx, &from, &to, len, true)
 }

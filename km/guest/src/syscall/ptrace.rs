@@ -22,7 +22,7 @@ pub const ROWS: &[Row] = &[Row::partial(
     101,
     "ptrace",
     sys_ptrace,
-    "no hardware breakpoints, no PTRACE_PEEKSIGINFO, nothing of seccomp filters",
+    "debug registers watch for writing and executing only, by steps; no PTRACE_PEEKSIGINFO, nothing of seccomp filters",
 )];
 
 mod request {
@@ -64,12 +64,17 @@ struct Registers([u64; 27]);
 
 /// Bytes of `struct user`, of which [`Registers`] is the beginning.
 const USER_BYTES: u64 = 928;
-/// `u_debugreg` in it: eight registers, without breakpoints all 0.
+/// `u_debugreg` in it: eight registers.
 const DEBUG_REGISTERS: core::ops::Range<u64> = 848..912;
 /// Bytes of the part of the vector state that FXSAVE writes.
 const FXSAVE_BYTES: usize = 512;
 /// What `rax` shows at the beginning of a call: -ENOSYS.
 const NOT_YET: u64 = -38i64 as u64;
+
+/// Which debug register lies at an offset of `struct user`.
+fn debug_register(offset: u64) -> Option<usize> {
+    DEBUG_REGISTERS.contains(&offset).then(|| ((offset - DEBUG_REGISTERS.start) / 8) as usize)
+}
 
 fn sys_ptrace(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let [number, tid, address, data, ..] = *args;
@@ -196,11 +201,15 @@ fn word(ctx: &mut Ctx<'_>, tid: Tid, number: u64, address: u64, data: u64) -> Sy
             own.store(data, &word)?;
         }
         request::PEEKUSER => {
-            let word = registers(ctx, tid)?.0.get(index).copied().unwrap_or(0);
+            let word = match debug_register(address) {
+                Some(register) => trace_of(ctx, tid)?.debug.get(register),
+                None => registers(ctx, tid)?.0.get(index).copied().unwrap_or(0),
+            };
             own.store(data, &word)?;
         }
-        request::POKEUSER if DEBUG_REGISTERS.contains(&address) && data != 0 => {
-            return Err(Errno::ENOSPC.into());
+        request::POKEUSER if DEBUG_REGISTERS.contains(&address) => {
+            let register = debug_register(address).ok_or(Errno::EIO)?;
+            trace_of(ctx, tid)?.debug.set(register, data)?;
         }
         request::POKEUSER => {
             let mut values = registers(ctx, tid)?;

@@ -6,6 +6,7 @@ use crate::kernel::{Args, Ctx};
 use crate::task::Process;
 use crate::task::credentials::CAP_SYS_NICE;
 use crate::wait::{Stop, SysResult, Wait};
+use km_abi::layout::PAGE_SIZE;
 
 pub const ROWS: &[Row] = &[
     Row::full(24, "sched_yield", sys_sched_yield),
@@ -177,29 +178,56 @@ fn check_who(ctx: &mut Ctx<'_>, args: &Args) -> Result<()> {
     }
 }
 
+/// Refuses to change how processes of other users run.
+fn check_owner(ctx: &mut Ctx<'_>, tid: u64) -> Result<()> {
+    let who = ctx.process().credentials.clone();
+    let tasks = &ctx.kernel.tasks;
+    let owner = tasks.thread(tid as i32).and_then(|thread| tasks.process(thread.pid));
+    let is_own = owner
+        .is_none_or(|process| [process.credentials.uid, process.credentials.real_uid].contains(&who.uid));
+    if is_own || who.can(CAP_SYS_NICE) { Ok(()) } else { Err(Errno::EPERM) }
+}
+
+/// The priority that a program gives a thread.
+///
+/// # Errors
+/// EINVAL, EFAULT, ESRCH, in this order.
+fn given_priority(ctx: &mut Ctx<'_>, tid: u64, address: u64) -> Result<i32> {
+    if address == 0 || (tid as i32) < 0 {
+        return Err(Errno::EINVAL);
+    }
+    let priority = ctx.memory().load(address)?;
+    check_thread(ctx, tid)?;
+    Ok(priority)
+}
+
 fn sys_sched_setparam(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
-    check_thread(ctx, args[0])?;
-    let priority: i32 = ctx.memory().load(args[1])?;
-    if priority == 0 { Ok(0) } else { Err(Errno::EINVAL.into()) }
+    if given_priority(ctx, args[0], args[1])? != 0 {
+        return Err(Errno::EINVAL.into());
+    }
+    check_owner(ctx, args[0])?;
+    Ok(0)
 }
 
 fn sys_sched_getparam(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
-    check_thread(ctx, args[0])?;
     if args[1] == 0 {
         return Err(Errno::EINVAL.into());
     }
+    check_thread(ctx, args[0])?;
     ctx.memory().store(args[1], &0i32)?;
     Ok(0)
 }
 
 fn sys_sched_setscheduler(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
-    check_thread(ctx, args[0])?;
-    if args[2] == 0 {
+    if (args[1] as i32) < 0 {
         return Err(Errno::EINVAL.into());
     }
-    let priority: i32 = ctx.memory().load(args[2])?;
+    let priority = given_priority(ctx, args[0], args[2])?;
     match args[1] & 0xbfff_ffff {
-        policy if FAIR_POLICIES.contains(&policy) && priority == 0 => Ok(0),
+        policy if FAIR_POLICIES.contains(&policy) && priority == 0 => {
+            check_owner(ctx, args[0])?;
+            Ok(0)
+        }
         1 | 2 if (1..=99).contains(&priority) => Err(Errno::EPERM.into()),
         _ => Err(Errno::EINVAL.into()),
     }
@@ -217,12 +245,17 @@ fn sys_sched_rr_get_interval(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
 }
 
 fn sys_sched_setaffinity(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
-    check_thread(ctx, args[0])?;
-    if args[1] == 0 {
-        return Err(Errno::EINVAL.into());
+    /// Bytes of the kernel's own set: more are not looked at.
+    const SET_BYTES: usize = 8;
+    let mut set = [0; SET_BYTES];
+    let given = (args[1] as u32 as usize).min(SET_BYTES);
+    ctx.memory().read(args[2], &mut set[..given])?;
+    if (args[0] as i32) < 0 {
+        return Err(Errno::ESRCH.into());
     }
-    let first: u8 = ctx.memory().load(args[2])?;
-    if first & 1 == 1 { Ok(0) } else { Err(Errno::EINVAL.into()) }
+    check_thread(ctx, args[0])?;
+    check_owner(ctx, args[0])?;
+    if set[0] & 1 == 1 { Ok(0) } else { Err(Errno::EINVAL.into()) }
 }
 
 fn sys_sched_getaffinity(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
@@ -235,12 +268,24 @@ fn sys_sched_getaffinity(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
 }
 
 fn sys_sched_getattr(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    /// `struct sched_attr` as it was first, and as it is.
+    const FIRST_BYTES: usize = 48;
+    const BYTES: usize = 56;
     let [tid, address, size, flags, ..] = *args;
-    check_thread(ctx, tid)?;
-    if flags != 0 || size < 48 || address == 0 {
+    let room = size as u32 as usize;
+    let fits = (FIRST_BYTES..=PAGE_SIZE as usize).contains(&room);
+    if flags as u32 != 0 || !fits || address == 0 || (tid as i32) < 0 {
         return Err(Errno::EINVAL.into());
     }
-    // size, policy; flags; nice, priority; runtime, deadline, period
-    ctx.memory().store(address, &[48u64, 0, 0, 0, 0, 0])?;
+    check_thread(ctx, tid)?;
+    let own = ctx.process().pid;
+    let tasks = &ctx.kernel.tasks;
+    let pid = tasks.thread(tid as i32).map_or(own, |thread| thread.pid);
+    let nice = tasks.process(pid).map_or(0, |process| process.settings.nice);
+    // size, policy; flags; nice, priority; runtime, deadline, period; least and greatest use
+    let mut bytes = alloc::vec![0; room];
+    bytes[..4].copy_from_slice(&(room.min(BYTES) as u32).to_ne_bytes());
+    bytes[16..20].copy_from_slice(&nice.to_ne_bytes());
+    ctx.memory().write(address, &bytes)?;
     Ok(0)
 }

@@ -42,9 +42,9 @@ fn check_set_size(size: u64) -> Result<()> {
 fn sys_rt_sigaction(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let [number, new, old, size, ..] = *args;
     check_set_size(size)?;
-    let signal = Signal::new(number & 0xffff_ffff).ok_or(Errno::EINVAL)?;
     let memory = ctx.memory();
     let wanted: Option<Action> = if new == 0 { None } else { Some(memory.load(new)?) };
+    let signal = Signal::new(number & 0xffff_ffff).ok_or(Errno::EINVAL)?;
     if wanted.is_some() && signal.unstoppable() {
         return Err(Errno::EINVAL.into());
     }
@@ -306,9 +306,18 @@ fn given_info(ctx: &mut Ctx<'_>, target: Pid, address: u64) -> Result<[u8; INFO_
     if (code >= 0 || code == code::TKILL) && target != ctx.tid { Err(Errno::EPERM) } else { Ok(bytes) }
 }
 
+/// Of a siginfo_t the fields, which are its first part; the rest only where the code leaves open what is in it.
 fn read_info(ctx: &mut Ctx<'_>, address: u64) -> Result<[u8; INFO_BYTES]> {
+    const FIELDS: usize = 48;
+    /// SI_DETHREAD, the lowest of the codes with fields that are known, and SI_ASYNCNL, which stands alone.
+    const LOWEST: i32 = -7;
+    const ASYNCNL: i32 = -60;
     let mut bytes = [0; INFO_BYTES];
-    ctx.memory().read(address, &mut bytes)?;
+    ctx.memory().read(address, &mut bytes[..FIELDS])?;
+    let code = Info::from_program(Signal::KILL, &bytes).code;
+    if code < LOWEST && code != ASYNCNL {
+        ctx.memory().read(address.wrapping_add(FIELDS as u64), &mut bytes[FIELDS..])?;
+    }
     Ok(bytes)
 }
 

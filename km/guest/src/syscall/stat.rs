@@ -57,9 +57,8 @@ fn facts(node: &Node) -> Facts {
 
 /// Facts of an open file without an inode.
 fn file_facts(file: &OpenFile, nameless: &Volume) -> Facts {
-    let mut meta = Meta { mode: file.file.mode(), nlink: 1, ..Meta::default() };
-    let now = Time::now();
-    (meta.atime, meta.mtime, meta.ctime, meta.btime) = (now, now, now, now);
+    let mode = file.file.mode();
+    let meta = file.file.attributes().map_or_else(|| Meta::new(mode, 0, 0), |own| own.meta(mode));
     Facts { meta, dev: nameless.dev + 1, ino: file.file.number(), size: 0, blocks: 0 }
 }
 
@@ -238,6 +237,7 @@ fn sys_faccessat2(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
 const AT_EACCESS: u64 = 0x200;
 
 fn access_at(ctx: &mut Ctx<'_>, dirfd: u64, path: u64, mode: u64, flags: u64) -> SysResult {
+    let (mode, flags) = (mode & 0xffff_ffff, flags & 0xffff_ffff);
     if mode & !7 != 0 || flags & !(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) != 0 {
         return Err(Errno::EINVAL.into());
     }

@@ -61,7 +61,6 @@ fn sys_getitimer(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
 fn sys_setitimer(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let [which, new, old, ..] = *args;
     let memory = ctx.memory();
-    let id = interval_id(ctx, which)?;
     let setting = if new == 0 {
         Setting { value_ns: 0, interval_ns: 0, absolute: false }
     } else {
@@ -69,6 +68,7 @@ fn sys_setitimer(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
         let value: Timeval = memory.load(new.wrapping_add(16))?;
         Setting { value_ns: value.to_ns()?, interval_ns: interval.to_ns()?, absolute: false }
     };
+    let id = interval_id(ctx, which)?;
     if old != 0 {
         store_old(ctx, id, old)?;
     }
@@ -104,7 +104,9 @@ fn sys_timer_create(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     const SIGEV_THREAD_ID: i32 = 4;
     let [clock, event, id, ..] = *args;
     let memory = ctx.memory();
-    let base = base_of(ctx, clock)?;
+    // Which CPU clock a negative number means is looked at last.
+    let is_bad = (clock as i32) < 0 && !memory.is_writable(id, 4);
+    let base = base_of(ctx, clock).map_err(|errno| if is_bad { Errno::EFAULT } else { errno })?;
     let pid = ctx.process().pid;
     let given = if event == 0 {
         None

@@ -192,12 +192,13 @@ fn wait_for_id(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     if options & !known != 0 || options & (WEXITED | WUNTRACED | WCONTINUED) == 0 {
         return Err(Errno::EINVAL.into());
     }
+    let kind = kind as i32;
     let which = match (kind, id as i32) {
         (0, _) => Which::Any,
         (1, pid) if pid > 0 => Which::One(pid),
         (2, 0) => Which::Group(ctx.process().group),
         (2, group) if group > 0 => Which::Group(group),
-        (3, _) => Which::One(super::pidfd::pid_of(ctx, id)?),
+        (3, fd) if fd >= 0 => Which::One(super::pidfd::pid_of(ctx, id)?),
         _ => return Err(Errno::EINVAL.into()),
     };
     let report = look(ctx, which, options)?;

@@ -39,7 +39,10 @@ fn with_path(ctx: &mut Ctx<'_>, args: &Args, follow: bool, work: Work) -> SysRes
 
 fn with_file(ctx: &mut Ctx<'_>, args: &Args, work: Work) -> SysResult {
     let file = ctx.file(args[0])?;
-    let node = file.file.node().cloned().ok_or(Errno::EOPNOTSUPP)?;
+    let node = match file.file.node() {
+        Some(node) => Rc::clone(node),
+        None => crate::fs::open::node_of(&ctx.kernel.vfs.nameless, &file),
+    };
     work(ctx, &node, args)
 }
 

@@ -11,6 +11,7 @@ use crate::signal::Signal;
 use alloc::rc::Rc;
 use bitflags::bitflags;
 use core::cell::RefCell;
+use km_hal::context::RFLAGS_TRAP;
 use km_hal::cpu::XState;
 use km_hal::frames;
 use km_hal::{UserContext, cpu};
@@ -190,7 +191,11 @@ impl Ctx<'_> {
         }
         let parent = self.thread();
         let stack = if request.stack == 0 { parent.context.rsp } else { request.stack };
-        let context = UserContext { rax: 0, rsp: stack, ..parent.context };
+        let mut context = UserContext { rax: 0, rsp: stack, ..parent.context };
+        if parent.traced {
+            // Steps are the parent's alone.
+            context.rflags &= !RFLAGS_TRAP;
+        }
         let mut thread = Thread::new(number, pid, context, vectors);
         thread.name.clone_from(&parent.name);
         thread.signals.mask = parent.signals.mask;

@@ -3,7 +3,7 @@
 //! * [`process`], [`thread`], [`credentials`], [`limits`]: their state.
 //! * [`Tasks`] (here) and `queue`: all of them, who can run and who waits for what.
 //! * `clone`, `exec`, `exit`: how they come, change and go; [`futex`]: how they wait for words of memory.
-//! * [`trace`]: those that others trace.
+//! * [`trace`]: those that others trace. [`watchpoints`]: their debug registers.
 
 pub(crate) mod clone;
 pub mod credentials;
@@ -17,6 +17,7 @@ mod restack;
 pub mod thread;
 pub mod timers;
 pub mod trace;
+pub mod watchpoints;
 
 pub use credentials::Credentials;
 pub use process::{Process, Status};

@@ -9,6 +9,7 @@
 //! A thread in a stop is one that waits for nothing ([`Wait::stopped`]), so nothing else has to know of stops. What is
 //! not traced has no [`Trace`], and pays a look at [`Thread::traced`](super::Thread) for each call.
 
+use super::watchpoints::DebugRegisters;
 use super::{Pid, Status, Tid};
 use crate::kernel::Kernel;
 use crate::signal::action::flag;
@@ -144,6 +145,8 @@ pub struct Trace {
     pub call: Option<u64>,
     /// PTRACE_LISTEN: it stays stopped and is told of the end of its process's stop.
     pub listens: bool,
+    /// Breakpoints of debug registers.
+    pub debug: DebugRegisters,
     resume: Resume,
     /// Its call's beginning was, or could have been, a stop; so its end is one as well.
     in_call: bool,
@@ -175,10 +178,16 @@ impl Trace {
             message: 0,
             call: None,
             listens: false,
+            debug: DebugRegisters::default(),
             resume: Resume::Freely,
             in_call: false,
             dying: None,
         }
+    }
+
+    /// Whether it runs for one instruction alone.
+    pub(super) fn steps(&self) -> bool {
+        self.resume == Resume::Step
     }
 
     /// What a stop at a call is reported as.
@@ -212,7 +221,7 @@ impl Kernel {
         trace.stop = Some(TraceStop { kind, info });
         trace.report = Some(Status::Trapped(code));
         trace.listens = false;
-        let stepped = trace.resume == Resume::Step;
+        let stepped = trace.steps() || trace.debug.are_used();
         self.tasks.stop(tid);
         if stepped {
             self.tasks.thread_mut(tid).context.rflags &= !RFLAGS_TRAP;
@@ -277,6 +286,8 @@ impl Kernel {
 
     /// A traced thread is about to return to its program; `true` if the end of its call stops it.
     pub(crate) fn trace_return(&mut self, tid: Tid) -> bool {
+        // A handler that returns brings the flags from before it.
+        self.arm_watchpoints(tid);
         let Some(trace) = self.trace_mut(tid) else { return false };
         if !core::mem::take(&mut trace.in_call) {
             return false;
@@ -467,10 +478,12 @@ impl Kernel {
         }
         self.leave_stop(tid, tracer, stop, signal);
         self.finish_dying(tid, dying);
-        let Some((thread, _, trace)) = self.tasks.traced_mut(tid) else { return };
+        let Some((thread, ..)) = self.tasks.traced_mut(tid) else { return };
         if resume == Resume::Step {
             thread.context.rflags |= RFLAGS_TRAP;
         }
+        self.arm_watchpoints(tid);
+        let Some((thread, _, trace)) = self.tasks.traced_mut(tid) else { return };
         // A call that a signal interrupted and no handler ended is made again, from its beginning.
         if trace.stop.is_none()
             && !trace.in_call

@@ -360,3 +360,5 @@ pub const F_SEAL_GROW: u32 = 4;
 pub const F_SEAL_WRITE: u32 = 8;
 /// Nothing is written through new descriptors and mappings.
 pub const F_SEAL_FUTURE_WRITE: u32 = 16;
+/// F_SEAL_EXEC: its execute bits stay as they are.
+pub const F_SEAL_EXEC: u32 = 32;

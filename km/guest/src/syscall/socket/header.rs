@@ -51,7 +51,7 @@ impl MessageHeader {
             return Ok(None);
         }
         let len = u64::from(self.name_len).min(LONGEST as u64);
-        name::read(ctx, self.name, len).and_then(|address| name::find(ctx, address)).map(Some)
+        name::read(ctx, self.name, len).map(Some)
     }
 
     /// Writes back what recvmsg(2) returns beside the bytes.

@@ -23,7 +23,7 @@ fn each(
     args: &Args,
     mut one: impl FnMut(&mut Ctx<'_>, u64, u64, &mut usize) -> SysResult,
 ) -> SysResult {
-    let count = args[2].min(COUNT_MAX);
+    let count = u64::from(args[2] as u32).min(COUNT_MAX);
     while ctx.progress().done < count {
         let index = ctx.progress().done;
         let address = args[1].wrapping_add(index * STRIDE);
@@ -42,6 +42,7 @@ fn each(
 }
 
 pub(super) fn sys_sendmmsg(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    transfer::check_layout(args[3])?;
     let file = ctx.file(args[0])?;
     let socket = socket_of(&file)?;
     each(ctx, args, |ctx, address, _, bytes| {
@@ -54,9 +55,10 @@ pub(super) fn sys_sendmmsg(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
 
 /// The time-out is looked at between messages only, as in Linux (recvmmsg(2), BUGS).
 pub(super) fn sys_recvmmsg(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    transfer::check_layout(args[3])?;
+    let timeout_ns = waiting::timespec(ctx, args[4])?;
     let file = ctx.file(args[0])?;
     socket_of(&file)?;
-    let timeout_ns = waiting::timespec(ctx, args[4])?;
     let started = ctx.progress().deadline_ns;
     let deadline_ns = waiting::deadline(ctx, timeout_ns).or(started);
     each(ctx, args, |ctx, address, index, bytes| {

@@ -117,7 +117,10 @@ fn sys_socket(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
 fn sys_socketpair(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
     let (kind, flags) = kind(args)?;
     let owner = caller(ctx);
-    let (first, second) = ctx.kernel.net.socket_pair(kind, owner)?;
+    // Linux stores the numbers before it makes the sockets.
+    let is_bad = !ctx.memory().is_writable(args[3], 8);
+    let pair = ctx.kernel.net.socket_pair(kind, owner);
+    let (first, second) = pair.map_err(|errno| if is_bad { Errno::EFAULT } else { errno })?;
     let (first, second) = (open(first, flags), open(second, flags));
     let first = install(ctx, first, flags)?;
     let second = install(ctx, second, flags).inspect_err(|_| drop(ctx.files().borrow_mut().remove(first)))?;
@@ -153,15 +156,14 @@ fn sys_accept(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
 }
 
 fn sys_accept4(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
-    let flags = args[3] as u32;
-    if flags & !(NONBLOCK | CLOEXEC) != 0 {
-        return Err(Errno::EINVAL.into());
-    }
-    accept_with(ctx, args, flags)
+    accept_with(ctx, args, args[3] as u32)
 }
 
 fn accept_with(ctx: &mut Ctx<'_>, args: &Args, flags: u32) -> SysResult {
     let file = ctx.file(args[0])?;
+    if flags & !(NONBLOCK | CLOEXEC) != 0 {
+        return Err(Errno::EINVAL.into());
+    }
     let listener = socket_of(&file)?;
     // Check for a free descriptor first: without one the connection must stay in the queue.
     if ctx.files().borrow().is_full() {

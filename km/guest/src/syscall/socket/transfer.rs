@@ -6,7 +6,7 @@ use crate::errno::{Errno, Result};
 use crate::fs::file::OpenFile;
 use crate::fs::io::Source;
 use crate::kernel::{Args, Ctx};
-use crate::mm::user::UserRanges;
+use crate::mm::user::{TRANSFER_MAX, UserRanges, is_nameable};
 use crate::net::address::Address;
 use crate::net::message::{Incoming, Outgoing, does_not_wait};
 use crate::net::socket::{Common, Protocol};
@@ -136,19 +136,54 @@ fn keep(ctx: &mut Ctx<'_>, done: usize, result: &core::result::Result<(), &Stop>
 }
 
 pub(super) fn sys_sendto(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    check_memory(args[1], args[2])?;
     let file = ctx.file(args[0])?;
-    socket_of(&file)?;
+    let socket = socket_of(&file)?;
+    let ranges = UserRanges::one(ctx.memory(), args[1], args[2]);
     let to = match args[4] {
         0 => None,
-        address => Some(name::read(ctx, address, args[5]).and_then(|address| name::find(ctx, address))?),
+        _ if args[5] as i32 == 0 && socket.common().kind.domain == raw::AF_UNIX => None,
+        address => {
+            let to = name::read(ctx, address, args[5])?;
+            Some(find(ctx, socket, to, &ranges)?)
+        }
     };
-    let ranges = UserRanges::one(ctx.memory(), args[1], args[2]);
     let given = control::Given::by(sender(ctx));
     let done = ctx.progress().done as usize;
     send_kept(ctx, &file, Sending { ranges, to, given, flags: args[3] as u32, done })
 }
 
+/// What lies beyond a program's half of the addresses is refused before all else.
+fn check_memory(address: u64, len: u64) -> Result<()> {
+    if is_nameable(address, len.min(TRANSFER_MAX)) { Ok(()) } else { Err(Errno::EFAULT) }
+}
+
+/// Refuses the flag that means another layout of structures, MSG_CMSG_COMPAT.
+pub(super) fn check_layout(flags: u64) -> Result<()> {
+    const CMSG_COMPAT: u32 = 0x8000_0000;
+    if flags as u32 & CMSG_COMPAT == 0 { Ok(()) } else { Err(Errno::EINVAL) }
+}
+
+/// Finds the socket that a name leads to. A unix socket that has a peer refuses every name by itself, and one of datagrams looks
+/// at the message first.
+fn find(ctx: &mut Ctx<'_>, socket: &dyn Protocol, to: Address, message: &UserRanges) -> Result<Address> {
+    let common = socket.common();
+    if common.kind.domain == raw::AF_UNIX && common.kind.kind != raw::SOCK_DGRAM {
+        return Ok(to);
+    }
+    name::find(ctx, to).map_err(|errno| {
+        if message.left() > common.options.longest_message() {
+            Errno::EMSGSIZE
+        } else if !message.is_readable() {
+            Errno::EFAULT
+        } else {
+            errno
+        }
+    })
+}
+
 pub(super) fn sys_sendmsg(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    check_layout(args[2])?;
     let file = ctx.file(args[0])?;
     let done = ctx.progress().done as usize;
     let message = load(ctx, socket_of(&file)?, args[1], args[2] as u32, done)?;
@@ -171,11 +206,14 @@ pub(super) fn load(
 ) -> Result<Sending> {
     let header = MessageHeader::load(ctx, address)?;
     let to = header.destination(ctx)?;
+    let ranges = header.ranges(ctx)?;
+    let to = to.map(|to| find(ctx, socket, to, &ranges)).transpose()?;
     let given = control::read(ctx, socket, to.as_ref(), header.control, header.control_len)?;
-    Ok(Sending { ranges: header.ranges(ctx)?, to, given, flags, done })
+    Ok(Sending { ranges, to, given, flags, done })
 }
 
 pub(super) fn sys_recvfrom(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    check_memory(args[1], args[2])?;
     let file = ctx.file(args[0])?;
     let socket = socket_of(&file)?;
     let mut ranges = UserRanges::one(ctx.memory(), args[1], args[2]);
@@ -193,6 +231,7 @@ pub(super) fn sys_recvfrom(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
 }
 
 pub(super) fn sys_recvmsg(ctx: &mut Ctx<'_>, args: &Args) -> SysResult {
+    check_layout(args[2])?;
     let file = ctx.file(args[0])?;
     let mut done = ctx.progress().done as usize;
     let result = receive_header(ctx, &file, args[1], args[2] as u32, &mut done);
