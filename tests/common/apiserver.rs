@@ -41,6 +41,35 @@ pub fn free_port() -> u16 {
     listener.local_addr().expect("it has an address").port()
 }
 
+/// Starts etcd, and gives where it listens. A port that was free may be another program's by then: it begins anew with others.
+fn keep(etcd: &Path, folder: &TempDir) -> (Child, String) {
+    let begun = Instant::now();
+    loop {
+        let (client, peer) = (free_port(), free_port());
+        let [store, peers] = [client, peer].map(|port| format!("http://127.0.0.1:{port}"));
+        let data = folder.path().join(format!("etcd-{client}")).display().to_string();
+        let mut child = Command::new(etcd)
+            .args(["--data-dir", &data, "--unsafe-no-fsync", "--log-level", "error"])
+            .args(["--listen-client-urls", &store, "--advertise-client-urls", &store])
+            .args(["--listen-peer-urls", &peers, "--initial-advertise-peer-urls", &peers])
+            .args(["--initial-cluster", &format!("default={peers}")])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log(folder, "etcd.log"))
+            .spawn()
+            .expect("etcd starts");
+        while child.try_wait().expect("etcd is a child").is_none() {
+            if TcpStream::connect(("127.0.0.1", client)).is_ok() {
+                return (child, store);
+            }
+            assert!(begun.elapsed() < LIMIT, "etcd does not listen after {LIMIT:?}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let told = std::fs::read_to_string(folder.path().join("etcd.log")).unwrap_or_default();
+        assert!(begun.elapsed() < LIMIT, "etcd ends:\n{told}");
+    }
+}
+
 impl ApiServer {
     /// Starts one, and waits until it is ready. Says so and gives nothing where its programs are missing.
     pub fn start_or_skip(what: &str) -> Option<Self> {
@@ -56,18 +85,7 @@ impl ApiServer {
     fn start(etcd: &Path, server: &Path) -> Self {
         let folder = TempDir::with_prefix("apiserver-").expect("a folder can be made");
         let path = |name: &str| folder.path().join(name).display().to_string();
-        let store = format!("http://127.0.0.1:{}", free_port());
-        let peers = format!("http://127.0.0.1:{}", free_port());
-        let etcd = Command::new(etcd)
-            .args(["--data-dir", &path("etcd"), "--unsafe-no-fsync", "--log-level", "error"])
-            .args(["--listen-client-urls", &store, "--advertise-client-urls", &store])
-            .args(["--listen-peer-urls", &peers, "--initial-advertise-peer-urls", &peers])
-            .args(["--initial-cluster", &format!("default={peers}")])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log(&folder, "etcd.log"))
-            .spawn()
-            .expect("etcd starts");
+        let (etcd, store) = keep(etcd, &folder);
         std::fs::write(path("tokens.csv"), TOKENS).expect("a file can be written");
         let mut openssl = Command::new("openssl");
         openssl.args(["genpkey", "-algorithm", "RSA", "-out", &path("sa.key")]);
