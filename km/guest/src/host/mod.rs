@@ -127,8 +127,8 @@ impl Host {
         debug_assert!(others.is_empty(), "only an idle machine is cloned");
     }
 
-    /// Hands over what was written, then these operations, of which there are at most [`OPS_MAX`](km_abi::hypercall::OPS_MAX); their results are returned before
-    /// anything else happens.
+    /// Hands over what was written, then these operations, at most [`OPS_MAX`](km_abi::hypercall::OPS_MAX) of them; `then` gets
+    /// their results before anything else happens.
     pub fn carry_out<T>(&self, ops: &mut [Op], then: impl FnOnce(&[Op]) -> T) -> T {
         self.flush();
         events::keep(&hyper::submit(ops));

@@ -24,8 +24,8 @@ use rustix::net::{
 
 use super::control::CONTROL_MAX;
 
-/// Longest packet in bytes of a slot's broker: those are of one size, and small.
-const OUTBOUND_MAX: usize = 256;
+/// Longest packet in bytes that a slot takes of its broker: a grant is smaller.
+const GRANT_MAX: usize = 256;
 /// Descriptors that come with one message at most.
 pub const FDS_MAX: usize = 2;
 /// Longest message in bytes that goes in the packet itself.
@@ -95,12 +95,12 @@ pub fn send_plain(socket: impl AsFd, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Receives one packet of a slot's other socket, without waiting: at most 256 bytes, and no file is read.
+/// Receives one packet of a slot's other socket, without waiting: at most [`GRANT_MAX`] bytes, and no file is read.
 ///
 /// # Errors
 /// As [`receive_of_worker`].
 pub fn receive_now(socket: impl AsFd) -> io::Result<Packet> {
-    receive_packet(socket, OUTBOUND_MAX, FDS_MAX, RecvFlags::DONTWAIT)
+    receive_packet(socket, GRANT_MAX, FDS_MAX, RecvFlags::DONTWAIT)
 }
 
 /// Receives one packet of the server, with its message if that is in a file.
@@ -116,7 +116,7 @@ pub fn receive(socket: impl AsFd) -> io::Result<Packet> {
     if packet.fds.len() > FDS_MAX { Err(io::ErrorKind::InvalidData.into()) } else { Ok(packet) }
 }
 
-/// Receives one packet of a worker: at most 256 bytes, and no file is read.
+/// Receives one packet of a worker: at most [`PACKET_MAX`] bytes, and no file is read.
 ///
 /// # Errors
 /// Those of recvmsg(2), `WouldBlock` among them; `InvalidData` when the packet was longer or carried more descriptors than
